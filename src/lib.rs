@@ -1,20 +1,20 @@
 //! Mooncast: an embedded scripting host for group messaging.
 //!
-//! The house, top to bottom; a module imports only from those below it, and `tests/house.rs` holds this:
+//! The modules, top to bottom. A module imports only from those below it; `tests/house.rs` checks this.
 //!
-//! - [`cli`]: one file a command.
+//! - [`cli`]: one file per command.
 //! - [`daemon`]: `serve`: the registry of scripts, the watcher, the jobs' runs.
-//! - [`web`]: beside it, the listener for hooks.
-//! - [`host`]: starts workers, answers what their scripts ask for, holds permissions.
-//! - [`delivery`]: the one road of a message: check, permit, request, outcome.
+//! - [`web`]: the listener beside it: the page, the API and the hooks.
+//! - [`host`]: starts workers, serves the calls of their scripts, checks permissions.
+//! - [`delivery`]: the only path of a message: check, permit, request, outcome.
 //! - [`schedule`]: when jobs run.
 //! - [`quota`]: pacing; [`client`]: the REST API; [`ledger`]: the durable store, with all SQL.
-//! - [`zones`]: time zones and times of the day as people write them.
+//! - [`zones`]: time zones and times of the day in text form.
 //! - [`message`]: message types and limit checks; [`config`]: the settings.
 //! - [`protocol`]: the frames between host and worker; [`clock`]: the only source of time.
 //!
-//! To the side: [`worker`], the Lua side, which runs in a process of its own and knows `protocol`, `message`
-//! and `zones` alone; and [`simulator`], the fake service, which imports nothing of the house.
+//! Beside them: [`worker`], the Lua side, which runs in its own process and imports only `protocol`, `message` and
+//! `zones`; and [`simulator`], the fake service, which imports none of the other modules.
 
 pub mod cli;
 pub mod client;

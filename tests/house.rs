@@ -71,7 +71,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("chardetng", &["input"]),
     ("calamine", &["input", "web/view/export/xlsx"]),
     ("zip", &["input"]),
-    ("notify_debouncer_full", &["daemon/eyes"]),
+    ("notify_debouncer_full", &["daemon/file_watcher"]),
     ("sd_notify", &["daemon/systemd"]),
     ("metrics", &["daemon/figures", "delivery/figures", "host/figures", "ledger/figures", "web"]),
     ("metrics_exporter_prometheus", &["web/metrics"]),

@@ -1,4 +1,4 @@
-//! Which apps a command sends through: the configured ones, or the simulator in this process.
+//! Chooses the apps that a command sends through: the configured ones, or the simulator in this process.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -14,27 +14,27 @@ use crate::delivery::{Delivery, FailPoint, LazyLedger};
 use crate::ledger::LedgerLocation;
 use crate::simulator;
 
-/// What a newcomer is told.
+/// The message when no app is configured.
 const HOW: &str = "no app is configured, so nothing was sent. Either
   try it on the built-in simulator:   mooncast run --simulator FILE
   or name your app in mooncast.toml:  [app] base_url, org, name, client_id (MOONCAST_CLIENT_SECRET in the environment)
   or in the environment:              MOONCAST_BASE_URL, MOONCAST_ORG, MOONCAST_APP, MOONCAST_CLIENT_ID, MOONCAST_CLIENT_SECRET";
 
-/// The simulator's folder in the project's state, and its name in the ledger there.
+/// The simulator's folder in the project's state folder, and its name in the ledger there.
 pub(super) const SIMULATOR: &str = "simulator";
 
-/// What the ledger shows of who sends.
+/// The command name of this process in the ledger.
 const COMMAND: &str = "run";
 
 /// The apps of a command.
 pub(super) struct CliApps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
-    /// Where what they send is written down; none for what sends nothing.
+    /// The ledger for what the apps send. `None` if they send nothing.
     pub(super) book: Option<Rc<LazyLedger>>,
 }
 
 impl CliApps {
-    /// Says that this process sends nothing any more: what it held is free for others at once.
+    /// Releases what this process holds in the ledger, so that others can have it at once.
     pub(super) async fn release(&self) {
         for delivery in &self.deliveries {
             delivery.release().await;
@@ -45,7 +45,7 @@ impl CliApps {
     }
 }
 
-/// The apps that a script is to send through.
+/// The apps that a script sends through.
 pub(super) fn choose(
     project: &Project,
     settings: &Settings,
@@ -56,7 +56,7 @@ pub(super) fn choose(
     choose_for(COMMAND, project, settings, simulated, clock, fail_point)
 }
 
-/// The apps that a command is to send through; the ledger shows it by that name.
+/// The apps that a command sends through. The ledger lists the process under `command`.
 pub(super) fn choose_for(
     command: &str,
     project: &Project,
@@ -67,7 +67,7 @@ pub(super) fn choose_for(
 ) -> anyhow::Result<CliApps> {
     let (state, place) = (project.state_folder(), place(project, settings, simulated));
     if simulated || settings.simulator {
-        // Of its own: what was rehearsed there must not count as sent to the service.
+        // The simulator has its own ledger: what was sent there must not count as sent to the service.
         let book = Rc::new(LazyLedger::new(place, clock.clone(), command));
         return simulate(settings, clock, book, fail_point);
     }
@@ -87,7 +87,7 @@ pub(super) fn choose_for(
     Ok(CliApps { deliveries, book: Some(book) })
 }
 
-/// Where the ledger is that a command looks into or writes.
+/// The location of the ledger that a command reads or writes.
 pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> LedgerLocation {
     let state = project.state_folder();
     match &settings.store {
@@ -97,7 +97,7 @@ pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> 
     }
 }
 
-/// The folder of what is this machine's own, wherever the ledger is.
+/// The folder for files of this machine, wherever the ledger is.
 pub(super) fn state(project: &Project, settings: &Settings, simulated: bool) -> PathBuf {
     match place(project, settings, simulated) {
         LedgerLocation::Folder(folder) => folder,
@@ -105,7 +105,7 @@ pub(super) fn state(project: &Project, settings: &Settings, simulated: bool) -> 
     }
 }
 
-/// An app with the default limits at an address where nobody is, for what sends nothing.
+/// An app with the default limits and an unreachable address, for commands that send nothing.
 pub(super) fn stand_in() -> App {
     App {
         name: "default".to_owned(),
@@ -116,12 +116,12 @@ pub(super) fn stand_in() -> App {
     }
 }
 
-/// The limits that are in force in the simulator.
+/// The limits that the simulator enforces.
 pub(super) fn limits(settings: &Settings) -> AppLimits {
     settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone())
 }
 
-/// A service with these limits.
+/// The simulator's settings with these limits.
 pub(super) fn service(limits: &AppLimits) -> simulator::SimulatorSettings {
     let mut service = simulator::SimulatorSettings::new("simulator", "demo");
     service.limits.group_per_second = Some(limits.group_per_second);
@@ -133,7 +133,7 @@ pub(super) fn service(limits: &AppLimits) -> simulator::SimulatorSettings {
     service
 }
 
-/// The project's apps as customers of that service, at an address that leads nowhere.
+/// The project's apps as apps of that simulator, at an unreachable address.
 pub(super) fn simulated_apps(settings: &Settings, service: &simulator::SimulatorSettings) -> Vec<App> {
     let names: Vec<String> = match settings.apps.as_slice() {
         [] => vec!["default".to_owned()],
@@ -152,8 +152,8 @@ pub(super) fn simulated_apps(settings: &Settings, service: &simulator::Simulator
     names.into_iter().map(app).collect()
 }
 
-/// Starts the simulator on a thread of its own and gives an app that sends there. The project's limits are in force
-/// at both ends; its credentials stay where they are.
+/// Starts the simulator on its own thread and returns apps that send to it. Both sides use the project's limits.
+/// The project's credentials are not used.
 fn simulate(
     settings: &Settings,
     clock: &Clock,
@@ -186,7 +186,7 @@ fn simulate(
         .map(|app| {
             let app = App { prefix: format!("http://{address}{prefix}"), ..app };
             let delivery = Delivery::new(&app, clock.clone(), None)?;
-            // Its port changes with every run.
+            // The simulator's port changes with every run.
             let key = format!("{SIMULATOR}/{}", app.name);
             Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), &key).alone().failing_at(fail_point.clone())))
         })

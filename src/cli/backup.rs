@@ -16,7 +16,7 @@ use crate::message::counted;
 use super::Exit;
 use super::next::FollowUpCommands;
 
-/// Names that are listed of one kind.
+/// The maximum number of names that are listed of each kind.
 const LISTED: usize = 20;
 
 /// Write a backup of the whole ledger into one file, while daemons and runs go on
@@ -144,7 +144,7 @@ pub(super) async fn accept(
     Ok(Exit::Delivered)
 }
 
-/// A line about a ledger that was restored and not accepted, for `store check` and `doctor`.
+/// A line about a restored ledger that is not accepted, for `store check` and `doctor`.
 pub(super) fn line(pending: &PendingRestore) -> String {
     format!(
         "restored at {} from a backup of {}; nothing is sent until `mooncast store accept`",
@@ -153,7 +153,7 @@ pub(super) fn line(pending: &PendingRestore) -> String {
     )
 }
 
-/// Says what is not certain since a restore, and what to do about it.
+/// Prints what is uncertain since a restore, and what to do about it.
 fn describe(
     pending: &PendingRestore,
     next: &FollowUpCommands,

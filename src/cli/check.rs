@@ -67,11 +67,11 @@ pub(super) fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
         found += findings.len();
         let mut out = std::io::stdout().lock();
         for finding in findings.into_iter().chain(note) {
-            // A reader that has gone has seen enough.
+            // A closed pipe is not an error.
             let _ = writeln!(out, "{}:{finding}", one_line(&name));
         }
         for line in jobs.iter().flat_map(|job| instants::describe(job, clock.unix_time())) {
-            // The same reader.
+            // A closed pipe is not an error.
             let _ = writeln!(out, "{line}");
         }
     }
@@ -81,12 +81,12 @@ pub(super) fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
         1 => format!("{scripts}: 1 problem"),
         many => format!("{scripts}: {many} problems"),
     };
-    // The same reader.
+    // A closed pipe is not an error.
     let _ = writeln!(std::io::stdout(), "{verdict}");
     Ok(if found == 0 { Exit::Delivered } else { Exit::Failed })
 }
 
-/// The folder of the project that the current folder is in, by a path that is short where it can be.
+/// The scripts folder of the current folder's project, as a relative path if possible.
 fn project_scripts(global: &GlobalArgs) -> anyhow::Result<PathBuf> {
     let here = Path::new("scripts");
     if global.project.is_none() && here.is_dir() {
@@ -137,12 +137,12 @@ fn examine(
         let (mut ended, declared) = load(LoadMode::Check)?;
         jobs = declared;
         if !jobs.is_empty() && matches!(ended, RunEnd::Finished) {
-            // As the daemon will: there, a top level only declares.
+            // The daemon loads it in this mode too, in which a top level only declares jobs.
             (ended, jobs) = load(LoadMode::Declare)?;
         }
         match ended {
             RunEnd::Finished | RunEnd::Interrupted => {}
-            // A script that needs arguments ends without them, and a check has none to give.
+            // A script that requires arguments fails without them, and the check has none to pass.
             RunEnd::Failed(RunError::Script(error))
                 if look.arguments.is_some_and(|line| line <= reached(&name, &error)) =>
             {
@@ -158,7 +158,7 @@ fn examine(
     Ok(CheckedScript { name, findings, note, jobs })
 }
 
-/// The paths that stand in a script where it writes, and that nothing grants.
+/// The paths that a script writes to, written out in it, for which it has no permission.
 fn refused_writes(
     writes: &[WrittenPath],
     project: &Project,
@@ -173,7 +173,7 @@ fn refused_writes(
     Ok(writes.iter().filter_map(refused).collect())
 }
 
-/// The line of the script's top level that an error came out of.
+/// The line of the script's top level that led to an error.
 fn reached(name: &str, error: &ScriptError) -> usize {
     let own = format!("{name}:");
     let top = error
@@ -184,13 +184,13 @@ fn reached(name: &str, error: &ScriptError) -> usize {
     top.and_then(|frame| frame[own.len()..].split(':').next()?.parse().ok()).unwrap_or(0)
 }
 
-/// What was found in a script.
+/// The findings of one script.
 struct CheckedScript {
     name: String,
     findings: Vec<String>,
-    /// What may be wrong, or only so without arguments.
+    /// A possible problem, or one that occurs only without arguments.
     note: Option<String>,
-    /// What it declares.
+    /// The declared jobs.
     jobs: Vec<Rc<Job>>,
 }
 
@@ -198,7 +198,7 @@ fn show(finding: &LintFinding) -> String {
     format!("{}:{}: {}", finding.line, finding.column, finding.message)
 }
 
-/// An error's message begins with its place when that is in the script; one in a module keeps its own place.
+/// Formats an error with its location. An error in a module keeps the module's location.
 fn place(name: &str, error: &ScriptError) -> String {
     if let Some(rest) = error.message.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
         return rest.to_owned();
@@ -208,7 +208,8 @@ fn place(name: &str, error: &ScriptError) -> String {
     format!("{}: {}", line.unwrap_or("1"), error.message)
 }
 
-/// The apps with their limits; nothing is ever asked of them, so without a configured one any will do.
+/// The apps, for their limits only. The check sends nothing, so an app with default limits is enough if none is
+/// configured.
 fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<CliApps> {
     let apps = if settings.apps.is_empty() { vec![apps::stand_in()] } else { settings.apps.clone() };
     let deliveries = apps
@@ -219,14 +220,14 @@ fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<CliApps> {
     Ok(CliApps { deliveries, book: None })
 }
 
-/// A file that is looked at.
+/// A file to check.
 struct FileToCheck {
     path: PathBuf,
-    /// Why `mooncast serve` does not take it for a script.
+    /// Why `mooncast serve` does not load the file as a script.
     left_out: Option<&'static str>,
 }
 
-/// The files of Lua below a path, in the order of their names, by the rule of `mooncast serve`.
+/// The Lua files below a path, sorted by name. The rule is that of `mooncast serve`.
 fn collect(path: &Path, global: &GlobalArgs, files: &mut Vec<FileToCheck>) -> anyhow::Result<()> {
     let scripts = scripts_above(path, global)?;
     if !std::fs::metadata(path)?.is_dir() {
@@ -241,7 +242,7 @@ fn collect(path: &Path, global: &GlobalArgs, files: &mut Vec<FileToCheck>) -> an
         found.left_out.into_iter().map(|left| FileToCheck { path: left.path, left_out: Some(left.why) });
     let mut all: Vec<FileToCheck> = outside.chain(others).collect();
     if let Some(scripts) = scripts {
-        // A folder below the scripts is judged by where it is.
+        // A folder below the scripts folder is judged by its place in it.
         let full = std::path::absolute(path)?;
         for looked in &mut all {
             let below = looked.path.strip_prefix(path).unwrap_or(&looked.path);
@@ -253,7 +254,8 @@ fn collect(path: &Path, global: &GlobalArgs, files: &mut Vec<FileToCheck>) -> an
     Ok(())
 }
 
-/// The folder `scripts` of the project that a path is in, by the spelling of the path; none where it is outside.
+/// The scripts folder of the project that contains a path, judged by the path's text. `None` if the path is
+/// outside.
 fn scripts_above(path: &Path, global: &GlobalArgs) -> anyhow::Result<Option<PathBuf>> {
     let full = std::path::absolute(path)?;
     let project = match &global.project {

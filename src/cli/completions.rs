@@ -17,7 +17,7 @@ pub(super) struct CompletionsArgs {
 pub(super) fn run(args: &CompletionsArgs) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "mooncast", &mut text);
-    // A reader that has gone has seen enough.
+    // A closed pipe is not an error.
     let _ = std::io::stdout().write_all(&text);
     Exit::Delivered
 }

@@ -14,7 +14,8 @@ use crate::host::{OWN_BINARY, confinement};
 use super::findings::FindingsReport;
 use super::{AppArgs, Exit, GlobalArgs, apps, store};
 
-/// How far this machine's clock may be from the service's: more, and a token's end is misjudged.
+/// The maximum difference between this machine's clock and the service's. With a larger one, a token's expiry is
+/// misjudged.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
 /// Looks at the settings, the store, the address, the token, the clock, the state folder and how the processes of scripts are
@@ -66,7 +67,7 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
     Ok(if report.is_unwell() { Exit::Failed } else { Exit::Delivered })
 }
 
-/// How the processes of scripts are confined on this machine.
+/// Reports how the worker processes are confined on this machine.
 async fn workers(report: &mut FindingsReport) {
     match confinement(OWN_BINARY.as_ref()).await {
         Ok(how) => report.line(true, "scripts", &how),
@@ -93,10 +94,10 @@ async fn examine(app: &Delivery, clock: &Clock, report: &mut FindingsReport) {
     report.line(true, "limits", &shown.join(", "));
 }
 
-/// Bytes that the state folder has to have room for: a ledger begins with about so many.
+/// The free space in bytes that the state folder needs: about the size of a new ledger.
 const ROOM: usize = 512 * 1024;
 
-/// Whether the folder is there, or can be made, and takes a small file.
+/// Whether the state folder exists or can be created, and a small file can be written to it.
 fn state_folder(folder: &PathBuf) -> (bool, String) {
     let written = tempfile::Builder::new().prefix(".doctor").tempfile_in(folder).and_then(|mut file| {
         file.write_all(&vec![0; ROOM])?;

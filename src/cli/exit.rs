@@ -1,10 +1,10 @@
-//! What the program tells its caller when it ends.
+//! The exit status of the program.
 
 use std::process::ExitCode;
 
 use super::logging::LogFormat;
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: all delivered.
@@ -31,8 +31,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Says what kept a command from beginning. That is always its usage or the configuration: what fails later is
-/// reported by the command itself.
+/// Reports an error that kept a command from starting. Such an error is always one of usage or configuration,
+/// because a command reports later errors itself.
 #[expect(clippy::print_stderr, reason = "this is where errors are told to people")]
 pub(super) fn report(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     match format {

@@ -1,15 +1,15 @@
-//! What a command found when it looked around: a line each, good news or bad.
+//! The findings of a diagnostic command, one line each, good or bad.
 
 use std::io::Write;
 
-/// Lines on standard output, and whether one of them is bad news.
+/// Writes lines to standard output, and remembers whether one of them reports a problem.
 #[derive(Debug, Default)]
 pub(super) struct FindingsReport {
     unwell: bool,
 }
 
 impl FindingsReport {
-    /// Whether one of the lines was bad news.
+    /// Whether one of the lines reported a problem.
     pub(super) const fn is_unwell(&self) -> bool {
         self.unwell
     }
@@ -17,7 +17,7 @@ impl FindingsReport {
     pub(super) fn line(&mut self, well: bool, what: &str, text: &str) {
         self.unwell |= !well;
         let mark = if well { "ok  " } else { "BAD " };
-        // A reader that has gone needs no more lines.
+        // A closed pipe is not an error.
         let _ = writeln!(std::io::stdout(), "{mark} {what}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The jobs of scripts that were checked: when they run next, and who has which name.
+//! The jobs of checked scripts: their next runs, and conflicts between their names.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,16 +9,15 @@ use jiff::tz::TimeZone;
 
 use crate::schedule::Job;
 
-/// Instants that are shown of a job.
+/// The number of scheduled times that are shown per job.
 const SHOWN: usize = 5;
 
-/// The names that are taken, and where.
+/// The job names seen so far, with their locations.
 #[derive(Debug, Default)]
 pub(super) struct TakenJobNames(HashMap<String, String>);
 
 impl TakenJobNames {
-    /// Takes the names of a script's jobs; gives what is to be said of those that another script has, as
-    /// `LINE: reason`.
+    /// Adds the names of a script's jobs. Returns the conflicts with other scripts as `LINE: reason`.
     pub(super) fn take(&mut self, jobs: &[Rc<Job>]) -> Vec<String> {
         let mut refused = Vec::new();
         for job in jobs {
@@ -37,7 +36,7 @@ impl TakenJobNames {
     }
 }
 
-/// A job and its next instants, in its zone and in UTC, one a line.
+/// A job and its next scheduled times in its zone and in UTC, one per line.
 pub(super) fn describe(job: &Job, now: Duration) -> Vec<String> {
     let mut lines = vec![format!("{}: job `{}`: {}", job.place, job.name, job.times())];
     let instants = std::iter::successors(job.next_after(now), |last| job.next_after(*last));

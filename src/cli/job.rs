@@ -1,4 +1,4 @@
-//! One job of a script, run now; and what is said of jobs that were not run.
+//! Runs one job of a script now, and reports jobs that were not run.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -14,10 +14,10 @@ use crate::schedule::{Job, run_name};
 
 use super::logging::LogFormat;
 
-/// Names that are listed at most.
+/// The maximum number of names that are listed.
 const LISTED: usize = 20;
 
-/// What a job is told that runs because somebody wants it to, at an instant in whole seconds.
+/// The job data of a run on request. The scheduled time is `now` in whole seconds.
 pub(super) fn start(name: &str, now: Duration) -> JobStart {
     let now = Duration::from_secs(now.as_secs());
     JobStart {
@@ -29,11 +29,11 @@ pub(super) fn start(name: &str, now: Duration) -> JobStart {
     }
 }
 
-/// Nothing, when the script has the job that was asked for, or did not come to say so.
+/// Checks that the script has the requested job. Succeeds too if the script failed before it declared its jobs.
 ///
 /// # Errors
 ///
-/// That it has none of that name, and which it has.
+/// The script has no job of that name. The message lists its jobs.
 pub(super) fn must_be_there(
     name: Option<&str>,
     jobs: &DeclaredJobs,
@@ -55,7 +55,7 @@ pub(super) fn must_be_there(
     Err(anyhow!("{script} declares no job named `{name}`{hint} Its jobs: {}", names(&declared)))
 }
 
-/// Says that jobs were declared and not run, where the script did nothing else.
+/// Reports that jobs were declared and not run, if the script did nothing else.
 pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: LogFormat) {
     let jobs = match declared {
         [] => return,
@@ -66,15 +66,15 @@ pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: LogForma
         "{script} declares {jobs}. One of them now: `mooncast run {script} --job NAME`; all at their times: `mooncast serve`"
     );
     match format {
-        // Nobody is left to be told when standard error is gone.
+        // Without standard error, the message cannot be shown.
         LogFormat::Text => drop(writeln!(std::io::stderr().lock(), "{line}")),
         LogFormat::Json => tracing::info!("{line}"),
     }
 }
 
-/// `daily`, `weekly` and 3 more
+/// A list such as: `daily`, `weekly` and 3 more
 ///
-/// Writing to a `String` cannot fail, so its results are let go of.
+/// Writing to a `String` cannot fail, so the results are ignored.
 fn names(jobs: &[Rc<Job>]) -> String {
     let listed: Vec<String> = jobs.iter().take(LISTED).map(|job| format!("`{}`", job.name)).collect();
     let mut text = listed.join(", ");

@@ -1,4 +1,4 @@
-//! `mooncast jobs`: jobs as the ledger knows them, and what is wished of them.
+//! `mooncast jobs`: shows jobs from the ledger, and writes commands for them.
 
 use std::io::Write;
 
@@ -161,7 +161,7 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-/// The instant that a run goes by.
+/// The scheduled time that a run's name stands for.
 fn instant_of(run: &str) -> anyhow::Result<std::time::Duration> {
     let instant: Option<jiff::Timestamp> = run.trim().parse().ok();
     instant.and_then(|instant| instant.as_duration().try_into().ok()).with_context(|| {
@@ -172,7 +172,7 @@ fn instant_of(run: &str) -> anyhow::Result<std::time::Duration> {
     })
 }
 
-/// Why a run cannot be run again, and what can be done.
+/// Why a run cannot be retried, and what to do instead.
 fn no_retry(job: &JobRow, run: Option<&str>) -> String {
     let name = &job.name;
     if job.times.starts_with(AT_EACH_POST) {
@@ -184,7 +184,7 @@ fn no_retry(job: &JobRow, run: Option<&str>) -> String {
     format!("{name} is no hook, so its runs have no request; `mooncast jobs trigger '{name}'` runs it now")
 }
 
-/// The daemon that would run something.
+/// The daemon that would run the job or script.
 async fn live_daemon(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName> {
     let Some(daemon) = ledger.live_instances(daemon::COMMAND).await?.into_iter().next() else {
         bail!("no `mooncast serve` runs on this ledger, so nobody would run `{what}`; start it first");
@@ -192,7 +192,8 @@ async fn live_daemon(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName
     Ok(daemon)
 }
 
-/// The job of this name, or the script whose runs are known by it; an unknown one is told with those that are known.
+/// The job of this name, or the script whose runs have this name. The error for an unknown name lists the known
+/// ones.
 async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<JobRow> {
     let found = match script_of(name) {
         Some(_) => asked_scripts(ledger, Some(name)).await?,
@@ -205,7 +206,7 @@ async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<JobRow> {
     bail!("there is no job `{name}`; the jobs in force are: {}", known.join(", "));
 }
 
-/// Runs of a script that somebody asks for have no instants.
+/// Refuses a script's name: its runs on request have no schedule.
 fn must_be_job(job: &JobRow) -> anyhow::Result<()> {
     if let Some(script) = script_of(&job.name) {
         bail!("`{}` is no job; `mooncast jobs run-script {script}` runs the script", job.name);
@@ -243,7 +244,7 @@ fn list(out: &mut impl Write, jobs: &[JobRow]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The scripts whose files are not in force as they are now.
+/// Lists the scripts whose current files failed to load.
 fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
     for script in scripts {
         let (Some(error), Some(since)) = (&script.error, script.stale_since) else { continue };

@@ -1,4 +1,4 @@
-//! What a command lets one script use, over what `[scripts]` says.
+//! Command line limits of one script, which replace those in `[scripts]`.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) struct LimitArgs {
 }
 
 impl LimitArgs {
-    /// The project's limits with these over them.
+    /// The project's limits, replaced by the given ones.
     pub(super) fn over(&self, project: ScriptLimits) -> ScriptLimits {
         ScriptLimits {
             memory: self.memory_limit.unwrap_or(project.memory),

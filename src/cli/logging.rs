@@ -1,4 +1,4 @@
-//! Log lines on standard error.
+//! Writes log lines to standard error.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write, stderr};
@@ -23,27 +23,27 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Empties the terminal's line. (The progress library's own way leaves a line of full width where it is.)
+/// Clears the terminal's line. (The progress library's own method leaves a line of full width in place.)
 pub(super) fn empty_line() {
-    // Nobody is left to see it when standard error is gone.
+    // Without standard error, nothing can be shown.
     let _ = stderr().lock().write_all(b"\r\x1b[2K");
 }
 
-/// Starts the log; `tail` keeps its newest lines, `traces` hands spans over. Colours only on a terminal that is not told
-/// otherwise.
+/// Starts the log. `tail` keeps its newest lines, and `traces` exports spans. Colours are used only on a terminal,
+/// unless the environment turns them off.
 pub(super) fn start(
     format: LogFormat,
     level: &str,
     tail: Option<Arc<LogTail>>,
     traces: Option<&TraceExporter>,
 ) -> anyhow::Result<()> {
-    // The libraries underneath speak of every connection; they are asked only by name. Spans are no lines.
+    // The libraries log every connection, so they are enabled only by name. Spans are not logged.
     let quiet = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,traces=off";
     let filter = || {
         EnvFilter::try_new(format!("{quiet},{level}"))
             .with_context(|| format!("--log: `{level}` is no level; write error, warn, info, debug or trace"))
     };
-    // On a terminal a line may stand there that shows how a run stands, and is drawn again below.
+    // A terminal may show the progress line, which is drawn again below the log line.
     let on_terminal = format == LogFormat::Text && stderr().is_terminal();
     let writer = move || {
         if on_terminal {
@@ -72,7 +72,8 @@ pub(super) fn start(
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
 }
 
-/// Writes events so that nothing in one looks like another: names and texts in them are other people's.
+/// Writes events so that text in one cannot imitate another line, because names and texts in it may come from
+/// others.
 struct LogEventWriter<W>(W);
 
 impl<W: Write> Write for LogEventWriter<W> {
@@ -87,13 +88,13 @@ impl<W: Write> Write for LogEventWriter<W> {
     }
 }
 
-/// An event with its further lines indented and what cannot be seen made visible, but for the colours.
+/// An event with indented continuation lines and escaped invisible characters. Colour sequences are kept.
 fn shown(event: &str) -> String {
     let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
     visible(text, |letter| letter == '\x1b') + end
 }
 
-/// A text of several lines, the further ones indented and what cannot be seen made visible.
+/// A text with indented continuation lines and escaped invisible characters.
 pub(super) fn indented(text: &str) -> String {
     visible(text, |_| false)
 }
@@ -103,7 +104,7 @@ fn visible(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
-            // A line that is indented stays as it is.
+            // A line that is already indented is not changed.
             '\n' if letters.peek() == Some(&' ') => shown.push(letter),
             '\n' => shown.push_str("\n    "),
             '\t' => shown.push(letter),
@@ -115,7 +116,7 @@ fn visible(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     shown
 }
 
-/// A name or text of others as it is printed into a line: what cannot be seen is made visible.
+/// A name or text on one line, with escaped invisible characters.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     let odd = |letter: char| letter.is_control() || is_direction(letter);
     if !text.contains(odd) {
@@ -128,7 +129,7 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Turns the letters around that follow, or ends a line for some readers.
+/// Whether the character changes the text direction, or ends a line for some readers.
 const fn is_direction(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,4 +1,4 @@
-//! `mooncast man`: the manual, a page for each command.
+//! `mooncast man`: the manual, one page per command.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use super::{Cli, Exit};
 
-/// What the status of a command's end means; each command's own page says which of them it has.
+/// The exit statuses. Each command's own page lists those it uses.
 const STATUSES: [(&str, &str); 5] = [
     ("0", "All was delivered, or all is well."),
     ("1", "The script failed, or something was found."),
@@ -20,7 +20,7 @@ const STATUSES: [(&str, &str); 5] = [
     ("130", "Interrupted; the same command goes on where it stopped."),
 ];
 
-/// The variables that the settings take.
+/// The environment variables of the settings.
 const VARIABLES: [(&str, &str); 9] = [
     ("MOONCAST_BASE_URL", "The service's address."),
     ("MOONCAST_ORG", "The organisation's name at the service."),
@@ -57,11 +57,11 @@ pub(super) struct ManArgs {
 }
 
 pub(super) fn run(args: &ManArgs) -> anyhow::Result<Exit> {
-    // The parser's own `help` is no command to write a page about.
+    // The parser's own `help` command gets no page.
     let mut main = Cli::command().disable_help_subcommand(true);
     main.build();
     match &args.folder {
-        // A reader that has gone has seen enough.
+        // A closed pipe is not an error.
         None => drop(io::stdout().write_all(&page(&main, None)?)),
         Some(folder) => {
             fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -71,7 +71,7 @@ pub(super) fn run(args: &ManArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-/// Writes the page of a command and those of the commands below it.
+/// Writes the pages of a command and of its subcommands.
 fn write(folder: &Path, command: &clap::Command, above: Option<&clap::Command>) -> anyhow::Result<()> {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         write(folder, below, Some(command))?;
@@ -80,7 +80,7 @@ fn write(folder: &Path, command: &clap::Command, above: Option<&clap::Command>) 
     fs::write(&path, page(command, above)?).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// `mooncast-runs-list`
+/// The page's name, such as `mooncast-runs-list`.
 fn name(command: &clap::Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
@@ -115,7 +115,7 @@ fn page(command: &clap::Command, above: Option<&clap::Command>) -> io::Result<Ve
     Ok(text)
 }
 
-/// A section that explains words.
+/// A section that lists terms with explanations.
 fn section(page: &mut Roff, title: &str, words: &[(&str, &str)], style: fn(String) -> Inline) {
     page.control("SH", [title]);
     for (word, meaning) in words {

@@ -1,23 +1,23 @@
-//! What others can see of this process's memory, which holds credentials; and how many files it may have open.
+//! Protects this process's memory, which contains credentials, and raises its limit of open files.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// Open files that are enough for the most runs at once, each with all that it may have open.
+/// Enough open files for the maximum number of concurrent runs, each with its own maximum.
 const FILES: u64 = 65_536;
 
-/// Has the kernel write no core of this process, and let no process of the same user read its memory.
+/// Disables core dumps of this process, and denies other processes of the same user access to its memory.
 pub(super) fn keep_to_itself() {
-    // Both are always granted. A system that refuses them is no reason to send nothing.
+    // Linux always permits both. A system that refuses is not a reason to stop, so the results are ignored.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-/// Raises the number of files that this process may have open as far as it may raise it.
+/// Raises the limit of open files as far as permitted.
 pub(super) fn open_many() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
     if limit.current.is_some_and(|current| current < wanted) {
-        // With fewer, calls of scripts fail sooner.
+        // With fewer files, calls of scripts fail earlier.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     }
 }

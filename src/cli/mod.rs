@@ -1,4 +1,4 @@
-//! The command line: one file a command.
+//! The command line: one file per command.
 //!
 //! May import: everything.
 
@@ -77,7 +77,7 @@ struct GlobalArgs {
 }
 
 impl GlobalArgs {
-    /// The project of a command that names no script.
+    /// The project of a command that takes no script.
     fn project(&self) -> anyhow::Result<Project> {
         match &self.project {
             Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display())),
@@ -151,7 +151,7 @@ enum CliCommand {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    // A worker never sees the command line's parser: it has to be there in two milliseconds.
+    // A worker skips the command line parser, because it must start within two milliseconds.
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(WORKER_COMMAND)) {
         return crate::worker::main();
     }
@@ -160,14 +160,14 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help that cannot be printed has no reader.
+            // Help that cannot be printed is not an error.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Delivered.into() };
         }
     };
     let log = Arc::new(LogTail::new(Clock::real()));
     let tail = matches!(cli.command, CliCommand::Serve(_)).then(|| Arc::clone(&log));
-    // A line in the middle of a screen helps nobody.
+    // A log line would disturb the screen.
     let silent = matches!(&cli.command, CliCommand::Top(top) if top.draws());
     let level = if silent { "off" } else { cli.global.log.as_str() };
     let traces = matches!(cli.command, CliCommand::Run(_) | CliCommand::Serve(_))
@@ -178,7 +178,7 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::report(&error, cli.global.log_format),
     };
     if let Err(error) = logging::start(cli.global.log_format, level, tail, traces.as_ref()) {
-        // There is no log to tell it to.
+        // The log is not started yet.
         return exit::report(&error, logging::LogFormat::Text);
     }
     let format = cli.global.log_format;

@@ -1,4 +1,4 @@
-//! The commands to type next where a broadcast has left something to do.
+//! Suggests the next commands after a broadcast that left something to do.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::ledger::RecipientCounts;
 
 use super::GlobalArgs;
 
-/// How `mooncast runs` has to be called to find the broadcasts of this command.
+/// The arguments with which `mooncast runs` finds the broadcasts of this command.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FollowUpCommands {
     project: Option<PathBuf>,
@@ -15,14 +15,15 @@ pub(super) struct FollowUpCommands {
 }
 
 impl FollowUpCommands {
-    /// As this command was called: a project that the current folder does not lead to has to be named.
+    /// Takes the arguments from the current command. The project is named if the current folder does not belong to
+    /// it.
     pub(super) fn new(global: &GlobalArgs, project: &Project, simulator: bool) -> Self {
         let here = Project::of(None).is_ok_and(|here| here.root == project.root);
         let project = (global.project.is_some() || !here).then(|| project.root.clone());
         Self { project, simulator }
     }
 
-    /// What can be done about what a broadcast has left; nothing when it has left nothing.
+    /// The commands for what a broadcast left to do. Empty if it left nothing.
     pub(super) fn commands(
         &self,
         name: &str,
@@ -44,7 +45,7 @@ impl FollowUpCommands {
         commands
     }
 
-    /// `mooncast runs VERB NAME --run RUN`, as a shell takes it.
+    /// `mooncast runs VERB NAME --run RUN`, quoted for a shell.
     pub(super) fn command(&self, verb: &str, name: &str, run: &str) -> String {
         format!("{} {} --run {}", self.verb(verb), quoted(name), quoted(run))
     }
@@ -78,7 +79,7 @@ impl FollowUpCommands {
     }
 }
 
-/// A word as a shell takes it.
+/// A word quoted for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_./-:@,+".contains(c);
     if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {

@@ -30,10 +30,10 @@ use super::rehearse::dry_run::DryRunConfig;
 use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs, job, rehearse};
 
-/// How a script from standard input is called.
+/// The name of a script from standard input.
 const STANDARD_INPUT: &str = "stdin";
 
-/// The variable that arms a fail point: `POINT:COUNT`.
+/// The variable that sets a fail point: `POINT:COUNT`.
 const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 
 /// Runs a script: its top level, then the function `main(args)` where it defines one. Or one of its jobs, now.
@@ -99,7 +99,7 @@ pub(super) struct GrantArgs {
 }
 
 impl GrantArgs {
-    /// As permissions. Paths on the command line are those of the folder it is typed in.
+    /// Converts the flags to permissions. Relative paths are relative to the current folder.
     pub(super) fn permissions(&self) -> anyhow::Result<Permissions> {
         let absolute = |paths: &[PathBuf]| {
             paths.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>().context("the current folder")
@@ -188,18 +188,18 @@ pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         job::only_declared(&over.services.jobs.declared(), &name, format);
     }
     let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
-    // The script was told too, but it is the set-up that has to be mended.
+    // The script got the error too, but the configuration has to be fixed.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
 }
 
-/// Where a crash test wants the process to end.
+/// Where a crash test ends the process.
 pub(super) fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
     environment
         .get(FAIL_POINT)
         .map_or_else(|| Ok(FailPoint::default()), |text| text.parse().context(FAIL_POINT))
 }
 
-/// The project that a script belongs to, and its text.
+/// The project that a script belongs to, and the script's source.
 pub(super) fn open(file: &std::path::Path, global: &GlobalArgs) -> anyhow::Result<(Project, LuaSource)> {
     if file.as_os_str() == "-" {
         return Ok((global.project()?, LuaSource::new(STANDARD_INPUT.to_owned(), standard_input()?)));
@@ -221,7 +221,7 @@ pub(super) fn open(file: &std::path::Path, global: &GlobalArgs) -> anyhow::Resul
     Ok((project, LuaSource::new(name, text)))
 }
 
-/// All of standard input, as the text of a script.
+/// Reads all of standard input as the text of a script.
 pub(super) fn standard_input() -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     std::io::stdin().lock().take(MAX_SOURCE + 1).read_to_end(&mut text).context("standard input")?;
@@ -259,7 +259,7 @@ pub(super) fn services(
     Ok(RunServices::new(project, settings, apps.deliveries.clone(), clock, file, output)?)
 }
 
-/// Runs it, with Ctrl-C and progress, to its end.
+/// Executes a run with progress and Ctrl-C handling.
 async fn drive(
     spec: RunSpec,
     services: RunServices,
@@ -278,14 +278,14 @@ async fn drive(
     FinishedRun { ended, elapsed: clock.now() - began, services }
 }
 
-/// A run that is over.
+/// A finished run.
 struct FinishedRun {
     ended: RunEnd,
     elapsed: Duration,
     services: Rc<RunServices>,
 }
 
-/// What a run shows of itself.
+/// The progress of a run.
 struct RunProgress(Rc<RunServices>);
 
 impl ProgressSource for RunProgress {
@@ -302,7 +302,7 @@ impl ProgressSource for RunProgress {
             return Some(plans.iter().map(plan).collect::<Vec<_>>().join("; "));
         }
         let counts = self.0.tally.counts();
-        // A broadcast is counted there when it ends.
+        // A broadcast's messages are counted there only when it ends.
         let idle = counts.in_flight == 0 && !self.0.broadcasts.watched().is_empty();
         (!idle).then(|| describe(&self.0))
     }
@@ -331,7 +331,7 @@ pub(super) async fn listen(switch: InterruptSwitch) {
 
 /// `sent to 120 groups, 2 in flight; 38 wait for group messages (20 a second), the last for 1.9 s`
 ///
-/// Writing to a `String` cannot fail, so its results are let go of.
+/// Writing to a `String` cannot fail, so the results are ignored.
 fn describe(services: &RunServices) -> String {
     let counts = services.tally.counts();
     let mut text = format!("sent to {}, {} in flight", counted(counts.sent, "group"), counts.in_flight);
@@ -359,10 +359,10 @@ fn describe(services: &RunServices) -> String {
     text
 }
 
-/// Says that something the script printed is nowhere; a run that went well otherwise did not go well then.
+/// Reports that some of the script's output was lost. An otherwise successful run then counts as failed.
 fn lost_prints(error: &std::io::Error, exit: Exit) -> Exit {
     let mut err = std::io::stderr().lock();
-    // Nobody is left to be told when standard error is gone.
+    // Without standard error, nothing can be shown.
     let _ = writeln!(
         err,
         "error: what the script printed is not all written: standard output: {error}; make room or send it elsewhere"

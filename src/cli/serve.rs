@@ -54,7 +54,7 @@ pub(super) struct ServeArgs {
     grants: GrantArgs,
 }
 
-/// What watches the project's scripts, and the path by which the project was named.
+/// The watcher of the project's scripts. It also watches the path that was given for the project.
 fn watch(
     global: &GlobalArgs,
     project: &Project,
@@ -68,8 +68,8 @@ fn watch(
     }
 }
 
-/// The path by which the project was named, where links may lead through it: that of `--project`, or of the shell's
-/// current folder.
+/// The path that was given for the project, which may contain links: that of `--project`, or the shell's current
+/// folder.
 fn named_place(global: &GlobalArgs, project: &Project) -> Option<PathBuf> {
     let named = match &global.project {
         Some(named) => std::path::absolute(named).ok()?,
@@ -79,7 +79,7 @@ fn named_place(global: &GlobalArgs, project: &Project) -> Option<PathBuf> {
     (leads_here && named != project.root).then_some(named)
 }
 
-/// Puts flags over the file's settings.
+/// Replaces settings of the file by flags.
 fn over(serve: &mut ServeSettings, listen: Option<ListenAddress>, roles: Option<HostRoles>) {
     serve.listen = listen.unwrap_or(serve.listen);
     serve.roles = roles.unwrap_or(serve.roles);
@@ -101,7 +101,7 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
-    // Before anything is made that counts.
+    // The recorder must be installed before any metric is created.
     let figures = PrometheusMetrics::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
@@ -110,7 +110,7 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
     let book = apps.book.as_ref().context("there is no ledger")?;
     let state = apps::state(&project, &settings, args.simulator);
     clock.block_on(async {
-        // Heard from the first moment on: what is begun before is little.
+        // Signals are handled from here on. Little has started before.
         let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
         let open = book.open().await?;
         one_app_set(&open.ledger, &open.owner, &apps.deliveries, simulator).await?;
@@ -170,7 +170,7 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
                     figures,
                     log,
                     nudge: Box::new(move || {
-                        // A daemon that hears no more has ended.
+                        // The send fails only after the daemon has ended.
                         let _ = orders.send(DaemonSignal::Heed);
                     }),
                 };
@@ -194,8 +194,8 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
     })?
 }
 
-/// Sees to it that the living daemons of a ledger send through the same apps: they would share each job's times between
-/// them. The simulator's are all the same.
+/// Makes sure that the living daemons of a ledger send through the same apps, because the daemons share the
+/// scheduled times of each job. The simulator's apps are always the same.
 async fn one_app_set(
     ledger: &Ledger,
     owner: &Instance,
@@ -216,7 +216,7 @@ async fn one_app_set(
     Ok(())
 }
 
-/// The socket, if one is wanted. The default address may be another daemon's, and then nothing is said against it.
+/// Opens the socket, if one is wanted. It is not an error if another daemon has the default address.
 async fn listen(
     address: Option<SocketAddr>,
     serve: &ServeSettings,
@@ -238,8 +238,8 @@ async fn listen(
     Ok(Some(listening))
 }
 
-/// Makes the tokens of the page where there are none yet, and shows them this once: on a terminal alone, for what is
-/// written elsewhere is kept.
+/// Creates the tokens of the page if there are none, and shows them once. They are shown only on a terminal,
+/// because other output may be stored.
 async fn show_tokens(listening: &ListenerSetup, ledger: &Ledger) -> anyhow::Result<()> {
     if !ledger.tokens().await?.is_empty() {
         return Ok(());
@@ -258,14 +258,14 @@ async fn show_tokens(listening: &ListenerSetup, ledger: &Ledger) -> anyhow::Resu
     Ok(())
 }
 
-/// Sends alerts where they are wanted, and watches the quotas for them, beside the daemon.
+/// Starts the alert sender and its quota watch beside the daemon.
 fn post(alerts: &Rc<AlertSender>, apps: &[Rc<Delivery>], beside: &mut JoinSet<()>) {
     let (posts, watches, apps) = (Rc::clone(alerts), Rc::clone(alerts), apps.to_vec());
     beside.spawn_local(async move { posts.run().await });
     beside.spawn_local(async move { watches.watch_quotas(&apps).await });
 }
 
-/// Puts changed limits and alerts in force, and gives what takes a restart all the same.
+/// Applies changed limits and alerts, and returns the changes that still need a restart.
 fn take(
     alerts: Rc<AlertSender>,
     apps: Vec<Rc<Delivery>>,
@@ -274,7 +274,7 @@ fn take(
     move |before, new| {
         let mut restart = Vec::new();
         for app in &apps {
-            // All apps of the simulator have the first one's limits.
+            // All apps of the simulator have the limits of the first one.
             let of = |settings: &Settings| {
                 let named = settings.apps.iter().find(|other| other.name == app.name());
                 let found = if simulator { settings.apps.first() } else { named };
@@ -296,7 +296,7 @@ fn take(
     }
 }
 
-/// Tells people of an event, where they want to be told. The log has it already.
+/// Raises an alert for an event. The log has the event already.
 async fn tell(alerts: Rc<AlertSender>, event: DaemonEvent) {
     alerts.raise(event.alert()).await;
 }

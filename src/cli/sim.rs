@@ -1,4 +1,4 @@
-//! `mooncast sim`: the simulator as a server of its own.
+//! `mooncast sim`: runs the simulator as a server.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -86,7 +86,7 @@ pub(super) struct SimArgs {
     counts_only: bool,
 }
 
-/// A rate a second, or `none`.
+/// A rate per second, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RateArg(Option<u32>);
 
@@ -104,7 +104,7 @@ impl std::str::FromStr for RateArg {
     }
 }
 
-/// The house's clock is a time for the simulator.
+/// Lets the simulator use the program's clock.
 impl SimulatorTime for Clock {
     fn elapsed(&self) -> Duration {
         self.now().since_start()
@@ -123,7 +123,7 @@ impl SimulatorTime for Clock {
 ///
 /// # Errors
 ///
-/// For an address that is not a loopback one or is taken, a fault rule that cannot be read, and a record that cannot be
+/// The address is not a loopback one or is in use, a fault rule cannot be parsed, or the record file cannot be
 /// opened.
 pub(super) fn run(args: SimArgs) -> anyhow::Result<Exit> {
     if !args.listen.ip().is_loopback() {
@@ -189,7 +189,7 @@ async fn serve(simulator: &Simulator, listen: SocketAddr) -> anyhow::Result<()> 
     let end = end.shared();
     tokio::select! {
         served = simulator.serve(listener, end.clone()) => served?,
-        // A client that is in the middle of a request must not keep the simulator from ending.
+        // A client in the middle of a request must not delay the simulator's end.
         () = end => {}
     }
     Ok(())

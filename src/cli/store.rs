@@ -1,4 +1,4 @@
-//! `mooncast store`: the ledger's store itself: which it is, of which version, whether it is well, and into another one.
+//! `mooncast store`: shows, checks, migrates and copies the ledger's store.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -21,7 +21,8 @@ use super::next::FollowUpCommands;
 use super::run::fail_point;
 use super::{Exit, GlobalArgs, apps, backup};
 
-/// How far a server's clock may be from this machine's. Hosts go by the server's, so it harms nothing; it is told.
+/// The clock difference to a server above which a warning is shown. Hosts use the server's clock, so the difference
+/// does no harm.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
 /// Looks at the ledger's store, brings it to the newest version, copies it, backs it up or restores it.
@@ -68,7 +69,7 @@ enum StoreCommand {
     Accept(backup::AcceptArgs),
 }
 
-/// One end of a copy, as it was typed: it may hold a password.
+/// One end of a copy, as typed. It may contain a password.
 #[derive(Debug, Clone)]
 struct StoreAddress(SecretString);
 
@@ -81,7 +82,7 @@ impl FromStr for StoreAddress {
 }
 
 impl StoreAddress {
-    /// The place that it names. `what` is its name in errors.
+    /// The location that the text names. `what` names it in errors.
     fn place(&self, what: &str, environment: &Environment) -> anyhow::Result<LedgerLocation> {
         let text = self.0.expose_secret();
         let variable = text.strip_prefix("env:").or_else(|| (text == STORE_VARIABLE).then_some(text));
@@ -106,7 +107,7 @@ impl StoreAddress {
     }
 }
 
-/// The folder of a ledger, however it is named: its file, itself, or the project.
+/// The folder of a ledger, which can be given by its file, its folder or its project.
 fn folder(path: &Path) -> PathBuf {
     if path.file_name().is_some_and(|name| name == LEDGER_FILE) {
         return path.parent().map_or_else(PathBuf::new, Path::to_owned);
@@ -176,14 +177,14 @@ async fn check(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
     Ok(if report.is_unwell() { Exit::Usage } else { Exit::Delivered })
 }
 
-/// Looks at a store from outside, and where this program can work on it as it is, at what is in it.
+/// Inspects a store from outside, and checks its contents if this program can use it as it is.
 pub(super) async fn look_and_examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
     if look(place, clock, report).await {
         examine(place, clock, report).await;
     }
 }
 
-/// Looks at a store from outside; gives whether this program can work on it as it is.
+/// Inspects a store from outside. Returns whether this program can use it as it is.
 async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) -> bool {
     let look = match Ledger::inspect(place, clock).await {
         Ok(look) => look,
@@ -211,7 +212,7 @@ async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport
             "{versions}; `mooncast store migrate` brings it there, and so does whoever opens it first"
         ),
     };
-    // Nobody has done anything wrong where it is only not there yet, or older.
+    // A store that does not exist yet, or is older, is not an error.
     report.line(least <= known, "schema", &schema);
     if let Some(server) = server {
         let apart =

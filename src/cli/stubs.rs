@@ -1,4 +1,4 @@
-//! `mooncast stubs`, and the Lua files that are part of the binary: editor stubs, and the standard library.
+//! `mooncast stubs`, and the Lua files embedded in the executable: editor stubs, and the standard library.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use super::{Exit, GlobalArgs};
 /// The folder with the editor's stubs, which `.luarc.json` names.
 pub(super) const FOLDER: &str = ".luals";
 
-/// What tells an editor with `LuaLS` where the stubs are.
+/// The file that tells an editor with `LuaLS` where the stubs are.
 pub(super) const EDITOR_SETTINGS: (&str, &str) = (".luarc.json", include_str!("new/luarc.json"));
 
 /// Write the editor's files of a project anew: the stubs of this version of Mooncast, by which an editor completes `im.`
@@ -27,7 +27,7 @@ pub(super) fn run(_: &StubsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let root = global.project()?.root;
     let done = refresh(&root)?;
     let mut out = io::stdout();
-    // The files are written whether this is read or not.
+    // The files are written even if this cannot be printed.
     let _ = writeln!(out, "{}/{FOLDER}: {} stubs, {} changed", root.display(), all().len(), done.changed);
     for file in done.unknown {
         let _ = writeln!(
@@ -42,11 +42,11 @@ pub(super) fn run(_: &StubsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-/// What [`refresh`] found and did.
+/// The result of [`refresh`].
 struct RefreshedStubs {
-    /// Stubs that were missing or had another text.
+    /// The number of stubs that were missing or had another text.
     changed: usize,
-    /// Files in the folder that are no stubs of this version.
+    /// Files in the folder that are not stubs of this version.
     unknown: Vec<String>,
     editor_settings_lack_folder: bool,
 }
@@ -83,7 +83,7 @@ fn refresh(root: &Path) -> anyhow::Result<RefreshedStubs> {
     Ok(RefreshedStubs { changed, unknown, editor_settings_lack_folder })
 }
 
-/// Writes a file of a project, with the folders above it.
+/// Writes a file of a project, and creates the folders above it.
 pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", path.display());
     if let Some(folder) = path.parent() {
@@ -96,16 +96,17 @@ pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
 #[folder = "stdlib/"]
 struct EmbeddedStubs;
 
-/// A Lua file that says what a script can call.
+/// A Lua file that declares what a script can call.
 #[derive(Debug, Clone)]
 pub(super) struct StubFile {
     /// The file's name without folders: `im.lua`.
     pub(super) file: String,
-    /// Its text.
+    /// The file's text.
     pub(super) text: String,
 }
 
-/// All of them: those of modules in Rust, which only declare, and the modules in Lua, which are documented in place.
+/// All stubs: the modules in Rust, which have declarations only, and the modules in Lua, which are documented in
+/// place.
 pub(super) fn all() -> Vec<StubFile> {
     EmbeddedStubs::iter()
         .filter_map(|path| {

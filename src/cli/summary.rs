@@ -1,4 +1,4 @@
-//! What a run has come to, said once at its end.
+//! The summary of a run, printed once at its end.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -14,25 +14,25 @@ use super::logging::LogFormat;
 use super::logging::indented;
 use super::next::FollowUpCommands;
 
-/// A run that is over.
+/// The results of a finished run.
 pub(super) struct RunSummary<'a> {
     pub(super) ended: &'a RunEnd,
     pub(super) counts: SendCounts,
     pub(super) elapsed: Duration,
     /// Whether a broadcast was refused because its inputs changed.
     pub(super) refused: bool,
-    /// Those that have left something to do are among them.
+    /// The broadcasts of the run, including those that left something to do.
     pub(super) broadcasts: &'a [Rc<ActiveBroadcast>],
     pub(super) next: FollowUpCommands,
 }
 
 impl RunSummary<'_> {
-    /// Says it on standard error, and gives the exit status that it comes to.
+    /// Prints the summary to standard error, and returns the exit status.
     pub(super) fn tell(&self, format: LogFormat) -> Exit {
         match format {
             LogFormat::Text => {
                 let mut err = std::io::stderr().lock();
-                // Nobody is left to be told when standard error is gone.
+                // Without standard error, nothing can be shown.
                 let _ = self.write(&mut err);
             }
             LogFormat::Json => self.log(),
@@ -110,7 +110,7 @@ impl RunSummary<'_> {
         }
     }
 
-    /// Writing to a `String` cannot fail, so its results are let go of.
+    /// Writing to a `String` cannot fail, so the results are ignored.
     fn sentence(&self) -> String {
         let (counts, seconds) = (self.counts, self.elapsed.as_secs_f64());
         let mut text = format!("sent to {} in {seconds:.1} s", groups(counts.sent));

@@ -1,4 +1,4 @@
-//! `mooncast tokens`: who may look at the page and its API, and who may act there.
+//! `mooncast tokens`: the tokens for reading and acting on the page and its API.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &TokensArgs, global: &GlobalArgs) -> anyhow::Result<Exit
     })?
 }
 
-/// The tokens, as people are shown them.
+/// The text that shows the tokens.
 pub(super) fn shown(minted: &[NewToken], address: Option<SocketAddr>) -> String {
     let mut text = String::new();
     if let Some(address) = address {

@@ -1,7 +1,8 @@
-//! Spans of runs, broadcasts, messages and requests, handed to a collector by OTLP where the environment names one
-//! (`OTEL_EXPORTER_OTLP_ENDPOINT`); the SDK heeds the other standard variables.
+//! Exports spans of runs, broadcasts, messages and requests to an OTLP collector, if the environment names one
+//! (`OTEL_EXPORTER_OTLP_ENDPOINT`). The SDK reads the other standard variables.
 //!
-//! Rooms make spans of the target `traces`; the log never shows them, and without a collector they are never made.
+//! Modules create spans with the target `traces`. The log never shows them, and without a collector they are not
+//! created.
 
 use std::env;
 use std::fmt;
@@ -22,23 +23,23 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock, Instant};
 
-/// What stands in for the service's name where nobody gives it another.
+/// The default service name.
 const NAME: &str = "mooncast";
 
-/// The target of all spans that are handed over.
+/// The target of all exported spans.
 pub(super) const TARGET: &str = "traces";
 
-/// How long the end of the program waits at the most until the last spans are handed over.
+/// How long the program waits at its end for the last spans to be exported.
 const LAST: Duration = Duration::from_secs(3);
 
-/// How often it is told at the most that spans are lost.
+/// The minimum time between two warnings about lost spans.
 const TOLD_EVERY: Duration = Duration::from_mins(5);
 
-/// Hands spans over.
+/// Exports spans.
 pub(super) struct TraceExporter(SdkTracerProvider);
 
 impl TraceExporter {
-    /// What the environment asks for; nothing where it names no collector.
+    /// The exporter that the environment configures. `None` if it names no collector.
     pub(super) fn wanted() -> anyhow::Result<Option<Self>> {
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let off = env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
@@ -46,8 +47,8 @@ impl TraceExporter {
         if off || !named {
             return Ok(None);
         }
-        // The exporter's own HTTP client asks for what speaks TLS in this process. If somebody has said so already, it
-        // is this one.
+        // The exporter's HTTP client uses the process-wide TLS provider. An error means that this provider is
+        // already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
@@ -65,7 +66,7 @@ impl TraceExporter {
         Ok(Some(Self(provider.with_resource(resource.build()).build())))
     }
 
-    /// The layer that takes the spans.
+    /// The layer that collects the spans.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
@@ -78,21 +79,21 @@ impl TraceExporter {
             .with_filter(Targets::new().with_target(TARGET, tracing::Level::INFO))
     }
 
-    /// Hands over what is left. Must not be called on a runtime.
+    /// Exports the remaining spans. Must not be called on a runtime.
     pub(super) fn end(self) {
-        // What is lost was told.
+        // Lost spans were already reported.
         let _ = self.0.shutdown_with_timeout(LAST);
     }
 }
 
-/// An exporter that tells when the collector takes nothing, but not each time.
+/// An exporter that warns at a limited rate when the collector accepts nothing.
 struct WarningExporter {
     exporter: opentelemetry_otlp::SpanExporter,
     clock: Clock,
     lost: Mutex<LostSpans>,
 }
 
-/// Spans that were lost, and when that was told.
+/// The number of lost spans, and when the last warning was logged.
 #[derive(Default)]
 struct LostSpans {
     spans: usize,
@@ -101,7 +102,7 @@ struct LostSpans {
 
 impl fmt::Debug for WarningExporter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The exporter's own text has the headers, and with them perhaps a token.
+        // The exporter's own text contains the headers, which may include a token.
         formatter.debug_struct("Telling").finish_non_exhaustive()
     }
 }
@@ -144,7 +145,7 @@ impl WarningExporter {
     }
 }
 
-/// A text of the HTTP library without the address that it names: it may hold a key.
+/// An error text of the HTTP library without its address, which may contain a key.
 fn without_address(text: &str) -> String {
     match text.split_once("url (") {
         Some((before, rest)) => {

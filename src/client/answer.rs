@@ -1,4 +1,5 @@
-//! How the service's JSON is read: exactly where it matters, leniently where its pages disagree.
+//! Reads the service's JSON: strictly where correctness depends on it, leniently where the service's documentation
+//! contradicts itself.
 
 use std::fmt;
 
@@ -6,20 +7,20 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The body of an answer without success. Everything can be missing: a gateway answers in HTML.
+/// The body of an unsuccessful answer. Every field can be missing, for example if a gateway answers in HTML.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct ErrorBody {
     pub(super) error: Option<String>,
     pub(super) code: Option<i64>,
     pub(super) description: Option<String>,
-    /// The beginning of a body that is not of the service's form.
+    /// The beginning of a body that does not have the service's form.
     pub(super) detail: String,
 }
 
 impl ErrorBody {
     pub(super) fn parse(body: &[u8]) -> Self {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
-            // Enough for the shown 300 characters, however long a secret before them is.
+            // Enough for the 300 characters that are shown, even after a long secret.
             let beginning = &body[..body.len().min(4096)];
             return Self { detail: String::from_utf8_lossy(beginning).into_owned(), ..Self::default() };
         };
@@ -37,7 +38,7 @@ impl ErrorBody {
     }
 }
 
-/// Reads a body as JSON of type `T`; the error says where it differs without quoting it.
+/// Reads a body as JSON of type `T`. The error says where the body differs, without quoting it.
 pub(super) fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
@@ -49,7 +50,7 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String
     })
 }
 
-/// A text that the service writes as a string or as a number, of any length, without loss.
+/// A text that the service writes as a string or as a number, of any length, kept without loss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LosslessText(pub(super) String);
 
@@ -60,7 +61,7 @@ impl<'de> Deserialize<'de> for LosslessText {
     }
 }
 
-/// The text of a JSON string or number; none for anything else.
+/// The text of a JSON string or number; `None` for any other value.
 fn text_of(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first()? {
         b'"' => serde_json::from_str(raw.get()).ok(),
@@ -69,7 +70,7 @@ fn text_of(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// The pairs of a JSON object in their order, less those whose value is neither a string nor a number.
+/// The pairs of a JSON object in their order, without those whose value is neither a string nor a number.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct JsonPairs(pub(super) Vec<(String, String)>);
 

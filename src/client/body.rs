@@ -1,4 +1,4 @@
-//! The body of a send, which knows whether its request was written.
+//! The body of a send. It knows whether its request was written.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,10 +12,10 @@ const IDLE: u8 = 0;
 const WRITTEN: u8 = 1;
 const SEALED: u8 = 2;
 
-/// The one place where «written» and «given up» are decided against each other.
+/// Whether a request is written or given up. The first of the two transitions wins.
 ///
-/// The HTTP library asks for the body's bytes after it has put the request's head into its buffer and before it
-/// writes that buffer out, so who never asked never wrote.
+/// The HTTP library asks for the body's bytes after it has put the request's head into its buffer and before it writes
+/// that buffer out. So a library that has not asked has not written.
 #[derive(Debug)]
 struct WriteState(AtomicU8);
 
@@ -25,12 +25,12 @@ impl WriteState {
     }
 }
 
-/// The sender's end of a gate. Once it is dropped, or was asked, a request that was not written never will be.
+/// The sender's side of a [`WriteState`]. After it is dropped or asked, an unwritten request is never written.
 #[derive(Debug)]
 pub(super) struct WriteCanceller(Arc<WriteState>);
 
 impl WriteCanceller {
-    /// Gives the request up. True when none of it was written, and then none of it will be.
+    /// Gives the request up. Returns true if none of it was written; none of it will be then.
     pub(super) fn nothing_written(&self) -> bool {
         self.0.turn(SEALED) || self.0.0.load(Ordering::Acquire) == SEALED
     }
@@ -42,21 +42,21 @@ impl Drop for WriteCanceller {
     }
 }
 
-/// The request was given up before it was written.
+/// The error of a request that was given up before it was written.
 #[derive(Debug, thiserror::Error)]
 #[error("the request was given up")]
 pub(super) struct AbandonedError;
 
-/// A body in one piece that calls `on_write` when its request is about to be written.
+/// A body in one piece. It calls `on_write` when its request is about to be written.
 pub(super) struct WatchedBody<F> {
     data: Option<Bytes>,
     state: Arc<WriteState>,
-    // The mutex is never locked: it only makes the body shareable by type, as the library asks.
+    // The mutex is never locked. It makes the body `Sync`, which the library requires.
     on_write: Mutex<Option<F>>,
 }
 
 impl<F> WatchedBody<F> {
-    /// A body of `data`, which must not be empty, since an empty body is never asked for.
+    /// A body of `data`, which must not be empty, because the library never asks for an empty body.
     pub(super) fn new(data: Bytes, on_write: Option<F>) -> (Self, WriteCanceller) {
         let gate = Arc::new(WriteState(AtomicU8::new(IDLE)));
         (
@@ -66,7 +66,7 @@ impl<F> WatchedBody<F> {
     }
 }
 
-// Nothing in it is ever pinned.
+// No field is pinned.
 impl<F> Unpin for WatchedBody<F> {}
 
 impl<F: FnOnce()> Body for WatchedBody<F> {

@@ -1,4 +1,5 @@
-//! A call with a token: made, judged by the contract's table, and repeated once when the token was refused.
+//! A call with a token: makes it, classifies a failure by the contract's table, and repeats it when the token was
+//! refused.
 
 use std::time::Duration;
 
@@ -16,12 +17,13 @@ use super::send::TimeLimit;
 use super::token::{BearerToken, TokenProvider};
 use super::transport::{BytesWritten, Deadline, HttpResponse, HttpTransport, TransportError};
 
-/// How often one call is made again with another token. Each 401 says that nothing was done.
+/// How often one call is repeated with another token. Each 401 says that the call had no effect.
 const RENEWALS: u32 = 3;
-/// A token's own call ends by the deadline; whoever waits for it learns its reason if he waits a little longer.
+/// The token's own call ends by the deadline. A call that waits for the token learns the reason of its failure by
+/// waiting this much longer.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A call's name and kind.
+/// A call's name and idempotency.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallSpec {
     pub(super) name: CallName,
@@ -37,18 +39,18 @@ impl CallSpec {
         Self { name: CallName { method: "POST", path }, nature }
     }
 
-    /// A call that was not made, because of what the caller gave.
+    /// The error of a call that was not made, because its arguments are invalid.
     pub(super) fn refuse(self, reason: &str) -> CallError {
         CallError::plain(FailureClass::Permanent, self.name, &SanitizedText::new(reason, &[]))
     }
 }
 
-/// A request but for its token.
+/// A request without its token.
 pub(super) struct PreparedCall {
     pub(super) request: Request,
-    /// For a send: tells whether it was written.
+    /// Of a send: tells whether the request was written.
     pub(super) seal: Option<WriteCanceller>,
-    /// For an upload: counts what goes.
+    /// Of an upload: counts the bytes written.
     pub(super) flow: Option<BytesWritten>,
 }
 
@@ -58,8 +60,8 @@ impl From<Request> for PreparedCall {
     }
 }
 
-/// Makes a call with a token of `tokens`. A 401 renews the token and then makes the call once more, for which `prepare`
-/// is asked again. The call fails when the new token is refused too and no call has ever succeeded with it.
+/// Makes a call with a token of `tokens`. A 401 renews the token and repeats the call with a new request from
+/// `prepare`. The call fails when a renewed token is refused too and no call has ever succeeded with it.
 ///
 /// With a `limit`, the call and its waits for tokens end by then.
 pub(super) async fn authorised(
@@ -82,12 +84,13 @@ pub(super) async fn authorised(
     }
 }
 
-/// How often a call was made again with another token.
+/// How often a call was repeated with another token.
 #[derive(Debug, Clone, Default)]
 pub struct TokenRenewals(u32);
 
 impl TokenRenewals {
-    /// Takes a token out of use that was answered with 401; gives whether the call may be made once more with the next.
+    /// Takes a token out of use that was answered with 401. Returns whether the call may be repeated with the next
+    /// token.
     pub(super) async fn may_repeat(
         &mut self,
         transport: &HttpTransport,
@@ -104,7 +107,7 @@ impl TokenRenewals {
     }
 }
 
-/// The instant at which a limit is reached that counts from now.
+/// The deadline for a limit that counts from now.
 pub(super) fn deadline(transport: &HttpTransport, limit: Option<TimeLimit>) -> Option<Deadline> {
     limit.map(|TimeLimit { left, given }| Deadline { at: transport.pace().now() + left, given })
 }
@@ -133,7 +136,7 @@ pub(super) async fn made(
     }
 }
 
-/// A token, by the deadline.
+/// Waits for a token until the deadline.
 pub(super) async fn leased(
     transport: &HttpTransport,
     tokens: &TokenProvider,
@@ -149,12 +152,12 @@ pub(super) async fn leased(
     })
 }
 
-/// What no text may show.
+/// The secrets that must be removed from every text.
 fn secrets<'a>(tokens: &'a TokenProvider, lease: &'a BearerToken) -> Vec<&'a str> {
     [Some(lease.token()), tokens.client_secret()].into_iter().flatten().collect()
 }
 
-/// A call's answer with a status of success.
+/// A successful answer.
 #[derive(Debug)]
 pub(super) struct CallSuccess {
     call: CallSpec,
@@ -163,8 +166,8 @@ pub(super) struct CallSuccess {
 }
 
 impl CallSuccess {
-    /// Reads the answer's JSON. One that cannot be read leaves the call's fate unknown. Nothing of it is shown:
-    /// it can hold a token or a share-secret.
+    /// Reads the answer's JSON. If it cannot be read, the outcome of the call is unknown. The error quotes nothing of
+    /// it, because it can hold a token or a share-secret.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CallError> {
         decode(&self.body).map_err(|reason| {
             let class = classify(self.call.nature, FailureCause::Broken { written: true });
@@ -174,7 +177,7 @@ impl CallSuccess {
     }
 }
 
-/// The failure that an answer without success is.
+/// The error for an unsuccessful answer.
 pub(super) fn refusal(call: CallSpec, answer: &HttpResponse, secrets: &[&str]) -> CallError {
     let body = ErrorBody::parse(&answer.body);
     let (error, description) = (body.error.as_deref(), body.description.as_deref());
@@ -197,7 +200,7 @@ pub(super) fn refusal(call: CallSpec, answer: &HttpResponse, secrets: &[&str]) -
     }
 }
 
-/// The failure that a call without an answer is.
+/// The error for a call without an answer.
 pub(super) fn lost(call: CallSpec, broken: &TransportError, written: bool, secrets: &[&str]) -> CallError {
     let class = if broken.file_changed {
         FailureClass::Permanent
@@ -213,7 +216,7 @@ pub(super) fn lost(call: CallSpec, broken: &TransportError, written: bool, secre
 }
 
 impl CallSuccess {
-    /// A success that needed no token.
+    /// The success of a call that needed no token.
     pub(super) fn new(call: CallSpec, answer: HttpResponse) -> Self {
         Self { call, status: answer.status, body: answer.body }
     }

@@ -1,4 +1,4 @@
-//! What a failed call means for who made it: the contract's table of errors as one pure function.
+//! Classifies failed calls: the contract's table of errors as one pure function.
 
 /// What a failure means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -8,47 +8,49 @@ pub enum FailureClass {
     /// Rows: any 3xx, any 4xx that is not named below, 403 of any other kind, 429 `resource_limited`, 501, and 500
     /// `unsupported_service_operation`, `web_application`, `no_full_text_index`.
     Permanent,
-    /// The service does not accept the credentials; it is permanent too. Nothing was sent.
+    /// The service does not accept the credentials, and will not accept them later. Nothing was sent.
     ///
-    /// Rows: a 401 for a fixed token, a 401 for a refreshed token that never worked, and `/token` refusing the client id
-    /// or secret (400 `invalid_grant`, 401).
+    /// Rows: a 401 for a fixed token, a 401 for a refreshed token that never worked, and `/token` refusing the client
+    /// id or secret (400 `invalid_grant`, 401).
     Auth,
-    /// Nothing was sent: slow down, then repeat.
+    /// Nothing was sent. The caller must slow down, and may then repeat the call.
     ///
-    /// Rows: 403 `message_send_error` "message send reach limit", and 429 but for `resource_limited`.
+    /// Rows: 403 `message_send_error` "message send reach limit", and 429 except `resource_limited`.
     Throttled,
-    /// A send that may or may not have been delivered: never repeat it silently, never forget it.
+    /// A send that may or may not have been delivered. The caller must not repeat it silently and must keep a record of
+    /// it.
     ///
-    /// Rows, for a send: 408, any other 5xx, and a reset, a timeout or garbage after the request was written.
+    /// Rows, for a send: 408, any other 5xx, and a reset, a timeout or an unreadable answer after the request was
+    /// written.
     InDoubt,
-    /// The request was not written: it is safe to repeat.
+    /// The request was not written, so it is safe to repeat.
     ///
-    /// Rows: connection refused, DNS or TLS failure, a reset before the request was written; and a token that could
-    /// not be had just now, since a call without one is not made.
+    /// Rows: connection refused, DNS or TLS failure, a reset before the request was written, and a token that could not
+    /// be fetched now, because a call without a token is not made.
     NothingSent,
-    /// The call may have reached the service, and making it again does no harm.
+    /// The call may have reached the service, and repeating it does no harm.
     ///
-    /// Rows: those of [`Class::InDoubt`], for everything that is no send.
+    /// Rows: those of [`FailureClass::InDoubt`], for every call that is not a send.
     Repeat,
 }
 
-/// What kind of call failed.
+/// Whether a call is safe to repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Idempotency {
-    /// A group or a targeted message: what may have been sent must not be sent again.
+    /// A group or a targeted message. A message that may have been sent must not be sent again.
     Send,
-    /// Any other call: a list, a token, an upload, or a recall (a message recalled twice is recalled).
+    /// Any other call: a list, a token, an upload, or a recall (a message recalled twice stays recalled).
     Repeatable,
 }
 
-/// How a call ended that did not succeed.
+/// How an unsuccessful call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureCause<'a> {
-    /// A whole answer came; its `error` and `error_description` where it had them.
+    /// A complete answer, with its `error` and `error_description` if it has them.
     Answer { status: u16, error: Option<&'a str>, description: Option<&'a str> },
-    /// No usable answer came: a reset, a timeout, or a success that could not be read.
+    /// No usable answer: a reset, a timeout, or a success that could not be read.
     Broken {
-        /// Whether any of the request may have been written.
+        /// Whether any part of the request may have been written.
         written: bool,
     },
 }
@@ -68,7 +70,7 @@ pub(super) fn classify(nature: Idempotency, outcome: FailureCause<'_>) -> Failur
                 FailureClass::Permanent
             }
             (300..=499 | 501, _) => FailureClass::Permanent,
-            // A status outside the table proves nothing either.
+            // A status outside the table does not say whether the call had an effect.
             _ => unknown_fate(nature),
         },
     }
@@ -81,7 +83,8 @@ fn unknown_fate(nature: Idempotency) -> FailureClass {
     }
 }
 
-/// The service's pages write the phrase with stray blanks and capitals.
+/// Whether the description says that the rate limit is reached. The service's documentation writes the phrase with
+/// stray spaces and capitals.
 fn says_reach_limit(description: Option<&str>) -> bool {
     description.is_some_and(|text| text.to_lowercase().contains("message send reach limit"))
 }

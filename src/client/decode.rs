@@ -1,7 +1,7 @@
-//! Bodies as the network brings them: compressed, and with a byte order mark before their text.
+//! Decodes bodies as the network delivers them: compressed, and with a byte order mark before their text.
 //!
-//! Every kind of gzip and deflate that servers send is read: `x-gzip`, several codings one over the other, deflate with
-//! and without its zlib header, and a body whose header names a coding that a proxy has undone already.
+//! Reads every kind of gzip and deflate that servers send: `x-gzip`, several encodings on top of each other, deflate
+//! with and without its zlib header, and a body whose header names an encoding that a proxy has already removed.
 
 use std::io::Read;
 
@@ -15,23 +15,23 @@ const GZIP_MAGIC: &[u8] = b"\x1f\x8b\x08";
 /// Why a body cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The coding, as the answer names it, is none that was asked for.
+    /// The answer names an encoding that was not requested.
     #[error("the answer is compressed as «{0}»; only gzip and deflate are read")]
     UnknownCoding(String),
-    /// The compressed body is cut off or damaged.
+    /// The compressed body is truncated or damaged. Holds the encoding's name.
     #[error("the answer's {0} body is cut off or damaged")]
     Damaged(&'static str),
-    /// Decompressed, the body has more bytes than may be read.
+    /// The decompressed body is longer than this limit in bytes.
     #[error("the answer is longer than {0} bytes once it is decompressed")]
     TooLong(usize),
 }
 
-/// What was done to a body, in the order in which it was done.
+/// The encodings of a body, in the order in which they were applied.
 #[derive(Debug, Default)]
 pub struct ContentEncodings(Vec<String>);
 
 impl ContentEncodings {
-    /// What `Content-Encoding` says.
+    /// Reads the `Content-Encoding` headers.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         if !headers.contains_key(CONTENT_ENCODING) {
@@ -43,17 +43,17 @@ impl ContentEncodings {
         Self(codings.filter(|coding| !matches!(coding.as_str(), "" | "identity")).collect())
     }
 
-    /// Whether the body is as it was meant.
+    /// Whether the body is not encoded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Undoes all of them.
+    /// Removes all encodings.
     ///
     /// # Errors
     ///
-    /// When one is unknown, the body damaged, or more than `most` bytes come of it.
+    /// When one is unknown, the body is damaged, or the result has more than `most` bytes.
     pub fn undo(&self, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
         if body.is_empty() {
             return Ok(body);
@@ -62,15 +62,15 @@ impl ContentEncodings {
     }
 }
 
-/// The text of the service's answer: decompressed also where no header says that it is compressed, without its byte
+/// The text of the service's answer: decompressed (also if no header says that it is compressed), without its byte
 /// order mark, and in UTF-8.
 ///
 /// # Errors
 ///
-/// As [`Codings::undo`].
+/// As [`ContentEncodings::undo`].
 pub(super) fn text(codings: &ContentEncodings, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
     let body = codings.undo(body, most)?;
-    // No JSON begins like this.
+    // No JSON begins with these bytes.
     let body = if body.starts_with(GZIP_MAGIC) { undo("gzip", body, most)? } else { body };
     Ok(match body.as_ref() {
         [0xef, 0xbb, 0xbf, ..] => body.slice(3..),
@@ -86,12 +86,12 @@ fn undo(coding: &str, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
             read(MultiGzDecoder::new(body.as_ref()), most, "gzip")
         }
         "deflate" if is_zlib(&body) => read(ZlibDecoder::new(body.as_ref()), most, "deflate"),
-        // Without the header of zlib it may be deflate all the same.
+        // A body without a zlib header can still be deflate.
         "deflate" => match read(DeflateDecoder::new(body.as_ref()), most, "deflate") {
             Err(DecodeError::Damaged(_)) if is_plain(&body) => Ok(body),
             read => read,
         },
-        // A proxy has undone it and left the header.
+        // A proxy has removed the encoding and kept the header.
         "gzip" | "x-gzip" if is_plain(&body) => Ok(body),
         "gzip" | "x-gzip" => Err(DecodeError::Damaged("gzip")),
         other => Err(DecodeError::UnknownCoding(other.escape_debug().to_string())),
@@ -105,12 +105,13 @@ fn read(mut decoder: impl Read, most: usize, name: &'static str) -> Result<Bytes
     if whole.len() > most { Err(DecodeError::TooLong(most)) } else { Ok(whole.into()) }
 }
 
-/// A window of at most 32 `KiB`, method 8, and a sum of both bytes that 31 divides (RFC 1950).
+/// Checks for a zlib header: a window of at most 32 `KiB`, method 8, and two bytes whose 16-bit value is divisible by
+/// 31 (RFC 1950).
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [first, second, ..] if first & 0x8f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31))
 }
 
-/// Whether a body is text, as JSON and HTML are, rather than something compressed.
+/// Whether a body is text, such as JSON or HTML, and not compressed data.
 fn is_plain(body: &[u8]) -> bool {
     std::str::from_utf8(body).is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
 }

@@ -1,4 +1,4 @@
-//! A call that failed, in words that can be shown and logged: no secret ever gets in here.
+//! The error of a failed call, in a form that is safe to show and log. It never holds a secret.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::class::FailureClass;
 use super::scrub::SanitizedText;
 
-/// Which call it was: its method, and its path behind the app's prefix with `{id}` for what varies.
+/// The call that failed: its method, and its path after the app's prefix, with `{id}` for variable parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallName {
     /// The HTTP method.
     pub method: &'static str,
-    /// The path's pattern.
+    /// The path's pattern, such as `/chatgroups/{id}/users`.
     pub path: &'static str,
 }
 
@@ -21,31 +21,31 @@ impl fmt::Display for CallName {
     }
 }
 
-/// Why a call failed, and what that means. Every text in it is escaped, at most 300 characters long, and holds no
-/// token and no secret, even where the service repeats one.
+/// Why a call failed, and what the caller may do. Every text is escaped, has at most 300 characters, and holds no token
+/// and no secret, even if the service repeats one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
-    /// What the caller may do now.
+    /// The meaning of the failure for the caller.
     pub class: FailureClass,
-    /// The call that failed: the asked one, or `POST /token`, or, while everybody is told that new tokens are refused
-    /// too, the one that found it out.
+    /// The call that failed: the requested one, or `POST /token`. While all calls fail because new tokens are refused
+    /// too, it is the call that found this out.
     pub call: CallName,
-    /// The HTTP status, when an answer came.
+    /// The HTTP status; `None` if no answer came.
     pub status: Option<u16>,
-    /// The answer's `error`.
+    /// The answer's `error`; `None` if it had none.
     pub error: Option<Box<str>>,
-    /// The answer's `error_code`.
+    /// The answer's `error_code`; `None` if it had none.
     pub code: Option<i64>,
-    /// The answer's `error_description`.
+    /// The answer's `error_description`; `None` if it had none.
     pub description: Option<Box<str>>,
-    /// How long to wait before a repeat, when it is known.
+    /// How long to wait before a repeat; `None` if unknown.
     pub retry_after: Option<Duration>,
-    /// What happened, where the answer's own fields do not say it; empty otherwise.
+    /// What happened, if the answer's own fields do not say it; empty otherwise.
     pub detail: Box<str>,
 }
 
 impl CallError {
-    /// A failure without an answer of the service's own words.
+    /// An error without texts of the service.
     pub(super) fn plain(class: FailureClass, call: CallName, detail: &SanitizedText) -> Self {
         Self {
             class,

@@ -1,4 +1,4 @@
-//! A way to the service that is no network: the service is in this process, and what passes takes simulated time.
+//! Calls a service in this process instead of over a network. Its delays are in simulated time.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -12,28 +12,28 @@ use super::decode;
 use super::transport::{
     Deadline, ExchangeLimits, HttpResponse, HttpTransport, TransportError, caused_by, chain, ended, location,
 };
-use super::upload::FileChangedError;
+use super::upload::stream::FileChangedError;
 
-/// Carries requests to a service and its answers back.
+/// A service in this process.
 pub trait InProcessService: Debug + Send + Sync {
-    /// Carries one request. Time on the way is the carrier's to wait for; an answer that never comes is waited for as
-    /// long as the client's timeouts say.
+    /// Handles one request. The implementation waits for the time that the request and the answer take on their way. If
+    /// it never returns, the client's timeouts apply.
     fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse>;
 }
 
-/// What comes back.
+/// The response of an in-process service.
 #[derive(Debug)]
 pub enum ServiceResponse {
-    /// The whole answer.
+    /// A complete answer.
     Whole(Response<Bytes>),
-    /// An answer that broke off in its body.
+    /// An answer whose body was cut off.
     Truncated(Response<()>),
-    /// The connection was reset, and no answer came.
+    /// The connection was reset, so no answer came.
     Reset,
 }
 
 impl HttpTransport {
-    /// Makes one request over the wire.
+    /// Makes one request to the in-process service.
     pub(super) async fn carried(
         &self,
         wire: &dyn InProcessService,
@@ -64,7 +64,8 @@ impl HttpTransport {
         })
     }
 
-    /// The request with its body in one piece. A file is read in real time: the clock stands still for it.
+    /// Reads the request's body into one piece. A file is read in real time; the simulated clock stands still
+    /// meanwhile.
     async fn whole(&self, request: reqwest::Request) -> Result<Request<Bytes>, TransportError> {
         let _hold = self.clock().hold();
         let broken = |error: &(dyn Error + 'static)| TransportError {

@@ -1,8 +1,9 @@
-//! Connections that are kept between calls for as long as their server keeps them.
+//! Reuses connections between calls for as long as their server keeps them open.
 //!
-//! A server closes a connection that rests for longer than its own limit. A request that is written while the server
-//! closes is in doubt, although the server never read it. So a connection is used again only well within the life that
-//! the server announces (`Keep-Alive: timeout=5`), or that it showed by closing.
+//! A server closes a connection that is idle for longer than the server's own limit. If a request is written while the
+//! server closes, the send is in doubt, although the server never read it. So a connection is reused only well within
+//! the lifetime that the server announces (`Keep-Alive: timeout=5`), or that the client learned from a closed
+//! connection.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,19 +14,19 @@ use reqwest::header::{CONNECTION, HeaderMap, HeaderName};
 use crate::clock::{Clock, Instant};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-/// The part of an announced life that is never used, where half of the life is more.
+/// The last part of an announced lifetime that is not used; half of the lifetime if that is less.
 const RESERVE: Duration = Duration::from_secs(5);
-/// After a rest this long the runtime looks for closed connections before the next request.
+/// After an idle time this long, the runtime checks for closed connections before the next request.
 const REST: Duration = Duration::from_millis(100);
-/// A connection that was lost after a shorter rest tells nothing of the server's limit.
+/// A connection that was lost after a shorter idle time says nothing about the server's limit.
 const LOSS_COUNTS: Duration = Duration::from_secs(1);
-/// A life that was learned from a loss is never taken for shorter.
+/// The shortest limit that is learned from a lost connection.
 const LEARNED_LEAST: Duration = Duration::from_millis(500);
 
-/// Makes a client that uses a connection again after at most this rest; never again when it is zero.
+/// Makes a client that reuses a connection that was idle for at most this time; none if it is zero.
 type ClientFactory = dyn Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync;
 
-/// An HTTP client that is replaced by one with a shorter rest when its server keeps connections for less.
+/// An HTTP client. It is replaced by one with a shorter idle limit when its server keeps connections for less.
 pub struct ConnectionPool {
     build: Box<ClientFactory>,
     state: Mutex<PoolState>,
@@ -33,7 +34,7 @@ pub struct ConnectionPool {
 
 struct PoolState {
     client: Client,
-    /// The longest rest after which a connection is used again.
+    /// The longest idle time after which a connection is reused.
     rest: Duration,
     /// When the last exchange ended.
     used_at: Option<Instant>,
@@ -41,9 +42,9 @@ struct PoolState {
 
 /// A client for one exchange.
 pub struct Checkout {
-    /// The client.
+    /// The client for the exchange.
     pub client: Client,
-    /// For how long no exchange had ended before this one began; none for the first.
+    /// The time since the end of the last exchange, when this one began; `None` for the first.
     rested: Option<Duration>,
 }
 
@@ -54,12 +55,12 @@ impl std::fmt::Debug for ConnectionPool {
 }
 
 impl ConnectionPool {
-    /// Connections that are used again after a rest of at most `rest`, until their server says less. `build` makes the
-    /// client.
+    /// A pool that reuses connections after an idle time of at most `rest`, or less if their server says so. `build`
+    /// makes the client.
     ///
     /// # Errors
     ///
-    /// As `build`.
+    /// The errors of `build`.
     pub fn new(
         rest: Duration,
         build: impl Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync + 'static,
@@ -69,14 +70,14 @@ impl ConnectionPool {
         Ok(Self { build: Box::new(build), state })
     }
 
-    /// The client of now, for what needs no connection.
+    /// The current client, for uses that need no connection.
     #[must_use]
     pub fn client(&self) -> Client {
         self.state().client.clone()
     }
 
-    /// The client for the next exchange. After a rest the runtime first learns which connections were closed meanwhile,
-    /// so that none of these is used.
+    /// The client for the next exchange. After an idle time, this first lets the runtime learn which connections were
+    /// closed, so that it uses none of them.
     pub async fn checkout(&self, network: &Clock) -> Checkout {
         let (client, used_at) = {
             let state = self.state();
@@ -84,13 +85,13 @@ impl ConnectionPool {
         };
         let rested = used_at.map(|used_at| network.now() - used_at);
         if rested.is_some_and(|rested| rested >= REST) {
-            // The runtime polls the network before it comes back here.
+            // The runtime polls the network before it resumes this task.
             tokio::task::yield_now().await;
         }
         Checkout { client, rested }
     }
 
-    /// An answer came. Its headers tell for how long its connection lives.
+    /// Records an answer. Its headers announce the lifetime of its connection.
     pub fn answered(&self, headers: &HeaderMap, network: &Clock) {
         let mut state = self.state();
         state.used_at = Some(network.now());
@@ -102,8 +103,7 @@ impl ConnectionPool {
         }
     }
 
-    /// A connection was lost while a request was under way. Where it had rested before, the server keeps connections
-    /// for less.
+    /// Records that a connection was lost during a request. If it was idle before, the idle limit is lowered.
     pub fn lost(&self, checkout: &Checkout, network: &Clock) {
         let mut state = self.state();
         state.used_at = Some(network.now());
@@ -119,7 +119,7 @@ impl ConnectionPool {
         }
     }
 
-    /// The connections of the client before close when the exchanges that are under way on them end.
+    /// Replaces the client. The old client's connections close when their current exchanges end.
     fn replace(&self, state: &mut PoolState, rest: Duration) {
         match (self.build)(rest) {
             Ok(client) => (state.client, state.rest) = (client, rest),
@@ -135,11 +135,11 @@ impl ConnectionPool {
     }
 }
 
-/// What `Keep-Alive` says.
+/// The parsed `Keep-Alive` header.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct KeepAliveHeader {
     life: Option<Duration>,
-    /// Whether the connection takes no more requests.
+    /// Whether the connection accepts no more requests.
     is_over: bool,
 }
 
@@ -164,13 +164,13 @@ impl KeepAliveHeader {
                 _ => {}
             }
         }
-        // The library closes it by itself then.
+        // The library closes such a connection by itself.
         let closes = values(CONNECTION).any(|value| value.to_ascii_lowercase().contains("close"));
         announced.is_over &= !closes;
         Some(announced)
     }
 
-    /// The rest after which a connection is used again: the announced life without its last part.
+    /// The longest usable idle time: the announced lifetime without its reserve.
     fn usable(self) -> Duration {
         self.life.map_or(Duration::MAX, |life| life.saturating_sub(RESERVE.min(life / 2)))
     }

@@ -1,4 +1,4 @@
-//! The app's groups, and a group's members: one page a call.
+//! Lists the app's groups and a group's members, one page a call.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::answer::{JsonPairs, LosslessText};
 use super::call::CallSpec;
 use super::failure::CallError;
 
-/// The most groups or members a page can have (older tenants give at most 100 whatever is asked for).
+/// The most groups or members in a page. Older tenants return at most 100, whatever the request says.
 pub const PAGE_SIZE_MAX: u32 = 1000;
-/// Where older tenants silently cut a page.
+/// The page size at which older tenants silently cut a page.
 const OLD_PAGE_SIZE: usize = 100;
 
 const GROUPS: CallSpec = CallSpec::get("/chatgroups");
@@ -22,57 +22,57 @@ const MEMBERS: CallSpec = CallSpec::get("/chatgroups/{id}/users");
 /// A group of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its id.
+    /// The group's id.
     pub groupid: String,
-    /// Its name.
+    /// The group's name.
     pub groupname: Option<String>,
-    /// Its owner's id, as the service writes it.
+    /// The owner's user id, as the service writes it.
     pub owner: Option<String>,
-    /// How many members it has.
+    /// The number of members.
     pub affiliations: Option<u64>,
-    /// Its kind, as the service writes it.
+    /// The kind of group, as the service writes it.
     pub kind: Option<String>,
-    /// When it was last changed, in milliseconds since 1970.
+    /// The last change, in milliseconds since 1970.
     pub last_modified: Option<u64>,
 }
 
-/// Some of the app's groups.
+/// One page of the app's groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupsPage {
-    /// In the service's order.
+    /// The groups, in the service's order.
     pub groups: Vec<Group>,
-    /// Leads to the next page; none on the last.
+    /// The cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
-    /// The service's clock when it answered, since 1970.
+    /// The service's wall-clock time of the answer, since 1970.
     pub timestamp: Option<Duration>,
 }
 
-/// What a member may do in a group.
+/// The role of a member in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupRole {
-    /// Made the group or was given it.
+    /// The user owns the group.
     Owner,
-    /// Helps the owner.
+    /// The user is an administrator of the group.
     Admin,
-    /// Anybody else.
+    /// The user has no special rights.
     Member,
 }
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The user's id.
+    /// The member's user id.
     pub id: String,
-    /// What the user is in the group.
+    /// The member's role in the group.
     pub role: GroupRole,
 }
 
-/// Some of a group's members.
+/// One page of a group's members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembersPage {
-    /// In the service's order.
+    /// The members, in the service's order.
     pub members: Vec<Member>,
-    /// Whether no page follows.
+    /// Whether this is the last page.
     pub last: bool,
 }
 
@@ -132,12 +132,12 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 impl Client {
-    /// The page of groups that the cursor `after` leads to, or the first; `limit` groups of it, 1 to 1000.
+    /// The page of groups at the cursor `after`, or the first page; at most `limit` groups, 1 to 1000.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`]. [`super::Class::Permanent`] when the service's cursor leads back to the page it came
-    /// with: the list would never end.
+    /// See [`CallError::class`]. [`super::FailureClass::Permanent`] when the answer's cursor is the one of the request,
+    /// because the list would never end.
     pub async fn groups_page(&self, after: Option<&str>, limit: u32) -> Result<GroupsPage, CallError> {
         let mut url = self.url(&["chatgroups"]);
         url.query_pairs_mut().append_pair("limit", &limit.clamp(1, PAGE_SIZE_MAX).to_string());
@@ -156,20 +156,20 @@ impl Client {
 
     /// The page of members with the number `pagenum`, from 1; `pagesize` members a page, 1 to 1000.
     ///
-    /// A short page is the last. But a tenant that cuts its pages at 100 without a word gives 100 where 1000 were
-    /// asked for, so a page counts as short below 100 only (or below `pagesize` where that is less): one call more
-    /// at the end of a list, and no member lost.
+    /// A short page is the last one. A tenant that silently cuts its pages at 100 returns 100 members where 1000 were
+    /// requested. So a page counts as short only below 100, or below `pagesize` if that is less. This costs one more
+    /// call at the end of a list, and loses no member.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`]; [`super::Class::Permanent`] without a call for an id that no path can hold.
+    /// See [`CallError::class`]. [`super::FailureClass::Permanent`] without a call for an id that a path cannot hold.
     pub async fn members_page(
         &self,
         group_id: &str,
         pagenum: u32,
         pagesize: u32,
     ) -> Result<MembersPage, CallError> {
-        // A path cannot hold these, however they are encoded.
+        // A path cannot hold these, even encoded.
         if matches!(group_id, "" | "." | "..") {
             return Err(MEMBERS.refuse(&format!("«{group_id}» is no group id")));
         }

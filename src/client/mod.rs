@@ -1,10 +1,10 @@
-//! The service's REST API for one app: token, sends, uploads, lists, recalls, and what each failure means.
+//! The service's REST API for one app: token, sends, uploads, lists, recalls, and the meaning of each failure.
 //!
-//! It is given bytes and gives receipts: what a message is, when it may leave and what is kept of it is for others to
-//! know. It repeats nothing, with one exception: a call answered with 401, which did nothing, is made again with a
-//! new token. Whoever wants more goes by [`Failure::class`].
+//! This module takes bytes and returns receipts. Other modules decide what a message is, when it is sent and how it is
+//! recorded. It repeats no call, with one exception: a call answered with 401 had no effect, and is made again with a
+//! new token. Callers decide about other repeats by [`CallError::class`].
 //!
-//! A client's connections live on the runtime that first used them, so a thread that sends has a client of its own.
+//! A client's connections belong to the runtime that first used them, so each sending thread has its own client.
 //!
 //! May import: `config`, `clock`.
 
@@ -58,7 +58,7 @@ pub use send::{Authorisation, SendCall, SendReceipts, TimeLimit};
 pub use token::{FetchTurn, StoredToken, TokenStore, TokenWait};
 pub use upload::{Thumbnail, Upload, UploadError, UploadResult, check_size};
 
-/// Speaks to the service for one app. Clones share connections and token.
+/// The client of one app's service. Clones share connections and token.
 #[derive(Clone)]
 pub struct Client(Arc<ClientInner>);
 
@@ -70,30 +70,30 @@ struct ClientInner {
     transport: HttpTransport,
 }
 
-/// Why there can be no client.
+/// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The app's address is not one: the reason, without the address, which could hold a password.
+    /// The app's address is invalid. Holds the reason without the address, which could contain a password.
     #[error("the app's address {0}")]
     Address(String),
-    /// The fixed token holds a character that no HTTP header can carry.
+    /// The fixed token has a character that an HTTP header cannot hold.
     #[error("the token holds characters that cannot be sent (a line break?)")]
     TokenCharacters,
-    /// TLS could not be set up.
+    /// TLS could not be set up. Holds the reason.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// A variable of the environment names no proxy.
+    /// An environment variable does not name a valid proxy. Holds the reason.
     #[error("{0}; set it to the proxy's address, or unset it")]
     Proxy(String),
-    /// The HTTP library could not be set up.
+    /// The HTTP library could not be set up. Holds the reason.
     #[error("the HTTP client cannot be set up: {0}")]
     Http(String),
 }
 
 impl Client {
-    /// A client for `app`. Nothing is sent or read yet; proxies are taken from the environment (`HTTP_PROXY`,
-    /// `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), but for a service on this machine. With `state`, the project's state folder, a fetched token is kept
-    /// there for other processes.
+    /// A client for `app`. Nothing is sent or read yet. Proxies come from the environment (`HTTP_PROXY`, `HTTPS_PROXY`,
+    /// `ALL_PROXY`, `NO_PROXY`), except for a service on this machine. With `state`, the project's state folder, a
+    /// fetched token is stored there for other processes.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Client {
         Self::with(app, state, |prefix| HttpTransport::new(prefix, clock, app.timeouts))
     }
 
-    /// A client whose requests go over a wire in place of the network, at the pace of `clock`.
+    /// A client whose requests go to a service in this process, in the time of `clock`.
     ///
     /// # Errors
     ///
@@ -127,23 +127,23 @@ impl Client {
         })))
     }
 
-    /// Keeps a fetched token on a shelf that other machines reach too, and no more in the project's state folder. The app
-    /// is known there by `key`. Nothing where the token is fixed.
+    /// Stores fetched tokens in a token store that other machines share, and no longer in the project's state folder.
+    /// The store knows the app by `key`. Has no effect if the token is fixed.
     pub fn use_token_store(&self, key: &str, place: Arc<dyn TokenStore>) {
         self.0.tokens.use_store(key, place);
     }
 
-    /// Makes sure that there is a token, without any other call: fetches one when none is kept. A fixed token is
-    /// taken as it is.
+    /// Makes sure that there is a token, without any other call. Fetches one if none is stored. A fixed token is not
+    /// checked.
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// Why there is no token.
     pub async fn authorise(&self) -> Result<(), CallError> {
         self.0.tokens.lease(&self.0.transport, None).await.map(drop)
     }
 
-    /// Why calls wait for the app's token, where they do.
+    /// Why calls wait for the app's token; `None` if they do not.
     #[must_use]
     pub fn token_wait(&self) -> Option<TokenWait> {
         self.0.tokens.wait(self.0.transport.clock())
@@ -161,7 +161,7 @@ impl Client {
         self.call_within(call, None, prepare).await
     }
 
-    /// The same, given up when the limit is reached, the wait for a token included.
+    /// Makes a call, and gives up when the limit is reached. The limit includes the wait for a token.
     async fn call_within(
         &self,
         call: CallSpec,
@@ -178,7 +178,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Reads an app's address, which must be one that calls can stand behind.
+/// Parses an app's address. It must be a URL to which paths can be added.
 fn address(prefix: &str) -> Result<Url, ClientError> {
     let bad = |reason: &str| ClientError::Address(reason.to_owned());
     let url = Url::parse(prefix).map_err(|error| bad(&format!("is not a URL: {error}")))?;
@@ -194,10 +194,10 @@ fn address(prefix: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-/// The URL of a path behind `prefix`, each segment percent-encoded.
+/// The URL of a path below `prefix`, with each segment percent-encoded.
 fn below(prefix: &Url, segments: &[&str]) -> Url {
     let mut url = prefix.clone();
-    // Only a URL without a host has no path to extend, and http always has a host.
+    // Only a URL without a host has no path to extend, and an http URL always has a host.
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);
     }

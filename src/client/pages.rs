@@ -1,10 +1,10 @@
-//! Whole lists, page by page. A page that failed can be asked for again: only a page that came moves on.
+//! Reads whole lists, page by page. A failed page can be requested again: only a received page advances the position.
 
 use super::Client;
 use super::failure::CallError;
 use super::lists::{Group, Member, PAGE_SIZE_MAX};
 
-/// The pages of the app's groups.
+/// Reads the pages of the app's groups.
 #[derive(Debug, Clone)]
 pub struct GroupPages {
     client: Client,
@@ -12,7 +12,7 @@ pub struct GroupPages {
     done: bool,
 }
 
-/// The pages of one group's members.
+/// Reads the pages of one group's members.
 #[derive(Debug, Clone)]
 pub struct MemberPages {
     client: Client,
@@ -22,13 +22,13 @@ pub struct MemberPages {
 }
 
 impl Client {
-    /// All groups of the app, a thousand a page.
+    /// All groups of the app, in pages of a thousand.
     #[must_use]
     pub fn group_pages(&self) -> GroupPages {
         GroupPages { client: self.clone(), cursor: None, done: false }
     }
 
-    /// All members of a group, a thousand a page.
+    /// All members of a group, in pages of a thousand.
     #[must_use]
     pub fn member_pages(&self, group_id: impl Into<String>) -> MemberPages {
         MemberPages { client: self.clone(), group_id: group_id.into(), pagenum: 1, done: false }
@@ -36,11 +36,11 @@ impl Client {
 }
 
 impl GroupPages {
-    /// The next page, by one call; none after the last.
+    /// The next page, with one call; `None` after the last.
     ///
     /// # Errors
     ///
-    /// As of [`Client::groups_page`], and the next call asks for the same page.
+    /// As [`Client::groups_page`]. The next call requests the same page again.
     pub async fn next(&mut self) -> Result<Option<Vec<Group>>, CallError> {
         if self.done {
             return Ok(None);
@@ -53,11 +53,11 @@ impl GroupPages {
 }
 
 impl MemberPages {
-    /// The next page, by one call; none after the last.
+    /// The next page, with one call; `None` after the last.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`], and the next call asks for the same page.
+    /// See [`CallError::class`]. The next call requests the same page again.
     pub async fn next(&mut self) -> Result<Option<Vec<Member>>, CallError> {
         if self.done {
             return Ok(None);

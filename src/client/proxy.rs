@@ -1,5 +1,5 @@
-//! The proxies that the environment names: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in small
-//! letters.
+//! Reads the proxies from the environment: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in lower
+//! case.
 
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
@@ -13,17 +13,17 @@ const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "soc
 pub struct Proxies(Vec<Proxy>);
 
 impl Proxies {
-    /// What this process's environment says. A variable that is empty counts as not set.
+    /// Reads this process's environment. An empty variable counts as not set.
     ///
     /// # Errors
     ///
-    /// A variable whose value names no proxy, without the value, which can hold a password.
+    /// The name of a variable that holds no valid proxy. The value is left out, because it can contain a password.
     pub fn of_environment() -> Result<Self, String> {
         Self::of(&|name| std::env::var(name).ok())
     }
 
     fn of(look_up: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
-        // A program that answers CGI requests is given `HTTP_PROXY` by whoever sends a header `Proxy`.
+        // In a CGI program, the sender of a request can set `HTTP_PROXY` with a `Proxy` header.
         if look_up("REQUEST_METHOD").is_some() {
             return Ok(Self::default());
         }
@@ -48,13 +48,13 @@ impl Proxies {
         Ok(Self(proxies))
     }
 
-    /// Leads a client's requests over these proxies, and over no others.
+    /// Makes a client use these proxies and no others.
     pub fn lead(&self, builder: ClientBuilder) -> ClientBuilder {
         self.0.iter().cloned().fold(builder.no_proxy(), ClientBuilder::proxy)
     }
 }
 
-/// Reads a proxy's address. One without a scheme is of HTTP, and `socks://` is how desktops write SOCKS 5.
+/// Parses a proxy's address. Without a scheme it is an HTTP proxy. Desktops write `socks://` for SOCKS 5.
 fn address(value: &str) -> Result<Url, String> {
     let whole = match value.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("socks") => format!("socks5://{rest}"),

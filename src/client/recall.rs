@@ -1,4 +1,4 @@
-//! Taking messages back.
+//! Recalls messages.
 
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request};
@@ -11,32 +11,32 @@ use super::call::CallSpec;
 use super::class::Idempotency;
 use super::failure::CallError;
 
-/// The most messages that one call takes back (contract).
+/// The most messages that one call recalls (contract).
 pub const RECALL_MAX: usize = 30;
 
 const CALL: CallSpec = CallSpec::post("/messages/batch_recall", Idempotency::Repeatable);
 
-/// A message to take back.
+/// A message to recall.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recall {
     /// The message's id, from its receipt.
     pub msg_id: String,
-    /// The group that it was sent to.
+    /// The group to which it was sent.
     pub to: String,
-    /// Who takes it back; the service's default when none.
+    /// The user that recalls it; `None` for the service's default.
     pub from: Option<String>,
-    /// Whether to take it back even after the tenant's time for it (two minutes by default).
+    /// Whether to recall it even after the tenant's time limit (two minutes by default).
     pub force: bool,
 }
 
-/// What became of a recall.
+/// The result for one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecallResult {
     /// The message's id.
     pub msg_id: String,
-    /// Whether it was taken back.
+    /// Whether it was recalled.
     pub recalled: bool,
-    /// The service's reason when it was not; empty when it gave none.
+    /// The service's reason if it was not recalled; empty if it gave none.
     pub note: String,
 }
 
@@ -80,12 +80,12 @@ impl From<RecallResponseItem> for RecallResult {
 }
 
 impl Client {
-    /// Takes back up to 30 messages by one call; what became of each is in the answer. No call is made for none. A
-    /// message that is taken back twice is taken back, so the call is safe to repeat.
+    /// Recalls up to 30 messages with one call. Returns the result for each. Makes no call for an empty list. A message
+    /// that is recalled twice stays recalled, so the call is safe to repeat.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`]; [`super::Class::Permanent`] without a call for more than 30.
+    /// See [`CallError::class`]. [`super::FailureClass::Permanent`] without a call for more than 30 messages.
     pub async fn recall(&self, messages: &[Recall]) -> Result<Vec<RecallResult>, CallError> {
         if messages.is_empty() {
             return Ok(Vec::new());

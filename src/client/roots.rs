@@ -1,7 +1,7 @@
-//! TLS: the platform's root certificates, read when the first server shows its certificate and not before.
+//! TLS with the platform's root certificates. They are read when the first server presents its certificate.
 //!
-//! Reading them takes tens of milliseconds, which a run that sends nothing, or that sends over plain HTTP, must not
-//! pay.
+//! Reading them takes tens of milliseconds. A run that sends nothing, or that sends over plain HTTP, does not pay for
+//! it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,15 +11,15 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// TLS as this house speaks it: HTTP/1.1, verified by the platform's roots.
+/// The TLS configuration of all clients: HTTP/1.1, verified with the platform's root certificates.
 ///
 /// # Errors
 ///
-/// When the cryptography offers no protocol version.
+/// When the cryptography provider supports no protocol version.
 pub fn tls_config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = LazyVerifier { provider: Arc::clone(&provider), platform: OnceLock::new() };
-    // rustls calls every verifier but its own dangerous; this one leaves all decisions to the platform's.
+    // rustls calls every verifier but its own dangerous. This one leaves all decisions to the platform's verifier.
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -40,7 +40,7 @@ impl LazyVerifier {
         if let Some(verifier) = self.platform.get() {
             return Ok(verifier);
         }
-        // A failure is not kept: the certificates may be installed while the daemon runs.
+        // A failure is not cached, because the certificates may be installed while the daemon runs.
         let verifier = Verifier::new(Arc::clone(&self.provider))?;
         Ok(self.platform.get_or_init(|| verifier))
     }

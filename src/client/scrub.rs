@@ -1,18 +1,19 @@
-//! Makes foreign text fit to be shown: without secrets, control characters and length.
+//! Sanitizes texts from outside for display: removes secrets and control characters, and limits the length.
 
-/// The most characters of a foreign text that are shown.
+/// The most characters of such a text that are shown.
 const SHOWN_CHARACTERS: usize = 300;
 const HIDDEN: &str = "[hidden]";
 
-/// Foreign text that may be shown and logged.
+/// A text from outside that is safe to show and log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SanitizedText(String);
 
 impl SanitizedText {
-    /// Hides every one of `secrets` in `text`, escapes what would disturb a terminal, and cuts it to 300 characters.
+    /// Hides each of `secrets` in `text`, escapes characters that would disturb a terminal, and cuts the text to 300
+    /// characters.
     pub(super) fn new(text: &str, secrets: &[&str]) -> Self {
         let mut hidden = text.to_owned();
-        // Before the cut: half a secret would not be recognised.
+        // This comes before the cut, because a cut secret would not be recognized.
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
             if hidden.contains(secret) {
                 hidden = hidden.replace(secret, HIDDEN);
@@ -38,7 +39,7 @@ impl SanitizedText {
     }
 }
 
-/// Control characters, and those that turn or hide the text around them.
+/// Whether a character is a control character, or one that reverses or hides the text around it.
 fn disturbs(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

@@ -1,4 +1,4 @@
-//! Sending a message that is already checked, serialised and permitted.
+//! Sends a message that is already checked, serialized and permitted.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::failure::CallError;
 use super::token::BearerToken;
 use super::{Client, ClientInner};
 
-/// Which of the two sending calls it is.
+/// The two calls that send a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SendCall {
     /// To one to three groups: `POST /messages/chatgroups`.
@@ -34,16 +34,16 @@ impl SendCall {
     }
 }
 
-/// How long a call may take.
+/// The time limit of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit {
-    /// What is left of it.
+    /// The time that is left.
     pub left: Duration,
-    /// The whole of it, for people.
+    /// The whole time that was given, for display.
     pub given: Duration,
 }
 
-/// A token that a message can be sent with. It shows nothing of itself.
+/// A token for a send. Its `Debug` output does not show the token.
 pub struct Authorisation(BearerToken);
 
 impl fmt::Debug for Authorisation {
@@ -52,9 +52,9 @@ impl fmt::Debug for Authorisation {
     }
 }
 
-/// What the service took: a group and the message's id in it, in the order of the answer.
+/// The groups that accepted the message, with the message's id in each, in the order of the answer.
 ///
-/// A group that was asked for and is missing here is in doubt; the caller knows which were asked for.
+/// A requested group that is missing here is in doubt. The caller knows which groups it requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendReceipts {
     /// Pairs of group id and message id.
@@ -67,15 +67,15 @@ struct SendResponse {
 }
 
 impl Client {
-    /// Sends `body`, the JSON of one message, once. It is made again only after a 401, with a new token.
+    /// Sends `body`, the JSON of one message, once. The call is repeated only after a 401, with a new token.
     ///
-    /// `on_write` is called when the request is about to be written. When the future is dropped before that, nothing
-    /// is written and `on_write` is never called; when it is dropped after, the message is in doubt.
+    /// `on_write` is called when the request is about to be written. If the future is dropped before that, nothing is
+    /// written and `on_write` is never called. If it is dropped after that, the message is in doubt.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`]; never [`super::Class::Repeat`]. Where `on_write` was not called it is never
-    /// [`super::Class::InDoubt`].
+    /// See [`CallError::class`]; never [`super::FailureClass::Repeat`]. If `on_write` was not called, it is never
+    /// [`super::FailureClass::InDoubt`].
     pub async fn send<F>(&self, call: SendCall, body: Bytes, on_write: F) -> Result<SendReceipts, CallError>
     where
         F: FnOnce() + Send + 'static,
@@ -86,12 +86,12 @@ impl Client {
         receipts(&success)
     }
 
-    /// The token to send with: one that is at hand, or a new one, which is waited for. Nothing of the message leaves.
+    /// The token for a send: an active one, or a new one, for which this waits. Nothing of the message is sent.
     ///
     /// # Errors
     ///
-    /// Why there is none: [`super::Class::Auth`], [`super::Class::Permanent`] or [`super::Class::NothingSent`], which is
-    /// also given when the limit is reached.
+    /// Why there is none: [`super::FailureClass::Auth`], [`super::FailureClass::Permanent`] or
+    /// [`super::FailureClass::NothingSent`], which is also returned when the limit is reached.
     pub async fn authorisation(
         &self,
         call: SendCall,
@@ -102,8 +102,8 @@ impl Client {
         call::leased(transport, tokens, call.call(), deadline).await.map(Authorisation)
     }
 
-    /// Sends `body` once with a token that is at hand: neither is a token waited for, nor is anything repeated after a
-    /// 401. It is given up when the limit is reached, which covers the waits for a connection and the answer.
+    /// Sends `body` once with the given token. It neither waits for a token nor repeats the call after a 401. It gives
+    /// up when the limit is reached, which covers the waits for a connection and for the answer.
     ///
     /// # Errors
     ///
@@ -126,8 +126,8 @@ impl Client {
         receipts(&made?)
     }
 
-    /// Takes a token out of use that was answered with 401. Gives whether the message, of which nothing was sent, may be
-    /// sent again with another token.
+    /// Takes a token out of use that was answered with 401. Returns whether the message, of which nothing was sent, may
+    /// be sent again with another token.
     pub async fn renew(
         &self,
         renewals: &mut TokenRenewals,

@@ -1,4 +1,4 @@
-//! One request and its whole answer, within the timeouts, and nothing ever repeated.
+//! Makes one request and reads its whole answer, within the timeouts. It repeats nothing.
 
 use std::error::Error;
 use std::future::Future;
@@ -19,16 +19,16 @@ use super::in_process::InProcessService;
 use super::keepalive::ConnectionPool;
 use super::proxy::Proxies;
 use super::roots;
-use super::upload::FileChangedError;
+use super::upload::stream::FileChangedError;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::config::Timeouts;
 
-/// The most bytes of an answer that are read: a page of a thousand groups takes a third of a megabyte.
+/// The most bytes of an answer that are read. A page of a thousand groups takes a third of a megabyte.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
-/// An idle connection is closed by us before gateways do it (they commonly wait 60 s), because a request that meets
-/// the server's own closing is in doubt.
+/// The client closes an idle connection before gateways do (they commonly wait 60 s), because a request that meets the
+/// server's closing is in doubt.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
-/// The longest `Retry-After` that is believed.
+/// The longest `Retry-After` that is used; longer ones are cut to it.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// An answer with its body.
@@ -36,56 +36,55 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
-    /// Where a redirect leads, without user, password and query.
+    /// The target of a redirect, without user, password, query and fragment.
     pub(super) location: Option<String>,
-    /// Empty where the answer of an unsuccessful call broke off: its status says enough.
+    /// Empty if the answer of an unsuccessful call was cut off; its status is sufficient.
     pub(super) body: Bytes,
 }
 
-/// No answer came that could be used.
+/// The error when no usable answer came.
 #[derive(Debug)]
 pub(super) struct TransportError {
-    /// What happened, in the words of the libraries below.
+    /// What happened, in the words of the libraries.
     pub(super) detail: String,
-    /// Whether a connection to the service was had, so that something may have been written.
+    /// Whether there was a connection to the service, so that something may have been written.
     pub(super) connected: bool,
-    /// Whether the fault lies with the file that was being uploaded.
+    /// Whether the cause is the file that was being uploaded.
     pub(super) file_changed: bool,
-    /// Whether an answer was waited for until the time was over.
+    /// Whether the time ran out while waiting for an answer.
     pub(super) overdue: bool,
 }
 
 impl TransportError {
-    /// The answer was lost on a connection that was had.
+    /// The error for an answer that was lost on an open connection.
     pub(super) fn lost(detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), connected: true, file_changed: false, overdue: false }
     }
 }
 
-/// The end of the time that a caller gives a call, on [`Transport::pace`].
+/// The end of the time that a caller gives a call, on the clock of [`HttpTransport::pace`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
-    /// The whole time that was given, for people.
+    /// The whole time that was given, for display.
     pub(super) given: Duration,
 }
 
-/// Counts the bytes of a request's body as they go, so that a long upload is not taken for a hang.
+/// Counts the bytes of a request's body as they are written, so that a long upload does not count as a hang.
 pub(super) type BytesWritten = Arc<AtomicU64>;
 
 pub(super) struct HttpTransport {
     connections: ConnectionPool,
-    /// The way of requests where that is no network.
+    /// The in-process service that replaces the network; `None` for the network.
     wire: Option<Arc<dyn InProcessService>>,
     clock: Clock,
-    /// Servers answer in real time, whatever time the house lives in.
+    /// Real time, in which servers answer, even if `clock` is simulated.
     network: Clock,
     pub(super) timeouts: Timeouts,
 }
 
 impl HttpTransport {
-    /// Connections for calls to `service`. One on this very machine, as the simulator is, is not asked for by way of
-    /// a proxy.
+    /// Connections for calls to `service`. A service on this machine, such as the simulator, is called without a proxy.
     pub(super) fn new(service: &Url, clock: Clock, timeouts: Timeouts) -> Result<Self, ClientError> {
         let tls = roots::tls_config().map_err(|error| ClientError::Tls(error.to_string()))?;
         let proxies = if is_loopback(service) {
@@ -101,7 +100,7 @@ impl HttpTransport {
         Ok(Self { connections, wire: None, clock, network: Clock::real(), timeouts })
     }
 
-    /// The same over a wire in place of the network.
+    /// Sends the requests to an in-process service instead of the network.
     pub(super) fn over(self, wire: Arc<dyn InProcessService>) -> Self {
         Self { wire: Some(wire), ..self }
     }
@@ -110,19 +109,20 @@ impl HttpTransport {
         &self.clock
     }
 
-    /// The clock that calls take their time by: answers of the network come in real time.
+    /// The clock for the time limits of calls. Answers from the network come in real time.
     pub(super) fn pace(&self) -> &Clock {
         if self.wire.is_some() { &self.clock } else { &self.network }
     }
 
-    /// Where requests with a form are built.
+    /// The client that builds requests with a form.
     pub(super) fn http(&self) -> reqwest::Client {
         self.connections.client()
     }
 
     /// Makes one request and reads its answer. A simulated clock stands still meanwhile.
     ///
-    /// With a `flow`, the request takes as long as bytes go; otherwise it ends by the `deadline`, where there is one.
+    /// With a `flow`, the request may last as long as bytes are written. Without one it ends by the `deadline`, if
+    /// there is one.
     pub(super) async fn exchange(
         &self,
         mut request: Request,
@@ -182,9 +182,9 @@ impl HttpTransport {
         Ok(whole.freeze())
     }
 
-    /// Waits for a step of the exchange: no longer than a read may take, and not beyond its limits. With a `flow` there
-    /// is no end, and a read's time counts from the last byte that went (up to twice that time, since the flow is
-    /// looked at once in it).
+    /// Waits for a step of the exchange, for the read timeout and the limits at most. With a `flow` there is no overall
+    /// limit, and the read timeout counts from the last written byte. It can take up to twice as long, because the flow
+    /// is checked once in each timeout.
     async fn stage<T>(
         &self,
         limits: ExchangeLimits,
@@ -219,7 +219,7 @@ impl HttpTransport {
     }
 }
 
-/// When an exchange ends at the latest.
+/// The latest end of an exchange.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExchangeLimits {
     pub(super) end: Instant,
@@ -227,7 +227,7 @@ pub(super) struct ExchangeLimits {
 }
 
 impl ExchangeLimits {
-    /// How long a step that takes `read` at the most may take from `now`, and the limit that this is, for people.
+    /// How long a step with the read timeout `read` may take from `now`, and the limit to show in its error.
     pub(super) fn tightest(self, read: Duration, now: Instant) -> (Duration, Duration) {
         let limit = read.min(self.end - now);
         match self.deadline {
@@ -237,14 +237,14 @@ impl ExchangeLimits {
     }
 }
 
-/// Where a redirect leads, without what may be secret in it.
+/// The target of a redirect, without the parts that may be secret.
 pub(super) fn location(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(LOCATION)?.to_str().ok()?;
     let Ok(mut url) = Url::parse(text) else {
         let end = text.find(['?', '#']).unwrap_or(text.len());
         return text.get(..end).map(str::to_owned);
     };
-    // Neither can fail for an address with a host, and for another there is nothing to hide.
+    // Neither can fail for an address with a host. An address without one has nothing to hide.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
@@ -292,7 +292,7 @@ pub(super) fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bo
     causes(error).any(<dyn Error>::is::<E>)
 }
 
-/// The error and its causes in one line, without what merely repeats its cause.
+/// The error and its causes in one line, without those that only repeat their cause.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for text in causes(error).map(ToString::to_string) {

@@ -1,9 +1,9 @@
-//! The only source of time in the house: real, or virtual for rehearsals and tests.
+//! The project's only source of time: real, or simulated for rehearsals and tests.
 //!
-//! Everything that waits or asks the time is given a [`Clock`]; clippy forbids every other source. Deadlines of
-//! workers are the one exception by design: they are real time always, so they are given a real clock.
+//! All code that waits or reads the time is given a [`Clock`]; clippy forbids every other source. Worker deadlines are
+//! always real time, so they are given a real clock.
 //!
-//! May import: nothing of the house.
+//! May import: no other module of this crate.
 
 mod virtual_time;
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use virtual_time::VirtualTime;
 
-/// A point on a clock's monotonic line, as the time since that clock was made.
+/// A point in a clock's monotonic time, as the duration since the clock was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(Duration);
 
@@ -41,7 +41,7 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// This instant less `duration`, or the clock's start when that is before it.
+    /// This instant minus `duration`, or the clock's start if that is later.
     #[must_use]
     pub const fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration))
@@ -51,7 +51,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Saturates at the end of time (584 years on).
+    /// Saturates at the largest instant (584 years).
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
@@ -65,12 +65,12 @@ impl Sub for Instant {
     }
 }
 
-/// The time ran out before the future was done; see [`Clock::timeout`].
+/// The error of [`Clock::timeout`]: the time ran out before the future was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("timed out")]
 pub struct Elapsed;
 
-/// A source of time that can be cloned and shared between threads.
+/// A source of time. Clones share it, also between threads.
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<TimeSource>);
 
@@ -78,34 +78,34 @@ pub struct Clock(Arc<TimeSource>);
 enum TimeSource {
     Real {
         origin: tokio::time::Instant,
-        /// The wall-clock time at `origin` in microseconds, as another clock has it that is followed; 0 where none is.
+        /// The wall-clock time at `origin` in microseconds, by the clock that this one follows; 0 if it follows none.
         followed: AtomicU64,
     },
     Virtual(VirtualTime),
 }
 
 impl Clock {
-    /// The machine's own time.
+    /// A clock of the machine's time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn real() -> Self {
         Self(Arc::new(TimeSource::Real { origin: tokio::time::Instant::now(), followed: AtomicU64::new(0) }))
     }
 
-    /// A clock that stands still until [`Clock::block_on`]'s runtime has nothing left to do, and then jumps to the
-    /// next sleeper. `unix_time` is the wall-clock time it starts at, counted from 1970-01-01T00:00:00Z.
+    /// A clock of simulated time. It stands still until no task on the runtime of [`Clock::block_on`] can run, and then
+    /// jumps to the next deadline. `unix_time` is the wall-clock time at its start, since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn simulated(unix_time: Duration) -> Self {
         Self(Arc::new(TimeSource::Virtual(VirtualTime::new(unix_time))))
     }
 
-    /// Whether this clock is a simulated one.
+    /// Whether this clock is simulated.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
         matches!(*self.0, TimeSource::Virtual(_))
     }
 
-    /// The instant it is now; never goes back.
+    /// The current instant. It never goes back.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Instant {
@@ -117,8 +117,8 @@ impl Clock {
         }
     }
 
-    /// The wall-clock time since 1970-01-01T00:00:00Z. A real one can be set back by its owner, unless it follows another
-    /// ([`Clock::follow`]).
+    /// The wall-clock time since 1970-01-01T00:00:00Z. The time of a real clock can go back when the machine's clock is
+    /// set, unless it follows another ([`Clock::follow`]).
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn unix_time(&self) -> Duration {
@@ -134,13 +134,13 @@ impl Clock {
         }
     }
 
-    /// Has the wall-clock time follow that of another clock, which said that it was `theirs` at some instant from
-    /// `asked` until now. As long as both agree within that, nothing changes. Free of effect on a simulated clock.
+    /// Makes the wall-clock time follow that of another clock, which read `theirs` at some instant between `asked` and
+    /// now. If both agree within that range, nothing changes. Has no effect on a simulated clock.
     pub fn follow(&self, theirs: Duration, asked: Instant) {
         let TimeSource::Real { followed, .. } = &*self.0 else { return };
         let now = self.now();
         let mine = match followed.load(Ordering::Relaxed) {
-            // Read at the very end, as what was waited for comes before that.
+            // The other clock was read at the end of the range, because the waiting came before.
             0 => theirs,
             micros => Duration::from_micros(micros) + now.since_start(),
         };
@@ -149,20 +149,20 @@ impl Clock {
         followed.store(u64::try_from(origin.as_micros()).unwrap_or_default().max(1), Ordering::Relaxed);
     }
 
-    /// Sets the wall-clock time of a simulated clock, as an owner sets a machine's: nobody wakes of it. Free of effect on
-    /// a real one.
+    /// Sets the wall-clock time of a simulated clock, as a machine's clock is set. It wakes no sleeper. Has no effect
+    /// on a real clock.
     pub fn set_unix_time(&self, to: Duration) {
         if let TimeSource::Virtual(time) = &*self.0 {
             time.set_unix_time(to);
         }
     }
 
-    /// Waits until `deadline`. Real timers have a grain of 1 ms.
+    /// Waits until `deadline`. Real timers have a resolution of 1 ms.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that waits on the machine's clock")]
     pub async fn sleep_until(&self, deadline: Instant) {
         match &*self.0 {
             TimeSource::Real { origin, .. } => {
-                // An instant beyond what the timer can name is as good as never.
+                // If the timer cannot represent the instant, this waits for ever.
                 match origin.checked_add(deadline.0) {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
                     None => std::future::pending().await,
@@ -177,11 +177,11 @@ impl Clock {
         self.sleep_until(self.now() + duration).await;
     }
 
-    /// Runs `future` for `duration` at the most.
+    /// Runs `future` for `duration` at most.
     ///
     /// # Errors
     ///
-    /// [`Elapsed`] when the time ran out first; the future is dropped then.
+    /// [`Elapsed`] when the time ran out first. The future is dropped then.
     pub async fn timeout<F: Future>(&self, duration: Duration, future: F) -> Result<F::Output, Elapsed> {
         tokio::select! {
             biased;
@@ -190,8 +190,8 @@ impl Clock {
         }
     }
 
-    /// Keeps a simulated clock from moving for as long as the guard lives: a worker computes, a request is in
-    /// flight. Free of effect on a real one.
+    /// Keeps a simulated clock from moving for as long as the guard lives, for example while a worker computes or a
+    /// request is in flight. Has no effect on a real clock.
     #[must_use]
     pub fn hold(&self) -> ClockHold {
         if let TimeSource::Virtual(time) = &*self.0 {
@@ -204,13 +204,13 @@ impl Clock {
     ///
     /// # Errors
     ///
-    /// When the system refuses what a runtime needs (file descriptors).
+    /// When the system does not provide what a runtime needs, such as file descriptors.
     pub fn block_on<F: Future>(&self, future: F) -> std::io::Result<F::Output> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_all();
         if self.is_simulated() {
             let clock = self.clone();
-            // Called when no task is ready: whatever still waits, waits for the clock or for what holds it.
+            // Called when no task is ready. All tasks then wait for the clock, or for the holder of a [`ClockHold`].
             builder.on_thread_park(move || {
                 if let TimeSource::Virtual(time) = &*clock.0 {
                     time.advance();
@@ -221,13 +221,13 @@ impl Clock {
         let local = tokio::task::LocalSet::new();
         let output = runtime.block_on(local.run_until(future));
         drop(local);
-        // A thread that is stuck in the system must not keep the program from ending.
+        // A thread that is blocked in a system call must not keep the program from ending.
         runtime.shutdown_background();
         Ok(output)
     }
 }
 
-/// A simulated clock stands still while one of these lives.
+/// A guard: a simulated clock stands still while it lives.
 #[derive(Debug)]
 pub struct ClockHold(Clock);
 
@@ -286,7 +286,7 @@ mod tests {
         clock
             .block_on(async {
                 let sleeping = clock.sleep(Duration::from_secs(9));
-                // The other thread lets go, then wakes us; only then can the sleeper be over.
+                // The other thread releases its hold and then wakes this task. The sleeper can end only after that.
                 receiver.await.unwrap();
                 assert_eq!(clock.now(), Instant::ZERO);
                 sleeping.await;

@@ -1,4 +1,4 @@
-//! Time that moves only when nobody has anything left to do.
+//! Simulated time, which moves only when no task can run.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -15,12 +15,12 @@ pub(super) struct VirtualTime {
 
 #[derive(Debug, Default)]
 struct VirtualTimeState {
-    /// The wall-clock time of the clock's start, as it is told now.
+    /// The current wall-clock time minus `now`. Setting the wall clock changes it.
     unix_start: Duration,
     now: Instant,
     holds: usize,
     next_sleeper: u64,
-    /// By deadline, then by the order in which they went to sleep.
+    /// The sleepers by deadline, then by the order in which they began to wait.
     sleepers: BTreeMap<(Instant, u64), Waker>,
 }
 
@@ -72,7 +72,7 @@ impl VirtualTime {
         .await;
     }
 
-    /// Jumps to the next deadline and wakes all who wait for it, unless somebody holds the clock.
+    /// Jumps to the next deadline and wakes all sleepers with it, unless the clock is held.
     pub(super) fn advance(&self) {
         let mut woken = Vec::new();
         {
@@ -93,7 +93,7 @@ impl VirtualTime {
     }
 }
 
-/// Takes its entry out of the list when its sleep is over or given up.
+/// Removes its entry from `sleepers` when it is dropped.
 struct Sleeper<'a> {
     time: &'a VirtualTime,
     key: Option<(Instant, u64)>,

@@ -1,4 +1,4 @@
-//! Runs are claimed in the ledger before they begin: those of jobs, and those of scripts that somebody asks for.
+//! Claims runs in the ledger before they begin: runs of jobs, and runs of scripts that an operator requested.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use super::runner::ClaimedRun;
 use super::version::ScriptVersion;
 use super::{Daemon, DaemonSetup, figures, recover};
 
-/// A run that is to be claimed.
+/// A run to claim.
 pub(super) struct RunToClaim {
     version: Rc<ScriptVersion>,
     task: ClaimedRun,
@@ -20,7 +20,7 @@ pub(super) struct RunToClaim {
 }
 
 impl RunToClaim {
-    /// An instant of a job.
+    /// A run of a job at a scheduled time.
     pub(super) fn of_job(registered: &LoadedJob, scheduled_at: Duration, entry: JobRunAction) -> Self {
         let LoadedJob { job, version } = registered;
         let run = NewJobRun {
@@ -60,14 +60,14 @@ impl RunToClaim {
 }
 
 impl Daemon {
-    /// Begins a run of a job that somebody asked for; gives whether that was this host's to do.
+    /// Starts a requested run of a job. Returns false if another host must run it.
     pub(super) async fn claim_one(&self, registered: &LoadedJob, at: Duration) -> Result<bool, LedgerError> {
         let job = &registered.job;
         let entry = self.runner.entry(&job.name, job.overlap, 0).await;
         self.claim(&[RunToClaim::of_job(registered, at, entry)], &[]).await
     }
 
-    /// Begins a run of a script that somebody asked for. Those of one script come one after the other.
+    /// Starts a requested run of a script. Runs of one script are executed one after the other.
     pub(super) async fn claim_script(
         &self,
         version: &Rc<ScriptVersion>,
@@ -78,7 +78,8 @@ impl Daemon {
         self.claim(&[RunToClaim::of_script(version, at, entry, args)], &[]).await
     }
 
-    /// Claims runs, and begins those that are to begin here; gives whether all of them were this host's to claim.
+    /// Claims runs and starts those that this host runs. Returns false if another host must claim at least one of
+    /// them.
     pub(super) async fn claim(
         &self,
         runs: &[RunToClaim],

@@ -1,4 +1,4 @@
-//! What people say to a daemon through the ledger: pause, resume, a run now, an end.
+//! Applies the commands that operators write to the ledger: pause, resume, run now, cancel.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::schedule::{run_name, script_of};
 
 use super::{Daemon, DaemonSetup};
 
-/// How long a wish is kept for another process: one that may have the run that is to end, or the script.
+/// How long a command is kept for another process, which may have the run to cancel, or the script.
 const KEPT: Duration = Duration::from_secs(10);
 
 /// How long a hook's request is kept while no script declares the hook.
 const UNDECLARED: Duration = Duration::from_hours(24);
 
-/// What the note of a run says that a person ended.
+/// The note of a run that an operator cancelled.
 const BY_HAND: &str = "cancelled by `mooncast jobs cancel`";
 
 impl Daemon {
-    /// Looks whether somebody wants something.
+    /// Reads and applies the pending commands.
     pub(super) async fn poll_commands(&self) {
         if let Err(error) = self.apply_commands().await {
             tracing::error!("what is asked of jobs cannot be read: {error}");
@@ -35,7 +35,7 @@ impl Daemon {
             tracing::info!(job, "{what}");
         }
         for wished in control.commands {
-            // What a hook has taken waits for as long as the hook is paused.
+            // A hook's request waits while its hook is paused.
             if wished.by_request && held.contains(&wished.job) {
                 continue;
             }
@@ -47,7 +47,7 @@ impl Daemon {
     async fn apply(&self, wished: PendingJobCommand) -> Result<(), LedgerError> {
         let DaemonSetup { ledger, clock, registry, .. } = &*self.setup;
         let job = wished.job.as_str();
-        // What cannot be done here may be another's to do.
+        // Another process may be able to apply a command that this one cannot.
         let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
         match (wished.command, &wished.args) {
             (JobCommand::Run, Some(args)) => {
@@ -71,7 +71,8 @@ impl Daemon {
                 } else if ledger.is_shared() && !old {
                     return Ok(());
                 } else if wished.by_request {
-                    // Its script may be refused for now; the request was taken, and is worth a while.
+                    // The script may fail to load at the moment. The request was accepted, so it is kept for a
+                    // while.
                     if clock.unix_time().saturating_sub(wished.asked_at) < UNDECLARED {
                         return Ok(());
                     }

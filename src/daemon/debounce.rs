@@ -1,48 +1,49 @@
-//! When a file that changed may be believed: the rule by which half-written files are told from whole ones.
+//! Decides when a changed file is complete, so that half-written files are not loaded.
 //!
-//! A third of the beginnings of a script compile, and already hold its sending loop. So a file is believed when its
-//! writer closed it or renamed it into place and two looks [`SETTLE`] apart saw the same bytes; when nobody tells of a
-//! close, after a long quiet; and one that is known to be open, after a longer one. No clock and no file is touched here.
+//! About a third of all prefixes of a script compile and already contain its sending loop. A file is therefore
+//! accepted when its writer closed it or renamed it into place and two readings [`SETTLE`] apart saw the same
+//! bytes. Without a close event, a longer quiet time is required, and a file that is known to be open needs the
+//! longest. This module reads no clock and no file.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// Between the two equal looks at a file that was closed or renamed.
+/// The time between two equal readings of a file that was closed or renamed.
 pub(super) const SETTLE: Duration = Duration::from_millis(200);
 
-/// Between them where no close is told; and for a file that is empty, for that is how many ways to write one begin.
+/// The time between them without a close event, and for an empty file, because many writers truncate a file first.
 pub(super) const QUIET: Duration = Duration::from_secs(2);
 
-/// Between them while a writer has it open.
+/// The time between them while a writer has the file open.
 pub(super) const OPEN: Duration = Duration::from_secs(30);
 
-/// SHA-256 of a file's text.
+/// The SHA-256 of a file's text.
 pub(super) type TextDigest = [u8; 32];
 
-/// What a look at a file saw.
+/// The result of reading a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileReading {
-    /// No file.
+    /// The file does not exist.
     Missing,
-    /// A text; whether there is anything in it.
+    /// The file's digest, and whether the file has any text.
     Text(TextDigest, bool),
-    /// A file that cannot be read, and why.
+    /// The file cannot be read; the reason.
     Unreadable(String),
 }
 
-/// What was told of a file.
+/// A file system event about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileEvent {
-    /// Somebody writes and has not closed it.
+    /// A writer opened the file and has not closed it.
     Writing,
-    /// It was closed after writing, renamed, linked or removed.
+    /// The file was closed after writing, renamed, linked or removed.
     Done,
-    /// Something may have changed.
+    /// The file may have changed.
     Hint,
 }
 
-/// One file: what is believed of it, and what may be next.
+/// The accepted state of one file, and the state that may replace it.
 #[derive(Debug, Default)]
 pub(super) struct FileDebounce {
     believed: Option<FileReading>,
@@ -64,17 +65,17 @@ enum DebounceRule {
 }
 
 impl FileDebounce {
-    /// What is believed now; nothing before the first time.
+    /// The accepted state. `None` before the first one.
     pub(super) const fn believed(&self) -> Option<&FileReading> {
         self.believed.as_ref()
     }
 
-    /// Whether something else may be believed soon.
+    /// Whether a new state is waiting to be accepted.
     pub(super) const fn is_pending(&self) -> bool {
         self.next.is_some()
     }
 
-    /// When to look again.
+    /// When to read the file again.
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.next.as_ref()?;
         let wait = match (next.wait, &next.seen) {
@@ -85,22 +86,22 @@ impl FileDebounce {
         Some(next.since + wait)
     }
 
-    /// A look at the file, and what was told since the last one. Gives whether something else is believed now.
+    /// Takes a new reading and the event since the last one. Returns whether the accepted state changed.
     pub(super) fn look(&mut self, now: Instant, seen: FileReading, sign: Option<FileEvent>) -> bool {
         let told = match sign {
             Some(FileEvent::Writing) => Some(DebounceRule::Open),
             Some(FileEvent::Done) => Some(DebounceRule::Done),
             Some(FileEvent::Hint) | None => None,
         };
-        // One that was just opened for writing still looks as it did.
+        // A file that was just opened for writing has the same bytes as before.
         let open = told == Some(DebounceRule::Open)
             || (told.is_none() && self.next.as_ref().is_some_and(|next| next.wait == DebounceRule::Open));
         let same = self.believed.as_ref() == Some(&seen) && !open;
         match (&mut self.next, told) {
-            // A save that changed nothing, or was undone.
+            // The save changed nothing, or was undone.
             (next, _) if same => *next = None,
             (Some(next), None) if next.seen == seen => {}
-            // It changed and nobody said so. An open one stays that.
+            // The bytes changed without an event. An open file stays open.
             (Some(next), None) => {
                 let wait =
                     if next.wait == DebounceRule::Open { DebounceRule::Open } else { DebounceRule::Untold };
@@ -120,7 +121,7 @@ impl FileDebounce {
         false
     }
 
-    /// Believes what is seen at once: the first look of all.
+    /// Accepts a reading at once. Used for the first reading.
     pub(super) fn believe(&mut self, seen: FileReading) {
         self.believed = Some(seen);
         self.next = None;
@@ -173,7 +174,7 @@ mod tests {
             let now = u64::from(letter) * 5_000;
             assert!(!file.look(at(now), text(letter), Some(FileEvent::Writing)));
             assert!(!file.look(at(now + 2_500), text(letter), None), "{letter}");
-            // Bytes of which no event told do not make it a closed one.
+            // Bytes that change without an event do not count as a close.
             assert!(!file.look(at(now + 2_600), text(letter + 100), None), "{letter}");
         }
         assert!(!file.look(at(500_000), text(9), Some(FileEvent::Done)));
@@ -214,7 +215,7 @@ mod tests {
         assert!(!file.look(at(10), text(1), Some(FileEvent::Done)));
         assert!(!file.look(at(20), text(0), Some(FileEvent::Done)));
         assert!(!file.is_pending());
-        // Opened for writing, not written yet: it may look as it was.
+        // The file is open but not written yet, so its bytes may be the same.
         assert!(!file.look(at(30), text(0), Some(FileEvent::Writing)));
         assert!(!file.look(at(40), text(0), None));
         assert!(file.is_pending());

@@ -1,4 +1,5 @@
-//! What becomes of a script that was loaded: the only place where that is decided, with one log line for each decision.
+//! Decides whether a loaded script becomes active. Only this module decides that, and it logs one line for each
+//! decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,11 +11,11 @@ use super::load::LoadResult;
 use super::registry::{LoadAttempt, LoadFailure, ScriptEntry, ScriptRegistry, names};
 use super::version::ScriptVersion;
 
-/// What is said of a script that declares no job and sends at its top level.
+/// The explanation for a script that declares no job and sends at its top level.
 pub(super) const FOR_RUN: &str = "its top level sends, and it declares no jobs; `mooncast run` runs it";
 
 impl ScriptRegistry {
-    /// Drops the scripts that are not among these.
+    /// Removes the scripts that are not in `there`.
     pub(super) fn retain(&self, there: &BTreeSet<PathBuf>) {
         let gone: Vec<(PathBuf, ScriptEntry)> =
             self.0.entries.borrow_mut().extract_if(.., |path, _| !there.contains(path)).collect();
@@ -28,14 +29,14 @@ impl ScriptRegistry {
         }
     }
 
-    /// Decides what becomes of a script that was loaded.
+    /// Activates or refuses a loaded script.
     pub(super) fn decide(&self, path: &Path, script: LuaSource, loaded: LoadResult) {
         self.decide_together(vec![(path.to_owned(), script, loaded)]);
         self.refuse_waiting();
     }
 
-    /// Decides what becomes of scripts that were loaded, together: one may take a job's name over that another of them gives
-    /// up. One whose names are taken waits; see [`Registry::refuse_waiting`].
+    /// Decides about several loaded scripts together, so that one can take over a job's name that another gives up.
+    /// A script whose job names are taken waits; see [`ScriptRegistry::refuse_waiting`].
     pub(super) fn decide_together(&self, loaded: Vec<(PathBuf, LuaSource, LoadResult)>) {
         if loaded.is_empty() {
             return;
@@ -62,7 +63,8 @@ impl ScriptRegistry {
         self.tell();
     }
 
-    /// Refuses the scripts that wait for a job's name which another script keeps. Once the name is free, they are in force.
+    /// Refuses the scripts that wait for a job's name that another script keeps. They become active once the name
+    /// is free.
     pub(super) fn refuse_waiting(&self) {
         let waiting: Vec<(PathBuf, Rc<ScriptVersion>)> = self.waiting().into_iter().collect();
         for (path, version) in waiting {
@@ -89,7 +91,8 @@ impl ScriptRegistry {
         }
     }
 
-    /// A script that declares nothing and sends at its top level is no fault of anybody's.
+    /// Marks a script that declares no jobs and sends at its top level. This is not an error: `mooncast run` runs
+    /// it.
     fn leave_to_run(&self, path: &Path) {
         let script = self.0.loader.project.shown(path);
         let mut entries = self.0.entries.borrow_mut();
@@ -98,7 +101,7 @@ impl ScriptRegistry {
         tracing::info!(script, "a script is for `mooncast run`: {FOR_RUN}");
     }
 
-    /// Puts a version in force.
+    /// Makes a version active.
     fn put_in_force(&self, path: &Path, version: Rc<ScriptVersion>) {
         self.0.figures.taken.increment(1);
         let mut entries = self.0.entries.borrow_mut();
@@ -121,13 +124,13 @@ impl ScriptRegistry {
                 tracing::info!(script, hash, jobs, "a script is again as it is in force");
                 return;
             }
-            // The same bytes, loaded once more: runs need not know.
+            // The same bytes were loaded again, so nothing changes for runs.
             Some(_) => return,
         }
         entry.in_force = Some(version);
     }
 
-    /// Leaves what is in force, and shows why the file is not.
+    /// Keeps the active version and records why the file failed to load.
     pub(super) fn refuse(&self, path: &Path, error: String) {
         self.0.figures.refused.increment(1);
         let since = self.0.loader.clock.unix_time();
@@ -156,7 +159,7 @@ impl ScriptRegistry {
         self.tell();
     }
 
-    /// Says of a script that its file cannot be read now.
+    /// Records that a script's file cannot be read.
     pub(super) fn refuse_unreadable(&self, path: &Path, error: String) {
         self.refuse(path, error);
         if let Some(entry) = self.0.entries.borrow_mut().get_mut(path) {
@@ -171,7 +174,8 @@ impl ScriptRegistry {
         waits.map(|(path, version)| (path.clone(), Rc::clone(version))).collect()
     }
 
-    /// Puts in force what waits, as many of them together as have no job's name in common with what stays in force.
+    /// Activates as many of the waiting versions as possible: those that share no job name with each other or with
+    /// a version that stays active.
     fn settle_waiting(&self) {
         let mut going = self.waiting();
         loop {
@@ -196,7 +200,7 @@ impl ScriptRegistry {
     }
 }
 
-/// What is said to a version one of whose jobs another script has.
+/// The error for a version that declares a job whose name another script has.
 fn taken<'a>(
     path: &Path,
     version: &ScriptVersion,

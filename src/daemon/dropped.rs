@@ -1,4 +1,5 @@
-//! Scheduled times that no run comes of because a job's times changed: each is a row of the job and a line of the log.
+//! Records scheduled times that are dropped because a job's schedule changed. Each gets a row of the job and a log
+//! line.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use super::Daemon;
 use super::claim::RunToClaim;
 use super::registry::LoadedJob;
 
-/// Writes down what the jobs whose times changed do not run: the time by the old words that had come and was not decided,
-/// and the time of an `at` that lies before what was decided.
+/// Records two kinds of dropped times: a time of the old schedule that had come and was not decided, and the time
+/// of an `at` that lies before the last decided time.
 pub(super) async fn note(
     daemon: &Daemon,
     jobs: &[LoadedJob],

@@ -1,4 +1,4 @@
-//! What happens in a daemon that people may want to be told of.
+//! Events of a daemon that raise alerts.
 
 use std::time::Duration;
 
@@ -8,66 +8,66 @@ use crate::message::counted_as;
 
 use super::Alert;
 
-/// Something that people may want to be told of.
+/// An event that the operator may want to know about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DaemonEvent {
-    /// A run of a job ended with an error.
+    /// A run of a job failed.
     RunFailed {
-        /// The job.
+        /// The job's name.
         job: String,
-        /// Its script.
+        /// The path of the job's script.
         script: String,
-        /// Which run: its instant.
+        /// The run's scheduled time.
         run: String,
-        /// What happened.
+        /// The error.
         why: String,
     },
-    /// A run was killed half-way and is not entered again.
+    /// A run was interrupted by a crash and is not run again.
     RunInterrupted {
-        /// The job.
+        /// The job's name.
         job: String,
-        /// Which run: its instant.
+        /// The run's scheduled time.
         run: String,
-        /// Why it is not entered again.
+        /// Why it is not run again.
         why: String,
     },
-    /// A run ended, and some of the single messages that it sent are not delivered.
+    /// A run finished, and some of its single messages were not delivered.
     RunUndelivered {
-        /// The job.
+        /// The job's name.
         job: String,
-        /// Which run: its instant.
+        /// The run's scheduled time.
         run: String,
-        /// Groups that do not have their message.
+        /// The number of groups that did not get their message.
         groups: u64,
     },
-    /// A broadcast ended, and some of its recipients do not have the message.
+    /// A broadcast finished, and some of its recipients did not get the message.
     BroadcastUndelivered {
-        /// What it came to.
+        /// The broadcast's counts.
         report: BroadcastSummary,
     },
-    /// A broadcast paused by itself, or could not be driven.
+    /// A broadcast paused itself, or could not be sent.
     BroadcastHalted {
-        /// Its name.
+        /// The broadcast's name.
         name: String,
-        /// Which run of that name.
+        /// The run of the broadcast.
         run: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A script's file is not in force as it is now.
+    /// A script's file failed to load; an earlier version may still be active.
     ScriptStale {
-        /// The script.
+        /// The script's path.
         script: String,
-        /// What is wrong with it: file, line, reason.
+        /// The error: file, line, reason.
         error: String,
     },
 }
 
-/// What was mended and is broken again in the same way is told again.
+/// An error that was fixed and comes back may be alerted again after this time.
 const HOURLY: Duration = Duration::from_hours(1);
 
 impl DaemonEvent {
-    /// As an alert.
+    /// Converts the event to an alert.
     #[must_use]
     pub fn alert(self) -> Alert {
         match self {
@@ -99,7 +99,7 @@ impl DaemonEvent {
                 ];
                 let figures = figures.into_iter().filter(|(_, count)| *count > 0).collect();
                 let alert = of_broadcast("broadcast", name, run, &what);
-                // It may be retried, and end so again.
+                // A broadcast may be retried and end this way again.
                 Alert { figures, again_after: HOURLY, ..alert }
             }
             Self::BroadcastHalted { name, run, why } => {

@@ -1,4 +1,4 @@
-//! What is counted of jobs and scripts.
+//! Metrics of jobs and scripts.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use metrics::{
 
 use crate::ledger::JobState;
 
-/// What is counted of the runs of jobs.
+/// Metrics of job runs.
 #[derive(Debug)]
 pub(super) struct RunMetrics {
     delays: Histogram,
-    /// Runs that go on.
+    /// The number of active runs.
     pub(super) running: Gauge,
 }
 
@@ -33,7 +33,8 @@ impl Default for RunMetrics {
 }
 
 impl RunMetrics {
-    /// A run begins so long after its instant. One that is entered again is late for another reason.
+    /// Records how long after its scheduled time a run began. A repeated run is late for another reason and is not
+    /// counted.
     pub(super) fn begins(&self, attempt: u32, late: Duration) {
         if attempt == 1 {
             self.delays.record(late);
@@ -41,17 +42,17 @@ impl RunMetrics {
     }
 }
 
-/// A run of a job is over.
+/// Counts a finished run of a job.
 pub(super) fn run_ended(job: &str, state: JobState) {
     counter!("mooncast_job_runs_total", "job_name" => job.to_owned(), "outcome" => state.name()).increment(1);
 }
 
-/// What is counted of scripts that are loaded.
+/// Metrics of script loads.
 #[derive(Debug)]
 pub(super) struct LoadMetrics {
-    /// Loads whose version is in force.
+    /// Loads whose version became active.
     pub(super) taken: Counter,
-    /// Loads that left what was in force.
+    /// Loads that were refused.
     pub(super) refused: Counter,
 }
 

@@ -1,4 +1,4 @@
-//! What the file system tells: folders watched through `notify` and its debouncer, and its events as signs.
+//! Watches folders through `notify` and its debouncer, and converts the events to [`FileEvent`]s.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt;
@@ -16,18 +16,18 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::debounce::FileEvent;
 
-/// For how long events of one path are gathered.
+/// How long events of one path are collected.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How often it is looked whether some have been gathered for long enough.
+/// How often the debouncer checks for collected events.
 const TICK: Duration = Duration::from_millis(25);
 
-/// What the file system told.
+/// A message of the file system watcher.
 #[derive(Debug)]
 pub(super) enum WatchEvent {
-    /// Of this path.
+    /// An event at this path.
     Sign(PathBuf, FileEvent),
-    /// That it could not tell all.
+    /// Events were lost.
     Lost,
 }
 
@@ -39,7 +39,8 @@ pub(super) struct FileWatcher {
 }
 
 impl FileWatcher {
-    /// Watches nothing yet. Where nothing can be watched at all, that is said and the slow scan has to do.
+    /// Creates a watcher of no folders. If the system supports no watching, this logs it, and only the periodic
+    /// scan finds changes.
     pub(super) fn new(events: UnboundedSender<Vec<WatchEvent>>) -> Self {
         let handler = move |result: DebounceEventResult| {
             let told = match result {
@@ -52,7 +53,7 @@ impl FileWatcher {
                 }
             };
             if !told.is_empty() {
-                // Nobody listens any more when the daemon ends.
+                // The receiver is closed when the daemon ends.
                 let _ = events.send(told);
             }
         };
@@ -64,13 +65,13 @@ impl FileWatcher {
         Self { debouncer: debouncer.ok(), watched: BTreeMap::new(), refused: BTreeSet::new() }
     }
 
-    /// Watches these folders and no others. Gives whether one is watched that was not before: what happened in it
-    /// until now was not told.
+    /// Watches exactly these folders. Returns true if one of them is newly watched: changes in it before now caused
+    /// no events.
     pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
         let Some(debouncer) = &mut self.debouncer else { return false };
         let mut wanted = BTreeMap::new();
         for folder in folders {
-            // Another one of that name is another folder.
+            // A folder with the same path and another inode is a different folder.
             if let Ok(metadata) = std::fs::metadata(folder)
                 && metadata.is_dir()
             {
@@ -80,7 +81,7 @@ impl FileWatcher {
         self.watched.retain(|folder, id| {
             let stays = wanted.get(folder) == Some(id);
             if !stays {
-                // The system has let go of one that is gone.
+                // The system has already removed the watch of a deleted folder.
                 let _ = debouncer.unwatch(folder);
             }
             stays
@@ -110,13 +111,13 @@ impl FileWatcher {
         more
     }
 
-    /// Whether this is a folder that is watched.
+    /// Whether this folder is watched.
     pub(super) fn has(&self, folder: &Path) -> bool {
         self.watched.contains_key(folder)
     }
 }
 
-/// A batch of events as signs, in their order.
+/// Converts a batch of events, in order.
 fn signs(batch: &[DebouncedEvent]) -> Vec<WatchEvent> {
     let tells_closes = RecommendedWatcher::kind() == WatcherKind::Inotify;
     let opened: HashSet<&Path> = batch
@@ -145,7 +146,7 @@ fn signs(batch: &[DebouncedEvent]) -> Vec<WatchEvent> {
     told
 }
 
-/// A link or a folder is whole when it is made; a file that was made by opening it is written next.
+/// A new link or folder is complete. A file that was created by opening it is written next.
 fn created(path: &Path, opened: bool) -> FileEvent {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() || metadata.is_dir() || metadata.nlink() > 1 => FileEvent::Done,

@@ -1,4 +1,4 @@
-//! The files that matter: what is believed of each, and which of them has to be read again.
+//! Tracks the relevant files: the accepted state of each, and which must be read again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
@@ -15,19 +15,19 @@ use crate::protocol::LuaSource;
 use super::debounce::{FileDebounce, FileEvent, FileReading, QUIET, TextDigest};
 use super::links::{self, LinkChain};
 
-/// A file that was not written for so long is whole, whoever put it there without a word.
+/// A file that was not written for this long counts as complete, even if no event reported it.
 const AGED: Duration = Duration::from_mins(1);
 
-/// What was told since the last look.
+/// The events since the last scan.
 #[derive(Debug, Default)]
 pub(super) struct FileEvents {
     signs: HashMap<PathBuf, FileEvent>,
-    /// Events were lost, or somebody wants everything looked at.
+    /// Events were lost, or a full scan was requested.
     pub(super) all: bool,
 }
 
 impl FileEvents {
-    /// Notes a sign; one that says less does not replace one that says more.
+    /// Records an event. A `Hint` does not replace a more specific event.
     pub(super) fn note(&mut self, path: PathBuf, sign: FileEvent) {
         if sign == FileEvent::Hint {
             self.signs.entry(path).or_insert(sign);
@@ -36,12 +36,12 @@ impl FileEvents {
         }
     }
 
-    /// The paths that something was told of.
+    /// The paths with events.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.signs.keys()
     }
 
-    /// What was told of a file: of itself, of a link to it, or of a folder above it that was replaced.
+    /// The event that affects a file: its own, one of a link to it, or one of a replaced folder above it.
     fn of(&self, path: &Path, way: &LinkChain) -> Option<FileEvent> {
         if self.signs.is_empty() {
             return None;
@@ -57,11 +57,11 @@ impl FileEvents {
     }
 }
 
-/// The files that matter, by the paths under which they were found.
+/// The tracked files, by the paths under which they were found.
 #[derive(Debug, Default)]
 pub(super) struct TrackedFiles {
     files: BTreeMap<PathBuf, TrackedFile>,
-    /// What reads scripts and modules, and none of the host's own files.
+    /// Reads scripts and modules, and refuses the host's own files.
     reader: Option<ScriptFiles>,
 }
 
@@ -70,11 +70,11 @@ struct TrackedFile {
     settling: FileDebounce,
     way: LinkChain,
     print: Option<FileStamp>,
-    /// It was read so soon after it was written that a further write may not show in its times.
+    /// The file was read so soon after it was written that another write may not change its timestamps.
     racy: bool,
 }
 
-/// What changes when a file does.
+/// Metadata that changes whenever the file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileStamp {
     device: u64,
@@ -84,7 +84,7 @@ struct FileStamp {
     changed: (i64, i64),
 }
 
-/// The time of a look, by both clocks.
+/// The time of a scan, by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScanTime {
     pub(super) instant: Instant,
@@ -92,23 +92,23 @@ pub(super) struct ScanTime {
 }
 
 impl TrackedFiles {
-    /// Reads files by this from now on.
+    /// Sets the reader.
     pub(super) fn read_by(&mut self, reader: ScriptFiles) {
         self.reader = Some(reader);
     }
 
-    /// The bytes of a script, where it can be read and is none of the host's own files.
+    /// The bytes of a script. `None` if it cannot be read or is one of the host's own files.
     pub(super) fn script(&self, path: &Path) -> Option<Vec<u8>> {
         self.reader.as_ref()?.read(path, MAX_SOURCE).ok()
     }
 
-    /// Whether this file was looked at before.
+    /// Whether this file is tracked.
     pub(super) fn knows(&self, path: &Path) -> bool {
         self.files.contains_key(path)
     }
 
-    /// Looks at a file. `first` is the look of a beginning, when what is there is believed unless it is quite new.
-    /// Gives whether something else is believed of it now.
+    /// Reads a file. At the `first` scan a file is accepted at once unless it was written very recently. Returns
+    /// whether the accepted state changed.
     pub(super) fn look(
         &mut self,
         path: &Path,
@@ -144,7 +144,7 @@ impl TrackedFiles {
         file.settling.look(now.instant, seen, sign)
     }
 
-    /// Whether a text is what is believed of a file. One that is not known is looked at from now on.
+    /// Whether `source` is the accepted text of a file. An untracked file is tracked from now on.
     pub(super) fn believes(&mut self, path: &Path, now: ScanTime, source: &LuaSource) -> bool {
         if !self.knows(path) {
             self.look(path, now, None, true);
@@ -153,12 +153,12 @@ impl TrackedFiles {
         self.files.get(path).is_some_and(|file| file.settling.believed() == Some(&seen))
     }
 
-    /// What is believed of a file that has settled; none while it has not.
+    /// The accepted state of a file with no pending change. `None` while a change is pending.
     pub(super) fn settled(&self, path: &Path) -> Option<&FileReading> {
         self.files.get(path).filter(|file| !file.settling.is_pending())?.settling.believed()
     }
 
-    /// Drops what is believed to be gone, and gives what is still believed to be there.
+    /// Stops tracking the files that are gone, and returns the others.
     pub(super) fn drop_missing(&mut self) -> Vec<PathBuf> {
         self.files.retain(|path, file| {
             let gone = file.settling.believed().is_none_or(|seen| *seen == FileReading::Missing);
@@ -167,22 +167,22 @@ impl TrackedFiles {
         self.paths()
     }
 
-    /// The files that are known.
+    /// The paths of the tracked files.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.files.keys().cloned().collect()
     }
 
-    /// Whether an event at this path can mean something.
+    /// Whether an event at this path can affect a tracked file.
     pub(super) fn concerns(&self, path: &Path) -> bool {
         self.files.values().any(|file| file.way.links.iter().any(|link| link == path) || file.way.end == path)
     }
 
-    /// The folders to watch so that a change of any of them is told.
+    /// The folders to watch for changes of any tracked file.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         self.files.values().flat_map(|file| file.way.folders.iter().cloned()).collect()
     }
 
-    /// When to look again.
+    /// When to read the next file again.
     pub(super) fn due(&self) -> Option<Instant> {
         self.files.values().filter_map(|file| file.settling.due()).min()
     }
@@ -199,7 +199,7 @@ impl FileStamp {
         }
     }
 
-    /// When it was written last.
+    /// The time of the last write, in whole seconds.
     fn time(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.written.0).unwrap_or(0))
     }
@@ -209,7 +209,7 @@ fn is_settings(path: &Path) -> bool {
     path.ends_with(crate::config::FILE_NAME)
 }
 
-/// What is at a path; the settings are read without a `reader` of scripts.
+/// Reads a path. The settings file is read without a script `reader`.
 fn see(path: &Path, there: bool, reader: Option<&ScriptFiles>) -> FileReading {
     if !there {
         return FileReading::Missing;
@@ -219,7 +219,7 @@ fn see(path: &Path, there: bool, reader: Option<&ScriptFiles>) -> FileReading {
         None => read(path),
     };
     match bytes {
-        // As Lua gets it, without a name.
+        // Lua gets the text in this form. The name is empty because only the text counts.
         Ok(bytes) => text(&LuaSource::new(String::new(), bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileReading::Missing,
         Err(error) => FileReading::Unreadable(error.to_string()),

@@ -1,16 +1,16 @@
-//! The modules that a script requires only later, in a job's function: found in its text, as nothing of it runs when it is
-//! loaded.
+//! Finds the modules that a script requires only inside a job's function. A load does not run these functions, so
+//! the modules are found in the script's text.
 
 use std::collections::BTreeSet;
 
 use crate::host::ModuleSources;
 use crate::protocol::LuaSource;
 
-/// Modules that are taken in at the most; a program of scripts has a few dozen.
+/// The maximum number of modules. A typical project has a few dozen.
 const MOST: usize = 500;
 
-/// Looks for each module that `script` and its modules name in a `require`; the sources remember what they found.
-/// Texts and comments that look like a `require` count too: a module more does no harm.
+/// Looks up each module that `script` and its modules name in a `require`; `sources` records what it finds. A
+/// `require` in a string or a comment counts too: an extra module does no harm.
 pub(super) fn find(sources: &ModuleSources, script: &LuaSource) {
     let mut seen = BTreeSet::new();
     let mut texts = vec![script.text.clone()];
@@ -21,7 +21,7 @@ pub(super) fn find(sources: &ModuleSources, script: &LuaSource) {
             if seen.len() >= MOST || known.contains_key(&module) || !seen.insert(module.clone()) {
                 continue;
             }
-            // One that is not there fails where it is required, as it does now.
+            // A missing module is ignored here; it causes an error when the script requires it.
             if let Ok(found) = sources.find(&module) {
                 texts.push(found.text);
             }
@@ -29,22 +29,22 @@ pub(super) fn find(sources: &ModuleSources, script: &LuaSource) {
     }
 }
 
-/// A module as a script that does nothing but compile.
+/// Wraps a module so that it only compiles and runs nothing.
 pub(super) fn not_run(module: &LuaSource) -> LuaSource {
-    // Before whatever else stands in the first line, so that lines keep their numbers.
+    // The prefix is on the first line, so line numbers do not change.
     let text = LuaSource::new(String::new(), module.text.to_vec()).text;
     let mut whole = b"do return end ".to_vec();
     whole.extend_from_slice(&text);
     LuaSource { name: module.name.clone(), text: whole.into() }
 }
 
-/// Whether a text says anything of schedules or hooks.
+/// Whether a text contains the words `schedule` or `hook`.
 pub(super) fn mentions_jobs(text: &[u8]) -> bool {
     let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
     has(b"schedule") || has(b"hook")
 }
 
-/// The names of the modules in `require("name")`, `require "name"`, `require('name')`, `require [[name]]` and
+/// The module names in `require("name")`, `require "name"`, `require('name')`, `require [[name]]` and
 /// `pcall(require, "name")`.
 fn named(text: &[u8]) -> Vec<String> {
     const WORD: &[u8] = b"require";
@@ -62,7 +62,7 @@ fn named(text: &[u8]) -> Vec<String> {
     names
 }
 
-/// The text that stands after `require`: in quotes or brackets, with or without a parenthesis or a comma.
+/// The string after `require`, in quotes or brackets, with or without a parenthesis or a comma before it.
 fn quoted(rest: &[u8]) -> Option<String> {
     let rest = rest.trim_ascii_start();
     let rest = rest.strip_prefix(b"(").or_else(|| rest.strip_prefix(b",")).unwrap_or(rest).trim_ascii_start();

@@ -1,20 +1,20 @@
-//! What a path leads through: whoever wants to know that the file behind a path changed has all of it to watch.
+//! Resolves the symbolic links of a path, and lists every folder to watch for changes of the file behind it.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// Links that are followed before a path counts as a circle.
+/// The maximum number of links followed. More count as a loop.
 const MOST: usize = 40;
 
-/// What a path leads through.
+/// The links and folders that a path leads through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LinkChain {
-    /// The links on it, each by its own path without links in it.
+    /// The links, each by its own path without links.
     pub(super) links: Vec<PathBuf>,
-    /// The folders in which something on it can be replaced: of each link, and of the file in the end.
+    /// The folders in which a part of the path can be replaced: the folder of each link, and of the final file.
     pub(super) folders: Vec<PathBuf>,
-    /// The file in the end, whether it is there or not.
+    /// The final file. It may not exist.
     pub(super) end: PathBuf,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn follow(path: &Path) -> LinkChain {
                     rest.push_front(part);
                 }
             }
-            // No link, or nothing at all.
+            // Not a link, or nothing exists there.
             _ => at = next,
         }
     }

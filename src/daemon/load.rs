@@ -1,4 +1,5 @@
-//! Loads a script: a short worker runs its top level, which only declares, and what it declares and required is noted.
+//! Loads a script. A short-lived worker runs its top level, which only declares jobs; the loader records the jobs
+//! and the required modules.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,54 +20,54 @@ use crate::protocol::{LoadMode, LuaSource, ScriptError, WorkerLimits};
 use super::late_modules;
 use super::version::{self, ScriptVersion};
 
-/// Loads under way at once.
+/// The maximum number of concurrent loads.
 const AT_ONCE: usize = 4;
 
-/// CPU that a top level may use: it only declares.
+/// The CPU time limit for a script's top level, which only declares jobs.
 const CPU: Duration = Duration::from_secs(5);
 
-/// Real time that a top level may take.
+/// The wall-clock limit for a script's top level.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What loading needs of the house.
+/// Loads scripts in worker processes.
 pub struct ScriptLoader {
     /// The project whose scripts are loaded.
     pub project: Project,
-    /// Its folder, whatever is renamed.
+    /// A handle of the project's folder, valid even if the folder is renamed.
     pub(super) held: Arc<ProjectHandle>,
     /// The apps that scripts may name.
     pub apps: Vec<Rc<Delivery>>,
-    /// The time.
+    /// The clock that scripts see.
     pub clock: Clock,
-    /// The binary that workers are started from.
+    /// The executable that workers are started from.
     pub program: PathBuf,
     places: Semaphore,
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Debug)]
 pub struct LoadResult {
-    /// The version, or why there is none: with the file and the line where there is one.
+    /// The version, or an error with the file and, if known, the line.
     pub version: Result<ScriptVersion, String>,
-    /// Whether it declares no job and its top level sends: it is for `mooncast run`.
+    /// Whether the script declares no jobs and its top level sends. Such a script is for `mooncast run`.
     pub for_run: bool,
-    /// What each module that was asked for was found to be; none for one that was not found in the project.
+    /// The source of each module that the script asked for. `None` for one that was not found in the project.
     pub asked: BTreeMap<String, Option<LuaSource>>,
 }
 
 impl ScriptLoader {
-    /// A loader of this project's scripts.
+    /// Creates a loader for the scripts of this project.
     #[must_use]
     pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
         let held = Arc::new(ProjectHandle::hold(project.clone()));
         Self { project, held, apps, clock, program, places: Semaphore::new(AT_ONCE) }
     }
 
-    /// The text of a script that is at this path, under the name by which people know it. None of `secret_files` is one.
+    /// Reads the script at this path and names it relative to the project. The `secret_files` cannot be read.
     ///
     /// # Errors
     ///
-    /// Why it cannot be read, with its name.
+    /// The file cannot be read. The message contains its name.
     pub fn read(&self, path: &Path, secret_files: &[PathBuf]) -> Result<LuaSource, String> {
         let name = self.project.shown(path);
         let files = ScriptFiles::new(&self.project.root, secret_files);
@@ -74,9 +75,9 @@ impl ScriptLoader {
         Ok(LuaSource::new(name, text))
     }
 
-    /// Loads these bytes as the script at `path`. A few loads go on at once, others wait.
+    /// Loads these bytes as the script at `path`. At most four loads run at once; others wait.
     pub async fn load(&self, path: &Path, script: LuaSource, settings: &Settings) -> LoadResult {
-        // It is never closed, so there is always a place in the end.
+        // The semaphore is never closed, so this succeeds eventually.
         let _place = self.places.acquire().await;
         let services = match self.services(path, settings) {
             Ok(services) => Rc::new(services),
@@ -110,8 +111,8 @@ impl ScriptLoader {
         LoadResult { version, for_run, asked: services.sources.asked() }
     }
 
-    /// Takes in the modules that the script requires only later, in a job's function, and looks whether they are Lua: what a
-    /// job requires is part of its version.
+    /// Adds the modules that the script requires only in a job's function, and checks that they compile. A version
+    /// includes all modules that its jobs require.
     async fn late_modules(
         &self,
         path: &Path,
@@ -140,11 +141,11 @@ impl ScriptLoader {
         Ok(())
     }
 
-    /// What a load of the script at `path` gets, from the project's own folder and no other.
+    /// The services for a load of the script at `path`, limited to the project's own folder.
     fn services(&self, path: &Path, settings: &Settings) -> Result<RunServices, String> {
         let (apps, output) = (self.apps.clone(), Rc::new(DiscardOutput));
         let services = RunServices::new(&self.project, settings, apps, &self.clock, path, output);
-        // The folders that it opened may be those of a project that was put in the place of this one.
+        // The opened folders may belong to another project that replaced this one.
         self.held.in_place().map_err(|error| error.to_string())?;
         services.map_err(|error| error.to_string())
     }
@@ -159,13 +160,13 @@ impl ScriptLoader {
             args: Vec::new(),
             limits: worker_limits(&limits),
             timeout: Some(limits.timeout.map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT))),
-            // The same for each load of the same bytes, so that they declare the same.
+            // A fixed seed makes each load of the same bytes declare the same jobs.
             seed: 0,
         }
     }
 }
 
-/// The limits of a run as a worker is told them.
+/// Converts the script limits to the form that the worker protocol uses.
 #[must_use]
 pub fn worker_limits(limits: &ScriptLimits) -> WorkerLimits {
     WorkerLimits {
@@ -175,7 +176,7 @@ pub fn worker_limits(limits: &ScriptLimits) -> WorkerLimits {
     }
 }
 
-/// An error with its place in front, as it has one: in the script, or in a module.
+/// Puts the location (in the script or in a module) before an error, if it has one.
 fn place(name: &str, error: &ScriptError) -> String {
     let own = format!("{name}:");
     if error.message.starts_with(&own) {
@@ -183,7 +184,7 @@ fn place(name: &str, error: &ScriptError) -> String {
     }
     let line = error.traceback.iter().find_map(|frame| frame.strip_prefix(&own)?.split(':').next());
     match line {
-        // A module's error begins with its own place; the script's line says who required it.
+        // A module's error begins with its own location; the script's line shows where the module was required.
         Some(line) if error.message.contains(".lua:") => format!("{} (from {name}:{line})", error.message),
         Some(line) => format!("{name}:{line}: {}", error.message),
         None => format!("{name}: {}", error.message),

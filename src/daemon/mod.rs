@@ -1,12 +1,15 @@
-//! `mooncast serve`: the host that runs the project's jobs for as long as it lives, and takes changed scripts in.
+//! `mooncast serve`: the host process that runs the project's jobs and loads changed scripts.
 //!
-//! - `registry`, `decide`, `load`, `version`, `scan`: which version of each script is in force; `watch` and what it is made of:
-//!   how saved files come to be so;
-//! - `scheduler`: which job is next; `claim`, `runner`: its runs, each in a worker; `recover`: what a dead daemon has left;
-//! - `control`: what people say through the ledger; `shutdown`: how it ends; `event`: what they may want to be told;
-//!   `status`: what other processes can see; `systemd`: what the service manager is told.
+//! - `registry`, `decide`, `load`, `version`, `scan`: the active version of each script. `watch`, `script_scanner`,
+//!   `files`, `file_watcher`, `debounce`, `links`: detect changed files.
+//! - `scheduler`: which job is next. `claim`, `runner`: its runs, each in a worker. `recover`: continues what a
+//!   dead daemon left.
+//! - `control`: applies the operators' commands from the ledger. `shutdown`: how the daemon ends. `event`,
+//!   `alerts`: report problems. `status`: publishes the scripts' status for other processes. `systemd`: notifies
+//!   the service manager.
 //!
-//! Everything is on one thread; what is decided is in the ledger before it is done, and one log line tells it.
+//! The daemon runs on one thread. It writes each decision to the ledger before it acts on it, and logs one line for
+//! it.
 //!
 //! May import: `schedule`, `host` and what is below them.
 
@@ -67,43 +70,43 @@ use claim::RunToClaim;
 use runner::RunQueue;
 use scheduler::{DueJob, Scheduler};
 
-/// The name by which the ledger knows the process of a daemon.
+/// The command under which the ledger lists a daemon's process.
 pub const COMMAND: &str = "serve";
 
-/// How often the ledger is asked what people want.
+/// How often the ledger is polled for commands.
 pub const POLL: Duration = Duration::from_secs(1);
 
-/// How long a write of the ledger that failed waits until it is tried again.
+/// The wait before a failed write to the ledger is retried.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Runs an instant of a job in place of a worker, or gives false.
+/// Runs a job at a scheduled time instead of a worker; returns false to let a worker run it.
 pub type RunOverride = Box<dyn Fn(&str, Duration) -> bool>;
 
-/// What a daemon needs of the house.
+/// The parts that a daemon is built from.
 pub struct DaemonSetup {
     /// The project.
     pub project: Project,
-    /// Its scripts, loaded.
+    /// The registry with the project's loaded scripts.
     pub registry: ScriptRegistry,
     /// The apps that scripts may send through, the default one first.
     pub apps: Vec<Rc<Delivery>>,
-    /// Where job runs are claimed.
+    /// The ledger in which job runs are claimed.
     pub ledger: Ledger,
-    /// Who this process is there: the owner of what the apps send, too.
+    /// This process's instance in the ledger. It also owns what the apps send.
     pub owner: Instance,
-    /// What it does of all this.
+    /// The roles of this host: some of `schedule`, `send` and `page`.
     pub roles: HostRoles,
-    /// The time that decides when jobs run, and that their scripts see.
+    /// The clock that decides when jobs run, and that scripts see.
     pub clock: Clock,
-    /// The binary that workers are started from.
+    /// The executable that workers are started from.
     pub program: PathBuf,
-    /// Where prints and log lines of scripts go.
+    /// Where the output and the log lines of scripts go.
     pub output: Rc<dyn ScriptOutput>,
-    /// How often the ledger is asked what people want: [`POLL`], but where time is simulated.
+    /// How often the ledger is polled for commands: [`POLL`], except in a simulation.
     pub poll: Duration,
-    /// Takes runs in place of a worker: gives whether it has run this instant of a job. For tests with a million.
+    /// Runs jobs instead of workers, for tests with a million runs.
     pub instead: Option<RunOverride>,
-    /// Hears what people may want to be told of. What it gives is done before the event is written down as over.
+    /// Reports an event. The daemon awaits the returned future before it records the event's cause as finished.
     pub told: Box<dyn Fn(DaemonEvent) -> LocalBoxFuture<'static, ()>>,
 }
 
@@ -113,28 +116,28 @@ impl DaemonSetup {
     }
 }
 
-/// A daemon at work.
+/// A running daemon.
 pub struct Daemon {
     setup: Rc<DaemonSetup>,
     keeper: Rc<BroadcastSupervisor>,
     runner: Rc<RunQueue>,
     scheduler: RefCell<Scheduler>,
-    /// Scripts that are stale, and what was told of them.
+    /// Scripts that failed to load, with the error that was reported for each.
     stale: RefCell<BTreeMap<String, String>>,
     unready: Rc<Cell<Option<&'static str>>>,
 }
 
-/// Runs the jobs in force until it is told to stop; see [`Daemon::serve`].
+/// Runs the active jobs until it is told to stop; see [`Daemon::serve`].
 ///
 /// # Errors
 ///
-/// Faults of the ledger before it has begun; from then on they are told and waited for.
+/// A ledger error before the daemon is ready. Later ledger errors are logged and retried.
 pub async fn serve(setup: DaemonSetup, orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
     Daemon::new(setup).serve(orders).await
 }
 
 impl Daemon {
-    /// One that does nothing yet.
+    /// Creates a daemon that does nothing until [`Daemon::serve`].
     #[must_use]
     pub fn new(setup: DaemonSetup) -> Self {
         let setup = Rc::new(setup);
@@ -145,24 +148,24 @@ impl Daemon {
         Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default(), unready }
     }
 
-    /// Gives why it begins nothing now, if it does not, for as long as it is asked.
+    /// Returns a function that gives the reason why the daemon begins no runs now, or `None` if it is ready.
     pub fn unready(&self) -> impl Fn() -> Option<&'static str> + use<> {
         let unready = Rc::clone(&self.unready);
         move || unready.get()
     }
 
-    /// Who drives its broadcasts.
+    /// The supervisor of the daemon's broadcasts.
     #[must_use]
     pub const fn supervisor(&self) -> &Rc<BroadcastSupervisor> {
         &self.keeper
     }
 
-    /// Runs the jobs in force until it is told to stop. When this returns, nothing goes on any more, or what does
-    /// could not be finished in the time that it had.
+    /// Runs the active jobs until it is told to stop. When this returns, all activity has ended, except what did
+    /// not finish within the time limit.
     ///
     /// # Errors
     ///
-    /// Faults of the ledger before it has begun; from then on they are told and waited for.
+    /// A ledger error before the daemon is ready. Later ledger errors are logged and retried.
     pub async fn serve(self, mut orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
         let mut changed = self.setup.registry.changed();
         changed.mark_unchanged();
@@ -184,7 +187,7 @@ impl Daemon {
     ) {
         let DaemonSetup { clock, registry, poll, .. } = &*self.setup;
         self.report_unreported_ends().await;
-        // What was begun before comes first: broadcasts, then runs; then what is due by now.
+        // Continues broadcasts first, then interrupted runs, then starts what is due.
         self.poll_ledger().await;
         let mut next_look = clock.now() + *poll;
         let mut next_prune = clock.now() + recover::PRUNE;
@@ -222,7 +225,7 @@ impl Daemon {
         }
     }
 
-    /// Looks for what nobody goes on with, and for what people say.
+    /// Polls the ledger for broadcasts and runs without a living process, and for commands.
     async fn poll_ledger(&self) {
         let DaemonSetup { ledger, roles, .. } = &*self.setup;
         if ledger.is_shared() && !self.reap_dead_hosts().await {
@@ -239,8 +242,8 @@ impl Daemon {
         self.runner.retry_held();
     }
 
-    /// Settles what hosts have left that are dead, and sees to it that the others know this one; gives whether it may go
-    /// on. One that they took for dead holds nothing until it is back.
+    /// Takes over from dead hosts, and makes sure that the other hosts know this one. Returns whether this host may
+    /// continue. A host that the others counted as dead holds nothing until it is registered again.
     async fn reap_dead_hosts(&self) -> bool {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         match ledger.is_known(owner).await {
@@ -268,7 +271,8 @@ impl Daemon {
         true
     }
 
-    /// When to look again: the wall clock may be set meanwhile, so that is never far.
+    /// When to wake up. The wall clock may be set in the meantime, so the wait is never longer than the polling
+    /// interval.
     fn wake(&self, next_look: Instant) -> Instant {
         let clock = &self.setup.clock;
         let next = self.scheduler.borrow_mut().next();
@@ -276,14 +280,14 @@ impl Daemon {
         wait.map_or(next_look, |wait| next_look.min(clock.now() + wait))
     }
 
-    /// Takes the jobs in force from the registry. What is new has no instants up to now, but for an `at`, whose time may have
-    /// been missed. A job that comes back, or whose script could not be loaded for a while, goes on from where it was
-    /// decided.
+    /// Takes the active jobs from the registry. A new job has no scheduled times before now, except an `at`, whose
+    /// time may have been missed. A job that comes back, or whose script failed to load for a while, continues
+    /// after its last decided time.
     async fn register_jobs(&self, first: bool) -> Result<(), LedgerError> {
         let DaemonSetup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
         let (jobs, now) = (registry.jobs(), clock.unix_time());
         ledger.describe(owner, &roles.to_string(), &registry.fingerprint()).await?;
-        // One that runs no jobs has none.
+        // A host that does not schedule registers no jobs.
         let jobs = if roles.schedule { jobs } else { Vec::new() };
         let enlisted: Vec<RegisteredJob> = jobs
             .iter()
@@ -307,7 +311,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Tells of scripts that have become stale.
+    /// Reports scripts that newly failed to load.
     async fn tell_stale(&self) {
         let scripts = self.setup.registry.scripts();
         let stale: BTreeMap<String, String> =
@@ -320,7 +324,7 @@ impl Daemon {
         }
     }
 
-    /// Decides about all instants whose time has come, and begins what is to run.
+    /// Decides about all due scheduled times, and starts the runs.
     async fn claim_due(&self) {
         let due = self.scheduler.borrow_mut().due(self.setup.clock.unix_time());
         if due.is_empty() {
@@ -348,7 +352,7 @@ impl Daemon {
         }
     }
 
-    /// What becomes of the instants that are due.
+    /// The action for each due scheduled time.
     async fn entries(&self, due: &[DueJob]) -> Vec<RunToClaim> {
         let mut runs = Vec::new();
         let mut taken = 0;
@@ -367,7 +371,8 @@ impl Daemon {
                         let job = &due.registered.job;
                         (*at, self.runner.entry(&job.name, job.overlap, taken).await)
                     }
-                    // Of several that are due the later ones wait for the first, whatever overlap says.
+                    // If several times of a job are due, the later runs wait for the first, whatever `overlap`
+                    // says.
                     RunVerdict::Run(at) => (*at, JobRunAction::Wait),
                 };
                 taken += usize::from(matches!(entry, JobRunAction::Run { .. }));
@@ -378,7 +383,7 @@ impl Daemon {
     }
 }
 
-/// A broadcast that the daemon drove came to its end, or stopped.
+/// Handles a broadcast of this daemon that finished, paused or stopped.
 fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
     let SupervisedEnd { id, name, run, end } = kept;
     match end {
@@ -410,7 +415,7 @@ fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
     }
 }
 
-/// Tells of an event from where nobody can wait for it.
+/// Reports an event from a place that cannot await.
 fn tell(setup: &Rc<DaemonSetup>, event: DaemonEvent) {
     let setup = Rc::clone(setup);
     tokio::task::spawn_local(async move { setup.tell(event).await });

@@ -1,5 +1,5 @@
-//! Where the project is: its folder, and the path by which it was named, which may be a link that is moved to the next
-//! release. The daemon stays with the folder that it was started in, and says so.
+//! The project's folder, and the path that was given for it, which may be a link that moves to the next release.
+//! The daemon stays with the folder in which it started, and logs when the link leads elsewhere.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crate::config::ProjectHandle;
 
-/// The project's folder as the watcher looks at it.
+/// The project's folder, as the scanner sees it.
 #[derive(Debug)]
 pub(super) struct ProjectFolder {
     held: Arc<ProjectHandle>,
     named: Option<PathBuf>,
-    /// Where the link led that was told of last.
+    /// The link's target that was last logged.
     told: Option<PathBuf>,
 }
 
@@ -21,26 +21,27 @@ impl ProjectFolder {
         Self { held, named: None, told: None }
     }
 
-    /// The project's folder.
+    /// The handle of the project's folder.
     pub(super) fn held(&self) -> &ProjectHandle {
         &self.held
     }
 
-    /// The path by which the project was named.
+    /// Sets the path that was given for the project.
     pub(super) fn named(&mut self, path: PathBuf) {
         self.named = Some(path);
     }
 
-    /// Whether the name leads to another folder now: what goes from this one is the old release's being cleared away.
+    /// Whether the given path leads to another folder now. Scripts that vanish from this folder are then part of a
+    /// cleanup of the old release.
     pub(super) const fn leads_elsewhere(&self) -> bool {
         self.told.is_some()
     }
 
-    /// Looks whether the folder is there, and tells once where the name leads elsewhere.
+    /// Checks that the folder is in place, and logs once if the given path leads elsewhere.
     ///
     /// # Errors
     ///
-    /// The folder is gone, or another one is in its place: what is in it cannot be said.
+    /// The folder is gone, or another one is in its place, so its contents are unknown.
     pub(super) fn look(&mut self) -> io::Result<()> {
         if let Some(named) = &self.named {
             let leads = named.canonicalize().ok();

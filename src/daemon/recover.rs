@@ -1,4 +1,4 @@
-//! What a daemon that died has left: broadcasts go on from where they stopped, then runs are entered again.
+//! Recovers from a dead daemon: its broadcasts continue from where they stopped, then its runs are run again.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,14 +14,15 @@ use super::runner::{self, ClaimedRun};
 use super::version::ScriptVersion;
 use super::{Daemon, DaemonEvent, DaemonSetup, figures};
 
-/// For how long the id of a delivery is known.
+/// How long the id of a hook's delivery is remembered.
 const DELIVERIES: Duration = Duration::from_hours(30 * 24);
 
-/// What is said of a run whose script nobody has.
+/// The note of a run whose script is not in the ledger.
 const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
 
 impl DaemonSetup {
-    /// Tells how a broadcast ended, where that is worth it; what was not told before a crash, the next start tells.
+    /// Reports how a broadcast ended if messages were not delivered. If the daemon crashes first, the next start
+    /// reports it.
     pub(super) async fn tell_end(&self, id: BroadcastId, report: BroadcastSummary) {
         let (name, run) = (report.name.clone(), report.run.clone());
         if !report.all_delivered() {
@@ -38,7 +39,7 @@ impl DaemonSetup {
 }
 
 impl Daemon {
-    /// Tells how broadcasts ended that a daemon drove which died before it could.
+    /// Reports the ends of broadcasts whose daemon died before it could report them.
     pub(super) async fn report_unreported_ends(&self) {
         let ledger = &self.setup.ledger;
         let told = async {
@@ -55,11 +56,11 @@ impl Daemon {
         }
     }
 
-    /// Goes on with broadcasts that were left to the daemon and that nobody drives.
+    /// Continues the broadcasts that were handed to the daemon and have no living process.
     pub(super) async fn resume_broadcasts(&self) {
         let DaemonSetup { ledger, owner, apps, clock, registry, .. } = &*self.setup;
         let settings = registry.settings();
-        // Inputs are those of the folder that the daemon was started in, wherever that is now.
+        // The inputs come from the folder in which the daemon started, even if it was moved.
         let held = &registry.loader().held;
         let inputs = |script: &str| {
             held.current().ok().and_then(|here| ProjectInputs::of(&here, &settings, script).ok())
@@ -75,7 +76,7 @@ impl Daemon {
         }
     }
 
-    /// Enters runs again whose process died, or says why that is not done.
+    /// Runs again the runs whose process died, or reports why that is not possible.
     pub(super) async fn rerun_orphans(&self) {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let orphans = match ledger.take_over_job_runs(owner).await {
@@ -102,7 +103,7 @@ impl Daemon {
                     None
                 }
             };
-            // What cannot be told counts as a hook's: its run waits for longer.
+            // If this is unknown, the run counts as a hook's, which waits longer for its job.
             let request = ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
             let hook = orphan.args.is_none() && !matches!(request, Ok(None));
             match version.and_then(|version| task(&self.setup, &orphan, version, hook)) {
@@ -115,7 +116,7 @@ impl Daemon {
         }
     }
 
-    /// Whether a run takes an alert of this daemon: no alert tells of it.
+    /// Whether a run handles an alert of this daemon. No alert is raised for such a run.
     async fn takes_alert(&self, orphan: &OrphanedRun) -> bool {
         let request = self.setup.ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
         let Ok(Some((head, body))) = request else { return false };
@@ -139,7 +140,7 @@ impl Daemon {
         self.setup.tell(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
 
-    /// Forgets the scripts of runs that are over.
+    /// Deletes the stored scripts of finished runs, and the ids of old deliveries.
     pub(super) async fn prune_versions(&self) {
         let jobs = self.setup.registry.jobs();
         let mut keep: Vec<String> = jobs.iter().map(|registered| registered.version.hash.clone()).collect();
@@ -154,7 +155,7 @@ impl Daemon {
     }
 }
 
-/// A version as the ledger keeps it.
+/// Converts a version to the form that the ledger stores.
 pub(super) fn stored(version: &ScriptVersion) -> StoredScript {
     let part = |module: &str, source: &LuaSource| StoredModule {
         module: module.to_owned(),
@@ -166,7 +167,7 @@ pub(super) fn stored(version: &ScriptVersion) -> StoredScript {
     StoredScript { hash: version.hash.clone(), parts }
 }
 
-/// A run with the very bytes that it began with.
+/// Restores a run with the bytes it began with. `None` if the stored version has no script.
 fn task(
     setup: &Rc<DaemonSetup>,
     orphan: &OrphanedRun,
@@ -197,5 +198,5 @@ fn task(
     })
 }
 
-/// How often the versions of runs that are over are forgotten.
+/// How often stored versions are pruned.
 pub(super) const PRUNE: Duration = Duration::from_hours(1);

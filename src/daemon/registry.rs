@@ -1,4 +1,4 @@
-//! Which version of each script is in force, and which jobs there are: what the scheduler looks at.
+//! The active version of each script, and the jobs they declare. The scheduler reads them here.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +20,11 @@ use super::load::ScriptLoader;
 use super::scan;
 use super::version::ScriptVersion;
 
-/// Loads that are asked for at once when everything is loaded; the loader lets fewer go on.
+/// The maximum number of loads requested at once by [`ScriptRegistry::load_all`]. The loader runs fewer of them at
+/// once.
 const ASKED_AT_ONCE: usize = 16;
 
-/// The scripts of a project and their jobs. Cheap to clone; all clones are the same one.
+/// The scripts of a project and their jobs. Cloning is cheap; all clones share one state.
 #[derive(Clone)]
 pub struct ScriptRegistry(pub(super) Rc<RegistryInner>);
 
@@ -38,67 +39,67 @@ pub(super) struct RegistryInner {
     pub(super) figures: LoadMetrics,
 }
 
-/// One script.
+/// The state of one script.
 #[derive(Debug, Default)]
 pub(super) struct ScriptEntry {
     pub(super) in_force: Option<Rc<ScriptVersion>>,
-    /// A version that loads and whose jobs others have.
+    /// A version that loads, but declares a job whose name another script has.
     pub(super) waiting: Option<Rc<ScriptVersion>>,
     pub(super) stale: Option<LoadFailure>,
-    /// What was loaded last, whatever came of it.
+    /// The input of the last load, whatever its result.
     pub(super) tried: Option<LoadAttempt>,
-    /// Whether its file could not be read the last time.
+    /// Whether the script's file could not be read at the last attempt.
     pub(super) unreadable: bool,
-    /// Whether it declares no job and sends at its top level: it is for `mooncast run`.
+    /// Whether the script declares no job and sends at its top level. Such a script is for `mooncast run`.
     pub(super) for_run: bool,
 }
 
-/// What a load was made of.
+/// The input of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LoadAttempt {
-    /// The script.
+    /// The script's source.
     pub(super) script: LuaSource,
-    /// What the modules that it asked for were.
+    /// The source of each module that the script asked for. `None` for one that was not found.
     pub(super) asked: BTreeMap<String, Option<LuaSource>>,
 }
 
-/// A job, and the version that declares it.
+/// A job and the script version that declares it.
 #[derive(Debug, Clone)]
 pub struct LoadedJob {
     /// The job.
     pub job: Rc<Job>,
-    /// Its script.
+    /// The version that declares the job.
     pub version: Rc<ScriptVersion>,
 }
 
-/// A script as it stands.
+/// The status of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptStatus {
-    /// The path as people see it.
+    /// The script's path relative to the project.
     pub name: String,
-    /// The hash of the version in force; none when none ever was.
+    /// The hash of the active version. `None` if no version was ever active.
     pub hash: Option<String>,
-    /// The names of its jobs.
+    /// The names of the active version's jobs.
     pub jobs: Vec<String>,
-    /// When the version in force was loaded, since 1970-01-01T00:00:00Z.
+    /// When the active version was loaded, since 1970-01-01T00:00:00Z.
     pub loaded_at: Option<Duration>,
-    /// Why the file as it is now is not in force.
+    /// Why the current file failed to load. `None` if it is active.
     pub stale: Option<LoadFailure>,
-    /// Whether it declares no job and sends at its top level: it is for `mooncast run`.
+    /// Whether the script declares no job and sends at its top level. Such a script is for `mooncast run`.
     pub for_run: bool,
 }
 
-/// Why a script's file is not in force as it is now.
+/// Why a script's current file is not active.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadFailure {
-    /// What is wrong with it: file, line, reason.
+    /// The error: file, line, reason.
     pub error: String,
-    /// Since when, since 1970-01-01T00:00:00Z.
+    /// When the script first failed to load, since 1970-01-01T00:00:00Z.
     pub since: Duration,
 }
 
 impl ScriptRegistry {
-    /// One that knows no script yet.
+    /// Creates a registry without scripts.
     #[must_use]
     pub fn new(loader: ScriptLoader, settings: Settings) -> Self {
         Self(Rc::new(RegistryInner {
@@ -113,32 +114,32 @@ impl ScriptRegistry {
         }))
     }
 
-    /// What loads the scripts.
+    /// The loader of the scripts.
     #[must_use]
     pub fn loader(&self) -> &ScriptLoader {
         &self.0.loader
     }
 
-    /// The settings in force. A run takes those of its beginning.
+    /// The current settings. A run keeps the settings with which it began.
     #[must_use]
     pub fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.0.settings.borrow())
     }
 
-    /// Puts other settings in force, for what begins from now on.
+    /// Replaces the settings for runs that begin from now on.
     pub fn set_settings(&self, settings: Settings) {
         self.0.settings.replace(Rc::new(settings));
         self.tell();
     }
 
-    /// All jobs in force, by script and then in the order of their declarations.
+    /// All active jobs, by script and then in the order of their declarations.
     #[must_use]
     pub fn jobs(&self) -> Vec<LoadedJob> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(registered).collect()
     }
 
-    /// The job of this name, if one is in force.
+    /// The active job of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<LoadedJob> {
         let entries = self.0.entries.borrow();
@@ -146,32 +147,33 @@ impl ScriptRegistry {
         versions.flat_map(registered).find(|registered| registered.job.name == name)
     }
 
-    /// The version in force of the script of this name, if it has one.
+    /// The active version of the script of this name.
     #[must_use]
     pub fn script(&self, name: &str) -> Option<Rc<ScriptVersion>> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).find(|one| one.name() == name).cloned()
     }
 
-    /// Whether there is a script at this path.
+    /// Whether a script at this path is known.
     pub(super) fn knows(&self, path: &std::path::Path) -> bool {
         self.0.entries.borrow().contains_key(path)
     }
 
-    /// Whether the script at this path is refused and none of its versions is in force, so that its jobs are not known.
+    /// Whether the script at this path failed to load and no earlier version is active, so that its jobs are
+    /// unknown.
     pub(super) fn is_refused(&self, path: &std::path::Path) -> bool {
         let entries = self.0.entries.borrow();
         entries.get(path).is_some_and(|entry| entry.in_force.is_none() && entry.stale.is_some())
     }
 
-    /// All scripts as they stand, by name.
+    /// The status of all scripts, by name.
     #[must_use]
     pub fn scripts(&self) -> Vec<ScriptStatus> {
         let entries = self.0.entries.borrow();
         entries.iter().map(|(path, entry)| entry.status(self.0.loader.project.shown(path))).collect()
     }
 
-    /// What stands for all scripts in force together: equal on two hosts where all of them are.
+    /// A hash over all active scripts. Two hosts with the same active scripts have the same fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
@@ -181,44 +183,45 @@ impl ScriptRegistry {
         HEXLOWER.encode(&hasher.finalize())
     }
 
-    /// A number that grows with each change of what is in force or stale: wait on it, then look again.
+    /// A counter that grows with each change of the active or failed scripts. Wait for a change, then read the
+    /// scripts again.
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    /// How many loads were decided on, whatever came of them.
+    /// The number of loads that were decided on, whatever the result.
     #[must_use]
     pub fn decisions(&self) -> u64 {
         self.0.decisions.get()
     }
 
-    /// Has whoever watches look at all files again, and at the settings (SIGHUP).
+    /// Requests a scan of all files and of the settings (SIGHUP).
     pub fn look_again(&self) {
         self.0.look.notify_one();
     }
 
-    /// How often the files have been looked at: they are watched from the first time on.
+    /// The number of scans so far. Files are watched from the first scan on.
     #[must_use]
     pub fn watching(&self) -> watch::Receiver<u64> {
         self.0.looks.subscribe()
     }
 
-    /// Tells that the files have been looked at.
+    /// Counts a scan.
     pub(super) fn looked(&self) {
         self.0.looks.send_modify(|looks| *looks += 1);
     }
 
-    /// Waits until somebody wants all files looked at again.
+    /// Waits for a requested scan.
     pub(super) async fn asked_to_look(&self) {
         self.0.look.notified().await;
     }
 
-    /// Loads every script that is there, and drops those that are gone.
+    /// Loads every script in the project, and removes those that are gone.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be read; nothing has changed then.
+    /// The scripts folder cannot be read. The registry stays as it is.
     pub async fn load_all(&self) -> std::io::Result<()> {
         let loader = &self.0.loader;
         let found = scan::scripts(&loader.project.root.join("scripts"))?;
@@ -234,7 +237,8 @@ impl ScriptRegistry {
                 (path, result)
             }
         });
-        // Decided in the order of their paths, so that of two that claim one name it is always the same that has it.
+        // Scripts are decided in the order of their paths, so that the same script always wins if two declare a job
+        // of the same name.
         let mut loads = futures_util::stream::iter(loads).buffered(ASKED_AT_ONCE);
         while let Some((path, result)) = loads.next().await {
             match result {
@@ -245,26 +249,26 @@ impl ScriptRegistry {
         Ok(())
     }
 
-    /// What each script was loaded from last.
+    /// The input of each script's last load.
     pub(super) fn tried(&self) -> BTreeMap<PathBuf, LoadAttempt> {
         let entries = self.0.entries.borrow();
         entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.tried.clone()?))).collect()
     }
 
-    /// The scripts whose files could not be read the last time.
+    /// The scripts whose files could not be read at the last attempt.
     pub(super) fn unreadable(&self) -> BTreeSet<PathBuf> {
         let entries = self.0.entries.borrow();
         entries.iter().filter(|(_, entry)| entry.unreadable).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Has the scripts that are stale loaded again, whether their files changed or not.
+    /// Makes the scripts that failed to load load again, even if their files did not change.
     pub(super) fn forget_refused(&self) {
         for entry in self.0.entries.borrow_mut().values_mut().filter(|entry| entry.stale.is_some()) {
             entry.tried = None;
         }
     }
 
-    /// Wakes whoever waits for a change.
+    /// Notifies the receivers of [`ScriptRegistry::changed`].
     pub(super) fn tell(&self) {
         self.0.changes.send_modify(|number| *number += 1);
     }
@@ -282,7 +286,7 @@ impl ScriptEntry {
         }
     }
 
-    /// The names of its jobs in force.
+    /// The names of the active version's jobs.
     pub(super) fn job_names(&self) -> Vec<&str> {
         self.in_force.as_deref().map(names).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! The runs: each in a worker of its own, at most so many at once and one of a job at a time; the others wait.
+//! Executes runs, each in its own worker. The number of concurrent runs is limited, and a job has at most one run
+//! at a time; other runs wait.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -25,17 +26,18 @@ use super::load::worker_limits;
 use super::version::ScriptVersion;
 use super::{DaemonEvent, DaemonSetup};
 
-/// How long a job has to be gone until its runs that wait are ended: of a hook, whose requests were promised a run, longer.
+/// How long a job must be gone before its waiting runs are cancelled. A hook's runs wait longer, because the hook
+/// accepted their requests.
 const REMOVED: Duration = Duration::from_secs(10);
 const REMOVED_HOOK: Duration = Duration::from_hours(24);
 
-/// What is said of them.
+/// The note of a run that is cancelled because its job is gone.
 const NO_JOB: &str = "no script declares the job any more";
 
-/// How long a write of the ledger that failed waits until it is tried again.
+/// The wait before a failed write to the ledger is retried.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// A run that is claimed.
+/// A claimed run.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimedRun {
     pub(super) job: String,
@@ -44,11 +46,11 @@ pub(super) struct ClaimedRun {
     pub(super) script: LuaSource,
     pub(super) modules: Arc<ModuleSnapshot>,
     pub(super) timeout: Option<Duration>,
-    /// Whether it may be the run of a hook's request.
+    /// Whether this may be the run of a hook's request.
     pub(super) hook: bool,
-    /// The arguments, where it is a run of the script itself and not of one of its jobs.
+    /// The arguments, if the run is a run of the script itself and not of one of its jobs.
     pub(super) args: Option<Vec<String>>,
-    /// Whether it had begun before its process died.
+    /// Whether the run had begun before its process died.
     pub(super) entered: bool,
 }
 
@@ -68,43 +70,43 @@ impl ClaimedRun {
     }
 }
 
-/// A run that goes on.
+/// A run that is being executed.
 struct ActiveRun {
     scheduled_at: Duration,
-    /// Under which number of this process it was claimed.
+    /// The number of the instance that claimed the run.
     owner: i64,
-    /// Whether it is another host's by now.
+    /// Whether another host has taken the run over.
     lost: Cell<bool>,
     switch: InterruptSwitch,
     interrupt: Interrupt,
-    /// Why somebody wants its end.
+    /// The reason of a requested cancel.
     cancelled: OnceCell<String>,
     services: OnceCell<Rc<RunServices>>,
-    /// Whether it takes an alert of this daemon: no alert tells how it ended.
+    /// Whether the run handles an alert of this daemon. Its end raises no alert.
     of_alert: Cell<bool>,
 }
 
-/// Runs jobs.
+/// Queues and executes job runs.
 pub(super) struct RunQueue {
     setup: Rc<DaemonSetup>,
     keeper: Rc<BroadcastSupervisor>,
     flights: RefCell<HashMap<String, Rc<ActiveRun>>>,
     waiting: RefCell<VecDeque<ClaimedRun>>,
-    /// Those that wait for another process.
+    /// Runs that wait for another process.
     held: RefCell<Vec<ClaimedRun>>,
-    /// Runs whose end is to be written down, and whether somebody does.
+    /// Ended runs that are not recorded yet. `writing` is set while one task records them.
     endings: RefCell<Vec<(EndedRun, oneshot::Sender<()>)>>,
     writing: Cell<bool>,
     stopping: Cell<bool>,
-    /// The paused jobs: their runs that wait do not begin.
+    /// The paused jobs. Their waiting runs do not begin.
     paused: RefCell<HashSet<String>>,
-    /// Jobs that no script declares though runs of them wait, and since when that was seen.
+    /// Jobs with waiting runs that no script declares, and when that was first seen.
     removed: RefCell<HashMap<String, Instant>>,
-    /// Those of them that another living host of a fleet has.
+    /// Jobs among them that another living host of the fleet has.
     elsewhere: RefCell<BTreeSet<String>>,
     idle: Notify,
     figures: RunMetrics,
-    /// What the calls of all runs hold here.
+    /// The memory that the calls of all runs on this host hold.
     memory: HostMemory,
 }
 
@@ -128,11 +130,11 @@ impl RunQueue {
         })
     }
 
-    /// What becomes of a new instant of a job, given what goes on and what waits. `taken` counts the runs that the same
-    /// decision lets begin now.
+    /// Decides what happens to a new run of a job, given its active and waiting runs. `taken` counts the runs that
+    /// the same decision starts.
     pub(super) async fn entry(&self, job: &str, overlap: OverlapPolicy, taken: usize) -> JobRunAction {
         self.end_lost();
-        // One that others have now only has to be out of the way.
+        // The active run belongs to another host now and is only ending here.
         if self.flights.borrow().get(job).is_some_and(|flight| flight.lost.get()) {
             return JobRunAction::Wait;
         }
@@ -173,21 +175,21 @@ impl RunQueue {
         waiting.iter().chain(held.iter()).find(|task| task.job == job).map(|task| task.scheduled_at)
     }
 
-    /// Has a run that was claimed wait for its turn.
+    /// Queues a claimed run.
     pub(super) fn queue(self: &Rc<Self>, task: ClaimedRun) {
         tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");
         self.waiting.borrow_mut().push_back(task);
         self.next();
     }
 
-    /// Begins a run that was claimed as running.
+    /// Starts a run that was claimed as running.
     pub(super) fn start(self: &Rc<Self>, task: ClaimedRun, attempt: u32) {
         let flight = self.add_active(&task);
         let runner = Rc::clone(self);
         tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, Some(attempt))).await });
     }
 
-    /// Begins what waits, for as long as there is room.
+    /// Starts waiting runs while workers are free.
     fn next(self: &Rc<Self>) {
         let workers = self.setup.registry.settings().scripts.workers as usize;
         while !self.stopping.get() && self.flights.borrow().len() < workers {
@@ -204,23 +206,24 @@ impl RunQueue {
         }
     }
 
-    /// Says which jobs are paused: what waits of them goes on waiting.
+    /// Sets the paused jobs. Their waiting runs keep waiting.
     pub(super) fn pause(&self, paused: HashSet<String>) {
         self.paused.replace(paused);
     }
 
-    /// Whether a run that waits may begin: its job is neither paused nor removed. One that had begun before its process died
-    /// is entered again whatever became of the job.
+    /// Whether a waiting run may begin: its job is neither paused nor removed. A run that had begun before its
+    /// process died runs again, whatever became of the job.
     fn may_begin(&self, task: &ClaimedRun) -> bool {
         task.entered || !(self.paused.borrow().contains(&task.job) || self.is_removed(task))
     }
 
-    /// Whether no script declares the job of a run any more, on no living host of a fleet.
+    /// Whether no script on any living host of the fleet declares the run's job.
     fn is_removed(&self, task: &ClaimedRun) -> bool {
         self.is_gone_here(task) && (task.args.is_some() || !self.elsewhere.borrow().contains(&task.job))
     }
 
-    /// Whether no script of this host declares the job of a run. One whose script cannot be loaded now is not gone.
+    /// Whether no script of this host declares the run's job. A job whose script fails to load at the moment is not
+    /// gone.
     fn is_gone_here(&self, task: &ClaimedRun) -> bool {
         let registry = &self.setup.registry;
         match &task.args {
@@ -229,7 +232,8 @@ impl RunQueue {
         }
     }
 
-    /// Asks the ledger which of the jobs that are gone here another living host has; gives whether that is known.
+    /// Asks the ledger which of the jobs that are gone here another living host has. Returns false if the ledger
+    /// cannot tell.
     async fn ask_the_others(&self) -> bool {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         if !ledger.is_shared() {
@@ -254,8 +258,8 @@ impl RunQueue {
         }
     }
 
-    /// Ends the runs that wait of jobs that were removed, once these have been gone for a while: a script that is replaced
-    /// is away for a moment.
+    /// Cancels the waiting runs of removed jobs, once a job has been gone for a while: a script is briefly absent
+    /// while it is replaced.
     pub(super) async fn end_removed(&self) {
         if !self.ask_the_others().await {
             return;
@@ -285,7 +289,7 @@ impl RunQueue {
         }
     }
 
-    /// Looks again at those that wait for another process.
+    /// Retries the runs that wait for another process.
     pub(super) fn retry_held(self: &Rc<Self>) {
         let held = std::mem::take(&mut *self.held.borrow_mut());
         self.waiting.borrow_mut().extend(held);
@@ -309,7 +313,7 @@ impl RunQueue {
         flight
     }
 
-    /// One run from its beginning to its end.
+    /// Executes one run from beginning to end.
     async fn run_task(self: Rc<Self>, task: ClaimedRun, flight: Rc<ActiveRun>, attempt: Option<u32>) {
         if let Some(attempt) = self.begun(&task, attempt).await {
             let ended = self.run(&task, &flight, attempt).await;
@@ -321,7 +325,7 @@ impl RunQueue {
         self.idle.notify_waiters();
     }
 
-    /// The attempt that a run is, once it is begun in the ledger; none where it does not begin.
+    /// Begins the run in the ledger and returns its attempt number. `None` if the run does not begin.
     async fn begun(&self, task: &ClaimedRun, attempt: Option<u32>) -> Option<u32> {
         if attempt.is_some() {
             return attempt;
@@ -358,7 +362,7 @@ impl RunQueue {
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
         let not_started = |why: String| RunEnd::Failed(RunError::NotStarted(why));
-        // Files are those of the folder that the daemon was started in, wherever that is now.
+        // The files come from the folder in which the daemon started, even if it was moved.
         let held = &registry.loader().held;
         let here = match held.current() {
             Ok(here) => here,
@@ -378,7 +382,8 @@ impl RunQueue {
         services.job = Some(Rc::new(JobContext {
             name: task.job.clone(),
             scheduled_at: task.scheduled_at,
-            // A script sends what `mooncast run` would: to have it again, it names another run itself.
+            // A script's run sends the same broadcasts as `mooncast run`. To send one again, the script sets
+            // another `run`.
             run: if task.args.is_some() { "1".to_owned() } else { run.clone() },
             ledger: ledger.clone(),
             owner: owner.clone(),
@@ -387,7 +392,7 @@ impl RunQueue {
             loose: tokio::sync::OnceCell::new(),
         }));
         let services = Rc::new(services);
-        // It is set once, here.
+        // This is the only place that sets it.
         let _ = flight.services.set(Rc::clone(&services));
         let spec = RunSpec {
             program: program.clone(),
@@ -419,8 +424,8 @@ impl RunQueue {
         host::run(spec, services, flight.interrupt.clone()).await
     }
 
-    /// The request that a run is for, of a hook. Without what is kept of it the run ends; so it does where the daemon
-    /// stops before that could be read.
+    /// The hook's request that this run handles. The run ends if the stored request is invalid, or if the daemon
+    /// stops before the request can be read.
     async fn request(&self, task: &ClaimedRun) -> Result<Option<HookRequest>, RunEnd> {
         if !task.hook {
             return Ok(None);
@@ -445,7 +450,7 @@ impl RunQueue {
         }
     }
 
-    /// Writes down how a run ended. One that ended only because the daemon stops is left to the next one.
+    /// Records how a run ended. A run that ended only because the daemon stops is left to the next daemon.
     async fn ended(&self, task: &ClaimedRun, flight: &ActiveRun, ended: RunEnd) {
         if flight.lost.get() {
             return;
@@ -469,7 +474,8 @@ impl RunQueue {
             JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
             _ => tracing::error!(job, run, "a run failed: {note_text}"),
         }
-        // Before it is over in the ledger: a crash between the two tells it twice, and not never.
+        // Raised before the end is recorded in the ledger: a crash in between repeats the alert instead of losing
+        // it.
         let tells = !flight.of_alert.get();
         if !tells && (state == JobState::Failed || !counts.all_delivered()) {
             tracing::error!(
@@ -490,7 +496,7 @@ impl RunQueue {
         self.record_end(task, state, note.as_deref()).await;
     }
 
-    /// Leaves a run to the next daemon, and says in the ledger that this one did not die during it.
+    /// Leaves a run to the next daemon, and records in the ledger that this daemon did not crash during it.
     async fn cut_short(&self, task: &ClaimedRun) {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
@@ -500,7 +506,7 @@ impl RunQueue {
         }
     }
 
-    /// Writes down how a run ended. Many that end at once share a commit.
+    /// Records how a run ended. Runs that end at the same time share a commit.
     async fn record_end(&self, task: &ClaimedRun, state: JobState, note: Option<&str>) {
         let (written, wait) = oneshot::channel();
         let note = note.map(str::to_owned);
@@ -510,7 +516,7 @@ impl RunQueue {
             self.write_endings().await;
             self.writing.set(false);
         }
-        // It was let go of, so it is written.
+        // The sender was dropped, so the end is written.
         let _ = wait.await;
     }
 
@@ -527,13 +533,13 @@ impl RunQueue {
                 clock.sleep(AGAIN).await;
             }
             for written in written {
-                // Whoever waits for it lives.
+                // The receiver still exists.
                 let _ = written.send(());
             }
         }
     }
 
-    /// Ends the run of a job that goes on, with its broadcasts, and those that wait; gives how many runs.
+    /// Cancels the active run of a job, with its broadcasts, and its waiting runs. Returns the number of runs.
     pub(super) async fn cancel(&self, job: &str, why: &str) -> usize {
         let gone: Vec<ClaimedRun> = {
             let (held, waiting) = (self.held.borrow(), self.waiting.borrow());
@@ -553,15 +559,15 @@ impl RunQueue {
             flight.switch.press();
             let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
             for id in broadcasts.unwrap_or_default() {
-                // One that is over needs no end.
+                // A finished broadcast needs no cancel.
                 let _ = self.setup.ledger.request_command(id, BroadcastCommand::Cancel, Some(why)).await;
             }
         }
         gone.len() + 1
     }
 
-    /// Ends at once the runs that are others', as this host was silent for too long: they are entered again where they may
-    /// be.
+    /// Ends at once the runs that another host took over because this host sent no heartbeat for too long. They are
+    /// run again there if their job allows it.
     pub(super) fn end_lost(&self) {
         let owner = self.setup.owner.id();
         for (job, flight) in self.flights.borrow().iter() {
@@ -578,24 +584,24 @@ impl RunQueue {
         }
     }
 
-    /// Lets nothing new begin.
+    /// Stops starting new runs.
     pub(super) fn stop(&self) {
         self.stopping.set(true);
     }
 
-    /// Asks all runs to finish what is in flight; asked again, ends them at once.
+    /// Asks all runs to finish what is in flight. A second call ends them at once.
     pub(super) fn interrupt(&self) {
         for flight in self.flights.borrow().values() {
             flight.switch.press();
         }
     }
 
-    /// How many runs go on.
+    /// The number of active runs.
     pub(super) fn count(&self) -> usize {
         self.flights.borrow().len()
     }
 
-    /// Waits until no run goes on.
+    /// Waits until no run is active.
     pub(super) async fn idle(&self) {
         loop {
             let idle = self.idle.notified();
@@ -607,7 +613,7 @@ impl RunQueue {
     }
 }
 
-/// Whether a request is an alert that this daemon, or one like it, has posted.
+/// Whether a request is an alert that a Mooncast daemon posted.
 pub(super) fn is_alert(request: &HookRequest) -> bool {
     request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(ALERT_HEADER))
 }

@@ -1,47 +1,46 @@
-//! Which files are scripts: those under `scripts/`, but for the library, the tests and what editors leave behind. The one
-//! rule for `mooncast serve` and `mooncast check`.
+//! Finds the scripts: the Lua files under `scripts/`, without the library, the tests and editors' temporary files.
+//! `mooncast serve` and `mooncast check` share this rule.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// How deep scripts are looked for.
+/// The maximum folder depth of the search.
 const DEPTH: usize = 16;
 
-/// A file of Lua that is no script of a daemon.
+/// A Lua file that is not a script of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedFile {
-    /// Where it is.
+    /// The file's path.
     pub path: PathBuf,
-    /// Why it is left out, in words.
+    /// Why the file is skipped, as a phrase.
     pub why: &'static str,
 }
 
-/// What is there.
+/// The result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FoundScripts {
-    /// The scripts, in the order of their paths.
+    /// The scripts, sorted by path.
     pub scripts: Vec<PathBuf>,
-    /// The other files of Lua, in the order of their paths; scripts may require those whose names are UTF-8.
+    /// The other Lua files, sorted by path. Scripts may require those whose names are UTF-8.
     pub left_out: Vec<SkippedFile>,
-    /// The folders that were looked into.
+    /// The folders that were searched.
     pub folders: Vec<PathBuf>,
 }
 
 impl FoundScripts {
-    /// The files of Lua that scripts may require.
+    /// The Lua files that scripts may require.
     pub(super) fn modules(&self) -> impl Iterator<Item = &PathBuf> {
         self.left_out.iter().map(|left| &left.path).filter(|path| path.file_name().is_some_and(is_text))
     }
 }
 
-/// What is in `scripts`. A folder that is not there has nothing in it.
+/// Finds the scripts in the folder `scripts`. A missing folder is empty.
 ///
 /// # Errors
 ///
-/// A folder that is there and cannot be read, and a link to a folder that is not there; its scripts may be there all the
-/// same.
+/// A folder exists but cannot be read, or a link to a folder leads nowhere. Scripts may exist in it all the same.
 pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
     let mut found = FoundScripts::default();
     let mut above = match std::fs::metadata(scripts) {
@@ -55,7 +54,7 @@ pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
     Ok(found)
 }
 
-/// Why a file below `scripts` is no script of a daemon; none where it is one.
+/// Why a file below `scripts` is not a script of a daemon. `None` if it is one.
 #[must_use]
 pub fn why_left_out(scripts: &Path, file: &Path) -> Option<&'static str> {
     let below: Vec<&OsStr> = file
@@ -101,7 +100,7 @@ fn scan_folder(
         if path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
             continue;
         }
-        // Links are followed; one that leads nowhere is no script.
+        // Links are followed. A link that leads nowhere is not a script.
         let Ok(metadata) = std::fs::metadata(&path) else { continue };
         if metadata.is_dir() {
             let id = (metadata.dev(), metadata.ino());

@@ -1,5 +1,5 @@
-//! Which job is next: the jobs in force by the instant at which each has to be looked at again. Ten thousand that wait
-//! cost a place in a heap each, and nothing else.
+//! Decides which job is next: a heap of the active jobs by the time of their next decision. A waiting job costs one
+//! heap entry, so ten thousand jobs are cheap.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -9,14 +9,15 @@ use crate::schedule::{JobDecision, decide};
 
 use super::registry::LoadedJob;
 
-/// How far the clock may be behind what was decided before that is told.
+/// How far the clock may be behind the last decided time before this is logged.
 const AHEAD: Duration = Duration::from_mins(1);
 
-/// The jobs in force. All instants are since 1970-01-01T00:00:00Z.
+/// The active jobs. All times are since 1970-01-01T00:00:00Z.
 #[derive(Default)]
 pub(super) struct Scheduler {
     slots: HashMap<String, ScheduledJob>,
-    /// When to look at which job; an entry whose number is not its job's any more is void.
+    /// The time of the next decision about each job. An entry is void if its number is not the job's current
+    /// number.
     heap: BinaryHeap<Reverse<(Duration, u64, String)>>,
     paused: HashSet<String>,
     number: u64,
@@ -24,19 +25,19 @@ pub(super) struct Scheduler {
 
 struct ScheduledJob {
     registered: LoadedJob,
-    /// All instants up to this one are decided.
+    /// All scheduled times up to this one are decided.
     last: Duration,
     number: u64,
     told_ahead: bool,
 }
 
-/// A job that has to be decided about now.
+/// A job that needs a decision now.
 pub(super) struct DueJob {
     pub(super) registered: LoadedJob,
     pub(super) decision: JobDecision,
-    /// Whether its instants pass without a run.
+    /// Whether its scheduled times pass without a run.
     pub(super) paused: bool,
-    /// All instants up to this one were decided before.
+    /// All scheduled times up to this one were decided before.
     pub(super) last: Duration,
 }
 
@@ -45,14 +46,14 @@ impl DueJob {
         &self.registered.job.name
     }
 
-    /// The last instant that is decided by this.
+    /// The last scheduled time that this decision covers.
     pub(super) fn until(&self) -> Duration {
         self.decision.verdicts.last().map_or(self.last, crate::schedule::RunVerdict::last)
     }
 }
 
 impl Scheduler {
-    /// Puts these jobs in force, each with the instant up to which all are decided.
+    /// Replaces the active jobs. Each comes with the time up to which its scheduled times are decided.
     pub(super) fn replace(&mut self, jobs: Vec<(LoadedJob, Duration)>, now: Duration) {
         self.slots.clear();
         self.heap.clear();
@@ -60,18 +61,18 @@ impl Scheduler {
             let name = registered.job.name.clone();
             self.number += 1;
             let slot = ScheduledJob { registered, last, number: self.number, told_ahead: false };
-            // Looked at once, it says itself when it wants to be looked at next.
+            // The first decision, which is due at once, sets the time of the next one.
             self.heap.push(Reverse((now, slot.number, name.clone())));
             self.slots.insert(name, slot);
         }
     }
 
-    /// How many jobs are in force.
+    /// The number of active jobs.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// When the next job has to be looked at.
+    /// The time of the next decision about any job.
     pub(super) fn next(&mut self) -> Option<Duration> {
         while let Some(Reverse((at, number, name))) = self.heap.peek() {
             if self.slots.get(name).is_some_and(|slot| slot.number == *number) {
@@ -82,7 +83,7 @@ impl Scheduler {
         None
     }
 
-    /// The jobs that have to be looked at now, decided. Each is to be settled before it comes up again.
+    /// The decisions that are due now. A job does not come up again before [`Scheduler::settle`].
     pub(super) fn due(&mut self, now: Duration) -> Vec<DueJob> {
         let mut due = Vec::new();
         while self.next().is_some_and(|at| at <= now) {
@@ -103,7 +104,7 @@ impl Scheduler {
         due
     }
 
-    /// Says that all instants of a job up to `last` are decided, and when to look at it again.
+    /// Records that all scheduled times of a job up to `last` are decided, and sets the time of its next decision.
     pub(super) fn settle(&mut self, name: &str, last: Duration, wake: Option<Duration>) {
         self.number += 1;
         let Some(slot) = self.slots.get_mut(name) else { return };
@@ -114,8 +115,8 @@ impl Scheduler {
         }
     }
 
-    /// Says which jobs are paused. One that goes on has no instants up to now. Gives what has changed, with whether it
-    /// is paused from now on.
+    /// Sets the paused jobs. A job that resumes has no scheduled times before now. Returns the changed jobs, with
+    /// whether each is paused now.
     pub(super) fn pause(&mut self, paused: Vec<String>, now: Duration) -> Vec<(String, bool)> {
         let paused: HashSet<String> = paused.into_iter().collect();
         if paused == self.paused {

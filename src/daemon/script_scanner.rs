@@ -1,6 +1,6 @@
-//! One look at the files: which scripts have to be loaded, which are gone, and whether what was loaded may be believed.
+//! One scan of the files: which scripts must be loaded, which are gone, and whether the loaded files were complete.
 //!
-//! All of it touches the file system, which can be slow or stuck; so it runs on a thread where it holds nobody up.
+//! A scan reads the file system, which can be slow or blocked, so it runs on its own thread.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,58 +18,59 @@ use super::project_folder::ProjectFolder;
 use super::registry::LoadAttempt;
 use super::scan::{self, FoundScripts};
 
-/// Looks again in one look while new folders turn up: what is in them may have changed before they were watched.
+/// The maximum number of rounds in one scan while new folders appear: their files may have changed before the
+/// folders were watched.
 const ROUNDS: usize = 4;
 
-/// What is remembered from look to look.
+/// The state that is kept between scans.
 pub(super) struct ScriptScanner {
     project: Project,
     clock: Clock,
     files: TrackedFiles,
     eyes: FileWatcher,
     first: bool,
-    /// The scripts that could not be judged, as something of them had not settled.
+    /// The scripts that could not be judged because one of their files had a pending change.
     owed: BTreeSet<PathBuf>,
-    /// Why the scripts cannot be said to be there or not, as it was told last.
+    /// The last logged reason why the scripts folder cannot be read.
     unreadable: Option<String>,
     place: ProjectFolder,
     secret_files: Vec<PathBuf>,
     left_out: BTreeSet<PathBuf>,
-    /// The scripts that are gone from a folder to which the project's name leads no more.
+    /// The scripts that are gone from a folder to which the project's path no longer leads. They stay active.
     kept: BTreeSet<PathBuf>,
 }
 
-/// What a look is to judge.
+/// The input of a scan.
 #[derive(Debug, Default)]
 pub(super) struct ScanRequest {
-    /// What the file system told.
+    /// The file events since the last scan.
     pub(super) told: FileEvents,
-    /// What each script was loaded from last.
+    /// The input of each script's last load.
     pub(super) tried: BTreeMap<PathBuf, LoadAttempt>,
-    /// The scripts that could not be read the last time.
+    /// The scripts that could not be read at the last attempt.
     pub(super) unreadable: BTreeSet<PathBuf>,
     /// The scripts that are being loaded.
     pub(super) loading: BTreeSet<PathBuf>,
-    /// Those that have been, and what from.
+    /// The scripts whose load finished, with the input of each load.
     pub(super) loaded: BTreeMap<PathBuf, LoadAttempt>,
-    /// Files with credentials: none of them is a script or a module.
+    /// Files with credentials. They are neither scripts nor modules.
     pub(super) secret_files: Vec<PathBuf>,
 }
 
-/// What a look found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(super) struct ScanResult {
-    /// Scripts to load, with the bytes that are believed.
+    /// Scripts to load, with their accepted bytes.
     pub(super) load: Vec<(PathBuf, LuaSource)>,
-    /// The scripts that are there, or were a moment ago; none when that cannot be said.
+    /// The scripts that exist, or existed a moment ago. `None` if that is unknown.
     pub(super) there: Option<BTreeSet<PathBuf>>,
-    /// Scripts that cannot be read, and why.
+    /// Scripts that cannot be read, with the reason.
     pub(super) unreadable: Vec<(PathBuf, String)>,
-    /// Those of the loaded that were loaded from what is believed.
+    /// The loaded scripts whose load used accepted files only.
     pub(super) believed: BTreeSet<PathBuf>,
     /// Whether the settings file changed.
     pub(super) settings: bool,
-    /// When to look again.
+    /// When to scan again.
     pub(super) due: Option<Instant>,
 }
 
@@ -91,12 +92,12 @@ impl ScriptScanner {
         }
     }
 
-    /// Looks at where this path leads, too: the one by which the project was named.
+    /// Sets the path that was given for the project, so that the scan also checks where it leads.
     pub(super) fn named(&mut self, path: PathBuf) {
         self.place.named(path);
     }
 
-    /// Whether what was told is worth a look.
+    /// Whether the events require a scan.
     pub(super) fn is_concerned(&self, told: &FileEvents) -> bool {
         told.all
             || told.paths().any(|path| {
@@ -108,7 +109,7 @@ impl ScriptScanner {
             })
     }
 
-    /// Looks.
+    /// Scans the files and returns what must be loaded or removed.
     pub(super) fn scan(&mut self, question: ScanRequest) -> ScanResult {
         let ScanRequest { told, mut tried, unreadable, loading, loaded, secret_files } = question;
         self.files.read_by(ScriptFiles::new(&self.project.root, &secret_files));
@@ -125,7 +126,8 @@ impl ScriptScanner {
             }
             paths.insert(settings.clone());
             for path in paths {
-                // What was told is about what was known; said twice it would begin every settle anew.
+                // The events concern the files known before. Applying them again would restart each file's
+                // debounce.
                 let told = (round == 0 || !self.files.knows(&path)).then_some(&told);
                 if self.files.look(&path, now, told, self.first) {
                     changed.insert(path);
@@ -162,7 +164,7 @@ impl ScriptScanner {
             verdict.there = Some(there);
         }
         self.first = false;
-        // The folder may have been exchanged while its files were read: what was read is of another project then.
+        // The folder may have been replaced while its files were read. They then belong to another project.
         if self.place.held().in_place().is_err() {
             verdict = ScanResult::default();
         }
@@ -171,7 +173,7 @@ impl ScriptScanner {
         verdict
     }
 
-    /// What is there; none when that cannot be said, and then nothing is gone.
+    /// The scripts that exist. `None` if that is unknown; then no script counts as gone.
     fn find_scripts(&mut self) -> Option<FoundScripts> {
         let found = self.place.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
         match found {
@@ -192,7 +194,7 @@ impl ScriptScanner {
         }
     }
 
-    /// Counts scripts that were loaded as there, and says so once of each that is not.
+    /// Keeps scripts that were loaded and are gone, and logs each of them once.
     fn keep(&mut self, tried: &BTreeMap<PathBuf, LoadAttempt>, there: &mut BTreeSet<PathBuf>) {
         for path in tried.keys() {
             if there.insert(path.clone()) && self.kept.insert(path.clone()) {
@@ -205,7 +207,7 @@ impl ScriptScanner {
         }
     }
 
-    /// Says once of each file of Lua that it is no script.
+    /// Logs each Lua file that is not a script, once.
     fn tell_left_out(&mut self, found: &FoundScripts) {
         for left in &found.left_out {
             if self.left_out.insert(left.path.clone()) {
@@ -228,7 +230,7 @@ impl ScriptScanner {
         folders
     }
 
-    /// Whether a script has to be loaded.
+    /// Decides whether a script must be loaded.
     fn judge(
         &mut self,
         path: &Path,
@@ -262,12 +264,12 @@ impl ScriptScanner {
         }
     }
 
-    /// Judges a script once more, later.
+    /// Marks a script to be judged again at the next scan.
     fn rescan_later(&mut self, path: &Path) {
         self.owed.insert(path.to_owned());
     }
 
-    /// Whether a script's text is settled, or that from which it was loaded before.
+    /// Whether a script's text is accepted, or equals the text of its last load.
     fn is_trusted(
         &mut self,
         path: &Path,
@@ -279,7 +281,7 @@ impl ScriptScanner {
             || (self.files.settled(path).is_some() && self.files.believes(path, now, script))
     }
 
-    /// Whether a load now would be of something else than the last one; none when that has not settled.
+    /// Whether a load now would have another input than the last one. `None` while a file has a pending change.
     fn differs(
         &mut self,
         path: &Path,
@@ -292,7 +294,7 @@ impl ScriptScanner {
         let sources = ModuleSources::new(&self.project, &end).without(&self.secret_files);
         let mut differs = tried.script.text != script.text;
         for (module, was) in &tried.asked {
-            // What cannot be read is not there; the load will say why.
+            // An unreadable module counts as missing. The load will report the reason.
             let _ = sources.find(module);
             let is = sources.asked().remove(module).flatten();
             if is == *was {
@@ -314,7 +316,7 @@ impl ScriptScanner {
         Some(differs)
     }
 
-    /// Whether everything that a load was made of is believed, or was in the load before it.
+    /// Whether every file that a load used is accepted, or was used by the load before it.
     fn is_believed(
         &mut self,
         path: &Path,

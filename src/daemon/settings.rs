@@ -1,35 +1,38 @@
-//! Settings that change while the daemon runs: some are taken in, the others are named.
+//! Reloads the settings while the daemon runs. Some changes apply at once; the others are logged as needing a
+//! restart.
 
 use crate::config::{ConfigError, Settings};
 use crate::host::net_problem;
 
 use super::registry::ScriptRegistry;
 
-/// Puts limits and alerts in force that differ from those before; gives what of it takes a restart, in words.
+/// Applies changed limits and alerts. Takes the old and the new settings; returns descriptions of the changes that
+/// need a restart.
 type ApplySettings = Box<dyn Fn(&Settings, &Settings) -> Vec<String>>;
 
-/// Reads the settings once more.
+/// Reloads the settings.
 pub struct SettingsReload {
     read: Box<dyn Fn() -> Result<Settings, ConfigError>>,
     take: Option<ApplySettings>,
 }
 
 impl SettingsReload {
-    /// By this function. Limits and alerts stay as they are until a restart.
+    /// Creates a reload that reads the settings with this function. Limits and alerts keep their values until a
+    /// restart.
     #[must_use]
     pub fn new(read: impl Fn() -> Result<Settings, ConfigError> + 'static) -> Self {
         Self { read: Box::new(read), take: None }
     }
 
-    /// The same with a function that puts `[app.limits]` and `[alerts]` in force: it is given the settings before and the
-    /// new ones, and gives what takes a restart all the same.
+    /// Adds a function that applies `[app.limits]` and `[alerts]`. It gets the old and the new settings, and
+    /// returns the changes that still need a restart.
     #[must_use]
     pub fn taking(self, take: impl Fn(&Settings, &Settings) -> Vec<String> + 'static) -> Self {
         Self { take: Some(Box::new(take)), ..self }
     }
 
-    /// Reads them and puts in force what can be: permissions and limits of scripts for runs that begin from now on, limits
-    /// of apps and alerts at once.
+    /// Reads the settings and applies what it can: permissions and limits of scripts to runs that begin from now
+    /// on, limits of apps and alerts at once.
     pub(super) fn apply(&self, registry: &ScriptRegistry) {
         let new = match (self.read)() {
             Ok(new) => new,
@@ -38,7 +41,7 @@ impl SettingsReload {
                 return;
             }
         };
-        // Another project's, where its folder was put in the place of this one.
+        // The file may belong to another project that replaced this one.
         if let Err(error) = registry.loader().held.in_place() {
             tracing::error!("the settings are not read, those before stay in force: {error}");
             return;
@@ -83,7 +86,7 @@ impl SettingsReload {
             registry.set_settings(Settings { apps, alerts, simulator: old.simulator, ..new });
         }
         if !for_runs.is_empty() {
-            // A permission may be all that a refused script waited for.
+            // A script that failed to load may only have lacked a permission.
             registry.forget_refused();
         }
     }

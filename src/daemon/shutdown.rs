@@ -1,4 +1,4 @@
-//! How a daemon ends: what it is told, what it lets finish, and for how long.
+//! How a daemon ends: the signals it accepts, what it finishes, and how long that may take.
 
 use std::io;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Daemon;
 
-/// What runs get after they were asked to stop, before they are ended.
+/// The time between the request to stop a run and its forced end.
 const LAST: Duration = Duration::from_secs(3);
 
-/// What workers get to be gone once they are ended.
+/// The time that workers get to exit after their forced end.
 const GONE: Duration = Duration::from_secs(1);
 
-/// What a daemon is told.
+/// A signal to the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DaemonSignal {
-    /// Finish what is in flight and end; said again, end at once.
+    /// Finish what is in flight and exit. A second one exits at once.
     Stop,
-    /// Look at all files again.
+    /// Scan all files again.
     Look,
-    /// Look at what people want of jobs, for somebody has just said something.
+    /// Poll the commands now, because a new one was just written.
     Heed,
 }
 
-/// Orders from the signals of this process: SIGTERM and SIGINT stop it, SIGHUP has it look. Must be called within a
-/// tokio runtime.
+/// Converts the signals of this process: SIGTERM and SIGINT stop the daemon, SIGHUP requests a scan. Must be called
+/// within a tokio runtime.
 ///
 /// # Errors
 ///
-/// When the system lets no signal be listened for.
+/// The system refuses a signal handler.
 pub fn listen() -> io::Result<(UnboundedSender<DaemonSignal>, UnboundedReceiver<DaemonSignal>)> {
     let (orders, heard) = unbounded_channel();
     for (kind, order) in [
@@ -48,13 +48,13 @@ pub fn listen() -> io::Result<(UnboundedSender<DaemonSignal>, UnboundedReceiver<
 }
 
 impl Daemon {
-    /// Lets nothing new begin, finishes what is in flight, and returns when that is done or the time is up.
+    /// Starts nothing new and finishes what is in flight. Returns when that is done or the time limit is reached.
     pub(super) async fn shut_down(&self, orders: &mut UnboundedReceiver<DaemonSignal>) {
         let clock = &self.setup.clock;
         let within = self.setup.registry.settings().serve.stop_within;
         let (runs, broadcasts) = (self.runner.count(), self.keeper.count());
         tracing::info!(runs, broadcasts, within = ?within, "stopping: nothing new begins (again to end at once)");
-        // A broadcast goes on from where it stops, so its calls in flight are all that is waited for.
+        // A broadcast continues later from where it stops, so only its calls in flight are waited for.
         self.keeper.stop();
         self.runner.stop();
         let deadline = clock.now() + within;
@@ -84,7 +84,7 @@ impl Daemon {
     }
 }
 
-/// Waits until it is told once more to stop.
+/// Waits for a second stop signal.
 async fn again(orders: &mut UnboundedReceiver<DaemonSignal>) {
     loop {
         match orders.recv().await {

@@ -1,4 +1,4 @@
-//! Keeps in the ledger how the scripts stand, so that other processes can show it.
+//! Publishes the scripts' status in the ledger, so that other processes can show it.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::ledger::{Ledger, ScriptRow};
 use super::decide::FOR_RUN;
 use super::registry::{ScriptRegistry, ScriptStatus};
 
-/// How long a write that failed waits until it is tried again.
+/// The wait before a failed write is retried.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Between two writes: a library's change decides about many scripts one after the other.
+/// The minimum time between two writes. A change of a module causes many decisions in a row.
 const GATHER: Duration = Duration::from_millis(250);
 
-/// Writes down how the scripts stand, at once and after each change, until it is dropped.
+/// Writes the scripts' status at once and after each change, until it is dropped.
 pub async fn keep_status(registry: ScriptRegistry, ledger: Ledger) {
     let mut changed = registry.changed();
     let mut kept = None;
@@ -33,7 +33,7 @@ pub async fn keep_status(registry: ScriptRegistry, ledger: Ledger) {
                 }
             }
         }
-        // The registry, and with it the other end, lives as long as this.
+        // The registry, which holds the sender, lives as long as this task.
         if changed.changed().await.is_err() {
             return;
         }
@@ -41,7 +41,7 @@ pub async fn keep_status(registry: ScriptRegistry, ledger: Ledger) {
 }
 
 fn row(script: ScriptStatus) -> ScriptRow {
-    // Without an instant from which on it is stale, the text is no error.
+    // Without the time of the failure, readers do not treat the text as an error.
     let for_run = script.for_run.then(|| format!("for `mooncast run`: {FOR_RUN}"));
     let (error, stale_since) =
         script.stale.map_or((for_run, None), |stale| (Some(stale.error), Some(stale.since)));

@@ -1,4 +1,4 @@
-//! What the service manager is told where there is one (`NOTIFY_SOCKET`): nothing else of the daemon knows of it.
+//! Notifies the service manager, if there is one (`NOTIFY_SOCKET`). No other module of the daemon knows about it.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use sd_notify::NotifyState;
 
 use crate::clock::Clock;
 
-/// Says that the scripts are loaded and the jobs run.
+/// Reports that the scripts are loaded and the jobs run.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// Says that the daemon finishes what is in flight.
+/// Reports that the daemon is finishing what is in flight.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// The longest time between two signs of life that the service manager accepts (`WatchdogSec=`); none where it wants
+/// The longest time between two heartbeats that the service manager accepts (`WatchdogSec=`). `None` if it expects
 /// none.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
 }
 
-/// Gives a sign of life twice in each interval, until it is dropped. It runs where the jobs and the sends do: when that
-/// thread is stuck, the signs end.
+/// Sends a heartbeat twice in each interval, until it is dropped. It runs on the thread of the jobs and the sends,
+/// so the heartbeats stop when that thread is blocked.
 pub async fn watchdog(clock: Clock, interval: Duration) {
     loop {
         tell(&[NotifyState::Watchdog]);

@@ -1,4 +1,4 @@
-//! A script as it was loaded once: its bytes, those of the modules that it required, and the jobs that it declares.
+//! A loaded version of a script: its bytes, those of its modules, and the jobs it declares.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,47 +11,47 @@ use crate::host::ModuleSnapshot;
 use crate::protocol::LuaSource;
 use crate::schedule::Job;
 
-/// Letters of a hash that are enough for people.
+/// The number of characters of a shortened hash.
 const SHORT: usize = 12;
 
-/// A script as it was loaded once. It never changes: a run that began with it ends with it.
+/// A loaded version of a script. It is immutable: a run uses the same version from beginning to end.
 #[derive(Debug, Clone)]
 pub struct ScriptVersion {
-    /// The script's file, absolute.
+    /// The absolute path of the script's file.
     pub path: PathBuf,
-    /// The script; its name is the path as people see it (`scripts/digest.lua`).
+    /// The script's source. Its name is the path relative to the project (`scripts/digest.lua`).
     pub script: LuaSource,
-    /// The modules that it required.
+    /// The modules that the script requires.
     pub modules: Arc<ModuleSnapshot>,
-    /// SHA-256, in hexadecimal, of the script and the modules.
+    /// The SHA-256 of the script and its modules, in hexadecimal.
     pub hash: String,
-    /// What it declares, in its order.
+    /// The declared jobs, in order.
     pub jobs: Vec<Rc<Job>>,
-    /// When it was loaded, since 1970-01-01T00:00:00Z.
+    /// When the version was loaded, since 1970-01-01T00:00:00Z.
     pub loaded_at: Duration,
 }
 
 impl ScriptVersion {
-    /// The path as people see it.
+    /// The script's path relative to the project.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.script.name
     }
 
-    /// The beginning of the hash, for people.
+    /// The beginning of the hash, for display.
     #[must_use]
     pub fn short(&self) -> &str {
         short(&self.hash)
     }
 }
 
-/// The beginning of a hash, for people.
+/// Shortens a hash for display.
 #[must_use]
 pub fn short(hash: &str) -> &str {
     hash.get(..SHORT).unwrap_or(hash)
 }
 
-/// The hash of a script and the modules that it required: each text with its name, both with their lengths.
+/// Hashes a script and its modules: each text with its name, both with their lengths.
 #[must_use]
 pub(super) fn hash(script: &LuaSource, modules: &ModuleSnapshot) -> String {
     let mut hasher = Sha256::new();

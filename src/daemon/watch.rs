@@ -1,4 +1,4 @@
-//! Watches the scripts and takes changed ones in, for as long as the daemon lives.
+//! Watches the scripts and loads changed ones while the daemon runs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,28 +18,28 @@ use super::registry::{LoadAttempt, ScriptRegistry};
 use super::script_scanner::{ScanRequest, ScanResult, ScriptScanner};
 use super::settings::SettingsReload;
 
-/// Between two looks at everything, for file systems that tell nothing.
+/// The interval of full scans, for file systems without events.
 const SCAN: Duration = Duration::from_secs(5);
 
-/// For how long loads that end are gathered while others go on.
+/// How long finished loads are collected while others are running.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// A script that was loaded: its path, its text, what came of it.
+/// A finished load: the script's path, its source, and the result.
 type LoadedScript = (PathBuf, LuaSource, LoadResult);
 
-/// What watches. Made before the scripts are loaded first, so that no change falls between the two.
+/// Watches the scripts. It must be created before the first load, so that no change between the two is missed.
 pub struct ScriptWatcher {
     registry: ScriptRegistry,
     reread: SettingsReload,
     events: UnboundedReceiver<Vec<WatchEvent>>,
-    /// Gone only while a look is under way.
+    /// `None` only while a scan is running.
     looker: Option<ScriptScanner>,
     loads: JoinSet<LoadedScript>,
     loading: BTreeMap<PathBuf, LuaSource>,
 }
 
 impl ScriptWatcher {
-    /// Begins to watch the registry's project. `reread` reads its settings when their file changed.
+    /// Starts to watch the registry's project. `reread` reloads the settings when their file changes.
     #[must_use]
     pub fn new(registry: ScriptRegistry, reread: SettingsReload) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
@@ -56,7 +56,7 @@ impl ScriptWatcher {
         }
     }
 
-    /// Looks at where this path leads, too: the one by which the project was named.
+    /// Sets the path that was given for the project, so that scans also check where it leads.
     #[must_use]
     pub fn named(mut self, path: PathBuf) -> Self {
         if let Some(looker) = &mut self.looker {
@@ -65,7 +65,7 @@ impl ScriptWatcher {
         self
     }
 
-    /// Takes changes in until it is dropped.
+    /// Loads changes until it is dropped.
     pub async fn run(mut self) {
         let clock = self.registry.loader().clock.clone();
         let mut told = FileEvents::default();
@@ -79,7 +79,7 @@ impl ScriptWatcher {
             loop {
                 let concerned = tokio::select! {
                     events = self.events.recv() => {
-                        // The other end lives as long as the looker does.
+                        // The sender lives as long as the scanner does.
                         for event in events.into_iter().flatten() {
                             match event {
                                 WatchEvent::Sign(path, sign) => told.note(path, sign),
@@ -112,7 +112,7 @@ impl ScriptWatcher {
         }
     }
 
-    /// Looks once and does what follows from it; gives when to look again.
+    /// Scans once and applies the result. Returns when to scan again.
     async fn scan_once(
         &mut self,
         told: FileEvents,
@@ -154,7 +154,8 @@ impl ScriptWatcher {
         for (path, script) in verdict.load {
             self.load(path, script);
         }
-        // What was saved together is judged together: whoever has a name now may be about to give it up.
+        // Files that were saved together are decided together: the script that has a job's name now may be about to
+        // give it up.
         if self.loading.is_empty() && verdict.due.is_none() {
             self.registry.refuse_waiting();
         }
@@ -162,7 +163,7 @@ impl ScriptWatcher {
         verdict.due
     }
 
-    /// Has the looker look, on a thread where it can wait for the file system.
+    /// Runs the scanner on a thread that may block on the file system.
     async fn run_scan(&mut self, question: ScanRequest) -> Option<ScanResult> {
         let mut looker = self.looker.take()?;
         let asked = tokio::task::spawn_blocking(move || {
@@ -183,7 +184,8 @@ impl ScriptWatcher {
         }
     }
 
-    /// Takes what a load gave, and what others give soon: a library's change loads many, and each decision is told.
+    /// Collects this load and those that finish soon: a change of a module loads many scripts, and each decision is
+    /// published.
     async fn gather(&mut self, first: Result<LoadedScript, JoinError>, loaded: &mut Vec<LoadedScript>) {
         let clock = self.registry.loader().clock.clone();
         let mut next = Some(first);
@@ -199,7 +201,7 @@ impl ScriptWatcher {
                 next = self.loads.join_next().await;
             }
         };
-        // Those that take longer are waited for by the next one.
+        // The next call collects the loads that take longer.
         let _ = clock.timeout(GATHER, gathering).await;
     }
 

@@ -1,4 +1,4 @@
-//! What this process sends, told to the ledger now and then for whoever shows it: beside the road, never on it.
+//! Reports what this process sends to the ledger, for display to people. Reporting never delays a send.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::clock::Clock;
 use crate::ledger::{AppId, Ledger, LedgerError, NewActivity};
 use crate::quota::{Quota, Quotas};
 
-/// How often it is told at the most.
+/// The shortest time between two reports.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// So many looks at quotas that nobody used are the last ones.
+/// The task ends after this many reports in a row without news.
 const QUIET: u32 = 2;
 
-/// What was told of each quota: written, and refused.
+/// The counts already reported for each quota: (written, refused).
 type ReportedCounts = Arc<Mutex<[(u64, u64); 4]>>;
 
-/// Who tells of an app, and what was told so far.
+/// The reporting task of an app, and the counts that it has reported.
 #[derive(Debug, Default)]
 pub(super) struct ActivityReporter {
     told: ReportedCounts,
@@ -37,9 +37,9 @@ impl Drop for ActivityReporter {
 }
 
 impl Delivery {
-    /// Sees to it that somebody tells what is sent from now on.
+    /// Starts the reporting task, unless it runs already.
     pub(super) fn start_reporting(&self) {
-        // In a simulated time nobody looks.
+        // In simulated time nothing reads the activity.
         let told =
             self.activity_reporter.telling.borrow().as_ref().is_some_and(|telling| !telling.is_finished());
         if told || self.clock.is_simulated() {
@@ -50,12 +50,12 @@ impl Delivery {
         }
     }
 
-    /// Tells what is not told yet.
+    /// Writes the counts that are not reported yet.
     pub(super) async fn write_remaining(&self) {
         let telling = self.activity_reporter.telling.take();
         if let Some(telling) = telling {
             telling.abort();
-            // What it was writing is written or not before the rest is.
+            // The aborted task's last write has happened or not before the rest is written.
             let _ = telling.await;
         }
         if let Some(account) = self.account().filter(|_| !self.clock.is_simulated())
@@ -65,7 +65,7 @@ impl Delivery {
         }
     }
 
-    /// What is to be told, where the ledger is open and knows the app: whoever sends has opened it.
+    /// A writer for this app, if the ledger is open and knows the app. A send opens the ledger.
     fn account(&self) -> Option<ActivityWriter> {
         let recorded = self.ledger.as_ref()?;
         Some(ActivityWriter {
@@ -78,7 +78,7 @@ impl Delivery {
     }
 }
 
-/// An app's quotas, and where what they wrote is told.
+/// Writes the activity of an app's quotas to the ledger.
 struct ActivityWriter {
     ledger: Ledger,
     app: AppId,
@@ -88,7 +88,7 @@ struct ActivityWriter {
 }
 
 impl ActivityWriter {
-    /// Tells what is new, for as long as anything is.
+    /// Reports at intervals of [`EVERY`] until [`QUIET`] reports in a row had no news.
     async fn report_until_quiet(self) {
         let (mut quiet, mut failing) = (0, false);
         while quiet < QUIET {
@@ -106,11 +106,11 @@ impl ActivityWriter {
         }
     }
 
-    /// Tells what is new, and gives whether anything was.
+    /// Writes the counts that changed. Returns whether any did.
     async fn write_activity(&self) -> Result<bool, LedgerError> {
         let mut told = self.told.lock().await;
         let now = self.quotas.all().map(Quota::ever);
-        // It was sent since the last look, so about half a look ago.
+        // The messages were sent since the last report, so on average half an interval ago.
         let at = self.clock.unix_time().saturating_sub(EVERY / 2);
         let news: Vec<NewActivity> = self
             .quotas

@@ -1,27 +1,27 @@
-//! A broadcast that is cancelled: by its driver, or at once where no process drives it.
+//! Cancels a broadcast: through its driver, or at once if no process drives it.
 
 use std::time::Duration;
 
 use super::broadcast::{BroadcastSummary, LEASE};
 use crate::ledger::{BroadcastCommand, BroadcastId, InstanceName, Ledger, LedgerError};
 
-/// The name by which others see who cancels.
+/// The command name under which a cancelling process registers.
 const COMMAND: &str = "cancel";
 
-/// How a broadcast stands that other hosts still send, by [`Ledger::end_cancelled`].
+/// The state that [`Ledger::end_cancelled`] reports while other hosts still send the broadcast.
 const UNDER_WAY: &str = "being cancelled";
 
-/// What a cancel came to.
+/// The result of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CancelResult {
-    /// It is over; so many recipients get nothing.
+    /// The broadcast has ended. This many pending recipients get nothing.
     Now(u64),
-    /// The process that drives it ends it within a second; which one, where that is known.
+    /// The process that drives it ends it within a second. Holds that process, if it is known.
     ByDriver(Option<InstanceName>),
 }
 
 impl CancelResult {
-    /// What happened to the broadcast of this name, in a sentence.
+    /// Says in a sentence what happened to the broadcast called `name`.
     #[must_use]
     pub fn sentence(&self, name: &str) -> String {
         match self {
@@ -40,12 +40,12 @@ impl CancelResult {
     }
 }
 
-/// Cancels a broadcast: recipients that are pending get nothing. Where no process drives it, it is over when this returns;
-/// what a dead process had in flight is in doubt then, or cancelled where in doubt means resend.
+/// Cancels a broadcast: pending recipients get nothing. If no process drives it, it has ended when this returns.
+/// Recipients that a dead process left in flight are then in doubt, or cancelled if the in-doubt policy is to resend.
 ///
 /// # Errors
 ///
-/// [`LedgerError::NotNow`] when it is over, [`LedgerError::Unknown`], and faults of the store.
+/// [`LedgerError::NotNow`] when it has ended, [`LedgerError::Unknown`], and faults of the store.
 pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, LedgerError> {
     let owner = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
@@ -61,7 +61,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
                     let cancelled = ledger.cancel_rest(lease).await?;
                     let broadcast = ledger.show(id).await?;
                     let report = BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
-                    // A report is numbers and two names: it has a JSON form.
+                    // The report holds numbers and two names, so serialization cannot fail.
                     ledger.end_cancelled(lease, &serde_json::to_string(&report).unwrap_or_default()).await?;
                     Ok(CancelResult::Now(cancelled))
                 }
@@ -71,7 +71,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
                 }
                 ended
             }
-            // Another has just taken it.
+            // Another process has just claimed it.
             Ok(None) => ledger
                 .request_command(id, BroadcastCommand::Cancel, None)
                 .await

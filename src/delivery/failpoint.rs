@@ -1,35 +1,35 @@
-//! Named places on the road at which a crash test ends the process, as a power cut would.
+//! Named points at which a crash test ends the process, as a power cut would.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::str::FromStr;
 
-/// A place on the road.
+/// A point at which a crash test can end the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
-    /// The permit is there, and the ledger knows nothing yet.
+    /// The call has its permit. The ledger has no record of it yet.
     BeforeIntent,
-    /// The intent is on disk, and the request has not left.
+    /// The intent is on disk. The request is not sent.
     AfterIntent,
-    /// The answer is there.
+    /// The answer has arrived.
     AfterRequest,
-    /// What the answer means is known, and not written down.
+    /// The meaning of the answer is known and not recorded.
     BeforeOutcome,
-    /// A new plan is about to be built beside a stored one.
+    /// The build of a new plan beside a stored one is about to begin.
     BeforeDraft,
-    /// Recipients are about to be put into it.
+    /// Recipients are about to be added to the new plan.
     InDraft,
-    /// It is complete, and about to take the stored plan's place.
+    /// The new plan is complete and about to replace the stored plan.
     BeforeReplan,
-    /// Within the transaction that does so.
+    /// Within the transaction that replaces the plan.
     InReplan,
-    /// It has taken the stored plan's place.
+    /// The new plan has replaced the stored plan.
     AfterReplan,
     /// A backup is written under a temporary name.
     InBackup,
     /// A restored ledger is complete beside the one that it replaces.
     BeforeRestore,
-    /// The replaced ledger is kept, and the restored one is not in its place yet.
+    /// The replaced ledger is set aside. The restored one is not in its place yet.
     InRestore,
 }
 
@@ -50,11 +50,11 @@ impl CrashPoint {
     ];
 }
 
-/// Ends the process at the n-th passing of a place; by default never. Clones count together.
+/// Ends the process when it passes a point for the n-th time; the default never does. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub struct FailPoint(Option<(CrashPoint, Rc<Cell<u64>>)>);
 
-/// A text that is no fail point.
+/// The error for a text that is not a fail point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not POINT:COUNT, with before-intent, after-intent, after-request, before-outcome, before-draft, in-draft, before-replan, in-replan, after-replan, in-backup, before-restore or in-restore, and a count from 1"
@@ -62,7 +62,7 @@ pub struct FailPoint(Option<(CrashPoint, Rc<Cell<u64>>)>);
 pub struct FailPointError(String);
 
 impl FailPoint {
-    /// Passes a place.
+    /// Ends the process if the count for `point` is reached.
     pub fn pass(&self, point: CrashPoint) {
         let Some((armed, left)) = &self.0 else { return };
         if *armed != point {

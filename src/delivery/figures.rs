@@ -1,4 +1,4 @@
-//! What is counted on the road, by handles that are kept: to count is to add to a number.
+//! Metrics of the delivery. The handles are created once, so counting only adds to a number.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::ledger::DeliveryState;
 use crate::message::MessageCall;
 use crate::quota::{Quota, Quotas};
 
-/// What goes to the service, by the quota that it draws on.
+/// The quota that a request takes its permit from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum QuotaKind {
     Group,
@@ -40,11 +40,11 @@ impl From<MessageCall> for QuotaKind {
     }
 }
 
-/// The classes of answers, as they are counted.
+/// The classes of answers, as the metrics name them.
 const CLASSES: [&str; 7] =
     ["accepted", "permanent", "auth", "throttled", "in_doubt", "nothing_sent", "repeat"];
 
-/// The class of an answer, or of its failure to come.
+/// The class of an answer, or of the failure to get one.
 pub(super) const fn class_of(failure: Option<&CallError>) -> &'static str {
     let Some(failure) = failure else { return "accepted" };
     match failure.class {
@@ -57,15 +57,15 @@ pub(super) const fn class_of(failure: Option<&CallError>) -> &'static str {
     }
 }
 
-/// What becomes of messages.
+/// The outcomes of messages, as the metrics name them.
 const OUTCOMES: [&str; 3] = ["sent", "rejected", "in_doubt"];
 
-/// What is counted of one app.
+/// The metrics of one app.
 #[derive(Debug)]
 pub(super) struct AppMetrics {
-    /// By kind and outcome.
+    /// By call (group, targeted) and outcome.
     messages: [[Counter; 3]; 2],
-    /// By kind and class.
+    /// By quota and class.
     requests: [[Counter; 7]; 4],
     round_trips: [Histogram; 4],
     waits: [(&'static str, Histogram); 4],
@@ -110,7 +110,7 @@ impl AppMetrics {
         }
     }
 
-    /// So many messages have come to this state; those that wait are not counted.
+    /// Counts `count` messages that have reached `state`. Messages that are not settled are not counted.
     pub(super) fn messages(&self, call: MessageCall, state: DeliveryState, count: u64) {
         let [sent, rejected, in_doubt] = match call {
             MessageCall::Group => &self.messages[0],
@@ -127,7 +127,7 @@ impl AppMetrics {
         }
     }
 
-    /// A request was answered, or failed, after this time.
+    /// Counts a request that was answered, or failed, after `took`.
     pub(super) fn request(&self, kind: QuotaKind, failure: Option<&CallError>, took: Duration) {
         let class = class_of(failure);
         let counted = CLASSES.iter().zip(&self.requests[kind as usize]).find(|(name, _)| **name == class);
@@ -137,7 +137,7 @@ impl AppMetrics {
         self.round_trips[kind as usize].record(took);
     }
 
-    /// A call has waited this long for its permit.
+    /// Records how long a call waited for its permit.
     pub(super) fn waited(&self, quota: &Quota, time: Duration) {
         if let Some((_, waits)) = self.waits.iter().find(|(name, _)| *name == quota.name()) {
             waits.record(time);

@@ -1,24 +1,24 @@
-//! Whether an app can be reached at all, for `doctor`.
+//! Checks whether the service of an app can be reached, for `doctor`.
 
 use std::time::Duration;
 
 use super::{Delivery, DeliveryError};
 
-/// What a look at the service found.
+/// The result of a check of the service.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceHealth {
-    /// The service's wall-clock time since 1970, where it told.
+    /// The service's wall-clock time since 1970; `None` if its answer had none.
     pub service_time: Option<Duration>,
 }
 
 impl Delivery {
-    /// Logs in and asks the service for a single group, once. Sends nothing.
+    /// Logs in and asks the service once for a single group. Sends no message.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`] that says what is wrong with the address, the credentials or the service.
+    /// [`DeliveryError`] that says what is wrong with the address, the credentials or the service.
     pub async fn examine(&self) -> Result<ServiceHealth, DeliveryError> {
-        // On a store that many hosts share, the token is theirs too.
+        // Hosts that share a store share the app's token too.
         if self.ledger.as_ref().is_some_and(|recorded| recorded.book.is_shared()) {
             self.entry().await?;
         }

@@ -1,4 +1,4 @@
-//! A file that is looked at as if it were uploaded: for rehearsals.
+//! Checks a file as an upload would, for rehearsals.
 
 use std::time::Duration;
 
@@ -7,29 +7,30 @@ use crate::quota::Priority;
 
 use super::{Delivery, DeliveryError, DeliveryErrorKind, SendableFile, StopSignal};
 
-/// What a file is, as far as it says.
+/// The properties of a file that its content shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileDetails {
     /// The name that readers would see.
     pub filename: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// In pixels.
+    /// The width in pixels; `None` if unknown.
     pub width: Option<u32>,
-    /// In pixels.
+    /// The height in pixels; `None` if unknown.
     pub height: Option<u32>,
-    /// How long it plays.
+    /// The playing time; `None` if unknown.
     pub duration: Option<Duration>,
-    /// `image`, `audio`, `video` or `other`, where that is known and the script did not say `force`.
+    /// `image`, `audio`, `video` or `other`; `None` if unknown or if the script set `force`.
     pub media: Option<&'static str>,
 }
 
 impl Delivery {
-    /// Checks a file as [`Delivery::upload`] does, and waits for its turn; then it stays where it is.
+    /// Checks a file as [`Delivery::upload`] does and waits for its permit. The file is not uploaded.
     ///
     /// # Errors
     ///
-    /// [`Reason::Unusable`] when it is too large or no file, [`Reason::Cancelled`] when `stop` is pressed.
+    /// [`DeliveryErrorKind::Unusable`] when it is too large or no file, [`DeliveryErrorKind::Cancelled`] when `stop` is
+    /// pressed.
     pub async fn inspect(
         &self,
         file: SendableFile,

@@ -1,4 +1,4 @@
-//! The ledger as the road uses it: opened at the first send, so that a script that sends nothing pays nothing for it.
+//! Opens the ledger at the first send, so a script that sends nothing does not pay for it.
 
 use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::ledger::{Instance, Ledger, LedgerError, LedgerLocation, SendOutcome, SendTicket};
 
-/// How often an outcome is written before it is given up.
+/// How often the write of an outcome is tried, not counting the tries while the store is away.
 const TRIES: u32 = 6;
 
-/// The wait after the first failure to write an outcome; it doubles with each.
+/// The wait after the first failure to write an outcome. It doubles with each failure.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// For how long an outcome waits for a store that is away.
+/// How long the write of an outcome waits for a store that is away.
 const OUTAGE: Duration = Duration::from_mins(10);
 
-/// How often it is looked meanwhile.
+/// How often the write is tried while the store is away.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// One process's way to the ledger. The apps of a process share it.
+/// One process's access to the ledger. All apps of a process share it.
 #[derive(Debug)]
 pub struct LazyLedger {
     place: LedgerLocation,
@@ -33,20 +33,20 @@ pub struct LazyLedger {
 /// An open ledger.
 #[derive(Debug)]
 pub struct OpenLedger {
-    /// The ledger.
+    /// The ledger's handle.
     pub ledger: Ledger,
-    /// Who this process is in it.
+    /// This process's registration in the ledger.
     pub owner: Instance,
     deferred: RefCell<Vec<(SendTicket, SendOutcome)>>,
 }
 
 impl OpenLedger {
-    /// Keeps what could not be written down; nothing is begun before it is.
+    /// Keeps an outcome that could not be written. No new send begins before it is written.
     pub(super) fn defer_outcome(&self, ticket: SendTicket, outcome: SendOutcome) {
         self.deferred.borrow_mut().push((ticket, outcome));
     }
 
-    /// Writes down what is owed.
+    /// Writes the deferred outcomes.
     pub(super) async fn write_deferred(&self) -> Result<(), LedgerError> {
         loop {
             let Some((ticket, outcome)) = self.deferred.borrow_mut().pop() else { return Ok(()) };
@@ -55,7 +55,7 @@ impl OpenLedger {
                     self.defer_outcome(ticket, outcome);
                     return Err(error);
                 }
-                // Another process has settled it meanwhile: that stands.
+                // Another process has settled the send meanwhile; its outcome stands.
                 _ => {}
             }
         }
@@ -63,7 +63,7 @@ impl OpenLedger {
 }
 
 impl LazyLedger {
-    /// The ledger in `place`, not opened yet. `command` is shown to people who ask who sends.
+    /// The ledger in `place`, not opened yet. `command` is shown to people as the name of the sending process.
     #[must_use]
     pub fn new(place: LedgerLocation, clock: Clock, command: &str) -> Self {
         let command = command.to_owned();
@@ -77,24 +77,24 @@ impl LazyLedger {
         }
     }
 
-    /// The same for a folder that is thrown away in the end.
+    /// A ledger in a folder that is deleted at the end.
     #[must_use]
     pub fn scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
         Self { scratch: true, ..Self::new(LedgerLocation::Folder(folder), clock, command) }
     }
 
-    /// Whether the ledger is in a store that many machines share.
+    /// Whether the ledger is in a store that several machines can share.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         matches!(self.place, LedgerLocation::Server(_))
     }
 
-    /// Opens the ledger, or gives it when it is open. What dead processes had in flight of single sends is in doubt
-    /// from then on.
+    /// Opens the ledger, or returns the open one. Opening marks the single sends that dead processes left in flight as
+    /// in doubt.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the ledger from being opened and written. Nothing may be sent then.
+    /// Any error that prevents opening or writing the ledger. Nothing may be sent then.
     pub async fn open(&self) -> Result<&OpenLedger, LedgerError> {
         let open = self.open.get_or_try_init(async || {
             let clock = self.clock.clone();
@@ -114,12 +114,12 @@ impl LazyLedger {
             Ok(OpenLedger { ledger, owner, deferred: RefCell::default() })
         });
         open.await.inspect_err(|error: &LedgerError| {
-            // The first one says why; the others follow from it.
+            // The first error names the cause; later ones follow from it.
             let _ = self.failure.set(error.clone());
         })
     }
 
-    /// Says that this process sends nothing any more, so that on a store of a fleet nobody waits for it.
+    /// Unregisters this process, so that other hosts of a fleet do not wait for it.
     pub async fn close(&self) {
         if let Some(open) = self.open.get()
             && let Err(error) = open.ledger.unregister(&open.owner).await
@@ -128,23 +128,23 @@ impl LazyLedger {
         }
     }
 
-    /// The ledger, if it is open.
+    /// The ledger; `None` if it is not open.
     pub(super) fn get(&self) -> Option<&OpenLedger> {
         self.open.get()
     }
 
-    /// Why the ledger could not be opened, when that was tried and never came to be.
+    /// Why the ledger could not be opened; `None` if it is open or was not tried.
     #[must_use]
     pub fn failure(&self) -> Option<&LedgerError> {
         if self.open.initialized() { None } else { self.failure.get() }
     }
 }
 
-/// Writes an outcome down, again and again while the store fails: what was sent must not be forgotten.
+/// Writes an outcome, and retries while the store fails, because a sent message must not go unrecorded.
 ///
 /// # Errors
 ///
-/// The last fault of the store, or what it refuses.
+/// The last fault of the store, or its refusal of the write.
 pub(super) async fn retry_until_written<F>(clock: &Clock, write: impl Fn() -> F) -> Result<(), LedgerError>
 where
     F: Future<Output = Result<(), LedgerError>>,
@@ -160,7 +160,7 @@ where
             }
             Err(error) if error.is_fault() => {
                 tries += 1;
-                // The ledger has told it already, once for all that it could not write.
+                // The ledger has already logged that it cannot write.
                 tracing::debug!("an outcome could not be written down, trying again: {error}");
                 clock.sleep(wait).await;
                 wait *= 2;

@@ -1,4 +1,4 @@
-//! The app's token in the ledger, for all hosts that share it.
+//! Stores the app's token in the ledger, for all hosts that share it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::ledger::{AppId, Ledger, LedgerError, StoredAppToken, TokenTurn};
 #[cfg(test)]
 mod tests;
 
-/// Tokens of one app in a ledger.
+/// The tokens of one app in a ledger.
 #[derive(Debug)]
 struct LedgerTokenStore {
     ledger: Ledger,
     app: AppId,
-    /// Tells this process from the others.
+    /// Identifies this process among the others.
     fetcher: String,
 }
 
-/// Has a client keep its token in the ledger.
+/// Makes a client store its token in the ledger.
 pub(super) fn use_ledger_store(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
     let fetcher = format!("{:032x}", rand::random::<u128>());
     client.use_token_store(key, Arc::new(LedgerTokenStore { ledger: ledger.clone(), app, fetcher }));

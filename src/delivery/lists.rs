@@ -1,4 +1,4 @@
-//! The app's groups and their members, page by page.
+//! Lists the app's groups and their members, page by page.
 
 use serde::Serialize;
 use tracing::Instrument as _;
@@ -12,12 +12,12 @@ use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, DeliveryError, StopSignal, trace};
 
-/// Some items, and where the next ones begin.
+/// One page of items, and where the next page begins.
 #[derive(Debug, Serialize)]
 pub struct Page<T, N> {
     /// The items, in the service's order.
     pub items: Vec<T>,
-    /// What to ask for the next page with; none after the last.
+    /// The argument for the next page; `None` after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<N>,
 }
@@ -25,21 +25,21 @@ pub struct Page<T, N> {
 /// A group as scripts see it.
 #[derive(Debug, Serialize)]
 pub struct GroupInfo {
-    /// Its id.
+    /// The group's id.
     pub group_id: String,
-    /// Its name.
+    /// The group's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The user id of its owner.
+    /// The user id of the group's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// How many members it has.
+    /// The number of members.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affiliations: Option<u64>,
-    /// The service's word for its kind.
+    /// The service's name for the kind of group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    /// When it last changed: milliseconds since 1970.
+    /// The last change, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<u64>,
 }
@@ -47,7 +47,7 @@ pub struct GroupInfo {
 /// A member as scripts see it.
 #[derive(Debug, Serialize)]
 pub struct MemberInfo {
-    /// The user's id.
+    /// The member's user id.
     pub user_id: String,
     /// `owner`, `admin` or `member`.
     pub role: &'static str,
@@ -58,7 +58,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`Undelivered`]; a question is repeated for as long as that can help.
+    /// [`DeliveryError`], after the retries that can help.
     pub async fn groups(
         &self,
         cursor: Option<&str>,
@@ -80,11 +80,11 @@ impl Delivery {
         Ok(Page { items, next: page.cursor })
     }
 
-    /// One page of a group's members, counted from 1.
+    /// One page of a group's members. Pages count from 1.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`]; a question is repeated for as long as that can help.
+    /// [`DeliveryError`], after the retries that can help.
     pub async fn members(
         &self,
         group_id: &str,
@@ -107,7 +107,7 @@ impl Delivery {
         Ok(Page { items, next: (!answer.last).then_some(page + 1) })
     }
 
-    /// Asks something that may be asked again, each time with a permit of the quota for reads.
+    /// Makes a request that is safe to repeat, each time with a permit of the read quota.
     pub(super) async fn ask<T, F>(
         &self,
         stop: &StopSignal,
@@ -135,8 +135,8 @@ impl Delivery {
         }
     }
 
-    /// Waits before something that may be repeated is tried again, or says that it is to be given up. A throttled
-    /// answer counts neither as a try nor as a failure: the quota itself has slowed down.
+    /// Waits before a request is repeated, or returns the error if it must not be. A throttled answer counts neither as
+    /// a try nor as a failure, because the quota itself slows down.
     pub(super) async fn before_another(
         &self,
         failure: CallError,

@@ -1,7 +1,7 @@
-//! The one road of a message: check, permit, intent, request, outcome; and what a failure means for it.
+//! Delivers messages: check, permit, intent, request, outcome; and decides what a failure means.
 //!
-//! A [`Delivery`] is one app's. `im.group_send` and `im.targeted_send` take [`Delivery::send`], and there is no other
-//! way to the service. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
+//! A [`Delivery`] belongs to one app. `im.group_send` and `im.targeted_send` use [`Delivery::send`]. Every request to
+//! the service goes through this module. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
 
 mod activity;
 mod broadcast;
@@ -58,7 +58,7 @@ use crate::ledger::{AppId, Ledger};
 use crate::message::MessageLimits;
 use crate::quota::Quotas;
 
-/// Everything that is sent through one app.
+/// Sends everything of one app.
 #[derive(Debug)]
 pub struct Delivery {
     name: String,
@@ -69,7 +69,7 @@ pub struct Delivery {
     clock: Clock,
     ledger: Option<AppLedger>,
     fail_point: FailPoint,
-    /// The uploads under way, by their content.
+    /// The uploads in progress, by their content.
     uploading: RefCell<HashMap<String, Rc<tokio::sync::Mutex<()>>>>,
     transport: Option<Rc<dyn Transport>>,
     quota_leases: share::QuotaLeases,
@@ -77,27 +77,27 @@ pub struct Delivery {
     figures: figures::AppMetrics,
 }
 
-/// Where an app's sends are written down.
+/// The ledger of an app's sends.
 #[derive(Debug)]
 struct AppLedger {
     book: Rc<LazyLedger>,
-    /// What it is known by there.
+    /// The app's key in the ledger.
     key: String,
-    /// The app in the ledger.
+    /// The app's id in the ledger.
     id: tokio::sync::OnceCell<AppId>,
 }
 
 impl Delivery {
-    /// The road of an app. `state` is the folder in which its token is kept between processes.
+    /// The delivery of an app. `state` is the folder in which its token is stored between processes.
     ///
     /// # Errors
     ///
-    /// When the app's address or the system's TLS settings are of no use.
+    /// When the app's address or the system's TLS settings cannot be used.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
         Ok(Self::with(app, Client::new(app, clock.clone(), state)?, clock))
     }
 
-    /// The road of an app over a wire in place of the network.
+    /// The delivery of an app to a service in this process instead of the network.
     ///
     /// # Errors
     ///
@@ -125,53 +125,54 @@ impl Delivery {
         }
     }
 
-    /// The same road with a ledger, in which the app is known by `key`: nothing leaves it without being written down,
-    /// and its quotas are shared with all other processes on that ledger.
+    /// Adds a ledger, in which the app is known by `key`. Every message is recorded before it is sent. The app's quotas
+    /// are shared with all other processes on that ledger.
     #[must_use]
     pub fn with_ledger(mut self, book: Rc<LazyLedger>, key: &str) -> Self {
         self.ledger = Some(AppLedger { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
-        // A simulated clock is this process's own, so nobody else sends at its instants.
+        // A simulated clock belongs to this process, so no other process sends in its time.
         if !self.clock.is_simulated() {
             self.quotas = Quotas::shared(self.settings.get_mut(), &self.clock);
         }
         self
     }
 
-    /// The same road to a service that began with this process and is used by no other.
+    /// Assumes a service that started with this process and that no other process uses.
     #[must_use]
     pub fn alone(mut self) -> Self {
         self.quotas = Quotas::fresh(self.settings.get_mut(), &self.clock);
         self
     }
 
-    /// The same road with a stage at its end in place of the service: what would leave is shown there.
+    /// Gives the calls to a transport instead of the service.
     #[must_use]
     pub fn with_transport(mut self, stage: Rc<dyn Transport>) -> Self {
         self.transport = Some(stage);
         self
     }
 
-    /// The same road with a place at which the process ends, for crash tests.
+    /// Adds a point at which the process ends, for crash tests.
     #[must_use]
     pub fn failing_at(mut self, point: FailPoint) -> Self {
         self.fail_point = point;
         self
     }
 
-    /// Passes a place at which a crash test may end the process.
+    /// Passes a point at which a crash test may end the process.
     pub fn pass(&self, point: CrashPoint) {
         self.fail_point.pass(point);
     }
 
-    /// The ledger, opened if it was not, and the app in it; none where there is no ledger.
+    /// The app in the ledger. Opens the ledger first, if it is not open. `None` if this delivery has no ledger.
     ///
     /// # Errors
     ///
-    /// [`Reason::NoLedger`] when it cannot be opened, [`Reason::Unrecorded`] when it cannot be written.
+    /// [`DeliveryErrorKind::NoLedger`] when it cannot be opened, [`DeliveryErrorKind::Unrecorded`] when it cannot be
+    /// written.
     pub async fn entry(&self) -> Result<Option<(&OpenLedger, AppId)>, DeliveryError> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         let open = self.opened(recorded).await?;
-        // Asked once: not in every message's future.
+        // The box keeps this one-time query out of every message's future.
         let id = recorded.id.get_or_try_init(|| {
             Box::pin(async {
                 let id = open.ledger.app(&recorded.key).await?;
@@ -185,11 +186,11 @@ impl Delivery {
         Ok(Some((open, *id.map_err(|error| record::unrecorded(&error))?)))
     }
 
-    /// The ledger, opened if it was not; none where there is none.
+    /// The ledger. Opens it first, if it is not open. `None` if this delivery has no ledger.
     ///
     /// # Errors
     ///
-    /// [`Reason::NoLedger`] when it cannot be opened.
+    /// [`DeliveryErrorKind::NoLedger`] when it cannot be opened.
     pub async fn open_ledger(&self) -> Result<Option<&Ledger>, DeliveryError> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         Ok(Some(&self.opened(recorded).await?.ledger))
@@ -200,24 +201,24 @@ impl Delivery {
             |error| DeliveryError::new(DeliveryErrorKind::NoLedger, format!("{error}; nothing was sent"));
         match recorded.book.get() {
             Some(open) => Ok(open),
-            // Apart, so that each message's future is not as large as the opening.
+            // The box keeps each message's future smaller than the opening.
             None => Box::pin(recorded.book.open()).await.map_err(failed),
         }
     }
 
-    /// What the app is known by in the ledger; nothing where there is none.
+    /// The app's key in the ledger; empty if this delivery has no ledger.
     #[must_use]
     pub fn key(&self) -> &str {
         self.ledger.as_ref().map_or("", |recorded| &recorded.key)
     }
 
-    /// The limits as they are set.
+    /// The configured limits.
     #[must_use]
     pub fn settings(&self) -> AppLimits {
         self.settings.borrow().clone()
     }
 
-    /// Puts other limits in force, for what is sent from now on. Gives what takes a restart.
+    /// Applies other limits to everything sent from now on. Returns the names of those that need a restart.
     #[must_use]
     pub fn set_limits(&self, limits: &AppLimits) -> Vec<String> {
         let before = self.settings();
@@ -239,19 +240,19 @@ impl Delivery {
         &self.name
     }
 
-    /// Why calls wait for the app's token, where they do.
+    /// Why calls wait for the app's token; `None` if they do not.
     #[must_use]
     pub fn token_wait(&self) -> Option<TokenWait> {
         self.client.token_wait()
     }
 
-    /// The app's quotas, for whoever shows them.
+    /// The app's quotas, for display.
     #[must_use]
     pub const fn quotas(&self) -> &Quotas {
         &self.quotas
     }
 
-    /// The limits in force, as `im.limits` shows them.
+    /// The active limits, as `im.limits` shows them.
     #[must_use]
     pub fn limits(&self) -> Vec<(String, f64)> {
         let settings = &*self.settings.borrow();

@@ -1,4 +1,4 @@
-//! Taking messages back.
+//! Recalls sent messages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,35 +11,35 @@ use crate::ledger::{Broadcast, BroadcastCommand, Ledger, LedgerError, Recallable
 use super::lazy_ledger::retry_until_written;
 use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal};
 
-/// Messages that are read at once: a whole number of calls.
+/// Messages that are read from the ledger at once: a multiple of the messages in a call.
 const PAGE: u32 = 900;
 
-/// What became of a recall.
+/// The result of a recall.
 #[derive(Debug, Default, Serialize)]
 pub struct RecallSummary {
-    /// How many messages were recalled.
+    /// The number of recalled messages.
     pub recalled: usize,
-    /// Those that were not.
+    /// The messages that were not recalled.
     pub failed: Vec<RecallFailure>,
 }
 
 /// A message that was not recalled.
 #[derive(Debug, Serialize)]
 pub struct RecallFailure {
-    /// The group that has it.
+    /// The group that has the message.
     pub group_id: String,
-    /// The message.
+    /// The message's id.
     pub message_id: String,
-    /// The service's word for why.
+    /// The service's reason.
     pub reason: String,
 }
 
 impl Delivery {
-    /// Recalls messages, 30 a call (contract). A recall may be repeated: what is recalled stays recalled.
+    /// Recalls messages, 30 a call (contract). A recall is safe to repeat: a recalled message stays recalled.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`] when a call did not get through; what was recalled before stays recalled.
+    /// [`DeliveryError`] when a call fails. Messages recalled before that stay recalled.
     pub async fn recall(
         &self,
         receipts: &[(String, String)],
@@ -78,44 +78,44 @@ impl Delivery {
 /// How a broadcast is recalled.
 #[derive(Debug, Clone)]
 pub struct RecallOptions {
-    /// However old its messages are.
+    /// Whether messages of any age are recalled.
     pub force: bool,
-    /// How long after it was sent a message can be recalled.
+    /// How long after its sending a message can be recalled.
     pub within: Duration,
-    /// Who recalls; the service's default when none.
+    /// The user that recalls; `None` for the service's default.
     pub from: Option<String>,
 }
 
 impl Default for RecallOptions {
-    /// As the service grants it to all (contract).
+    /// The time that the service grants every app (contract).
     fn default() -> Self {
         Self { force: false, within: Duration::from_mins(2), from: None }
     }
 }
 
-/// What became of the recall of a broadcast. Every recipient that may have the message is counted once.
+/// The result of the recall of a broadcast. Every recipient that may have the message is counted once.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BroadcastRecallSummary {
-    /// Messages that were recalled now.
+    /// Messages that this recall recalled.
     pub recalled: u64,
-    /// Messages that were recalled before.
+    /// Messages that an earlier recall recalled.
     pub before: u64,
-    /// Messages that were not asked for, because the time to recall them is over.
+    /// Messages for which no recall was requested, because the time to recall them has passed.
     pub too_late: u64,
-    /// Messages that the service would not recall, by its word for why.
+    /// Messages that the service did not recall, by its reason.
     pub refused: BTreeMap<String, u64>,
-    /// Recipients in doubt: nobody knows the ids of their messages.
+    /// Recipients in doubt. The ids of their messages are unknown.
     pub in_doubt: u64,
 }
 
 impl Delivery {
-    /// Recalls what was sent of a broadcast, the oldest first, 30 messages a call (contract). It is written down what
-    /// became of each, so what an earlier recall has done is not asked for again.
+    /// Recalls the sent messages of a broadcast, the oldest first, 30 a call (contract). The ledger records the result
+    /// of each message, so a later recall does not repeat it.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`]: while the broadcast is being sent, and when a call did not get through; what was recalled
-    /// before that stays recalled.
+    /// [`DeliveryError`] while the broadcast is being sent, and when a call fails. Messages recalled before that stay
+    /// recalled.
     pub async fn recall_broadcast(
         &self,
         ledger: &Ledger,
@@ -161,8 +161,8 @@ impl Delivery {
         }
     }
 
-    /// Recalls a batch. The service may refuse a call as a whole because of one of its messages: its halves are asked
-    /// for then, down to that one.
+    /// Recalls a batch. The service may refuse a whole call because of one of its messages. Then the halves of the
+    /// batch are tried, down to that message.
     async fn recall_receipts(
         &self,
         ledger: &Ledger,

@@ -1,4 +1,4 @@
-//! A single send in the ledger: begun once, written down before its request leaves and after its answer came.
+//! The ledger's record of a single send: begun once, written before the request is sent and after its answer arrived.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use super::failpoint::CrashPoint;
 use super::lazy_ledger::{OpenLedger, retry_until_written};
 use super::{Delivery, DeliveryError, DeliveryErrorKind, Receipts, SendOptions, StopSignal};
 
-/// How often one who waits for another's send looks whether it has ended.
+/// How often a send that waits for another with the same `once` key checks whether that one has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How a single send begins.
 pub(super) enum SendStart<'a> {
-    /// It is sent now.
+    /// The message is sent now.
     New(SendRecord<'a>),
-    /// It was sent before with the same `once` key.
+    /// The message was sent before with the same `once` key.
     Done(Receipts),
 }
 
-/// A single send as the ledger knows it; nothing where the road has no ledger.
+/// A single send in the ledger; without an entry if the delivery has no ledger.
 pub(super) struct SendRecord<'a> {
     delivery: &'a Delivery,
     entry: Option<(&'a OpenLedger, SendTicket)>,
@@ -33,7 +33,7 @@ pub(super) struct SendRecord<'a> {
 }
 
 impl Delivery {
-    /// Begins a single send. One whose `once` key is with a living sender waits for that one's end.
+    /// Begins a single send. If a live process sends with the same `once` key, this waits until that send ends.
     pub(super) async fn begin(
         &self,
         message: &Message,
@@ -53,7 +53,7 @@ impl Delivery {
         let send = NewSend {
             app,
             once: options.once.clone(),
-            // Only a key needs to know which message it stands for.
+            // Only a send with a key needs the hash of its message.
             hash: options.once.as_ref().map(|_| hash(message)).unwrap_or_default(),
             recipients: recipients(message),
             origin: options.origin.clone(),
@@ -104,7 +104,7 @@ impl Delivery {
 }
 
 impl SendRecord<'_> {
-    /// Writes down that the request is about to leave. After an error it must not.
+    /// Records that the request is about to be sent. After an error it must not be sent.
     pub(super) async fn intend(&mut self) -> Result<(), DeliveryError> {
         self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
         if let Some((open, ticket)) = &mut self.entry {
@@ -115,7 +115,8 @@ impl SendRecord<'_> {
         Ok(())
     }
 
-    /// Nothing was sent: a crash from here on leaves no doubt. A try that the quota refused is none.
+    /// Records that nothing was sent, so a crash from here on leaves no doubt. With `counts` false the try is not
+    /// counted, because the quota refused it.
     pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), DeliveryError> {
         if !counts {
             self.attempts -= 1;
@@ -128,13 +129,13 @@ impl SendRecord<'_> {
             .map_err(|error| unrecorded(&error))
     }
 
-    /// Writes down how it ended. What is with the service is told to the script even where this fails; it is owed
-    /// then, and nothing else begins before it is written.
+    /// Records how the send ended. If this fails, the script still gets the result. The outcome is deferred then, and
+    /// no new send begins before it is written.
     pub(super) async fn end(mut self, result: &Result<Receipts, DeliveryError>) {
         self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
         let outcome = self.outcome(result);
         let Some((open, ticket)) = self.entry.take() else { return };
-        // Of a send that the ledger kept back nothing is lost by asking once.
+        // A send that failed on the ledger was not sent, so one try to write its outcome is enough.
         let kept_back = matches!(result, Err(DeliveryError { reason: DeliveryErrorKind::Unrecorded, .. }));
         let write = || open.ledger.settle_send(&ticket, outcome.clone());
         let written =
@@ -161,12 +162,12 @@ impl SendRecord<'_> {
     }
 }
 
-/// A failure of the ledger on the road: nothing was sent.
+/// The error for a ledger failure before the request: nothing was sent.
 pub(super) fn unrecorded(error: &LedgerError) -> DeliveryError {
     DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was sent"))
 }
 
-/// SHA-256 of the whole message and its call.
+/// The SHA-256 of the whole message and its call.
 fn hash(message: &Message) -> String {
     let call = match message.call() {
         MessageCall::Group => "group\n",

@@ -1,4 +1,4 @@
-//! How often and how long something is tried again of which nothing was sent.
+//! How often and how long a try is repeated of which nothing was sent.
 
 use std::time::Duration;
 
@@ -6,35 +6,36 @@ use rand::Rng;
 
 use crate::clock::Clock;
 
-/// Tries of one message, the first one included.
+/// Tries of one message, including the first.
 const TRIES: u32 = 6;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// All waits of one message together.
+/// The sum of all waits of one message.
 const BUDGET: Duration = Duration::from_mins(2);
 
-/// How long throttled answers are borne, which count neither as tries nor as failures.
+/// How long throttled answers are retried. They count neither as tries nor as failures.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Exponential backoff with full jitter.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// In simulated time there is nobody to keep out of each other's way, and a test is to see the same every time.
+    /// Whether the jitter is off, in simulated time: there are no other processes to avoid, and a test must be
+    /// repeatable.
     even: bool,
     failures: u32,
     waited: Duration,
 }
 
 impl Backoff {
-    /// One that has not failed yet. In simulated time its waits are half of the longest each, without chance.
+    /// A backoff without failures. In simulated time each wait is half of the longest possible one.
     pub(super) fn of(clock: &Clock) -> Self {
         Self { even: clock.is_simulated(), ..Self::default() }
     }
 
-    /// How long to wait before the next try, or none when there is to be none. It is no shorter than `at_least`, which
-    /// is what the service, or a token that could not be fetched, asked for.
+    /// The wait before the next try; `None` if there is to be none. It is at least `at_least`, the time that the
+    /// service or a failed token fetch asked for.
     pub(super) fn next(&mut self, at_least: Option<Duration>) -> Option<Duration> {
         self.failures += 1;
         if self.failures >= TRIES {

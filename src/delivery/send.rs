@@ -1,4 +1,4 @@
-//! One message on its way.
+//! Sends one message.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,32 +17,32 @@ use super::record::{SendRecord, SendStart};
 use super::retry::{Backoff, PATIENCE};
 use super::{Delivery, DeliveryError, DeliveryErrorKind, SendCounters, StopSignal, Transport, trace};
 
-/// (group id, message id) of each group that has the message.
+/// The (group id, message id) of each group that has the message.
 pub type Receipts = Vec<(String, String)>;
 
 /// How a message is sent.
 #[derive(Debug, Clone, Default)]
 pub struct SendOptions {
-    /// Its place among those that wait for the same quota.
+    /// The send's priority among the calls that wait for the same quota.
     pub priority: Priority,
-    /// When to give up, waiting for a permit included.
+    /// The time after which to give up, including the wait for a permit.
     pub timeout: Option<Duration>,
-    /// A key with which the app gets this message at most once, across runs.
+    /// A key with which the app sends this message at most once, across runs.
     pub once: Option<String>,
-    /// Which script sends it; shown to people.
+    /// The script that sends it, for display.
     pub origin: String,
 }
 
-/// Where a request goes, once nothing is waited for any more.
+/// Where a request is sent, once it has its permit and token.
 pub(super) enum SendRoute<'a> {
-    /// To a stage in place of the service.
+    /// To a transport in place of the service.
     Stage(&'a dyn Transport),
     /// To the service, with this token.
     Service(Authorisation),
 }
 
-/// The least that has to be left of the time given to a call for a request to begin: with less, all that could come of
-/// it is a doubt. A tenth, 500 ms at most.
+/// The least time that must be left for a request to begin. With less, the request would most likely end in doubt. A
+/// tenth of the given time, 500 ms at most.
 fn least_time(given: Duration) -> Duration {
     (given / 10).min(Duration::from_millis(500))
 }
@@ -52,25 +52,26 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// Every problem that it has.
+    /// All problems of the message.
     pub fn check(&self, call: MessageCall, json: serde_json::Value) -> Result<Message, MessageProblems> {
         check(call, json, &self.limits.get())
     }
 
-    /// Checks the JSON of a message whose recipients come later.
+    /// Checks the JSON of a message whose recipients are added later.
     ///
     /// # Errors
     ///
-    /// Every problem that it has.
+    /// All problems of the message.
     pub fn check_draft(&self, call: MessageCall, json: serde_json::Value) -> Result<Draft, MessageProblems> {
         check_draft(call, json, &self.limits.get())
     }
 
-    /// Sends a message, once: waits for its permit, writes it, and tries again only what was certainly not sent.
+    /// Sends a message once: waits for its permit, records it, sends it, and retries only if nothing was sent.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`], of which [`Reason::InDoubt`] is the one that must not be tried again blindly.
+    /// [`DeliveryError`]. A message with [`DeliveryErrorKind::InDoubt`] may have been sent, so it must not be sent
+    /// again without a check.
     #[tracing::instrument(
         target = "traces", name = "message", skip_all,
         fields(app = self.name, quota = self.price(message).0.name(), groups = message.group_count())
@@ -84,7 +85,7 @@ impl Delivery {
     ) -> Result<Receipts, DeliveryError> {
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
         let result = match self.begin(message, &options, deadline, stop).await {
-            // Sent by an earlier call, which counted it.
+            // An earlier call sent it and counted it.
             Ok(SendStart::Done(receipts)) => return Ok(receipts),
             Ok(SendStart::New(mut record)) => {
                 let result =
@@ -159,7 +160,7 @@ impl Delivery {
                 }
                 Ok(limit)
             };
-            // A token that is waited for leaves nothing in doubt, so it is there before the intent.
+            // The wait for a token comes before the intent, so an interruption during the wait leaves nothing in doubt.
             let left = limit()?;
             let way = tokio::select! {
                 biased;
@@ -169,7 +170,7 @@ impl Delivery {
             let outcome = match way {
                 Ok(way) => {
                     let limit = limit()?;
-                    // Without its intent on disk nothing leaves.
+                    // No request is sent before its intent is on disk.
                     record.intend().await?;
                     let in_flight = tally.in_flight(message.group_count());
                     let outcome = self.request(&way, call, message, body.clone(), None, limit, permit).await;
@@ -177,7 +178,7 @@ impl Delivery {
                     self.fail_point.pass(CrashPoint::AfterRequest);
                     match (outcome, way) {
                         (Err(failure), SendRoute::Service(authorisation)) if failure.status == Some(401) => {
-                            // The next token may be long in coming, and nothing was sent.
+                            // Nothing was sent. The record says so before the token renewal, which may be slow.
                             record.withdraw(true, &failure.to_string()).await?;
                             if self.client.renew(&mut renewals, &authorisation, &failure).await {
                                 last = Some(failure);
@@ -189,7 +190,7 @@ impl Delivery {
                     }
                 }
                 Err(failure) => {
-                    // Others may use it meanwhile.
+                    // Other calls can use the permit meanwhile.
                     drop(permit);
                     Err(failure)
                 }
@@ -226,7 +227,7 @@ impl Delivery {
         }
     }
 
-    /// An error of waiting, with the failure before it where the time given ran out.
+    /// The error of a wait. If the deadline has passed, it names the failure before it.
     fn overdue_after(
         &self,
         last: Option<&client::CallError>,
@@ -241,7 +242,7 @@ impl Delivery {
         }
     }
 
-    /// Which quota a message draws on, how much of it, and by which call it goes.
+    /// The quota that a message uses, its cost, and the call that sends it.
     pub(super) fn price(&self, message: &Message) -> (&Quota, u32, client::SendCall) {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
         match message.call() {
@@ -256,7 +257,7 @@ impl Delivery {
         }
     }
 
-    /// Waits for a permit, a deadline or a stop, whichever comes first.
+    /// Waits for a permit, the deadline or a stop, whichever comes first.
     pub(super) async fn permit(
         &self,
         quota: &Quota,
@@ -301,7 +302,7 @@ impl Delivery {
         }
     }
 
-    /// The token that a request needs, which is waited for until the limit is reached; none before a stage.
+    /// The token that a request needs, or the transport. Waits for the token until `limit` is reached.
     pub(super) async fn way(
         &self,
         call: client::SendCall,
@@ -313,7 +314,7 @@ impl Delivery {
         }
     }
 
-    /// One request, from its permit to its answer, given up when the limit is reached.
+    /// Sends one request with its permit and returns its answer. Gives up when `limit` is reached.
     #[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
     pub(super) async fn request(
         &self,
@@ -348,7 +349,7 @@ fn lock(permit: &Mutex<Permit>) -> MutexGuard<'_, Permit> {
     permit.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an answer says about the quota.
+/// The meaning of an answer for the quota.
 pub(super) fn answer_of(failure: Option<&client::CallError>) -> PermitOutcome {
     match failure {
         None => PermitOutcome::Accepted,
@@ -360,7 +361,7 @@ pub(super) fn answer_of(failure: Option<&client::CallError>) -> PermitOutcome {
     }
 }
 
-/// A 200 that names every group settles the message; one that lacks a group leaves that group in doubt.
+/// Checks that a 200 names every group. A group that it does not name is in doubt.
 fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, DeliveryError> {
     let receipts = answer.data;
     let missing: Vec<&str> = message

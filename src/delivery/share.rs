@@ -1,9 +1,9 @@
-//! A quota's places, shared with the other processes on the ledger.
+//! Shares a quota's slots with the other processes on the ledger.
 //!
-//! While somebody wants permits of a quota, one task claims its places from the ledger, several times before each
-//! claim runs out; a second after the last message it gives them back. A process that is killed or hangs loses them
-//! when its claim runs out. What it may not do is use places of a claim that has run out, so the claim's end is
-//! counted from before it was asked for, on the clock that never goes back.
+//! While permits of a quota are requested, one task claims slots from the ledger, several times before each claim
+//! expires. A second after the last message it gives them back. A process that is killed or hangs loses its slots when
+//! its claim expires. A process must not use the slots of an expired claim. So the claim's end counts from before the
+//! request for it, on the monotonic clock.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,14 +19,14 @@ use crate::quota::{Demand, LentSlots, Quota};
 #[cfg(test)]
 mod tests;
 
-/// For how long a claim is good.
+/// How long a claim is valid.
 const LEASE: Duration = Duration::from_secs(1);
-/// How often it is renewed.
+/// How often a claim is renewed.
 const RENEW: Duration = Duration::from_millis(250);
-/// How often one claims again who has too few places.
+/// How often a process with too few slots claims again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The tasks that claim, by quota.
+/// The claiming tasks, by quota.
 #[derive(Debug, Default)]
 pub(super) struct QuotaLeases(RefCell<HashMap<&'static str, JoinHandle<()>>>);
 
@@ -42,7 +42,7 @@ impl Drop for QuotaLeases {
     }
 }
 
-/// One process's claims on one quota.
+/// Claims slots of one quota for one process.
 #[derive(Debug, Clone)]
 pub(super) struct QuotaClaimer {
     pub(super) ledger: Ledger,
@@ -53,7 +53,7 @@ pub(super) struct QuotaClaimer {
 }
 
 impl Delivery {
-    /// Sees to it that a shared quota is lent its places.
+    /// Starts the task that claims slots for a shared quota, unless it runs.
     pub(super) async fn share(&self, quota: &Quota) -> Result<(), DeliveryError> {
         if !quota.is_shared() || self.quota_leases.keeps(quota) {
             return Ok(());
@@ -77,15 +77,15 @@ impl Delivery {
         }))
     }
 
-    /// Gives back the places of all quotas, so that the next process need not wait until the claims run out, and tells
-    /// the ledger what was sent last. Nothing is sent after this for a moment.
+    /// Gives back the slots of all quotas, so that the next process need not wait until the claims expire, and writes
+    /// the last activity to the ledger. The caller sends nothing for a moment after this.
     pub async fn release(&self) {
         self.write_remaining().await;
         for quota in self.quotas.all() {
             let keeper = self.quota_leases.0.borrow_mut().remove(quota.name());
             let Some(keeper) = keeper else { continue };
             keeper.abort();
-            // It must not claim again after what follows.
+            // The task must not claim again after the slots are given back.
             let _ = keeper.await;
             if let Ok(Some(claimant)) = self.claimant(quota).await
                 && let Err(error) = claimant.give_back().await
@@ -97,7 +97,7 @@ impl Delivery {
 }
 
 impl QuotaClaimer {
-    /// Claims places whenever somebody wants permits, for as long as the process runs.
+    /// Claims slots whenever permits are requested, for as long as the process runs.
     pub(super) async fn renew_claims(self) {
         loop {
             self.quota.wanted().await;
@@ -131,11 +131,11 @@ impl QuotaClaimer {
         }
     }
 
-    /// One claim; gives the places that it brought, and when to claim again.
+    /// Makes one claim. Returns the slots that it brought, and when to claim again.
     async fn claim(&self, demand: Demand, places: u32) -> Result<(u32, Duration), LedgerError> {
         let until = self.clock.now() + LEASE;
         let share = self.ledger.claim_places(&self.owner, self.ask(demand, demand.need, places)).await?;
-        // The fewer of the two at once; the next claim tells the ledger so.
+        // The smaller number applies at once; the next claim tells the ledger so.
         let mine = share.places.min(share.fair);
         self.quota.lend(LentSlots { places: mine, until });
         let again = if mine < share.places {

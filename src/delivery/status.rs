@@ -1,5 +1,5 @@
-//! How a broadcast stands as its driver knows it: what it waits for, how fast it is, when it will end. The driver tells the
-//! ledger, so that others can show it.
+//! The status of a broadcast as its driver knows it: what it waits for, its rate, and its expected end. The driver
+//! writes it to the ledger, so that other processes can show it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::quota::QuotaStatus;
 /// The time over which a rate is measured.
 const MEASURED: Duration = Duration::from_secs(10);
 
-/// The shortest time that says anything about a rate.
+/// The shortest time over which a rate is measured.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// Between two looks that are kept.
+/// The shortest time between two samples.
 const BETWEEN: Duration = Duration::from_millis(400);
 
 /// The kinds of waiting, the rarest first.
@@ -56,38 +56,39 @@ pub enum WaitKind {
 /// What a broadcast waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastWait {
-    /// What it is.
+    /// The kind of wait.
     pub kind: WaitKind,
-    /// Until when, since 1970, where that is known.
+    /// The expected end of the wait, since 1970; `None` if unknown.
     pub until: Option<Duration>,
-    /// How many calls it concerns, where they are counted.
+    /// The number of calls that wait; `None` if they are not counted.
     pub calls: Option<u64>,
-    /// Why, where somebody said so.
+    /// The reason; `None` if none was given.
     pub note: Option<String>,
 }
 
-/// What its driver tells of a broadcast.
+/// The status that a driver writes for its broadcast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriverStatus {
-    /// Recipients a second lately, once that is known.
+    /// The recent rate, in recipients a second; `None` before it is known.
     pub rate: Option<f64>,
-    /// The most that there may be a second: its own rate, or the pace of its quota.
+    /// The highest possible rate, in recipients a second: the broadcast's own rate limit or the pace of its quota,
+    /// whichever is lower.
     pub most: f64,
-    /// What it waits for.
+    /// What the broadcast waits for; `None` if it does not wait.
     pub wait: Option<BroadcastWait>,
-    /// When it will end, since 1970, where that can be told.
+    /// The expected end, since 1970; `None` if it cannot be predicted.
     pub ends_at: Option<Duration>,
 }
 
 impl BroadcastWait {
-    /// Nothing but a kind.
+    /// A wait of this kind, without details.
     #[must_use]
     pub const fn of(kind: WaitKind) -> Self {
         Self { kind, until: None, calls: None, note: None }
     }
 
-    /// What a broadcast waits for: by its driver's look, its quota, whether a rate of its own holds it, and why its
-    /// app's token is waited for.
+    /// What a broadcast waits for, from its driver's progress, its quota, whether its own rate limit applies
+    /// (`capped`), and why its app's token is waited for.
     #[must_use]
     pub fn seen(
         look: &ProgressSnapshot,
@@ -134,7 +135,7 @@ impl BroadcastWait {
 }
 
 impl WaitKind {
-    /// Whether it is the usual waiting of a broadcast that is being sent.
+    /// Whether a broadcast that is being sent normally waits like this.
     #[must_use]
     pub const fn is_usual(self) -> bool {
         matches!(self, Self::Throttled | Self::OwnRate | Self::Quota | Self::Answers | Self::Hosts)
@@ -142,8 +143,8 @@ impl WaitKind {
 }
 
 impl DriverStatus {
-    /// How a broadcast stands that several processes drive: as fast as all of them, waiting for the rarest of what they
-    /// wait for. Nothing where none has told anything.
+    /// Merges the statuses of several drivers of one broadcast. The rate is the sum of theirs; the wait is the rarest
+    /// of theirs. `None` if there are no statuses.
     #[must_use]
     pub fn together(statuses: impl IntoIterator<Item = Self>) -> Option<Self> {
         statuses.into_iter().reduce(|one, other| Self {
@@ -161,12 +162,12 @@ impl DriverStatus {
     }
 }
 
-/// Measures how fast recipients are settled.
+/// Measures the rate at which recipients are settled.
 #[derive(Debug, Default)]
 pub struct RateMeter(VecDeque<(Instant, u64)>);
 
 impl RateMeter {
-    /// The rate lately, a second, when so many are settled now; nothing before a second has passed.
+    /// The recent rate, in recipients a second, given the number settled by `now`. `None` before a second has passed.
     pub fn rate(&mut self, now: Instant, settled: u64) -> Option<f64> {
         let Self(looks) = self;
         while looks.len() > 1 && looks.get(1).is_some_and(|(at, _)| now.saturating_since(*at) >= MEASURED) {

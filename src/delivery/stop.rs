@@ -1,41 +1,41 @@
-//! How those who wait for a permit are told that nothing new is to begin.
+//! A stop signal: tells waiting calls that nothing new is to begin.
 
 use tokio::sync::watch;
 
-/// Told once, for good.
+/// Sets the signal. It cannot be unset.
 #[derive(Debug)]
 pub struct StopSwitch(watch::Sender<bool>);
 
-/// What whoever waits looks at.
+/// The receiving side, which waiting calls check.
 #[derive(Debug, Clone)]
 pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSwitch {
-    /// A switch and what looks at it.
+    /// A switch and its signal.
     #[must_use]
     pub fn new() -> (Self, StopSignal) {
         let (sender, receiver) = watch::channel(false);
         (Self(sender), StopSignal(receiver))
     }
 
-    /// From here on nothing new begins; what is in flight is finished.
+    /// Sets the signal. Nothing new begins after it; calls in flight are finished.
     pub fn press(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl StopSignal {
-    /// Whether nothing new is to begin.
+    /// Whether the signal is set.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until nothing new is to begin.
+    /// Waits until the signal is set.
     pub async fn asked(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|asked| *asked).await.is_err() {
-            // The switch is gone: nobody will ever press it.
+            // The switch is dropped, so the signal will never be set.
             std::future::pending::<()>().await;
         }
     }

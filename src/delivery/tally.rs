@@ -1,10 +1,10 @@
-//! What became of a run's messages, counted for its summary.
+//! Counts the outcomes of a run's messages for its summary.
 
 use std::cell::Cell;
 
 use super::BroadcastSummary;
 
-/// Counts of one run; a message to three groups counts as three.
+/// The counts of one run. A message to three groups counts as three.
 #[derive(Debug, Default)]
 pub struct SendCounters {
     sent: Cell<u64>,
@@ -16,27 +16,27 @@ pub struct SendCounters {
     in_flight: Cell<u64>,
 }
 
-/// A look at a [`Tally`].
+/// A copy of [`SendCounters`] at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SendCounts {
     /// Groups whose message the service accepted.
     pub sent: u64,
-    /// Groups whose message the service refused for good.
+    /// Groups whose message the service rejected.
     pub rejected: u64,
-    /// Groups of which nobody knows.
+    /// Groups that may or may not have the message.
     pub in_doubt: u64,
-    /// Groups whose message was given up before it left.
+    /// Groups whose message was given up before it was sent.
     pub not_sent: u64,
-    /// Throttled answers, each followed by a repetition.
+    /// Throttled answers. Each such call is retried.
     pub throttled: u64,
-    /// Groups whose message is with the service right now.
+    /// Groups whose message is in flight.
     pub in_flight: u64,
     /// Broadcasts whose audience had no recipients.
     pub without_recipients: u64,
 }
 
 impl SendCounts {
-    /// Whether everything that was to be sent was.
+    /// Whether every message was delivered and no audience was empty.
     #[must_use]
     pub const fn all_delivered(&self) -> bool {
         self.rejected == 0 && self.in_doubt == 0 && self.not_sent == 0 && self.without_recipients == 0
@@ -44,7 +44,7 @@ impl SendCounts {
 }
 
 impl SendCounters {
-    /// The counts as they are now.
+    /// Copies the counts of this moment.
     #[must_use]
     pub fn counts(&self) -> SendCounts {
         SendCounts {
@@ -58,7 +58,8 @@ impl SendCounters {
         }
     }
 
-    /// Counts what a broadcast came to: what this run sent of it, and all of it that is not delivered.
+    /// Counts the result of a broadcast: `sent_now` recipients that this run sent to, and all its recipients that do
+    /// not have the message.
     pub fn broadcast(&self, report: &BroadcastSummary, sent_now: u64) {
         let settled = report.sent + report.rejected + report.in_doubt + report.skipped + report.cancelled;
         for (count, more) in [
@@ -76,7 +77,7 @@ impl SendCounters {
         add(&self.without_recipients, 1);
     }
 
-    /// Counts as in doubt what is in flight, for its answer is not waited for.
+    /// Counts everything in flight as in doubt, because its answers are not waited for.
     pub fn give_up(&self) {
         self.in_doubt.set(self.in_doubt.get() + self.in_flight.get());
     }
@@ -112,7 +113,7 @@ fn add(count: &Cell<u64>, more: usize) {
     count.set(count.get() + more as u64);
 }
 
-/// See [`Tally::in_flight`].
+/// The guard of [`SendCounters::in_flight`].
 #[derive(Debug)]
 pub(super) struct InFlightGuard<'a> {
     tally: &'a SendCounters,

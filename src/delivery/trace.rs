@@ -1,4 +1,4 @@
-//! Spans of requests, for whoever traces; they are not made where nobody does.
+//! Tracing spans of requests. They are created only if tracing is on.
 
 use tracing::field::Empty;
 use tracing::{Span, info_span};
@@ -6,7 +6,7 @@ use tracing::{Span, info_span};
 use super::figures::{QuotaKind, class_of};
 use crate::client::CallError;
 
-/// The span of a request that is about to leave.
+/// The span of a request that is about to be sent.
 pub(super) fn request(app: &str, kind: QuotaKind, groups: usize) -> Span {
     info_span!(
         target: "traces",
@@ -21,7 +21,7 @@ pub(super) fn request(app: &str, kind: QuotaKind, groups: usize) -> Span {
     )
 }
 
-/// Says how it was answered.
+/// Records how the request was answered.
 pub(super) fn answered(span: &Span, failure: Option<&CallError>) {
     if span.is_disabled() {
         return;

@@ -1,4 +1,4 @@
-//! The end of the road in a rehearsal: what would leave is shown to a stage, and answered in this process.
+//! The transport of rehearsals: it receives the calls in place of the service, and this process answers them.
 
 use std::fmt::Debug;
 
@@ -10,27 +10,27 @@ use crate::quota::{Permit, PermitOutcome};
 
 use super::Delivery;
 
-/// Sees what would leave.
+/// Receives the calls that would be sent.
 pub trait Transport: Debug {
-    /// A call that the service would get now. Gives the number of its first message id.
+    /// Receives a call that would be sent to the service now. Returns the number of its first message id.
     fn deliver(&self, staged: &OutgoingCall<'_>) -> u64;
 }
 
-/// A call that would leave.
+/// A call that would be sent.
 #[derive(Debug)]
 pub struct OutgoingCall<'a> {
     /// The app's name for scripts.
     pub app: &'a str,
-    /// What it would send.
+    /// The message with its recipients.
     pub message: &'a Message,
-    /// The broadcast that it belongs to; none for a single send.
+    /// The broadcast that the call belongs to; `None` for a single send.
     pub broadcast: Option<BroadcastId>,
-    /// When.
+    /// When the call would be sent.
     pub at: Instant,
 }
 
 impl Delivery {
-    /// Shows a call to the stage, which takes every message that came this far.
+    /// Gives a call to the transport, which accepts every message.
     pub(super) fn send_over(
         &self,
         stage: &dyn Transport,

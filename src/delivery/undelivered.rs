@@ -1,49 +1,49 @@
-//! Why a message, a file or a question did not get through.
+//! Why a message, an upload or a read failed.
 
 use std::fmt;
 
 use crate::client::{CallError, FailureClass};
 use crate::message::MessageProblems;
 
-/// Why something did not get through.
+/// The error of a message, an upload or a read.
 #[derive(Debug)]
 pub struct DeliveryError {
-    /// What it means for whoever asked.
+    /// The meaning of the error for the caller.
     pub reason: DeliveryErrorKind,
-    /// The service's status, where it answered.
+    /// The service's HTTP status; `None` if it did not answer.
     pub status: Option<u16>,
-    /// The service's word for the error.
+    /// The service's error code.
     pub code: Option<String>,
     /// What happened and what to do, in one line.
     pub message: String,
-    /// The receipts of the groups that did get it.
+    /// The receipts of the groups that have the message.
     pub receipts: Vec<(String, String)>,
 }
 
 /// What a failure means.
 #[derive(Debug)]
 pub enum DeliveryErrorKind {
-    /// It breaks documented limits; nothing was sent.
+    /// The message breaks documented limits. Nothing was sent.
     Invalid(MessageProblems),
-    /// It cannot be used: a file over the limit, a folder in a file's place.
+    /// The file cannot be used: it is over the limit, or a folder.
     Unusable,
-    /// Its `once` key stands for another message.
+    /// The `once` key was used for another message.
     Taken,
-    /// The ledger cannot be opened; nothing was sent.
+    /// The ledger cannot be opened. Nothing was sent.
     NoLedger,
-    /// The ledger cannot be written just now; nothing was sent.
+    /// The ledger cannot be written now. Nothing was sent.
     Unrecorded,
-    /// The service refused it for good.
+    /// The service rejected it.
     Rejected,
     /// The service's quota refused it for too long.
     Throttled,
     /// The service does not accept the app's token or credentials.
     Auth,
-    /// It may have got through, or not.
+    /// It may or may not have got through.
     InDoubt,
-    /// Nothing was sent.
+    /// The service could not be reached. Nothing was sent.
     Unreachable,
-    /// Given up before anything was sent.
+    /// It was cancelled before anything was sent.
     Cancelled,
 }
 
@@ -70,7 +70,7 @@ impl DeliveryError {
         Self::new(DeliveryErrorKind::Cancelled, message)
     }
 
-    /// The time given ran out after a try that failed.
+    /// The error when the given time ran out after a failed try.
     pub(super) fn overdue_after(failure: CallError) -> Self {
         let message = format!("{failure}; its `timeout` passed before another try");
         Self {
@@ -80,7 +80,7 @@ impl DeliveryError {
         }
     }
 
-    /// What the client's last failure means when nothing more is tried.
+    /// The meaning of the client's last failure, when nothing more is tried.
     pub(super) fn from_failure(failure: CallError) -> Self {
         let (reason, advice) = match failure.class {
             FailureClass::Permanent => (DeliveryErrorKind::Rejected, "the same call would be refused again"),

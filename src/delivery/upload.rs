@@ -1,4 +1,4 @@
-//! A file on its way to the service, unless the service has it already.
+//! Uploads a file to the service, unless the service has it already.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -19,16 +19,16 @@ use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
 use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal, trace};
 
-/// For how long a file at the service is used: it keeps one for seven days (contract), and whoever gets a message has
-/// at least one of them to fetch it.
+/// How long an uploaded file is used. The service keeps a file for seven days (contract), so each recipient of a
+/// message has at least one day to fetch it.
 pub(super) const USED: Duration = Duration::from_hours(6 * 24);
 
-/// A file that is to be uploaded.
+/// A file to upload.
 #[derive(Debug)]
 pub struct SendableFile {
     /// The open file.
     pub file: File,
-    /// Its name.
+    /// The file's name.
     pub name: String,
 }
 
@@ -39,17 +39,17 @@ pub struct UploadOptions {
     pub restrict_access: bool,
     /// Height and width of the thumbnail in pixels.
     pub thumbnail: Option<(u32, u32)>,
-    /// The name that readers see; the file's own by default.
+    /// The name that readers see; `None` for the file's own.
     pub filename: Option<String>,
-    /// Its place among those that wait for the same quota.
+    /// The upload's priority among the calls that wait for the same quota.
     pub priority: Priority,
-    /// Whether what the service has of the same content will do.
+    /// Whether an earlier upload of the same content is used.
     pub reuse: bool,
-    /// Whether it is uploaded also when it is empty or not what its name says.
+    /// Whether an empty file, or one whose content does not match its name, is uploaded too.
     pub force: bool,
 }
 
-/// What makes two uploads of the same content the same.
+/// The options that two uploads of the same content must have in common to share a file.
 #[derive(Debug, Serialize, Deserialize)]
 struct UploadKey {
     filename: String,
@@ -59,7 +59,7 @@ struct UploadKey {
     force: bool,
 }
 
-/// A file at the service, as scripts see it and put it into a message's `body.file`.
+/// An uploaded file, as scripts see it and put it into a message's `body.file`.
 #[derive(Serialize, Deserialize)]
 pub struct UploadedFile {
     uuid: String,
@@ -79,7 +79,7 @@ pub struct UploadedFile {
 }
 
 impl UploadedFile {
-    /// What the file says of itself, as it is read now; an earlier upload may have read less.
+    /// Fills in the properties read from the content now; an earlier upload may have read fewer.
     fn describe(&mut self, media: &MediaInfo, force: bool) {
         (self.width, self.height) = (media.width, media.height);
         self.duration = media.duration.map(|duration| duration.as_secs_f64());
@@ -87,7 +87,7 @@ impl UploadedFile {
     }
 }
 
-/// Where an upload is remembered.
+/// How an upload is recorded in the ledger.
 struct UploadRecord<'a> {
     ledger: &'a Ledger,
     app: AppId,
@@ -97,12 +97,12 @@ struct UploadRecord<'a> {
 }
 
 impl Delivery {
-    /// Uploads a file, unless the service has the same content from an earlier upload with the same options. Two at
-    /// once upload once.
+    /// Uploads a file, unless the service has the same content from an earlier upload with the same options. Two such
+    /// uploads at the same time upload once.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`].
+    /// [`DeliveryError`].
     pub async fn upload(
         &self,
         file: SendableFile,
@@ -142,8 +142,8 @@ impl Delivery {
         Ok(uploaded)
     }
 
-    /// Uploads a file anew that a plan refers to: from where it was, if it still is what it was. The error says in a
-    /// sentence why that cannot be.
+    /// Uploads again a file that a plan refers to, from its path, if the content there is unchanged. The error says in
+    /// a sentence why that cannot be done.
     pub(super) async fn upload_again(
         &self,
         ledger: &Ledger,
@@ -155,7 +155,7 @@ impl Delivery {
         let advice = "put the very file back there and resume; or cancel, and send under another run with what is there now";
         let how: UploadKey =
             serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
-        // A pipe that stands there now is not waited for.
+        // Non-blocking, so that a pipe at this path does not block the open.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = open(path.as_str(), flags, Mode::empty()).map(File::from).map_err(|error| {
             format!("the file {path} has to be uploaded again, because it expires at the service, and it cannot be opened: {error}; {advice}")
@@ -183,7 +183,7 @@ impl Delivery {
             .thumbnail(how.thumbnail.map(|(height, width)| Thumbnail { height, width })))
     }
 
-    /// Uploads, unless the ledger knows a file that will do; one at a time of the same content.
+    /// Uploads, unless the ledger knows a usable file. Uploads of the same content run one at a time.
     async fn upload_once(
         &self,
         upload: &Upload,
@@ -224,15 +224,14 @@ impl Delivery {
         Ok(uploaded)
     }
 
-    /// What those wait for in turn who upload the same content.
+    /// The lock that uploads of the same content take in turn.
     fn turn_of(&self, key: String) -> Rc<tokio::sync::Mutex<()>> {
         let mut uploading = self.uploading.borrow_mut();
         uploading.retain(|_, turn| Rc::strong_count(turn) > 1);
         Rc::clone(uploading.entry(key).or_default())
     }
 
-    /// Uploads a file, and repeats for as long as that can help. A file that was uploaded twice
-    /// is only a file too many.
+    /// Uploads a file, with the retries that can help. A file that is uploaded twice does no harm.
     async fn send_file(
         &self,
         upload: &Upload,
@@ -283,13 +282,13 @@ impl UploadRecord<'_> {
     }
 }
 
-/// Where an open file is: messages may have to be sent long after it was closed.
+/// The path of an open file. A message may be sent long after the file was closed.
 fn path_of(file: &File) -> String {
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
     std::fs::read_link(link).map(|path| path.display().to_string()).unwrap_or_default()
 }
 
-/// Texts and numbers: they have a JSON form.
+/// Serializes texts and numbers, which cannot fail.
 fn as_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What each request of a script is answered.
+//! Answers each request that a script makes of the host.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::quota::Priority;
 
 use super::broadcasts;
 use super::budget::MemoryReservation;
-use super::console;
+use super::console_steps;
 use super::rehearsal::{fingerprint, look};
 use super::services::{RunMode, RunServices};
 use super::testing;
 
-/// Why a request is refused while the top level of a script may only declare.
+/// Returns the refusal for a request that the top level of a script may not make: there a script may only declare.
 pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> RequestFailure {
     if matches!(services.part, RunMode::Test(_)) {
         return RequestFailure::denied(
@@ -41,19 +41,19 @@ pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> Re
     )
 }
 
-/// Answers one request. Whatever it takes is checked, granted and paced on this side of the pipe.
+/// Answers one request. All checks, permissions and pacing happen on this side of the pipe.
 pub(super) async fn answer(
     services: &RunServices,
     request: HostRequest,
     memory: &mut MemoryReservation,
 ) -> Result<HostResponse, RequestFailure> {
-    console::permit(services, &request).await?;
+    console_steps::permit(services, &request).await?;
     only_test(services, &request)?;
     match request {
         HostRequest::Send { app, call, message, options } => {
             send(services, app, call, &message, options).await
         }
-        // Apart, so that a send's task is not as large as the largest of all answers.
+        // Boxed, so that the future of a send is not as large as the future of the largest other request.
         other => Box::pin(answer_other(services, other, memory)).await,
     }
 }
@@ -69,7 +69,7 @@ async fn answer_other(
             send(services, app, call, &message, options).await
         }
         HostRequest::Check { app, message } => check(app_of(services, app)?, &message),
-        HostRequest::Console(asked) => console::step(services, asked).await,
+        HostRequest::Console(asked) => console_steps::step(services, asked).await,
         HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
         HostRequest::Groups { app, cursor } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
@@ -139,7 +139,7 @@ async fn answer_other(
                 Some(app) => app.open_ledger().await.map_err(failure)?,
                 None => None,
             };
-            // They are never closed, so there is a place in the end.
+            // The semaphore is never closed, so a permit comes in the end.
             let _place = services.memory.ledger.acquire().await;
             let answer = services.store.answer(request, ledger, &services.clock).await?;
             Ok(HostResponse::Json(answer.into()))
@@ -164,8 +164,8 @@ async fn answer_other(
     }
 }
 
-/// Withholds what is no test message of a campaign, where these alone may leave. Uploads are made: test messages carry them,
-/// and by themselves they reach no group.
+/// In a run that sends only the test messages of campaigns, refuses every other request that has effects outside.
+/// Uploads are allowed: test messages carry them, and an upload alone reaches no group.
 fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), RequestFailure> {
     let what = match request {
         HostRequest::Send { options, .. } if services.broadcasts.lets_through(options.once.as_deref()) => {
@@ -185,7 +185,8 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
     )))
 }
 
-/// What is wrong with a request that is not carried out, as far as can be seen without it.
+/// Checks a request that is not carried out, as far as it can be checked without sending it. Returns the problem, if
+/// there is one.
 pub(super) fn refuse(services: &RunServices, request: &HostRequest) -> Option<RequestFailure> {
     let HostRequest::Send { app, call, message, .. } = request else { return None };
     let checked = app_of(services, *app).and_then(|app| {
@@ -204,7 +205,7 @@ fn app_of(services: &RunServices, app: u32) -> Result<&Rc<Delivery>, RequestFail
     })
 }
 
-/// The road to an app's lists: in a rehearsal it is another one, where it may be taken at all.
+/// Returns the delivery that reads an app's groups and members. A rehearsal uses a separate one, or refuses.
 fn lists_of(services: &RunServices, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
     match services.part.as_rehearsal() {
         Some(rehearsal) => rehearsal.lists(app),
@@ -218,7 +219,8 @@ fn json<T: Serialize>(value: &T) -> Result<HostResponse, RequestFailure> {
     })
 }
 
-/// The most bytes of a message's JSON: far more than any service takes. Its values take many times as much.
+/// The largest message as JSON, in bytes: far more than any service accepts. Its parsed values take many times as
+/// much memory.
 const LONGEST_MESSAGE: usize = 1024 * 1024;
 
 fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {
@@ -246,7 +248,7 @@ const fn priority(urgency: SendPriority) -> Priority {
     }
 }
 
-/// An id that stands outside of a message.
+/// Checks an id that is an argument of its own, outside a message.
 fn id_of<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, RequestFailure> {
     message::id_text(field, text, of)
         .map_err(|problem| RequestFailure::invalid(problem.field, problem.message))
@@ -296,7 +298,7 @@ async fn send(
         .map_err(failure)
 }
 
-/// A message with `users` is for the targeted call, any other for the group one.
+/// Checks a message without sending it: as a targeted call if it has `users`, otherwise as a group call.
 fn check(app: &Delivery, message: &[u8]) -> Result<HostResponse, RequestFailure> {
     let json = parse(message)?;
     let call = if json.get("users").is_some() {
@@ -315,7 +317,7 @@ async fn upload(
 ) -> Result<HostResponse, RequestFailure> {
     let number = app;
     let app = app_of(services, app)?;
-    // They are never closed, so there is a place in the end.
+    // The semaphore is never closed, so a permit comes in the end.
     let _place = services.memory.uploads.acquire().await;
     let hold = services.clock.hold();
     let opened = services.files.open_upload(path).await?;
@@ -405,7 +407,7 @@ async fn sleep(services: &RunServices, time: Duration) -> Result<HostResponse, R
     slept
 }
 
-/// A failure of the road in the words of a script.
+/// Converts a delivery error into the failure that the script sees.
 pub(super) fn failure(undelivered: DeliveryError) -> RequestFailure {
     let (kind, field, problems) = match undelivered.reason {
         DeliveryErrorKind::Invalid(problems) => {

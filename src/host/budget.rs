@@ -1,10 +1,10 @@
-//! The memory that the calls of a run may hold in the host: requests that came in, bodies and files on their way, answers
-//! that the worker has not read. Beyond it the calls wait.
+//! Limits the memory that the calls of a run hold in the host: incoming requests, bodies and files in transit, and
+//! answers that the worker has not read yet. Calls over the limit wait.
 //!
-//! A call takes what its answer may need before it begins, and gives back what it did not need. Two rules keep calls from
-//! waiting for each other for ever: where all memory of answers is held by calls that wait for more, the first of them goes
-//! on; and a run that holds nothing may always read one request. So a run holds at most its budget, one request and one
-//! answer. May import: nothing of the house.
+//! A call reserves the memory that its answer may need before it begins, and releases the part that it did not need.
+//! Two rules prevent deadlock. If calls that wait for more hold all the memory of answers, the first of them goes on.
+//! A run that holds nothing may always read one request. So a run holds at most its budget, one request and one
+//! answer. May import: no other module of the crate.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -12,16 +12,16 @@ use std::rc::Rc;
 
 use tokio::sync::{Mutex, Notify, Semaphore};
 
-/// So many budgets all runs of a host have together.
+/// All runs of a host together may use this many times the budget of one run.
 const ALL_RUNS: u64 = 2;
 
-/// Uploads of one run that are under way at once; more wait for their turn.
+/// The most uploads of one run at once; more wait.
 const UPLOADS: usize = 16;
 
-/// Works of the ledger on data and plans of one run that are under way at once.
+/// The most operations of one run on stored data and plans at once; more wait.
 const LEDGER: usize = 2;
 
-/// What all runs of a host hold together.
+/// The memory that all runs of a host hold together.
 #[derive(Debug, Default)]
 pub struct HostMemory(Rc<MemoryPool>);
 
@@ -32,28 +32,29 @@ struct MemoryPool {
     freed: Notify,
 }
 
-/// What the calls of one run hold.
+/// The memory budget of one run.
 #[derive(Debug)]
 pub struct MemoryBudget {
     pool: Rc<MemoryPool>,
     limit: u64,
     requests: Cell<u64>,
     answers: Cell<u64>,
-    /// How much of the answers is held by calls that wait for more.
+    /// Bytes of answers held by calls that wait for more memory.
     blocked: Cell<u64>,
-    /// Calls that wait, in their order.
+    /// Held by the call that waits next; calls take it in their order of arrival.
     turn: Mutex<()>,
-    /// The call that goes on beyond the budget, until it ends: no other does so meanwhile.
+    /// The number of the call that exceeds the budget, until it ends. Only one call at a time does so.
     beyond: Cell<Option<u64>>,
     last: Cell<u64>,
-    /// Places for uploads: each holds a file open.
+    /// Permits for uploads: each upload keeps a file open.
     pub(super) uploads: Semaphore,
-    /// Places for work of the ledger on data and plans: writes of all runs come one after the other there.
+    /// Permits for ledger operations on data and plans: the ledger performs the writes of all runs one after the
+    /// other.
     pub(super) ledger: Semaphore,
 }
 
 impl HostMemory {
-    /// A budget of so many bytes for one run. The latest one decides what all runs have together.
+    /// Creates the budget of one run, in bytes. The most recent budget also sets the limit of all runs together.
     #[must_use]
     pub fn of_run(&self, bytes: u64) -> Rc<MemoryBudget> {
         self.0.limit.set(bytes.saturating_mul(ALL_RUNS));
@@ -73,13 +74,14 @@ impl HostMemory {
 }
 
 impl MemoryBudget {
-    /// A budget of a run beside which there is no other.
+    /// Creates the budget of a run that shares its limit with no other run. `bytes` is its size.
     #[must_use]
     pub fn alone(bytes: u64) -> Rc<Self> {
         HostMemory::default().of_run(bytes)
     }
 
-    /// Memory of a request that has come in: it is here already, so it is counted whatever there is.
+    /// Reserves memory for a request that has arrived. It is counted even over the limit, because its bytes are here
+    /// already.
     pub(super) fn of_request(self: &Rc<Self>, bytes: u64) -> MemoryReservation {
         let mut held =
             MemoryReservation { budget: Rc::clone(self), of: MemoryUse::Requests, number: 0, bytes: 0 };
@@ -87,7 +89,7 @@ impl MemoryBudget {
         held
     }
 
-    /// Memory of an answer; nothing so far.
+    /// Creates an empty reservation for an answer.
     pub(super) fn of_answer(self: &Rc<Self>) -> MemoryReservation {
         self.last.set(self.last.get() + 1);
         MemoryReservation {
@@ -98,12 +100,12 @@ impl MemoryBudget {
         }
     }
 
-    /// Whether a request of so many bytes may be read.
+    /// Whether a request of `bytes` may be read now.
     pub(super) fn admits(&self, bytes: u64) -> bool {
         self.used() == 0 || self.fits(bytes)
     }
 
-    /// Waits until some memory was given back.
+    /// Waits until memory is released.
     pub(super) async fn freed(&self) {
         self.pool.freed.notified().await;
     }
@@ -117,8 +119,8 @@ impl MemoryBudget {
             && self.pool.used.get().saturating_add(more) <= self.pool.limit.get()
     }
 
-    /// Whether a call may hold so much more: it fits, or no other call could give anything back. Then the call goes on
-    /// beyond the budget, to its end.
+    /// Whether a call may hold `more` bytes. It may if they fit, or if every other call waits too and so none can
+    /// release memory. In the second case the call may exceed the budget until it ends.
     fn grants(&self, call: u64, more: u64) -> bool {
         if self.fits(more) {
             return true;
@@ -137,26 +139,25 @@ enum MemoryUse {
     Answers,
 }
 
-/// Memory that one call holds, until this is dropped.
+/// The memory that one call holds. Dropping it releases the memory.
 #[derive(Debug)]
 pub(super) struct MemoryReservation {
     budget: Rc<MemoryBudget>,
     of: MemoryUse,
-    /// Which call it is, where it is one of an answer.
+    /// The number of the call, for an answer; 0 for a request.
     number: u64,
     bytes: u64,
 }
 
 impl MemoryReservation {
-    /// How much it is.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Holds so many bytes in all if that can be had at once; gives whether it does.
+    /// Grows the reservation to `bytes` in total if that is possible at once. Returns whether it holds them.
     pub(super) fn try_grow(&mut self, bytes: u64) -> bool {
         let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else { return true };
-        // Those that wait come first.
+        // Calls that wait already have priority.
         let granted = self.budget.beyond.get() == Some(self.number)
             || self.budget.turn.try_lock().is_ok() && self.budget.grants(self.number, more);
         if granted {
@@ -165,7 +166,7 @@ impl MemoryReservation {
         granted
     }
 
-    /// Holds so many bytes in all, as soon as they can be had.
+    /// Grows the reservation to `bytes` in total, and waits until that is possible.
     pub(super) async fn grow(&mut self, bytes: u64) {
         if self.try_grow(bytes) {
             return;
@@ -185,7 +186,7 @@ impl MemoryReservation {
         self.set(bytes);
     }
 
-    /// Holds so many bytes and no other number: what is needed by now is known.
+    /// Sets the reservation to exactly `bytes`, without waiting: the amount that the call needs is known.
     pub(super) fn set(&mut self, bytes: u64) {
         let (budget, before) = (&self.budget, self.bytes);
         let count = match self.of {
@@ -211,13 +212,13 @@ impl Drop for MemoryReservation {
     }
 }
 
-/// Counts what a call holds while it waits for more.
+/// Counts the bytes that a call holds while it waits for more.
 struct BlockedMemory<'a>(&'a MemoryBudget, u64);
 
 impl<'a> BlockedMemory<'a> {
     fn new(budget: &'a MemoryBudget, bytes: u64) -> Self {
         budget.blocked.set(budget.blocked.get() + bytes);
-        // The first that waits may go on by this.
+        // The first waiting call may be able to go on now.
         budget.pool.freed.notify_waiters();
         Self(budget, bytes)
     }

@@ -1,13 +1,13 @@
-//! Why a worker ended without saying so.
+//! Explains why a worker ended without reporting a result.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// `SIGXCPU` and `SIGABRT`, as every Unix numbers them that this runs on.
+/// The numbers of `SIGXCPU` and `SIGABRT` on every supported Unix.
 const SIGXCPU: i32 = 24;
 const SIGABRT: i32 = 6;
 
-/// A sentence about a worker that ended before its script was over.
+/// Returns a sentence about a worker that ended before its script did. `memory` is the script's limit in bytes.
 pub(super) fn describe(status: Option<ExitStatus>, last_words: &str, memory: u64) -> String {
     let signal = status.and_then(|status| status.signal());
     if last_words.contains("memory allocation") || (signal == Some(SIGABRT) && last_words.is_empty()) {

@@ -1,20 +1,20 @@
-//! What workers have used, counted when they end.
+//! Metrics of the resources that workers use, recorded when each worker ends.
 
 use std::time::Duration;
 
 use metrics::{describe_histogram, histogram};
 
-/// What a worker has used, as far as that is known.
+/// The resources that one worker used; `None` where the amount is unknown.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct WorkerUsage {
-    /// CPU, in the kernel too.
+    /// CPU time, in user and in kernel mode.
     pub(super) cpu: Option<Duration>,
-    /// The most memory that it had at once, in bytes.
+    /// Peak memory, in bytes.
     pub(super) memory: Option<u64>,
 }
 
 impl WorkerUsage {
-    /// Counts a worker that has ended.
+    /// Records the usage of a worker that ended.
     pub(super) fn count(self) {
         describe_histogram!(
             "mooncast_worker_cpu_seconds",

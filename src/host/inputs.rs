@@ -1,4 +1,5 @@
-//! What a run has read of the project so far, by content: what its broadcasts are made of.
+//! Records, as content hashes, what a run has read of the project so far. A broadcast stores them as the inputs of
+//! its plan.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,15 +10,15 @@ use sha2::{Digest, Sha256};
 use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::LuaSource;
 
-/// What begins the name of a module of the embedded standard library.
+/// The prefix of the names of modules in the embedded standard library.
 const STDLIB: &str = "stdlib/";
 
-/// The script, its arguments, and the modules and files that it has read.
+/// The inputs of a run: the script, its arguments, and the modules and files that it has read.
 #[derive(Debug, Default)]
 pub struct RunInputs {
     read: RefCell<BTreeMap<(InputKind, String), String>>,
     args: RefCell<Vec<String>>,
-    /// Files that the script itself has changed: what it reads there later is its own.
+    /// Files that the script itself has changed. Later reads of them are not inputs.
     written: RefCell<BTreeSet<String>>,
 }
 
@@ -49,12 +50,11 @@ impl RunInputs {
         self.read.borrow_mut().insert((kind, name.to_owned()), hash(content));
     }
 
-    /// The arguments of the script.
     pub(super) fn args(&self) -> Vec<String> {
         self.args.borrow().clone()
     }
 
-    /// All of it.
+    /// Returns all inputs.
     pub(super) fn all(&self) -> Vec<PlanInput> {
         let read = self.read.borrow();
         read.iter()
@@ -62,7 +62,7 @@ impl RunInputs {
             .collect()
     }
 
-    /// The content of one of them, by its hash.
+    /// Returns the hash of one input, if the run has read it.
     pub(super) fn get(&self, kind: InputKind, name: &str) -> Option<String> {
         self.read.borrow().get(&(kind, name.to_owned())).cloned()
     }
@@ -72,7 +72,7 @@ impl RunInputs {
     }
 }
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 in hexadecimal.
 pub(super) fn hash(content: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(content))
 }

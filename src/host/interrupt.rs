@@ -1,44 +1,45 @@
-//! Ctrl-C: once to finish what is in flight, twice to end at once.
+//! Ctrl-C: the first press lets calls in flight finish, the second ends the run at once.
 
 use tokio::sync::watch;
 
-/// How often it was pressed, up to two.
+/// How often the user pressed, up to two.
 type PressCount = u8;
 
-/// What a run looks at.
+/// The receiving side, which a run observes.
 #[derive(Debug, Clone)]
 pub struct Interrupt(watch::Receiver<PressCount>);
 
-/// What asks runs to stop.
+/// The sending side, which requests that runs stop.
 #[derive(Debug)]
 pub struct InterruptSwitch(watch::Sender<PressCount>);
 
 impl InterruptSwitch {
-    /// A switch and what looks at it.
+    /// Creates a switch and the receiver that observes it.
     #[must_use]
     pub fn new() -> (Self, Interrupt) {
         let (sender, receiver) = watch::channel(0);
         (Self(sender), Interrupt(receiver))
     }
 
-    /// Asks to finish what is in flight and begin nothing new; asked again, to end at once.
+    /// The first call requests that a run finishes what is in flight and begins nothing new. The second requests that
+    /// it ends at once.
     pub fn press(&self) {
         self.0.send_modify(|presses| *presses = presses.saturating_add(1));
     }
 }
 
 impl Interrupt {
-    /// Whether nothing new should begin.
+    /// Whether a run must begin nothing new.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
         *self.0.borrow() >= 1
     }
 
-    /// Waits until it was pressed this often.
+    /// Waits until the switch has been pressed at least `presses` times.
     pub async fn pressed(&self, presses: u8) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|now| *now >= presses).await.is_err() {
-            // The switch is gone: nobody will ever press it again.
+            // The switch was dropped, so no further press can come.
             std::future::pending::<()>().await;
         }
     }

@@ -1,4 +1,4 @@
-//! The jobs that a script declares, and the one that a run is of.
+//! The jobs that a script declares, and the job run that a script runs for.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,27 +15,27 @@ use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
 
 /// The job run that a script runs for, in a daemon.
 pub struct JobContext {
-    /// The job's name.
+    /// The name of the job.
     pub name: String,
-    /// The instant that it was scheduled for.
+    /// The scheduled time, since 1970.
     pub scheduled_at: Duration,
-    /// Which run its broadcasts are where they do not say: that instant as text, for a job.
+    /// The default `run` of its broadcasts. For a job it is the scheduled time as text.
     pub run: String,
-    /// The ledger that it was claimed in.
+    /// The ledger in which the run was claimed.
     pub ledger: Ledger,
-    /// By whom.
+    /// The instance that claimed it.
     pub owner: Instance,
-    /// Who drives its broadcasts.
+    /// The supervisor that drives its broadcasts.
     pub keeper: Rc<BroadcastSupervisor>,
-    /// What its script, modules and files are now; the run itself has the bytes that it began with.
+    /// The current script, modules and files of the project. The run itself uses the bytes that it began with.
     pub project: Option<ProjectInputs>,
-    /// Set once it is written down that it has sent what might be sent twice.
+    /// Set once the ledger has recorded that the run is not rerunnable.
     pub loose: OnceCell<()>,
 }
 
 impl JobContext {
-    /// Writes down, once, that something is about to be sent that is neither in a broadcast nor has a key of its own:
-    /// after a crash the run must not be entered again unasked.
+    /// Records in the ledger, once, that the run is about to send something that is neither part of a broadcast nor
+    /// has a `once` key. After a crash such a run must not start again automatically.
     pub(super) async fn mark_not_rerunnable(&self) -> Result<(), RequestFailure> {
         let unsent =
             |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
@@ -54,11 +54,11 @@ impl JobContext {
 /// The jobs that a run has declared so far.
 #[derive(Debug, Default)]
 pub struct DeclaredJobs {
-    /// The hooks that are granted.
+    /// The names of the hooks that the permissions grant.
     hooks: Vec<String>,
     declared: RefCell<Vec<Rc<Job>>>,
     complete: Cell<bool>,
-    /// Whether a call was refused as the top level only declares.
+    /// Whether a call was refused because the top level may only declare.
     refused: Cell<bool>,
 }
 
@@ -88,35 +88,35 @@ impl DeclaredJobs {
         Ok(())
     }
 
-    /// The top level of a script that only declares has come to its end.
+    /// Marks the declarations as complete: the top level has ended.
     pub(super) fn end(&self) {
         self.complete.set(true);
     }
 
-    /// A call of the top level was refused, as that only declares.
+    /// Notes that a call was refused because the top level may only declare.
     pub(super) fn refuse(&self) {
         self.refused.set(true);
     }
 
-    /// Whether a call of the top level was refused, as that only declares.
+    /// Whether a call was refused because the top level may only declare.
     #[must_use]
     pub fn was_refused(&self) -> bool {
         self.refused.get()
     }
 
-    /// Whether there will be no more, for a top level that only declares has come to its end.
+    /// Whether the top level has ended in a mode in which it only declares, so that no more jobs follow.
     #[must_use]
     pub fn are_complete(&self) -> bool {
         self.complete.get()
     }
 
-    /// The one of that name.
+    /// Returns the declared job with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Rc<Job>> {
         self.declared.borrow().iter().find(|job| job.name == name).cloned()
     }
 
-    /// All of them, in the order in which they were declared.
+    /// Returns all declared jobs, in the order of their declaration.
     #[must_use]
     pub fn declared(&self) -> Vec<Rc<Job>> {
         self.declared.borrow().clone()

@@ -1,4 +1,4 @@
-//! The host's end of the pipe: starts a worker for each run, answers what its script asks for, and ends it.
+//! The host side of a run: starts a worker process for each run, answers its requests, and ends it.
 //!
 //! May import: `delivery` and what is below it, `schedule`, `protocol`, `clock`.
 
@@ -6,6 +6,7 @@ mod answers;
 mod broadcasts;
 mod budget;
 mod console;
+mod console_steps;
 mod exit_reason;
 mod figures;
 mod files;

@@ -1,19 +1,19 @@
-//! Where a script's prints and log lines go.
+//! The destination of a script's prints and log lines.
 
 use crate::protocol::{LogLevel, LogLine};
 
-/// Takes what a script says.
+/// Receives the output of a script.
 pub trait ScriptOutput {
-    /// What the script printed.
+    /// Receives the bytes that the script printed.
     fn print(&self, bytes: &[u8]);
 
-    /// A line for the log.
+    /// Receives a log line. The default writes it to the program's log.
     fn log(&self, line: &LogLine) {
         log_line(line);
     }
 }
 
-/// Takes nothing: for scripts that are only looked at.
+/// Discards all output, for scripts that are only checked.
 #[derive(Debug, Default)]
 pub struct DiscardOutput;
 
@@ -23,7 +23,7 @@ impl ScriptOutput for DiscardOutput {
     fn log(&self, _: &LogLine) {}
 }
 
-/// Puts a script's line into the program's own log, with its place and its fields.
+/// Writes a script's line to the program's log, with its location and fields.
 pub fn log_line(line: &LogLine) {
     let (script, fields) = (line.location.as_str(), line.fields.as_str());
     macro_rules! emit {

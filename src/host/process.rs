@@ -1,4 +1,4 @@
-//! A worker's process: how it starts, what it has used, how it is ended.
+//! The process of a worker: start, resource usage, and end.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -17,17 +17,17 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::protocol::{PROBE, WORKER_COMMAND};
 
-/// What a worker's last words may take.
+/// The most bytes of a worker's standard error that are read.
 const LAST_WORDS: u64 = 4096;
 
-/// A running worker.
+/// A running worker process.
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
     child: Child,
     pid: Option<Pid>,
 }
 
-/// The ends of its pipes.
+/// The host's ends of the worker's pipes.
 #[derive(Debug)]
 pub(super) struct WorkerPipes {
     pub(super) input: ChildStdin,
@@ -35,7 +35,7 @@ pub(super) struct WorkerPipes {
     pub(super) errors: ChildStderr,
 }
 
-/// Starts `program`, this very binary, as a worker: with three pipes, and neither environment nor folder.
+/// Starts `program`, which is this binary, as a worker with three pipes, an empty environment and `/` as its folder.
 pub(super) fn start(program: &Path) -> io::Result<(WorkerProcess, WorkerPipes)> {
     let mut child = Command::new(program)
         .arg0("mooncast-worker")
@@ -45,7 +45,7 @@ pub(super) fn start(program: &Path) -> io::Result<(WorkerProcess, WorkerPipes)> 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C at a terminal is for the host: it lets the script end what it has begun.
+        // A Ctrl-C at the terminal must reach only the host, which then lets the script finish what it has begun.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
@@ -58,11 +58,12 @@ pub(super) fn start(program: &Path) -> io::Result<(WorkerProcess, WorkerPipes)> 
     Ok((WorkerProcess { child, pid }, WorkerPipes { input, output, errors }))
 }
 
-/// How workers of `program` are confined, as one of them says it: its user, and the walls that the kernel holds.
+/// Starts a worker of `program` as a probe, and returns its description of how it is confined: its user, and the
+/// kernel mechanisms that are active.
 ///
 /// # Errors
 ///
-/// When a worker cannot be started, or cannot confine itself.
+/// When a worker cannot start, or cannot confine itself.
 pub async fn confinement(program: &Path) -> io::Result<String> {
     let output = Command::new(program)
         .args([WORKER_COMMAND, PROBE])
@@ -79,40 +80,40 @@ pub async fn confinement(program: &Path) -> io::Result<String> {
 }
 
 impl WorkerProcess {
-    /// CPU that it has used so far; none once it is gone.
+    /// Returns the CPU time used so far; `None` once the process is gone.
     pub(super) fn cpu(&self) -> Option<Duration> {
         let clock = ClockId::pid_cpu_clock_id(self.pid?).ok()?;
         Some(clock.now().ok()?.into())
     }
 
-    /// Leaves more of the CPU to others.
+    /// Lowers the scheduling priority to this `nice` value.
     pub(super) fn lower_priority(&self, nice: i32) {
         let pid = self.pid.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
         if pid.is_some() {
-            // One that has just ended takes none.
+            // This fails for a process that has just ended.
             let _ = rustix::process::setpriority_process(pid, nice);
         }
     }
 
-    /// Ends it, whatever it is doing.
+    /// Kills the process.
     pub(super) fn kill(&mut self) {
-        // One that has ended already is what was wanted.
+        // This fails if the process has ended already.
         let _ = self.child.start_kill();
     }
 
-    /// The most memory that it has had at once, in bytes; none once it is gone. (What `wait4` tells of that begins with
-    /// what the host had when it started the worker.)
+    /// Returns the peak memory in bytes; `None` once the process is gone. (The figure of `wait4` is no use: it starts
+    /// from the memory of the host at the time of the fork.)
     pub(super) fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
     }
 
-    /// Waits for its end, and tells what CPU it has used from its beginning to its end.
+    /// Waits until the process ends. Returns its status and the CPU time that it used in all.
     pub(super) async fn wait(&mut self) -> (io::Result<ExitStatus>, Option<Duration>) {
         let mut waiting = pin!(self.child.wait());
         poll_fn(|context| {
-            // The system tells of all that have ended together: it is this one that ends here in between.
+            // The kernel counts all ended children together. Between these two readings only this child is reaped.
             let before = cpu_of_children();
             let status = ready!(waiting.as_mut().poll(context));
             let used = cpu_of_children().zip(before).map(|(after, before)| after.saturating_sub(before));
@@ -122,7 +123,7 @@ impl WorkerProcess {
     }
 }
 
-/// CPU that all workers together have used that have ended.
+/// Returns the CPU time of all workers that have ended.
 fn cpu_of_children() -> Option<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
     let time = |time: TimeVal| {
@@ -132,10 +133,10 @@ fn cpu_of_children() -> Option<Duration> {
     Some(time(usage.user_time()) + time(usage.system_time()))
 }
 
-/// What a worker said before it died.
+/// Returns what a worker wrote to standard error before it ended.
 pub(super) async fn stderr_text(errors: ChildStderr) -> String {
     let mut words = Vec::new();
-    // An unreadable end says as little as an empty one.
+    // A read error is treated as the end of the text.
     let _ = errors.take(LAST_WORDS).read_to_end(&mut words).await;
     String::from_utf8_lossy(&words).trim().to_owned()
 }

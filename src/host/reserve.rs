@@ -1,7 +1,7 @@
-//! What each request may need of a run's memory in the host.
+//! How much of a run's memory budget in the host each request may need.
 //!
-//! A request to another service has a place to wait for first, and takes its memory by itself then: a call that holds memory
-//! waits for nothing that another call of its run has.
+//! A request to another service first waits for a free slot and then reserves its memory itself. So a call that holds
+//! memory never waits for something that another call of its run holds.
 
 use crate::protocol::{BroadcastStep, HostRequest, StoreStep};
 
@@ -12,26 +12,26 @@ use super::store::{PAGE_BYTES, VALUE_BYTES};
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// The names of a folder, at the most.
+/// The largest list of names in a folder, in bytes.
 const NAMES: u64 = 13 * MIB;
 
-/// A page of the service's lists.
+/// One page of the service's lists, in bytes.
 const LIST: u64 = 256 * KIB;
 
-/// A page of a file of recipients.
+/// One page of an audience file, in bytes.
 const RECIPIENTS: u64 = 2 * MIB;
 
-/// How many times its text a JSON value takes at the most once it is read.
+/// A parsed JSON value takes at most this many times the size of its text.
 const READ_JSON: u64 = 16;
 
-/// Bytes of a request besides its content, until it is answered.
+/// Bytes that a request holds besides its content, until it is answered.
 const CALL: u64 = 6 * KIB;
 
-/// Bytes of a JSON value besides its text, for each of its parts.
+/// Bytes for each part of a JSON value, besides its text.
 const PART: u64 = 48;
 
-/// What the answer may hold until it is written to the worker. It is taken before the work begins; what an answer turned
-/// out not to need is given back.
+/// Returns the bytes that the answer may hold until it is written to the worker. The host reserves them before the
+/// work begins, and releases what the answer did not need.
 pub(super) fn of_answer(request: &HostRequest) -> u64 {
     match request {
         HostRequest::FileRead(_) => MAX_READ + 1,
@@ -53,10 +53,10 @@ pub(super) fn of_answer(request: &HostRequest) -> u64 {
     }
 }
 
-/// What a request of `size` bytes holds until it is answered.
+/// Returns the bytes that a request of `size` bytes holds until it is answered.
 pub(super) fn of_request(request: &HostRequest, size: usize) -> u64 {
     match request {
-        // Once it is checked, a message waits for its permit as text and as values.
+        // A checked message waits for its permit both as text and as parsed values.
         HostRequest::Send { message, .. } => {
             let parts = message.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
             CALL + 3 * size as u64 + PART * parts as u64

@@ -1,4 +1,4 @@
-//! What one run may use of the house.
+//! The services of the host that one run may use.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -24,63 +24,63 @@ use super::store::ScriptStore;
 use super::testing::Testbed;
 use super::variables::GrantedVariables;
 
-/// What one run may use of the house.
+/// The services of the host that one run may use.
 pub struct RunServices {
-    /// The apps it can send through, the default one first.
+    /// The apps that the run can send through; the first is the default.
     pub apps: Vec<Rc<Delivery>>,
-    /// What sends: the script's name, as the ledger shows it.
+    /// The script's name, as the ledger records it for each send.
     pub origin: String,
-    /// The time that its script sees.
+    /// The clock that the script sees.
     pub clock: Clock,
-    /// Where `require` looks.
+    /// Where `require` finds modules.
     pub sources: ModuleSources,
-    /// The files that it may open.
+    /// The files that the run may open.
     pub files: ProjectFiles,
-    /// The environment variables that it may name.
+    /// The environment variables that the run may read or use as secrets.
     pub variables: GrantedVariables,
-    /// The other services that it may talk to.
+    /// Requests to other services.
     pub outbound: OutboundHttp,
-    /// Where its prints and log lines go.
+    /// Receives the prints and log lines.
     pub output: Rc<dyn ScriptOutput>,
-    /// What became of its messages.
+    /// Counts the results of its messages.
     pub tally: Rc<SendCounters>,
-    /// The broadcasts that it builds and waits for.
+    /// The broadcasts that the run builds and waits for.
     pub broadcasts: RunBroadcasts,
-    /// What it has read of the project.
+    /// The inputs that the run has read from the project.
     pub inputs: RunInputs,
-    /// The jobs that it declares.
+    /// The jobs that the run declares.
     pub jobs: DeclaredJobs,
-    /// Its durable data.
+    /// The script's durable data.
     pub store: ScriptStore,
-    /// The job run that it is, in a daemon.
+    /// The job run that it executes, in a daemon.
     pub job: Option<Rc<JobContext>>,
-    /// How its waits are ended.
+    /// Ends the waits of its calls.
     pub stop: RunStop,
-    /// The memory and the files that its calls may hold in the host.
+    /// The memory and open files that its calls may hold in the host.
     pub memory: Rc<MemoryBudget>,
-    /// The person who types its lines, and is asked before it sends.
+    /// The user who types its lines and confirms its sends, in a console.
     pub console: Option<Rc<dyn Console>>,
-    /// What it is held to, or what it is a rehearsal of.
+    /// Whether it is an ordinary run, a rehearsal, a run held to a plan, or a test.
     pub part: RunMode,
 }
 
-/// Why a run cannot get what it needs.
+/// Why the services of a run cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A host in the permissions that is none.
+    /// An entry of `net` in the permissions names no host.
     #[error("net, of [permissions] or --allow-net: {0}")]
     Net(String),
-    /// The folder or the script is not there any more.
+    /// The project folder or the script is missing.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Missing(PathBuf, #[source] io::Error),
 }
 
 impl RunServices {
-    /// What a script of a project gets, with everything else as it is for most.
+    /// Creates the services of a project's script, with defaults for everything that is not a parameter.
     ///
     /// # Errors
     ///
-    /// [`SetUpError`], before anything is done.
+    /// Returns [`SetupError`] before anything is opened for the run.
     pub fn new(
         project: &Project,
         settings: &Settings,
@@ -97,7 +97,7 @@ impl RunServices {
             let path = path.to_owned();
             move |error| SetupError::Missing(path, error)
         };
-        // The file of a job's script may be gone by now; its run has the bytes.
+        // The file of a job's script may have been deleted; its run has the bytes.
         let script = script.canonicalize().unwrap_or_else(|_| script.to_owned());
         Ok(Self {
             apps,
@@ -123,40 +123,40 @@ impl RunServices {
     }
 }
 
-/// What part a run plays beside a rehearsal.
+/// How a run relates to a rehearsal or a test.
 #[derive(Debug, Default)]
 pub enum RunMode {
-    /// None: it sends what its script says.
+    /// An ordinary run: it sends what its script says.
     #[default]
     Free,
-    /// It is the rehearsal.
+    /// The run is the rehearsal.
     Rehearsal(Rc<Rehearsal>, FilesByContent),
-    /// It sends only what was rehearsed.
+    /// The run sends only what was rehearsed.
     Planned(PlannedRun),
-    /// It is a test.
+    /// The run executes a file of tests.
     Test(Rc<Testbed>),
-    /// It is run by a test.
+    /// The run executes a script that a test started.
     Tested(Rc<Testbed>),
 }
 
-/// What holds a run to its rehearsal.
+/// The restrictions of a run that is held to its rehearsal.
 #[derive(Debug)]
 pub struct PlannedRun {
-    /// What may leave.
+    /// Checks each message against the rehearsal.
     pub(super) gate: PlanGuard,
-    /// The time that its script sees.
+    /// The time that the script sees.
     pub(super) time: ScriptTime,
     pub(super) files: FilesByContent,
 }
 
 impl RunMode {
-    /// The part of a rehearsal.
+    /// Creates the mode of a rehearsal.
     #[must_use]
     pub fn rehearsal(rehearsal: Rc<Rehearsal>) -> Self {
         Self::Rehearsal(rehearsal, FilesByContent::default())
     }
 
-    /// The part of a run that is held to a rehearsal which began at `start`.
+    /// Creates the mode of a run that is held to a rehearsal. `start` is the time at which the rehearsal began.
     #[must_use]
     pub fn planned(gate: PlanGuard, start: Duration) -> Self {
         Self::Planned(PlannedRun { gate, time: ScriptTime::new(start), files: FilesByContent::default() })
@@ -176,7 +176,7 @@ impl RunMode {
         }
     }
 
-    /// The testbed that it is on.
+    /// Returns the testbed, in a test.
     pub(super) const fn testbed(&self) -> Option<&Rc<Testbed>> {
         match self {
             Self::Test(bed) | Self::Tested(bed) => Some(bed),
@@ -184,7 +184,7 @@ impl RunMode {
         }
     }
 
-    /// The files of this run by content, where that matters.
+    /// Returns the files of this run by content, in a rehearsal and in a run held to one.
     pub(super) const fn files(&self) -> Option<&FilesByContent> {
         match self {
             Self::Free | Self::Test(_) | Self::Tested(_) => None,
@@ -194,7 +194,7 @@ impl RunMode {
     }
 }
 
-/// Tells the calls of a run that nothing new is to begin.
+/// Tells the calls of a run that they must begin nothing new.
 #[derive(Debug)]
 pub struct RunStop {
     now: RefCell<(StopSwitch, StopSignal)>,
@@ -208,14 +208,14 @@ impl Default for RunStop {
 }
 
 impl RunStop {
-    /// Ends all waits, those of later calls too.
+    /// Ends all waits, including those of later calls.
     pub(super) fn press(&self) {
         if !self.pressed.replace(true) {
             self.now.borrow().0.press();
         }
     }
 
-    /// Ends the waits of the calls that were made so far: a line of a console was interrupted.
+    /// Ends the waits of the calls made so far, because the user interrupted a line of a console.
     pub(super) fn end_line(&self) {
         if !self.pressed.get() {
             let (switch, _) = self.now.replace(StopSwitch::new());
@@ -223,7 +223,7 @@ impl RunStop {
         }
     }
 
-    /// For a call that begins now.
+    /// Returns the stop signal for a call that begins now.
     pub(super) fn stop(&self) -> StopSignal {
         self.now.borrow().1.clone()
     }

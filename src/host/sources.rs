@@ -1,4 +1,4 @@
-//! Where `require` finds modules: the project's scripts, their `lib/`, then the embedded standard library.
+//! Finds modules for `require`: in the project's scripts, in their `lib/`, then in the embedded standard library.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,33 +11,34 @@ use crate::protocol::{LuaSource, RequestFailure};
 
 use super::files::ModuleFolders;
 
-/// The largest script or module in bytes.
+/// The largest script or module, in bytes.
 pub const MAX_SOURCE: u64 = 4 * 1024 * 1024;
 
-/// The standard library in Lua, part of the binary.
+/// The Lua standard library, embedded in the binary.
 #[derive(RustEmbed)]
 #[folder = "stdlib/"]
 #[include = "*.lua"]
 #[exclude = "meta/*"]
 struct Stdlib;
 
-/// Folders that modules are looked for in, in this order.
+/// The folders in which modules are searched, in this order.
 #[derive(Debug)]
 pub struct ModuleSources {
     folders: ModuleFolders,
-    /// The script that is run, which is no module: one that is named as a module of the library would hide it.
+    /// The name of the running script, which is not a module: a script named like a library module would hide that
+    /// module.
     script: String,
-    /// What modules are, whatever their files say by now.
+    /// Modules with fixed content, which replace the files.
     pinned: Option<Arc<ModuleSnapshot>>,
-    /// Every module that was asked for, and what it was found to be in the project.
+    /// Every module that was requested, with its source; `None` if the project does not have it.
     asked: Mutex<BTreeMap<String, Option<LuaSource>>>,
 }
 
-/// Modules by name: what a script required when it was loaded.
+/// Modules by name: those that a script required when it was loaded.
 pub type ModuleSnapshot = BTreeMap<String, LuaSource>;
 
 impl ModuleSources {
-    /// The folders of a project, and that of the script that is run.
+    /// Creates the sources of a project and of the folder of the running script.
     #[must_use]
     pub fn new(project: &Project, script: &Path) -> Self {
         let own = script.parent().map(Path::to_owned);
@@ -51,25 +52,25 @@ impl ModuleSources {
         Self { folders, script: project.shown(script), pinned: None, asked: Mutex::default() }
     }
 
-    /// The same, and none of these files is ever a module.
+    /// Returns the same sources, which never read these files as modules.
     #[must_use]
     pub fn without(self, secret_files: &[PathBuf]) -> Self {
         Self { folders: self.folders.without(secret_files), ..self }
     }
 
-    /// The same with these modules as they were, whatever their files say by now.
+    /// Returns the same sources with these modules fixed, even if their files change.
     #[must_use]
     pub fn pinned(self, modules: Arc<ModuleSnapshot>) -> Self {
         Self { pinned: Some(modules), ..self }
     }
 
-    /// The modules that were found so far, those of the standard library left out.
+    /// Returns the modules found so far in the project. Modules of the standard library are not included.
     #[must_use]
     pub fn found(&self) -> ModuleSnapshot {
         self.asked().into_iter().filter_map(|(module, source)| Some((module, source?))).collect()
     }
 
-    /// The modules that were asked for so far; those that are not in the project, with none.
+    /// Returns all modules requested so far. The value is `None` for a module that the project does not have.
     #[must_use]
     pub fn asked(&self) -> BTreeMap<String, Option<LuaSource>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -80,11 +81,11 @@ impl ModuleSources {
         asked.insert(module.to_owned(), source.cloned());
     }
 
-    /// The text of a module.
+    /// Returns the source of a module.
     ///
     /// # Errors
     ///
-    /// `invalid` when the name is none, or no such module is there, or its file cannot be read.
+    /// `invalid` when the name is malformed, the module does not exist, or its file cannot be read.
     pub fn find(&self, module: &str) -> Result<LuaSource, RequestFailure> {
         if let Some(pinned) = self.pinned.as_ref().and_then(|modules| modules.get(module)) {
             return Ok(pinned.clone());
@@ -122,14 +123,14 @@ impl ModuleSources {
         ))
     }
 
-    /// The names of the modules of the embedded standard library.
+    /// Returns the names of the modules in the embedded standard library.
     #[must_use]
     pub fn stdlib() -> Vec<String> {
         Stdlib::iter().map(|file| file.trim_end_matches(".lua").replace('/', ".")).collect()
     }
 }
 
-/// `a.b` is the file `a/b`; anything that could lead elsewhere is no module's name.
+/// Converts a module name such as `a.b` into the path `a/b`. Rejects any name that could lead elsewhere.
 fn module_path(module: &str) -> Result<String, RequestFailure> {
     let fine = |part: &str| {
         !part.is_empty() && part.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))

@@ -1,4 +1,4 @@
-//! The scripts' durable data: whose it is, what may be kept, and what a rehearsal would have changed.
+//! The scripts' durable data: namespaces, limits, and the changes that a rehearsal would make.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,56 +11,57 @@ use crate::clock::Clock;
 use crate::ledger::{AddResult, Ledger, LedgerError};
 use crate::protocol::{FailureKind, RequestFailure, STORE_KEY_BYTES as KEY_BYTES, StoreRequest, StoreStep};
 
-/// The most bytes of a value, as JSON.
+/// The largest value as JSON, in bytes.
 pub(super) const VALUE_BYTES: usize = 256 * 1024;
-/// Entries on a page.
+/// The most entries on a page.
 const PAGE: u32 = 200;
-/// Bytes after which a page ends.
+/// A page ends once it has this many bytes.
 pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
-/// The data that one run may look into and change.
+/// The durable data that one run may read and change.
 #[derive(Debug)]
 pub struct ScriptStore {
     /// The script's own namespace.
     own: String,
-    /// What was changed, in a rehearsal.
+    /// The changes that the run makes, recorded in a rehearsal.
     changes: Option<RefCell<BTreeMap<(String, String), StoreChange>>>,
 }
 
-/// What became of one key.
+/// The last change to one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoreChange {
     /// `set` or `delete`.
     pub change: &'static str,
-    /// Whose data: a script's file, or the name that was opened.
+    /// The owner of the data: a script's file, or the name passed to `store.open`.
     pub of: String,
-    /// The key.
+    /// The key of the entry.
     pub key: String,
-    /// What it was set to.
+    /// The new value; `None` for a deletion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
 }
 
 impl ScriptStore {
-    /// The data of a script, by its file relative to the project.
+    /// Creates the store of a script. `script` is its path relative to the project.
     #[must_use]
     pub fn new(script: &str) -> Self {
         Self { own: format!("script:{script}"), changes: None }
     }
 
-    /// The same, with the changes listed; the ledger is one that is thrown away.
+    /// Returns the same store, which also records its changes. Its ledger must be a temporary one.
     #[must_use]
     pub fn listing(self) -> Self {
         Self { changes: Some(RefCell::default()), ..self }
     }
 
-    /// What was changed, by script and key; empty unless they are listed.
+    /// Returns the changes, ordered by script and key. It is empty unless the store records changes.
     #[must_use]
     pub fn changes(&self) -> Vec<StoreChange> {
         self.changes.as_ref().map(|changes| changes.borrow().values().cloned().collect()).unwrap_or_default()
     }
 
-    /// Does what a script asks; the answer is JSON. Without a ledger all is empty, and nothing can be written.
+    /// Carries out a request of a script and returns the answer as JSON. Without a ledger every read is empty and
+    /// every write fails.
     pub(super) async fn answer(
         &self,
         request: StoreRequest,
@@ -144,7 +145,7 @@ impl ScriptStore {
     }
 }
 
-/// As many entries as fit, and where the next page begins.
+/// Returns as many entries as fit on a page, and the key at which the next page begins.
 async fn page(
     ledger: &Ledger,
     space: &str,
@@ -161,23 +162,24 @@ async fn page(
     Ok(format!("{{\"items\":[{}]{next}}}", items.join(",")))
 }
 
-/// A value as it is kept, which is JSON; null in place of anything else. It is not read into values: those may take many
-/// times as much as their text.
+/// Returns a stored value if it is valid JSON, otherwise `null`. It is validated without being parsed into values,
+/// which may take many times the memory of the text.
 fn kept(text: &str) -> &str {
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() { text } else { "null" }
 }
 
-/// The text of a value with its fields in order. The value itself, which may take many times as much, is gone again.
+/// Returns the text of a value with its fields in order. The parsed value, which may take many times the memory, is
+/// dropped at once.
 fn ordered(text: &str) -> String {
     parsed(text).to_string()
 }
 
-/// A value out of its text. Its fields are in order from here on, so equal values have equal texts.
+/// Parses a value. Its fields are sorted from here on, so that equal values have equal texts.
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// What a script may ask for, whatever its process sent.
+/// Checks a request of a script. The worker process is not trusted.
 fn check(space: Option<&str>, step: &StoreStep) -> Result<(), RequestFailure> {
     if let Some(name) = space {
         word("name", name)?;

@@ -1,4 +1,4 @@
-//! The environment variables that scripts may ask for: some to read, some only to have filled in.
+//! The environment variables that scripts may use: some they may read, some the host only fills in as secrets.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,7 +8,8 @@ use secrecy::SecretString;
 use crate::config::Permissions;
 use crate::protocol::{FailureKind, RequestFailure};
 
-/// The program's own credentials: no permission grants these, nor the files named by the same with `_FILE`.
+/// The program's own credentials. No permission grants these variables, nor the variables of the same names with
+/// `_FILE`.
 const OWN: [&str; 8] = [
     "MOONCAST_CLIENT_SECRET",
     "MOONCAST_TOKEN",
@@ -20,10 +21,10 @@ const OWN: [&str; 8] = [
     "MOONCAST_APP_CERTIFICATE",
 ];
 
-/// Where variables are looked up.
+/// Looks up a variable by name.
 type VariableSource = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 
-/// The variables that the permissions grant: `NAME`, or `PREFIX_*` for all that begin so.
+/// The variables that the permissions grant: `NAME`, or `PREFIX_*` for all variables with that prefix.
 pub struct GrantedVariables {
     readable: Vec<String>,
     secrets: Vec<String>,
@@ -40,22 +41,23 @@ impl fmt::Debug for GrantedVariables {
 }
 
 impl GrantedVariables {
-    /// The process's own variables, as far as they are granted.
+    /// Uses the variables of this process, as far as the permissions grant them.
     #[must_use]
     pub fn new(permissions: &Permissions) -> Self {
         Self::with(permissions, Box::new(|name| std::env::var_os(name)))
     }
 
-    /// The same over other variables; for tests.
+    /// Uses another source of variables, for tests.
     pub(super) fn with(permissions: &Permissions, lookup: VariableSource) -> Self {
         Self { readable: permissions.env.clone(), secrets: permissions.secrets.clone(), lookup }
     }
 
-    /// The value of a variable, or `None` when it is not set.
+    /// Returns the value of a variable, or `None` if it is not set.
     ///
     /// # Errors
     ///
-    /// `denied` unless it is granted. What is granted as a secret is not readable, whatever `env` says.
+    /// `denied` unless the variable is granted. A variable that is granted as a secret cannot be read, even if `env`
+    /// grants it too.
     pub fn get(&self, name: &str) -> Result<Option<String>, RequestFailure> {
         check_name(name)?;
         if grants(&self.secrets, name) {
@@ -71,11 +73,11 @@ impl GrantedVariables {
         self.value(name)
     }
 
-    /// The value of a secret, for the host to fill in.
+    /// Returns the value of a secret, which the host fills into requests.
     ///
     /// # Errors
     ///
-    /// `denied` unless it is granted; `invalid` when it is not set.
+    /// `denied` unless the secret is granted; `invalid` when it is not set.
     pub fn secret(&self, name: &str) -> Result<SecretString, RequestFailure> {
         check_name(name)?;
         if !grants(&self.secrets, name) {

@@ -1,4 +1,4 @@
-//! What was sent lately, in spans of ten seconds, by all processes on the ledger: for whoever shows it.
+//! Recent sending activity of all processes on the ledger, in spans of ten seconds, for display.
 
 use std::time::Duration;
 
@@ -6,44 +6,44 @@ use super::sql::sql;
 use super::store::{count, stored};
 use super::{AppId, Ledger, LedgerError};
 
-/// The length of a span.
+/// The length of a span, in seconds.
 const SPAN: u64 = 10;
 
-/// For how long spans are kept.
+/// How long spans are kept.
 const KEPT: Duration = Duration::from_hours(24);
 
 /// What was sent of a quota in one span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Activity {
-    /// Its beginning.
+    /// When the span begins.
     pub at: Duration,
-    /// What was written to the service, in what the quota counts.
+    /// How much was written to the service, in the unit of the quota.
     pub sent: u64,
-    /// What of it the service refused as too much.
+    /// How much of it the service rejected because of a rate limit.
     pub throttled: u64,
 }
 
-/// What one process has sent of a quota and not told yet.
+/// What one process has sent of a quota and not reported yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewActivity {
     /// The app.
     pub app: AppId,
-    /// Which of its quotas.
+    /// The name of the quota.
     pub quota: &'static str,
-    /// An instant of the span.
+    /// Any instant within the span.
     pub at: Duration,
-    /// What was written.
+    /// How much was written to the service.
     pub sent: u64,
-    /// What was refused.
+    /// How much of it was rejected because of a rate limit.
     pub throttled: u64,
 }
 
 impl Ledger {
-    /// Adds what was sent, and forgets what is older than a day.
+    /// Adds activity, and deletes spans older than a day.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn add_activity(&self, news: &[NewActivity]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -65,12 +65,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// What was sent of a quota since an instant, of one app or of all together, the oldest span first. Spans in which
-    /// nothing was sent are left out.
+    /// Returns the activity of a quota since an instant, for one app or summed over all apps, the oldest span first.
+    /// Spans without activity are left out.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn activity(
         &self,
         app: Option<AppId>,

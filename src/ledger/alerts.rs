@@ -1,4 +1,4 @@
-//! Alerts on their way to a webhook: kept until they are delivered, and remembered for a while after.
+//! Alerts for a webhook. An alert is kept until it is delivered, and its key is remembered for a while afterwards.
 
 use std::time::Duration;
 
@@ -6,34 +6,35 @@ use super::sql::sql;
 use super::store::{from_millis, millis, small};
 use super::{Ledger, LedgerError};
 
-/// How long the key of an alert that is done is remembered at the longest.
+/// The longest time for which the key of a finished alert is remembered.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
-/// An instant further off than any wait is long was set before the clock went back.
+/// The longest wait before a retry. A due time further ahead was set before the clock was set back, so the alert is
+/// due.
 const LONGEST_WAIT: Duration = Duration::from_hours(2);
 
-/// An alert that is to be delivered now.
+/// An alert that is due for delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueAlert {
-    /// By which it is done or put off.
+    /// The alert's number, for [`Ledger::alert_done`] and [`Ledger::alert_failed`].
     pub id: i64,
-    /// What makes it the same as another.
+    /// The dedup key: alerts with the same key are the same alert.
     pub key: String,
-    /// What is posted.
+    /// The body of the request to the webhook.
     pub body: String,
     /// When it was raised.
     pub raised_at: Duration,
-    /// How often it was tried, this time included.
+    /// How many times delivery was tried, including this time.
     pub tries: u32,
 }
 
 impl Ledger {
-    /// Keeps an alert for delivery, unless there is one with that key, or was one that was done within `again_after`
-    /// (30 days at the most); gives whether it did.
+    /// Stores an alert for delivery; returns whether it did. It does not if an alert with that key is pending, or was
+    /// finished within `again_after` (at most 30 days).
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_push(
         &self,
         key: &str,
@@ -50,15 +51,15 @@ impl Ledger {
         Ok(self.change(new.bind(key).bind(body).bind(now)).await? > 0)
     }
 
-    /// Takes at the most `limit` alerts that are due, the oldest first. Nobody else is given them for `hold`; after
-    /// that they are due again, so one whose taker died is not lost.
+    /// Takes at most `limit` alerts that are due, the oldest first. No other caller gets them for `hold`. After that
+    /// they are due again, so an alert whose taker died is not lost.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alerts_due(&self, limit: u32, hold: Duration) -> Result<Vec<DueAlert>, LedgerError> {
         type Row = (i64, String, String, i64, i64);
-        // Mostly there is none, and then nothing is written.
+        // Usually no alert is due, and then nothing is written.
         if self.alert_next_due().await?.is_none_or(|due| due > from_millis(self.store().now())) {
             return Ok(Vec::new());
         }
@@ -83,11 +84,11 @@ impl Ledger {
         Ok(rows.into_iter().map(due).collect())
     }
 
-    /// When the next alert is due, which may be past; none when all are done.
+    /// Returns when the next alert is due, which may be in the past. `None` if no alert is pending.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_next_due(&self) -> Result<Option<Duration>, LedgerError> {
         let question = sql(
             "SELECT CASE WHEN min(due_at) > ?1 THEN 0 ELSE min(due_at) END FROM alerts WHERE done_at IS NULL",
@@ -99,21 +100,21 @@ impl Ledger {
         Ok(row.and_then(|(due,)| due).map(from_millis))
     }
 
-    /// Notes that an alert was delivered.
+    /// Records that an alert was delivered.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_done(&self, id: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE alerts SET done_at = ?, error = NULL WHERE id = ?");
         self.change(statement.bind(self.store().now()).bind(id)).await.map(drop)
     }
 
-    /// Notes why an alert was not delivered, and when it is to be tried again; without an instant it is given up.
+    /// Records why an alert was not delivered, and when to try again. Without `again_at` the alert is dropped.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn alert_failed(
         &self,
         id: i64,

@@ -1,7 +1,8 @@
-//! An app's token, sealed, for all processes on one store; and whose turn it is to fetch the next one.
+//! An app's token, encrypted, for all processes on one store. The store also decides which process may fetch the next
+//! token.
 //!
-//! What is kept here can be read by nobody who has the ledger alone: it is sealed before it comes, with a key that is
-//! made of the app's client secret (`client::token::seal`).
+//! A reader who has only the ledger cannot read the token: it is sealed before it is stored, with a key that is
+//! derived from the app's client secret (`client::token::seal`).
 
 use std::time::Duration;
 
@@ -9,30 +10,32 @@ use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
 use super::{AppId, Ledger, LedgerError};
 
-/// How long what nobody uses any more is kept: the row of a secret that was replaced.
+/// How long the row of a replaced client secret is kept after its last change.
 const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
 
-/// What the ledger has of an app's token.
+/// An app's token as the ledger stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredAppToken {
-    /// The token, sealed; none where none was fetched yet.
+    /// The sealed token; `None` if none was fetched yet.
     pub sealed: Option<String>,
-    /// Its number: higher with each new one, 0 where there is none.
+    /// The token's number. Each new token has a higher one; 0 means that there is none.
     pub number: i64,
-    /// Whether a call succeeded with it, on any host.
+    /// Whether a call on any host succeeded with it.
     pub served: bool,
-    /// Why no token could be had last, in the words of whoever tried, and for how long that is everybody's answer.
+    /// Why the last fetch failed, as the fetching process described it, and for how long every process gets that
+    /// answer.
     pub trouble: Option<(String, Duration)>,
 }
 
-/// Whether a process may fetch.
+/// Whether a process may fetch a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenTurn {
-    /// It is its turn.
+    /// This process may fetch.
     Mine,
-    /// Another one fetches.
+    /// Another process fetches.
     Theirs,
-    /// There is no need: this is newer than what the process knows, or says why there is none for now.
+    /// No fetch is needed: the stored token is newer than the one that the process knows, or the row says why no token
+    /// can be had now.
     Kept(StoredAppToken),
 }
 
@@ -42,11 +45,11 @@ const ROW: &str =
     "SELECT sealed, number, fetcher, busy_until, trouble, served FROM app_tokens WHERE app = ? AND seal = ?";
 
 impl Ledger {
-    /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most.
+    /// Requests the right to fetch a token that replaces the one with this number, for at most `length`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn token_turn(
         &self,
         app: AppId,
@@ -60,11 +63,11 @@ impl Ledger {
         write.end(turn).await
     }
 
-    /// Keeps a new token; gives its number.
+    /// Stores a new token; returns its number.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn keep_token(&self, app: AppId, seal: &str, sealed: &str) -> Result<i64, LedgerError> {
         let mut write = self.store().write().await?;
         let number = async {
@@ -87,21 +90,21 @@ impl Ledger {
         Ok(number)
     }
 
-    /// Writes down that a call succeeded with the token of this number.
+    /// Records that a call succeeded with the token of this number.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn token_served(&self, app: AppId, seal: &str, number: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE app_tokens SET served = ?1 WHERE app = ?2 AND seal = ?3 AND served < ?1");
         self.change(statement.bind(number).bind(app.0).bind(seal)).await.map(drop)
     }
 
-    /// Whether a call succeeded with the token of this number on any host, or a newer token has taken its place.
+    /// Returns whether a call on any host succeeded with the token of this number, or a newer token has replaced it.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn has_token_served(&self, app: AppId, seal: &str, number: i64) -> Result<bool, LedgerError> {
         let question = sql("SELECT number FROM app_tokens
                 WHERE app = ?1 AND seal = ?2 AND (served >= ?3 OR number > ?3)");
@@ -111,11 +114,12 @@ impl Ledger {
         Ok(found.is_some())
     }
 
-    /// Gives the turn back without a token: why, for all who would fetch within `length`.
+    /// Gives up the right to fetch without a token. `trouble` says why, and is the answer to every process that wants
+    /// to fetch within `length`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn token_trouble(
         &self,
         app: AppId,
@@ -170,7 +174,7 @@ fn kept((sealed, number, _, busy_until, trouble, served): TokenTurnRow, now: i64
 
 #[cfg(test)]
 impl Ledger {
-    /// All rows, as texts.
+    /// Returns all rows, as texts.
     pub(crate) async fn all_app_tokens(&self) -> Vec<String> {
         type AppTokenRow = (String, Option<String>, i64, String, Option<String>);
         let mut read = self.store().read().await.unwrap();

@@ -1,7 +1,7 @@
 //! Claims of job runs: many at once in few statements.
 //!
-//! Each statement goes to the connection's thread and back. On a machine whose cores are all busy each way waits for a
-//! core, so a statement for each of a hundred jobs would begin the last of them a second late.
+//! Each statement travels to the connection's thread and back. On a machine whose cores are all busy, each trip waits
+//! for a core. One statement for each of a hundred jobs would begin the last job a second late.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{JobState, LedgerError};
 
-/// Claims runs; gives what came of each.
+/// Claims runs; returns the result of each.
 pub(super) async fn claim(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
@@ -52,7 +52,7 @@ pub(super) async fn claim(
     claimed.collect()
 }
 
-/// What a claim writes, where nobody else has the instant.
+/// The row that a claim writes if no other process has the scheduled time.
 struct InitialRunState {
     state: JobState,
     note: Option<String>,
@@ -88,14 +88,14 @@ impl InitialRunState {
             run.version.clone(),
             rerun,
             timeout,
-            // Text within the text, as it is kept.
+            // JSON text inside the JSON list, as the column stores it.
             run.args.as_ref().map(|args| serde_json::json!(args).to_string()),
         )
     }
 }
 
-/// The jobs of which another process runs an instant. The run of a process that has died counts until it is taken over:
-/// it goes on before a later instant begins.
+/// The jobs of which another process runs a scheduled time. The run of a dead process counts until it is taken over,
+/// because it continues before a later scheduled time begins.
 async fn run_elsewhere(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
@@ -108,7 +108,7 @@ async fn run_elsewhere(
     Ok(busy.into_iter().map(|(job,)| job).collect())
 }
 
-/// How runs stand that somebody has claimed before.
+/// Returns the states of runs that are already claimed.
 async fn states(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
@@ -120,7 +120,7 @@ async fn states(
     Ok(rows.into_iter().map(|(job, at, state)| ((job, at), state)).collect())
 }
 
-/// Writes down up to where jobs are decided.
+/// Records up to which time jobs are decided.
 pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[DecidedUntil]) -> Result<(), LedgerError> {
     if decided.is_empty() {
         return Ok(());
@@ -137,7 +137,7 @@ pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[DecidedUntil]
     write.run(statement.bind(rows)).await.map(drop)
 }
 
-/// Writes down how runs ended; gives how many of them were still this owner's.
+/// Records how runs ended; returns how many of them this instance still held.
 pub(super) async fn finish(
     write: &mut Transaction<'_>,
     runs: &[EndedRun],

@@ -1,42 +1,22 @@
-//! The statements of one group commit: few, however many requests there are.
+//! The statements of one group commit. Their number does not grow with the number of requests.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::broadcast::{Lease, RecipientOutcome};
+use super::broadcast::Lease;
+use super::commit_request::CommitRequest;
 use super::moves::{RecipientMoves, move_all, move_carefully};
-use super::sends::{self, NewSend, SendOutcome};
+use super::sends;
 use super::store::Transaction;
 use super::{DeliveryState, LedgerError};
 
-/// What is written in group commits.
-#[derive(Debug)]
-pub(super) enum CommitRequest {
-    Intend { lease: Lease, seqs: Vec<i64> },
-    Settle { lease: Lease, outcomes: Vec<RecipientOutcome> },
-    NewSend { owner: i64, send: Arc<NewSend> },
-    IntendSend { owner: i64, id: i64 },
-    SettleSend { owner: i64, id: i64, outcome: SendOutcome },
-}
-
-impl CommitRequest {
-    /// The lease under which it moves recipients, if it does.
-    pub(super) const fn moves_of(&self) -> Option<Lease> {
-        match self {
-            Self::Intend { lease, .. } | Self::Settle { lease, .. } => Some(*lease),
-            Self::NewSend { .. } | Self::IntendSend { .. } | Self::SettleSend { .. } => None,
-        }
-    }
-}
-
-/// Whether requests are written by one statement, as new sends and their outcomes are.
+/// Returns whether one statement can write these requests. New sends and their outcomes are written so.
 pub(super) fn is_one_statement(requests: &[CommitRequest]) -> bool {
     let alone =
         |request| matches!(request, &CommitRequest::NewSend { .. } | &CommitRequest::SettleSend { .. });
     requests.len() <= sends::MOST && requests.iter().all(alone)
 }
 
-/// Whether requests are moves of recipients of one broadcast, which bring a transaction of their own.
+/// Returns whether these requests all move recipients of one broadcast. Their text contains its own transaction.
 pub(super) fn is_one_broadcast(requests: &[CommitRequest]) -> bool {
     let first = requests.first().and_then(CommitRequest::moves_of);
     first.is_some() && requests.iter().all(|request| request.moves_of() == first)
@@ -45,17 +25,17 @@ pub(super) fn is_one_broadcast(requests: &[CommitRequest]) -> bool {
 /// How requests are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitMode {
-    /// As moves of one broadcast, in a transaction of their own.
+    /// As moves of one broadcast, in their own transaction.
     Whole,
-    /// In a transaction that was begun.
+    /// In a transaction that has already begun.
     Together,
-    /// In a transaction that was begun, and in a way that finds out what is wrong with a move of a recipient.
+    /// In a transaction that has already begun, with statements that find out what is wrong with a move.
     Carefully,
-    /// The same for what may have been written before without anybody being told.
+    /// As `Carefully`, for requests that may already have been written without an acknowledgement.
     Again,
 }
 
-/// Writes all requests; gives for each its answer, the number of a new send or nothing of meaning.
+/// Writes all requests; returns an answer for each: the number of a new send, or a meaningless value.
 pub(super) async fn commit(
     write: &mut Transaction<'_>,
     requests: &[CommitRequest],
@@ -86,7 +66,7 @@ pub(super) async fn commit(
             _ => move_all(write, *lease, moves, manner == CommitMode::Whole).await?,
         }
     }
-    // New sends first: a statement takes what is left room for.
+    // New sends go first; outcomes fill the room that is left in a statement.
     let mut settled = settled.as_slice();
     for part in fresh.chunks(sends::MOST) {
         let rows: Vec<_> = part.iter().map(|(_, owner, send)| (*owner, *send)).collect();

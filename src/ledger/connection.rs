@@ -1,4 +1,4 @@
-//! A connection to the store, whichever it is.
+//! A connection to the store: SQLite or Postgres.
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
@@ -9,7 +9,7 @@ use sqlx::{Executor, FromRow, PgConnection, SqliteConnection};
 
 use super::sql::Statement;
 
-/// What both stores can read from a row.
+/// A row type that both stores can decode.
 pub(super) trait DecodableRow:
     Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>
 {
@@ -17,14 +17,14 @@ pub(super) trait DecodableRow:
 
 impl<T> DecodableRow for T where T: Send + Unpin + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> {}
 
-/// One connection. A statement that was dropped half-way leaves it in a state that nobody knows.
+/// One connection. Its state is unknown after a statement was dropped half-way.
 pub(super) enum Connection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Connection {
-    /// Runs a statement and gives the number of rows that it changed.
+    /// Runs a statement; returns how many rows it changed.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => {
@@ -38,7 +38,7 @@ impl Connection {
         }
     }
 
-    /// The first row that a question gives.
+    /// Returns the first row of a query.
     pub(super) async fn row<T: DecodableRow>(
         &mut self,
         question: Statement,
@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// All rows that a question gives.
+    /// Returns all rows of a query.
     pub(super) async fn rows<T: DecodableRow>(&mut self, question: Statement) -> Result<Vec<T>, sqlx::Error> {
         match self {
             Self::Sqlite(connection) => {
@@ -69,7 +69,7 @@ impl Connection {
         }
     }
 
-    /// The rows that a question gives, one by one: there may be millions.
+    /// Streams the rows of a query one by one, because there may be millions.
     pub(super) fn stream<T: DecodableRow + 'static>(
         &mut self,
         question: Statement,
@@ -86,8 +86,8 @@ impl Connection {
         })
     }
 
-    /// Runs a text of several statements in SQLite and gives the number of rows that the last write among them changed;
-    /// nothing when a table refuses to have no value where one is due, and then none is begun after that statement.
+    /// Runs a text of several statements in SQLite; returns how many rows the last write among them changed. `None` if
+    /// a NOT NULL constraint failed; no later statement runs then.
     pub(super) async fn run_all(&mut self, statements: Statement) -> Result<Option<u64>, sqlx::Error> {
         let Self::Sqlite(connection) = self else { return self.run(statements).await.map(Some) };
         let (text, given) = statements.for_sqlite()?;
@@ -95,7 +95,7 @@ impl Connection {
         let mut changed = 0;
         loop {
             match done.try_next().await {
-                // The end of a transaction repeats the number of the statement before it.
+                // The end of a transaction repeats the row count of the statement before it.
                 Ok(Some(one)) => changed = one.rows_affected(),
                 Ok(None) => return Ok(Some(changed)),
                 Err(error) if is_refusal(&error) => return Ok(None),
@@ -104,8 +104,8 @@ impl Connection {
         }
     }
 
-    /// Runs a statement that inserts rows in SQLite, and gives the number of the last one; none when the table refuses
-    /// to have no value where one is due.
+    /// Runs a statement that inserts rows in SQLite; returns the id of the last one. `None` if a NOT NULL constraint
+    /// failed.
     pub(super) async fn insert(&mut self, statement: Statement) -> Result<Option<i64>, sqlx::Error> {
         let Self::Sqlite(connection) = self else { return self.run(statement).await.map(|_| None) };
         let (text, given) = statement.for_sqlite()?;
@@ -117,7 +117,7 @@ impl Connection {
     }
 }
 
-/// Whether a table refuses to have no value where one is due.
+/// Returns whether a NOT NULL constraint failed.
 pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.kind() == ErrorKind::NotNullViolation)
 }

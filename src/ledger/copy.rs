@@ -1,4 +1,4 @@
-//! A copy of a ledger as it stands, for whoever wants to try something on it.
+//! Copies a ledger as it is, so that a command can try something on the copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use super::open::FILE;
 use super::{Ledger, LedgerError};
 
 impl Ledger {
-    /// Copies the ledger in `from`, where there is one, into the folder `to`. Nothing in `from` changes, and others may
-    /// go on writing there.
+    /// Copies the ledger in `from`, if there is one, into the folder `to`. Nothing in `from` changes, and other
+    /// processes may continue to write there.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being read, or the copy from being written.
+    /// Returns an error if the ledger cannot be read or the copy cannot be written.
     pub async fn copy(from: &Path, to: &Path) -> Result<(), LedgerError> {
         let (file, copy) = (from.join(FILE), to.join(FILE));
         if !file.exists() || copy_files(from, to)? {
             return Ok(());
         }
-        // Somebody writes just now, so the store has to say what belongs together. It is not asked otherwise: the last
-        // one to leave it tidies up.
+        // Another process is writing, so SQLite must make a consistent copy. It is not used otherwise: the last
+        // connection to close a ledger modifies its files.
         let options = SqliteConnectOptions::new().filename(&file).read_only(true);
         let failed = |error: sqlx::Error| LedgerError::of(&file, &error);
         let mut connection = options.connect().await.map_err(failed)?;
@@ -34,7 +34,7 @@ impl Ledger {
     }
 }
 
-/// Copies the file and its log; gives whether both stayed as they were meanwhile. If not, nothing is left of the copies.
+/// Copies the file and its log; returns whether both stayed unchanged meanwhile. If not, the copies are deleted.
 fn copy_files(from: &Path, to: &Path) -> Result<bool, LedgerError> {
     let names = [FILE.to_owned(), format!("{FILE}-wal")];
     let stamps = || names.iter().map(|name| stamp(&from.join(name))).collect::<Vec<_>>();
@@ -56,7 +56,7 @@ fn copy_files(from: &Path, to: &Path) -> Result<bool, LedgerError> {
     Ok(false)
 }
 
-/// What changes when a file does.
+/// The length and the modification time, which change when a file changes.
 fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
     let found = fs::metadata(path).ok()?;
     Some((found.len(), found.modified().ok()?))

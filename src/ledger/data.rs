@@ -1,4 +1,4 @@
-//! The scripts' own data: text by key, in namespaces.
+//! The scripts' own data: text values by key, in namespaces.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{Ledger, LedgerError};
 
-/// Expired keys of a namespace that one write clears away.
+/// The most expired keys of a namespace that one write deletes.
 const PRUNED_AT_ONCE: i64 = 100;
 
-/// What came of [`Ledger::data_add`].
+/// The result of [`Ledger::data_add`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddResult {
-    /// The value is this now.
+    /// The new value.
     Now(i64),
-    /// Nothing was added: the value is this, which is no whole number.
+    /// Nothing was added: the current value, given here, is not an integer.
     NoNumber(String),
-    /// Nothing was added: with the value, which is this, it would be more than 64 bits hold.
+    /// Nothing was added: the sum with the current value, given here, does not fit into 64 bits.
     TooLarge(i64),
 }
 
 impl Ledger {
-    /// The value of a key, if it has one that has not expired.
+    /// Returns the value of a key. `None` if it has none, or if it has expired.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_get(&self, namespace: &str, key: &str) -> Result<Option<String>, LedgerError> {
         let question = sql(
             "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -38,11 +38,11 @@ impl Ledger {
         Ok(found.map(|(value,)| value))
     }
 
-    /// Gives a key a value, until `expires_at` where that is said.
+    /// Sets the value of a key. It expires at `expires_at`; `None` means never.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_set(
         &self,
         namespace: &str,
@@ -61,12 +61,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Gives a key the value `new` if it has the value `expected` now (none: no value), at once for all processes.
-    /// `new` none deletes it. Gives whether it did.
+    /// Sets a key to `new` if its current value is `expected`, atomically among all processes. An `expected` of `None`
+    /// means no value; a `new` of `None` deletes the key. Returns whether the value was changed.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_swap(
         &self,
         namespace: &str,
@@ -99,12 +99,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Adds `by` to the whole number that a key has as its value, at once for all processes. A key without a value
-    /// begins at 0 and expires at `expires_at` where that is said; one with a value expires when it did before.
+    /// Adds `by` to the integer value of a key, atomically among all processes. A key without a value starts at 0 and
+    /// expires at `expires_at` (`None`: never). A key with a value keeps its expiry.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_add(
         &self,
         namespace: &str,
@@ -131,11 +131,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Deletes a key; gives whether there was one that had not expired.
+    /// Deletes a key; returns whether it existed and had not expired.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_delete(&self, namespace: &str, key: &str) -> Result<bool, LedgerError> {
         let statement = sql(
             "DELETE FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -143,12 +143,13 @@ impl Ledger {
         Ok(self.change(statement.bind(namespace).bind(key).bind(self.store().now())).await? > 0)
     }
 
-    /// A page of (key, value, when it expires) by key: those that begin with `prefix`, after the key `after`. It ends after
-    /// `limit` of them, or with the one whose value brings the page over `characters`.
+    /// Returns a page of (key, value, expiry) in the order of the keys: those that begin with `prefix` and come after
+    /// the key `after`. The page ends after `limit` entries, or with the entry whose value brings the page over
+    /// `characters`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn data_list(
         &self,
         namespace: &str,
@@ -172,7 +173,7 @@ impl Ledger {
         Ok(rows.into_iter().map(|(key, value, at)| (key, value, at.map(from_millis))).collect())
     }
 
-    /// One statement, in a write of its own; gives how many rows it changed.
+    /// Runs one statement in its own write; returns how many rows it changed.
     pub(super) async fn change(&self, statement: Statement) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = write.run(statement).await;
@@ -180,7 +181,7 @@ impl Ledger {
     }
 }
 
-/// The statement that gives a key a value.
+/// The statement that sets the value of a key.
 fn put(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Statement {
     let statement = sql(
         "INSERT INTO data (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
@@ -189,8 +190,8 @@ fn put(namespace: &str, key: &str, value: &str, expires_at: Option<i64>) -> Stat
     statement.bind(namespace.to_owned()).bind(key.to_owned()).bind(value.to_owned()).bind(expires_at)
 }
 
-/// The statement that clears expired keys away: a namespace whose keys all expire would grow for ever, were nobody to
-/// ask for its old ones again.
+/// The statement that deletes expired keys. Without it, a namespace whose keys all expire would grow forever if its
+/// old keys were never read again.
 fn clear(namespace: &str, now: i64) -> Statement {
     let statement = sql("DELETE FROM data WHERE namespace = ?1 AND key IN
             (SELECT key FROM data WHERE namespace = ?1 AND expires_at <= ?2 LIMIT ?3)");

@@ -1,14 +1,14 @@
-//! What can go wrong with the store, in words that say what, where and what next.
+//! The errors of the store. Their messages say what failed, where, and what to do next.
 
 use std::path::{Path, PathBuf};
 
 use super::{BroadcastId, DeliveryState};
 
-/// A failure of the ledger. Clone, because one failed commit fails all who waited for it.
+/// An error of the ledger. It is `Clone` because one failed commit fails every caller that waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// A later version of the program has written this ledger.
+    /// A newer version of the program has written this ledger.
     #[error(
         "{path}: this ledger is of version {found}, and this program knows versions up to {known}; use the newer mooncast that wrote it",
         path = path.display()
@@ -16,12 +16,12 @@ pub enum LedgerError {
     Newer {
         /// The ledger's file.
         path: PathBuf,
-        /// The version that the file says.
+        /// The schema version of the ledger.
         found: i64,
-        /// The newest version that this program knows.
+        /// The newest schema version that this program supports.
         known: i64,
     },
-    /// The file is damaged, or no ledger at all.
+    /// The file is damaged, or it is not a ledger.
     #[error(
         "{path}: the ledger is damaged ({detail}); keep a copy, then restore it from a backup{}",
         if path.is_absolute() || path.is_file() { format!(" or recover it with `sqlite3 {} .recover`", path.display()) } else { String::new() },
@@ -30,18 +30,18 @@ pub enum LedgerError {
     Corrupt {
         /// The ledger's file.
         path: PathBuf,
-        /// What the store says.
+        /// The store's error message.
         detail: String,
     },
-    /// The file or its folder may not be written.
+    /// The file or its folder is not writable.
     #[error("{path}: the ledger cannot be written ({detail}); give this user the right to write the folder and its files", path = path.display())]
     ReadOnly {
         /// The ledger's file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error message.
         detail: String,
     },
-    /// The file that was opened is not at its place any more.
+    /// The file that was opened is no longer at its path.
     #[error("{path}: the ledger's file was removed or replaced while it was open, so what is written there would be lost; put the file back, or start this process again", path = path.display())]
     Gone {
         /// Where the ledger's file was.
@@ -53,29 +53,29 @@ pub enum LedgerError {
         /// The ledger's file.
         path: PathBuf,
     },
-    /// The disk did not do as it was told.
+    /// The system reported an input/output error.
     #[error("{path}: reading or writing the ledger failed ({detail}); check the disk", path = path.display())]
     Io {
         /// The ledger's file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error message.
         detail: String,
     },
-    /// Another process wrote for longer than this one would wait.
+    /// Another process wrote for longer than this process waits.
     #[error("{path}: another process has kept the ledger locked for too long; see who has it open (`fuser {path}`)", path = path.display())]
     Locked {
         /// The ledger's file.
         path: PathBuf,
     },
-    /// A store on a server lets this user not in.
+    /// The server rejected the user.
     #[error("{path}: the store lets nobody in like this ({detail}); look at the user, the password and the database of its address", path = path.display())]
     Denied {
         /// The server's address, without credentials.
         path: PathBuf,
-        /// What the server says.
+        /// The server's error message.
         detail: String,
     },
-    /// A server's address is none.
+    /// The server's address cannot be parsed.
     #[error("{path}: the store's address cannot be read: {detail}; it is postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, and letters like @ / ? # % in a password are written %40 %2F %3F %23 %25", path = path.display())]
     Unreadable {
         /// The address, without credentials.
@@ -83,7 +83,7 @@ pub enum LedgerError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The connection to a server is not as safe as it has to be, or not as the server wants it.
+    /// The connection to the server is not encrypted as it has to be, or not as the server requires.
     #[error("{path}: there is no safe connection to the store ({detail}); look at sslmode and sslrootcert of its address, and at the server's certificate", path = path.display())]
     Untrusted {
         /// The server's address, without credentials.
@@ -91,76 +91,76 @@ pub enum LedgerError {
         /// What is wrong.
         detail: String,
     },
-    /// A store on a server does not answer, or is not there.
+    /// The server does not answer, or does not exist.
     #[error("{path}: the store cannot be reached ({detail}); nothing is sent until it answers", path = path.display())]
     Away {
         /// The server's address, without credentials.
         path: PathBuf,
-        /// What was tried, and what came of it.
+        /// The attempt and its result.
         detail: String,
     },
-    /// Any other refusal of the store: an error in this program.
+    /// Any other error of the store. It is a bug in this program.
     #[error("{path}: the ledger refused a statement ({detail}); please report this", path = path.display())]
     Refused {
         /// The ledger's file.
         path: PathBuf,
-        /// What the store says.
+        /// The store's error message.
         detail: String,
     },
-    /// A write failed before, and the ledger still cannot be written: nothing may be sent.
+    /// A write failed before, and the ledger still cannot be written. Nothing may be sent.
     #[error("nothing is sent while the ledger cannot be written: {0}")]
     Unhealthy(Box<LedgerError>),
     /// The runtime that the ledger was opened in has ended.
     #[error("the ledger is closed")]
     Closed,
-    /// The other hosts of a fleet took this process for dead, as it was silent for too long.
+    /// The other hosts of a fleet considered this process dead, because it sent no heartbeat for too long.
     #[error(
         "the other hosts took this process for dead, as it was silent for too long; it is one of them again within seconds"
     )]
     Buried,
-    /// Another driver has taken the broadcast over.
+    /// Another driver has taken over the broadcast.
     #[error("broadcast {0} is driven by another process now")]
     LeaseLost(BroadcastId),
     /// There is no such broadcast.
     #[error("there is no broadcast {0}")]
     Unknown(BroadcastId),
-    /// Recipients or sends were not in the state that a change starts from; nothing was changed.
+    /// Recipients or sends were not in the state that the change requires; nothing was changed.
     #[error("{count} of {what} are not `{}`", wanted.name())]
     NotIn {
-        /// Of which broadcast or send.
+        /// The broadcast or send.
         what: String,
-        /// The state that they should have been in.
+        /// The required state.
         wanted: DeliveryState,
-        /// How many were not.
+        /// How many were in another state.
         count: u64,
     },
-    /// The broadcast is in a state that does not allow this.
+    /// The state of the broadcast does not allow this operation.
     #[error("broadcast {broadcast} is {is}: {why}")]
     NotNow {
-        /// Which broadcast.
+        /// The broadcast.
         broadcast: BroadcastId,
         /// Its state.
         is: &'static str,
-        /// What would have to be so.
+        /// What the operation requires.
         why: &'static str,
     },
     /// The plan has more recipients than `max_recipients` allows.
     #[error("the plan has {total} recipients, and max_recipients is {max}")]
     TooMany {
-        /// How many would be sent to.
+        /// How many recipients would be sent to.
         total: u64,
         /// The most that are allowed.
         max: u64,
     },
-    /// The plan is not the one that was wanted.
+    /// The plan is not the expected one.
     #[error("the plan is another one, of {total} recipients and at most {largest} bytes a message")]
     OtherPlan {
-        /// How many would be sent to.
+        /// How many recipients would be sent to.
         total: u64,
         /// Its largest message, in bytes that count against the limit.
         largest: u64,
     },
-    /// The ledger was restored from a backup, and that is not accepted yet.
+    /// The ledger was restored from a backup, and the restore is not accepted yet.
     #[error(
         "{path}: this ledger was restored from a backup of {taken_at}. Messages may have been sent since then that it does not know, so nothing is sent from it until you accept that: settle or cancel what is unfinished (`mooncast runs list --unfinished`, `mooncast runs settle NAME --as-sent` or `--again`, `mooncast runs cancel NAME`), then `mooncast store accept` shows what it releases",
         path = path.display()
@@ -171,18 +171,18 @@ pub enum LedgerError {
         /// When the backup was taken, in UTC.
         taken_at: String,
     },
-    /// A row holds what this program cannot read.
+    /// A row holds a value that this program cannot read.
     #[error("{path}: a row of the ledger cannot be read ({detail})", path = path.display())]
     Record {
         /// The ledger's file.
         path: PathBuf,
-        /// What was found.
+        /// The unreadable value.
         detail: String,
     },
 }
 
 impl LedgerError {
-    /// Whether the store failed, and not what was asked of it: after such an error nothing may be sent.
+    /// Returns whether the store failed, as opposed to rejecting the request. Nothing may be sent after such an error.
     #[must_use]
     pub const fn is_fault(&self) -> bool {
         !matches!(
@@ -199,7 +199,7 @@ impl LedgerError {
         )
     }
 
-    /// The error that the store at `path` gave.
+    /// Converts an error of the store at `path`.
     pub(super) fn of(path: &Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
         let detail = match error {
@@ -221,7 +221,7 @@ impl LedgerError {
         Self::of_code(&path, code, detail)
     }
 
-    /// Whether the store on a server does not answer for now: what was asked may be asked again later.
+    /// Returns whether the server does not answer at the moment. The caller may retry later.
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
@@ -231,27 +231,29 @@ impl LedgerError {
         }
     }
 
-    /// Whether a connection to a server broke; a new one may do.
+    /// Returns whether the connection to a server broke. A new connection may work.
     pub(super) const fn broke(&self) -> bool {
         matches!(self, Self::Away { .. })
     }
 
-    /// The error that a server at `path` gave.
+    /// Converts an error of the server at `path`.
     pub(super) fn of_server(path: &Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 let detail = format!("{}, code {code}", error.message());
-                // Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html, the first two are the class.
+                // Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html; the first two characters
+                // are the class.
                 match (&*code, code.get(..2)) {
                     ("53100", _) => Self::Full { path },
                     ("25006" | "42501", _) => Self::ReadOnly { path, detail },
-                    // A transaction that had to make way or waited too long, one that was given up, a server that goes or comes.
+                    // A serialization failure, a deadlock, a timeout, a terminated transaction, or a server that
+                    // starts or stops.
                     ("40001" | "40P01" | "25P03" | "55P03", _) | (_, Some("08" | "53" | "57" | "58")) => {
                         Self::Away { path, detail }
                     }
-                    // The server takes nobody who does not encrypt.
+                    // The server accepts only encrypted connections.
                     ("28000", _) if detail.contains("no encryption") || detail.contains("SSL off") => {
                         Self::Untrusted { path, detail }
                     }
@@ -271,7 +273,7 @@ impl LedgerError {
         }
     }
 
-    /// The error of a result code of the store.
+    /// Converts an SQLite result code.
     pub(super) fn of_code(path: &Path, code: Option<u32>, detail: String) -> Self {
         let path = path.to_owned();
         // The low byte is the primary result code: https://sqlite.org/rescode.html
@@ -285,7 +287,7 @@ impl LedgerError {
         }
     }
 
-    /// The error that the system gave for `path`.
+    /// Converts a system error for `path`.
     pub(super) fn of_system(path: &Path, error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
         let path = path.to_owned();
@@ -300,7 +302,7 @@ impl LedgerError {
     }
 }
 
-/// Whether a connection did not come to be because of the other side's certificate.
+/// Returns whether a connection failed because of the server's certificate.
 fn is_untrusted(error: &std::io::Error) -> bool {
     let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
     matches!(tls, Some(rustls::Error::InvalidCertificate(_)))

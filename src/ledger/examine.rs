@@ -1,4 +1,4 @@
-//! Whether what is in a ledger agrees with itself.
+//! Checks whether the content of a ledger is consistent.
 
 use crate::message::counted as in_words;
 
@@ -9,31 +9,31 @@ use super::tables::TABLES;
 use super::transfer::tables_with_stale_sequence;
 use super::{BroadcastStage, Ledger, LedgerError};
 
-/// Faults of one kind that are named.
+/// The most faults of one kind that are reported by name.
 const NAMED: usize = 5;
 
-/// What a ledger holds, and what is wrong in it.
+/// The content of a ledger, and its inconsistencies.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsistencyReport {
-    /// How many rows each table has.
+    /// The number of rows of each table.
     pub rows: Vec<(&'static str, u64)>,
-    /// What contradicts itself, in words.
+    /// The inconsistencies, in words.
     pub faults: Vec<String>,
 }
 
-/// A broadcast as it is examined.
+/// A broadcast under examination.
 struct ExaminedBroadcast {
     name: String,
     stage: i64,
 }
 
 impl Ledger {
-    /// Counts what is in the ledger, and looks for what contradicts itself. Others may go on meanwhile: each broadcast is
-    /// read as it stands at one instant.
+    /// Counts the rows of the ledger and looks for inconsistencies. Other processes may write meanwhile: each
+    /// broadcast is read as it is at one instant.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn examine(&self) -> Result<ConsistencyReport, LedgerError> {
         let mut found = ConsistencyReport::default();
         let mut read = self.store().read().await?;
@@ -70,7 +70,7 @@ impl Ledger {
         for table in ["recipients", "messages"] {
             let mut last = -1;
             let mut strays = 0;
-            // From one broadcast's rows to the next one's: there are few, and each has many.
+            // Steps from one broadcast's rows to the next: there are few broadcasts, and each has many rows.
             loop {
                 let next = format!("SELECT min(broadcast) FROM {table} WHERE broadcast > ?");
                 let Some((Some(next),)) = read.row::<(Option<i64>,)>(sql(next).bind(last)).await? else {
@@ -78,7 +78,7 @@ impl Ledger {
                 };
                 let known: Option<(i64,)> =
                     read.row(sql("SELECT id FROM broadcasts WHERE id = ?").bind(next)).await?;
-                // One that was made or pruned a moment ago is none.
+                // A broadcast that was created or pruned just now is no inconsistency.
                 let still = sql(format!("SELECT min(broadcast) FROM {table} WHERE broadcast = ?")).bind(next);
                 if known.is_none()
                     && read.row::<(Option<i64>,)>(still).await?.is_some_and(|(still,)| still.is_some())
@@ -109,7 +109,8 @@ impl Ledger {
     }
 }
 
-/// Rows by state, what the broadcast says of each state, and the number that its next recipient would get.
+/// Rows by state, the broadcast's stored count of each state, and the sequence number that its next recipient would
+/// get.
 type CountsCheckRow = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
 
 const COUNTED: &str = "SELECT
@@ -125,7 +126,7 @@ const WITHOUT_MESSAGE: &str =
     AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.broadcast = ?1 AND m.id = r.message)";
 
 impl ExaminedBroadcast {
-    /// Compares what is counted with what is said; gives the number of recipients.
+    /// Compares the counted rows with the stored counts; returns the number of recipients.
     fn compare(&self, of: &CountsCheckRow, faults: &mut Vec<String>) -> u64 {
         let counted = [of.0, of.1, of.2, of.3, of.4, of.5, of.6];
         let said = [of.7, of.8, of.9, of.10, of.11, of.12, of.13];
@@ -158,7 +159,7 @@ impl ExaminedBroadcast {
     }
 }
 
-/// How many recipients of a broadcast are in flight with nobody alive who would settle them.
+/// Counts the recipients of a broadcast that are in flight without a live driver that would settle them.
 async fn abandoned(write: &mut Transaction<'_>, broadcast: i64) -> Result<i64, LedgerError> {
     let now = write.store.now();
     if write.store.server().is_some() {
@@ -182,7 +183,7 @@ async fn abandoned(write: &mut Transaction<'_>, broadcast: i64) -> Result<i64, L
     Ok(if driven { 0 } else { sending })
 }
 
-/// What is wrong beside broadcasts.
+/// Finds the inconsistencies outside of broadcasts.
 async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
     let mut faults = Vec::new();
     let question = sql("SELECT owner, count(*) FROM sends WHERE state = 1 GROUP BY owner ORDER BY owner");

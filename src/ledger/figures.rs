@@ -1,10 +1,10 @@
-//! What is counted of writes.
+//! Metrics of the ledger's writes.
 
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
-/// What is counted of a ledger's writes.
+/// Metrics of the ledger's writes.
 #[derive(Debug)]
 pub(super) struct CommitMetrics {
     commits: Counter,

@@ -1,4 +1,4 @@
-//! Where the files of messages came from, so that they can be uploaded anew once the service has forgotten them.
+//! The origin of the files in messages, so that they can be uploaded again after the service has deleted them.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{AppId, BroadcastId, Lease, Ledger, LedgerError};
 
-/// A file at the service, and where it came from.
+/// A file at the service, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentFile {
-    /// Where it is at the service, as messages say it.
+    /// Its address at the service, as messages contain it.
     pub url: String,
-    /// Where it was on this machine.
+    /// Its path on this machine.
     pub path: String,
     /// SHA-256 of its content, in hexadecimal.
     pub content: String,
-    /// How it was uploaded, as JSON.
+    /// The options of its upload, as JSON.
     pub options: String,
     /// Until when it can be used.
     pub expires_at: Duration,
 }
 
-/// Puts the file ?1 with the secret ?2 in the place of ?4 in all messages of the broadcast ?3: as content, and as thumb.
+/// Replaces ?4 by the file ?1 with the secret ?2 in all messages of the broadcast ?3: as content, and as thumb.
 const REPLACE_IN_FILE: &[&str] = &[
     "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.url', ?1), '$.body.secret')
         ELSE json_set(content, '$.body.url', ?1, '$.body.secret', ?2) END
@@ -31,7 +31,7 @@ const REPLACE_IN_FILE: &[&str] = &[
         ELSE json_set(content, '$.body.thumb', ?1, '$.body.thumb_secret', ?2) END
         WHERE broadcast = ?3 AND json_extract(content, '$.body.thumb') = ?4",
 ];
-/// The same in a server.
+/// The same on a server.
 const REPLACE_IN_SERVER: &[&str] = &[
     "UPDATE messages SET content = CAST(CASE WHEN ?2 IS NULL
         THEN jsonb_set(CAST(content AS JSONB), '{body,url}', to_jsonb(?1)) #- '{body,secret}'
@@ -44,11 +44,11 @@ const REPLACE_IN_SERVER: &[&str] = &[
 ];
 
 impl Ledger {
-    /// Remembers where a file at the service came from; what was known of the same address before is forgotten.
+    /// Stores the origin of a file at the service. It replaces what was stored for the same address.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
         let statement =
             sql("INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -62,12 +62,11 @@ impl Ledger {
         self.change(statement).await.map(drop)
     }
 
-    /// The files that messages of a broadcast refer to which are still to be sent, as far as it is known where they
-    /// came from.
+    /// Returns the files that unsent messages of a broadcast refer to. Files of unknown origin are left out.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
         type Row = (String, String, String, String, i64);
         let urls = if self.is_shared() {
@@ -95,12 +94,12 @@ impl Ledger {
         Ok(rows.into_iter().map(file).collect())
     }
 
-    /// Puts a file that was uploaded anew into the messages of a broadcast, in place of the one at `old`. The plan's
-    /// hash stays that of the plan as it was fixed.
+    /// Replaces the file at `old` by one that was uploaded again, in the messages of a broadcast. The plan's hash does
+    /// not change: it stays the hash of the plan as it was fixed.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn replace_file(
         &self,
         lease: Lease,
@@ -122,7 +121,7 @@ impl Ledger {
         }
         .await;
         let replaced = write.end(result).await;
-        // Messages that were read before are not those that are sent from now on.
+        // Cached messages differ from the ones that are sent from now on.
         drop(self.0.shelf.take(lease.broadcast));
         replaced
     }

@@ -1,4 +1,5 @@
-//! The life of an owner on a store that many machines share: it says so several times before the others take it for dead.
+//! The heartbeat of an instance on a store that many machines share. An instance sends several heartbeats before the
+//! other instances consider it dead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,14 +11,14 @@ use super::sql::{Statement, sql};
 use super::store::{Transaction, millis};
 use super::{BroadcastId, Ledger, LedgerError, postgres};
 
-/// After this without a word an owner is dead.
+/// An instance without a heartbeat for this long is dead.
 pub(super) const LIFE: Duration = Duration::from_secs(10);
-/// How often it says that it lives.
+/// The interval between heartbeats.
 const BEAT: Duration = Duration::from_millis(2500);
-/// How often it is looked for a sign of life that is waited for.
+/// How often a process that waits for a heartbeat polls for it.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// An owner that says that it lives.
+/// An instance that sends heartbeats.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     id: AtomicI64,
@@ -25,7 +26,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Makes an owner of this name.
+    /// Registers an instance with this name.
     pub(super) async fn start(ledger: &Ledger, name: &str) -> Result<Arc<Self>, LedgerError> {
         let pulse = Self { id: AtomicI64::new(0), name: name.to_owned() };
         pulse.insert_row(ledger).await?;
@@ -36,7 +37,7 @@ impl Heartbeat {
         self.id.load(Ordering::Relaxed)
     }
 
-    /// Makes a row for it.
+    /// Inserts the row of the instance.
     async fn insert_row(&self, ledger: &Ledger) -> Result<(), LedgerError> {
         let mut write = ledger.store().write().await?;
         let now = write.store.now();
@@ -58,8 +59,8 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// Says that it lives, for as long as the program runs. One that could not say so for too long may have been buried:
-    /// what it held is others' then, and it comes back under a new number.
+    /// Sends heartbeats for as long as the program runs. Other instances may have reaped an instance that could not
+    /// send one for too long. They then own what it held, and it registers again under a new number.
     pub(super) async fn beat(self: Arc<Self>, ledger: Ledger) {
         let clock = ledger.store().clock.clone();
         loop {
@@ -80,7 +81,7 @@ impl Heartbeat {
         }
     }
 
-    /// One sign of life; gives whether anybody waited for it.
+    /// Sends one heartbeat; returns whether this instance is still registered.
     async fn beat_once(&self, ledger: &Ledger) -> Result<bool, LedgerError> {
         let store = ledger.store();
         let mut read = store.read_now().await?;
@@ -101,11 +102,12 @@ impl Heartbeat {
 }
 
 impl Ledger {
-    /// Says that this owner is gone, so that nobody waits until it would be taken for dead. It sends nothing any more.
+    /// Unregisters this instance, so that no process waits until its heartbeat expires. The instance sends nothing
+    /// afterwards.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn unregister(&self, owner: &Instance) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
@@ -115,12 +117,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Waits until the driver of a broadcast has said anew that it lives, or is known to be dead or gone; gives whether
-    /// it lives. Where stores are files that is known at once.
+    /// Waits until the driver of a broadcast has sent a new heartbeat, or is known to be dead or gone. Returns whether
+    /// it is alive. On a file store the answer is known at once.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn wait_for_driver_heartbeat(&self, id: BroadcastId) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(self.show(id).await?.driver.is_some());
@@ -142,18 +144,18 @@ impl Ledger {
         }
     }
 
-    /// Whether an owner counts as alive, or was buried and is not back yet.
+    /// Returns whether an instance counts as alive. An instance that was reaped is unknown until it registers again.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let known = is_known(&mut write, owner.id()).await;
         write.end(known).await
     }
 
-    /// As [`Ledger::bury_dead`], where owners say that they live.
+    /// As [`Ledger::reap_dead`], for a store whose instances send heartbeats.
     pub(super) async fn reap_silent(&self) -> Result<Reaped, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(self.store().dead_before());
@@ -175,20 +177,20 @@ impl Ledger {
     }
 }
 
-/// Whether an owner was not buried yet.
+/// Returns whether an instance has not been reaped.
 pub(super) async fn is_known(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     let row: Option<(i64,)> = write.row(sql("SELECT id FROM owners WHERE id = ?").bind(owner)).await?;
     Ok(row.is_some())
 }
 
-/// Whether an owner has said that it lives still.
+/// Returns whether the heartbeat of an instance has not expired.
 pub(super) async fn beats(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     let question = sql("SELECT id FROM owners WHERE id = ? AND alive_until >= ?").bind(owner);
     let row: Option<(i64,)> = write.row(question.bind(write.store.dead_before())).await?;
     Ok(row.is_some())
 }
 
-/// The name of this machine.
+/// Returns the name of this machine.
 pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

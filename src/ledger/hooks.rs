@@ -1,5 +1,5 @@
-//! The requests that hooks have taken: each is on the disk before it is answered, and there until its run is over; that of a
-//! run that failed is kept for another one.
+//! Accepted hook requests. Each is on disk before it is answered, and stays until its run has ended. The request of a
+//! failed run is kept, so that it can run again.
 
 use std::time::Duration;
 
@@ -8,43 +8,43 @@ use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{JobCommand, JobState, Ledger, LedgerError};
 
-/// Requests whose runs are not over, of a hook and of all together, that are taken at the most.
+/// The most requests with an unfinished run, for one hook and for all hooks together.
 const MOST: i64 = 1000;
 const MOST_OF_ALL: i64 = 5000;
 
-/// Bytes of such requests, of all hooks together.
+/// The most bytes of such requests, of all hooks together.
 const MOST_BYTES: i64 = 128 * 1024 * 1024;
 
-/// A request that a hook is asked to take.
+/// A request to a hook, before it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewHookRequest {
-    /// The hook.
+    /// The hook's name.
     pub job: String,
-    /// The delivery's id, unique for the hook; without one the request is a new one.
+    /// The delivery's id, unique for the hook. A request without one is always new.
     pub delivery: Option<String>,
     /// Everything but the body, as text.
     pub head: String,
-    /// The body.
+    /// The request's body, as it arrived.
     pub body: Vec<u8>,
 }
 
-/// What became of a request.
+/// The result of accepting a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookAcceptance {
-    /// It is taken: its run goes by this instant.
+    /// It is accepted; its run has this scheduled time.
     New(Duration),
-    /// A delivery of that id was taken before: this is its run.
+    /// A delivery with that id was accepted before; its run has this scheduled time.
     Again(Duration),
-    /// It is not taken: too many wait.
+    /// It is not accepted: too many requests wait.
     Full,
 }
 
 impl Ledger {
-    /// Takes a request for a hook, and wishes for its run. The instant that it goes by no other run of the job has.
+    /// Accepts a request for a hook and requests its run. No other run of the job has the same scheduled time.
     ///
     /// # Errors
     ///
-    /// Faults of the store; then it is not taken.
+    /// Returns an error if the store fails; the request is not accepted then.
     pub async fn take_hook_request(&self, new: &NewHookRequest) -> Result<HookAcceptance, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -54,7 +54,7 @@ impl Ledger {
                 let before: Option<(i64, Option<i64>)> =
                     write.row(question.bind(&new.job).bind(delivery)).await?;
                 if let Some((instant, state)) = before {
-                    // One that failed, or that was left out, is worth another run; what is kept of it is replaced.
+                    // A failed or skipped run is worth another one; the new request replaces the kept one.
                     let again = [JobState::Failed, JobState::Skipped].map(JobState::number);
                     if !state.is_some_and(|state| again.contains(&state)) {
                         return Ok(HookAcceptance::Again(from_millis(instant)));
@@ -95,11 +95,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// The request of a run that is not over, its head and its body; none where a person wished for the run.
+    /// Returns the request of an unfinished run: its head and its body. `None` if a person requested the run.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hook_request(
         &self,
         job: &str,
@@ -112,22 +112,23 @@ impl Ledger {
         Ok(found)
     }
 
-    /// Gives up a request whose run has not begun.
+    /// Drops a request whose run has not begun.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn drop_hook_request(&self, job: &str, scheduled_at: Duration) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM hook_requests WHERE job = ? AND scheduled_at = ?");
         self.change(statement.bind(job).bind(millis(scheduled_at))).await.map(drop)
     }
 
-    /// Has a failed or interrupted run of a hook run again, with its request: the latest such run, or that of an instant.
-    /// Gives the instant of the new run; none where there is no such run, or nothing is kept of its request.
+    /// Requests another run for an ended run of a hook whose request is kept: the latest such run, or the one with
+    /// this scheduled time. Returns the scheduled time of the new run. `None` if there is no such run, or its request
+    /// is not kept.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn retry_hook_run(
         &self,
         job: &str,
@@ -157,11 +158,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// The runs of a hook that ended and whose requests are kept: those that can be run again, the latest first.
+    /// Returns the ended runs of a hook whose requests are kept, the latest first. These can run again.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn kept_hook_runs(&self, job: &str) -> Result<Vec<Duration>, LedgerError> {
         let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
                 ON r.job = q.job AND r.scheduled_at = q.scheduled_at
@@ -172,17 +173,17 @@ impl Ledger {
         Ok(rows.into_iter().map(|(at,)| from_millis(at)).collect())
     }
 
-    /// Forgets the ids of deliveries that were taken before `instant`: the same id would run anew. So it does the requests
-    /// of runs that ended before. Gives how many ids.
+    /// Deletes the ids of deliveries that were accepted before `instant`; a delivery with the same id runs anew
+    /// afterwards. Also deletes the requests of ended runs from before `instant`. Returns how many ids were deleted.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prune_deliveries(&self, instant: Duration) -> Result<u64, LedgerError> {
         let old = sql("DELETE FROM hook_requests WHERE scheduled_at < ?1 AND EXISTS (SELECT 1 FROM job_runs r
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)");
         self.change(old.bind(millis(instant))).await?;
-        // Those that failed are kept up to a number, the latest of them.
+        // Of the requests of ended runs, only a fixed number is kept, the latest ones.
         let many = sql("DELETE FROM hook_requests WHERE EXISTS (SELECT 1 FROM job_runs r
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)
                 AND scheduled_at < (SELECT min(scheduled_at) FROM (SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r

@@ -1,4 +1,4 @@
-//! The hosts of a fleet: daemons, with what each does and which scripts it has.
+//! The hosts of a fleet: its daemons, with their roles and their scripts.
 
 use std::time::Duration;
 
@@ -7,46 +7,46 @@ use super::sql::sql;
 use super::store::{count, from_millis};
 use super::{Instance, Ledger, LedgerError};
 
-/// A daemon, as the ledger knows it.
+/// A daemon, as the ledger records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// Its number; a daemon that starts again has another.
+    /// Its number; a daemon that restarts gets a new one.
     pub id: u64,
     /// The machine that it runs on.
     pub host: String,
-    /// Its process there.
+    /// Its process id on that machine.
     pub pid: u64,
     /// The version of the program.
     pub program: String,
-    /// What it does: `schedule`, `send` and `page`, with commas between them.
+    /// Its roles: `schedule`, `send` and `page`, separated by commas.
     pub roles: String,
-    /// What stands for its scripts: equal where all of them are.
+    /// A fingerprint of its scripts; equal for two hosts if all of their scripts are equal.
     pub scripts: String,
-    /// Since when it runs.
+    /// When it started.
     pub since: Duration,
-    /// Until when it counts as alive, where it has to say so: on a store that many machines share.
+    /// When its heartbeat expires; `None` on a file store, which needs no heartbeats.
     pub alive_until: Option<Duration>,
     /// Whether it is alive.
     pub alive: bool,
 }
 
 impl Ledger {
-    /// Says of a daemon what it does, and what stands for its scripts.
+    /// Records the roles of a daemon, and the fingerprint of its scripts.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn describe(&self, owner: &Instance, roles: &str, scripts: &str) -> Result<(), LedgerError> {
         let statement = sql("UPDATE owners SET roles = ?, scripts = ? WHERE id = ?");
         self.change(statement.bind(roles).bind(scripts).bind(owner.id())).await.map(drop)
     }
 
-    /// Says through which apps a daemon sends. All living daemons of a ledger have the same: where another one has others,
-    /// nothing is written, and its process and its apps are given.
+    /// Records the apps through which a daemon sends. All live daemons of a ledger must have the same apps. If another
+    /// one has different apps, nothing is written, and its process id and its apps are returned.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn claim_apps(
         &self,
         owner: &Instance,
@@ -69,11 +69,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// All daemons, the one that runs longest first; those that are dead stay in sight until somebody buries them.
+    /// Returns all daemons, the longest-running first. Dead ones are included until they are reaped.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hosts(&self) -> Result<Vec<Host>, LedgerError> {
         type Row = (i64, Option<String>, i64, Option<String>, String, Option<String>, i64, Option<i64>);
         let mut write = self.store().write().await?;

@@ -1,4 +1,4 @@
-//! A look at a store from outside, before anything of it is changed: which it is, of which version, by which clock.
+//! Inspects a store without changing it: which store it is, its schema version and its clock.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,40 +16,40 @@ use super::sql::sql;
 use super::store::{Store, StoreBackend as StorePlace, count};
 use super::{Ledger, LedgerError, LedgerLocation};
 
-/// What a look at a store found.
+/// The result of [`Ledger::inspect`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInspection {
     /// The file, or the server's address without credentials.
     pub path: PathBuf,
-    /// The schema's version; 0 where there is none yet.
+    /// The schema's version; 0 if there is no schema yet.
     pub version: i64,
-    /// The least version that a program must know to work on it.
+    /// The lowest schema version that a program must support to work on this store.
     pub least: i64,
-    /// The newest version that this program knows.
+    /// The newest schema version that this program supports.
     pub known: i64,
-    /// The bytes that it takes.
+    /// The size in bytes.
     pub size: u64,
-    /// Of a server.
+    /// More about the server; `None` for a file.
     pub server: Option<ServerInspection>,
 }
 
-/// What a look at a server found besides.
+/// The result of inspecting a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerInspection {
-    /// What it says that it is.
+    /// The version that the server reports.
     pub version: String,
-    /// The version of TLS between here and there; none where everybody on the way can read.
+    /// The TLS version of the connection; `None` if the connection is not encrypted.
     pub tls: Option<String>,
-    /// How far its clock is ahead of this machine's, or behind it, at the least.
+    /// The minimum difference between the server's clock and this machine's clock, in either direction.
     pub apart: Duration,
 }
 
 impl Ledger {
-    /// Looks at a store without changing anything in it. Of a folder there has to be a ledger in it.
+    /// Inspects a store without changing anything in it. A folder must contain a ledger.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn inspect(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
         match place {
             LedgerLocation::Folder(folder) => {
@@ -85,11 +85,11 @@ fn size_of(file: &std::path::Path) -> u64 {
     parts.iter().sum()
 }
 
-/// The bytes that the schema's tables take, with their indices.
+/// The size in bytes of the schema's tables, with their indices.
 const SIZE: &str = "(SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
     WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema()))";
 
-/// The bytes that a ledger takes on its server.
+/// Returns the size in bytes of a ledger on its server.
 pub(super) async fn size_at_server(store: &Store) -> Result<u64, LedgerError> {
     let mut read = store.read_now().await?;
     let size: Option<(i64,)> = read.row(sql(format!("SELECT {SIZE}"))).await?;
@@ -98,14 +98,14 @@ pub(super) async fn size_at_server(store: &Store) -> Result<u64, LedgerError> {
 }
 
 async fn at_server(store: &Store) -> Result<StoreInspection, LedgerError> {
-    // Once: who looks wants to know how it is now.
+    // Connects once, without retries: an inspection reports the state of the server now.
     let mut connection = store.connect().await?;
     let before = (store.clock.unix_time(), store.clock.now());
     let question = sql("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)");
     let micros: Option<(i64,)> = store.answer(connection.row(question)).await?;
     let theirs = Duration::from_micros(count(micros.unwrap_or_default().0));
     let latest = before.0 + (store.clock.now() - before.1);
-    // The answer may have taken all of the time, or none.
+    // The round trip gives a lower bound: the server read its clock at an unknown point of it.
     let apart = before.0.saturating_sub(theirs).max(theirs.saturating_sub(latest));
     let question = sql(format!(
         "SELECT version(), (SELECT CASE WHEN ssl THEN version END FROM pg_stat_ssl WHERE pid = pg_backend_pid()),

@@ -1,8 +1,8 @@
-//! Who holds a lease or has a send in flight, and whether it is still alive.
+//! Instances, which hold leases and have sends in flight, and whether an instance is still alive.
 //!
-//! Beside a file, each owner keeps a lock file locked. The system lets go of the lock the moment that its process dies,
-//! however it dies: that needs no heartbeat, and no clock that could be set back. On a store that many machines share it
-//! says now and then that it lives (`pulse`).
+//! On a file store, each instance keeps a lock file locked. The system releases the lock as soon as the process dies,
+//! however it dies. That needs no heartbeat, and no clock that could be set back. On a store that many machines share,
+//! an instance sends heartbeats instead (`heartbeat`).
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -17,18 +17,19 @@ use super::sql::sql;
 use super::store::{Transaction, count};
 use super::{DeliveryState, Ledger, LedgerError};
 
-/// Why a send is in doubt whose sender died.
+/// The error text of a send that is in doubt because its sender died.
 pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
 
-/// The folder of the lock files, beside the ledger.
+/// The folder of the lock files, next to the ledger.
 pub(super) const FOLDER: &str = "owners";
 
-/// A living part of a program that drives broadcasts and sends. Dead when its last clone is dropped.
+/// A live part of a program that drives broadcasts and sends. It is dead when its last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Instance(Arc<InstanceLiveness>);
 
 impl Instance {
-    /// Its number. One that was taken for dead comes back under a new one: what it held under the old one is others'.
+    /// The instance's number. An instance that the others considered dead returns under a new number; others own what
+    /// it held under the old one.
     #[must_use]
     pub fn id(&self) -> i64 {
         match &*self.0 {
@@ -40,37 +41,37 @@ impl Instance {
 
 #[derive(Debug)]
 enum InstanceLiveness {
-    /// As long as a file is locked.
+    /// Alive while a file is locked.
     Locked { id: i64, lock: File },
-    /// As long as it says so now and then.
+    /// Alive while it sends heartbeats.
     Beating { pulse: Arc<Heartbeat>, task: AbortHandle },
 }
 
 impl Drop for InstanceLiveness {
     fn drop(&mut self) {
         match self {
-            // A child that is being started may hold the file open for a moment longer.
+            // A child process that is just being spawned may hold the file open for a moment longer.
             Self::Locked { lock, .. } => drop(lock.unlock()),
             Self::Beating { task, .. } => task.abort(),
         }
     }
 }
 
-/// What dead owners left behind; see [`Ledger::bury_dead`].
+/// The state that dead instances left behind; see [`Ledger::reap_dead`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reaped {
-    /// Owners found dead.
+    /// How many instances were found dead.
     pub owners: u64,
-    /// Single sends in flight that came to be in doubt.
+    /// How many single sends in flight are in doubt now.
     pub in_doubt: u64,
 }
 
 impl Ledger {
-    /// Makes an owner. `name` is shown to people: which command it is.
+    /// Registers an instance. `name` is the command that it runs; it is shown to people.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted, and faults of the store.
+    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted; an error if the store fails.
     pub async fn register(&self, name: &str) -> Result<Instance, LedgerError> {
         if self.is_shared() {
             let pulse = Heartbeat::start(self, name).await?;
@@ -97,12 +98,12 @@ impl Ledger {
         Ok(Instance(Arc::new(InstanceLiveness::Locked { id, lock })))
     }
 
-    /// Finds dead owners: what they had in flight of single sends is in doubt from now on. Broadcasts are settled by
-    /// whoever drives them next ([`Ledger::take_over`]).
+    /// Finds dead instances and marks their single sends in flight as in doubt. The next driver of a broadcast settles
+    /// its recipients ([`Ledger::take_over`]).
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
         if self.is_shared() {
             return self.reap_silent().await;
@@ -119,7 +120,7 @@ impl Ledger {
             let mut write = self.store().write().await?;
             let moved = reap(&mut write, id).await;
             let moved = write.end(moved).await?;
-            // Only litter from here on.
+            // The file has no meaning any more, so a failure to delete it does not matter.
             let _ = std::fs::remove_file(&path);
             buried.owners += 1;
             buried.in_doubt += moved;
@@ -127,7 +128,7 @@ impl Ledger {
         Ok(buried)
     }
 
-    /// Whether the owner with this lock lives, beside a file.
+    /// Returns whether the instance with this lock file is alive, on a file store.
     pub(super) fn owner_lives(&self, lock: &str) -> bool {
         is_alive(&self.owners().join(lock))
     }
@@ -137,7 +138,7 @@ impl Ledger {
     }
 }
 
-/// Whether the owner of this number lives; `write` sees the ledger as it is.
+/// Returns whether the instance with this number is alive; `write` reads the current state of the ledger.
 pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     if write.store.server().is_some() {
         return heartbeat::beats(write, owner).await;
@@ -147,8 +148,8 @@ pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<boo
     Ok(lock.is_some_and(|(lock,)| is_alive(&folder.join(lock))))
 }
 
-/// What an owner that is dead had in flight of single sends is in doubt; gives how many. It goes first, so that it writes
-/// nothing any more.
+/// Marks the single sends that a dead instance had in flight as in doubt; returns how many. The instance is deleted
+/// first, so that it writes nothing any more.
 pub(super) async fn reap(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
     let now = write.store.now();
     write.run(sql("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
@@ -176,8 +177,8 @@ fn make_lock(folder: &Path) -> std::io::Result<(String, File)> {
     }
 }
 
-/// An owner lives as long as its file is locked. What cannot be told counts as alive: that holds things up, where the
-/// contrary could send twice.
+/// An instance is alive while its file is locked. If that cannot be determined, it counts as alive: the opposite error
+/// could send messages twice, while this one only delays them.
 pub(super) fn is_alive(path: &Path) -> bool {
     match File::open(path) {
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock | TryLockError::Error(_))),
@@ -185,12 +186,12 @@ pub(super) fn is_alive(path: &Path) -> bool {
     }
 }
 
-/// How an owner is shown.
+/// The name of an instance, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceName {
-    /// Which command it is.
+    /// The command that it runs.
     pub name: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u64,
 }
 

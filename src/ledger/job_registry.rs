@@ -1,4 +1,4 @@
-//! The jobs that a daemon has in force, and what people want of them.
+//! The active jobs of a daemon, and the commands that people give for jobs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,95 +7,80 @@ use super::broadcast::json;
 use super::instance::lives;
 use super::jobs::{JobRun, JobRunRow};
 use super::postgres::registered_jobs;
+use super::registered_job::RegisteredJob;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
 use super::{Instance, InstanceName, JobCommand, Ledger, LedgerError};
 
-/// A job that is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisteredJob {
-    /// Its name.
-    pub name: String,
-    /// The script that declares it.
-    pub script: String,
-    /// When it runs, in words; the same words mean the same instants.
-    pub times: String,
-    /// Up to which instant nothing of it is to run, where it is new or has other times. One that comes back as it was keeps
-    /// what was decided about it.
-    pub decided_until: Duration,
-    /// The version of that script.
-    pub version: String,
-}
-
-/// A job as it stands.
+/// A job and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
-    /// Its name.
+    /// The job's name.
     pub name: String,
     /// The script that declares it.
     pub script: String,
-    /// When it runs, in words.
+    /// The schedule, in words.
     pub times: String,
-    /// All instants up to this one are decided.
+    /// All scheduled times up to this one are decided.
     pub decided_until: Duration,
-    /// The next one.
+    /// The next scheduled time; `None` if there is none.
     pub next_at: Option<Duration>,
-    /// Since when it is paused.
+    /// When the job was paused; `None` if it is not paused.
     pub paused_at: Option<Duration>,
-    /// Since when no script declares it any more.
+    /// When the last script that declares the job went away; `None` while a script declares it.
     pub gone_at: Option<Duration>,
-    /// Its latest run.
+    /// The job's latest run; `None` if it never ran.
     pub last: Option<JobRun>,
 }
 
-/// The times that a job had before others.
+/// The schedule that a job had before its current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousSchedule {
     /// The job's name.
     pub job: String,
-    /// When it ran, in words.
+    /// The previous schedule, in words.
     pub times: String,
-    /// All its instants up to this one are decided.
+    /// All scheduled times up to this one are decided.
     pub decided_until: Duration,
-    /// The first instant by those times that is not decided.
+    /// The first scheduled time of the previous schedule that is not decided.
     pub next_at: Option<Duration>,
 }
 
-/// A wish that waits to be granted.
+/// A command for a job that is not yet applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingJobCommand {
-    /// Its number.
+    /// The command's number.
     pub id: i64,
-    /// Of which job.
+    /// The job's name.
     pub job: String,
-    /// What is wished.
+    /// The requested action.
     pub command: JobCommand,
-    /// The instant of the run that is wished for.
+    /// The scheduled time of the requested run.
     pub scheduled_at: Option<Duration>,
-    /// When it was said.
+    /// When the command was given.
     pub asked_at: Duration,
-    /// Whether a hook's request wishes for it.
+    /// Whether a hook's request gave the command.
     pub by_request: bool,
-    /// The arguments of the run, where it is one of a script and not of a job.
+    /// The arguments of the run, if it is a run of a script and not of a job.
     pub args: Option<Vec<String>>,
 }
 
-/// What people want of jobs; see [`Ledger::job_control`].
+/// The pauses and commands for jobs; see [`Ledger::job_control`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobControl {
     /// The names of paused jobs.
     pub paused: Vec<String>,
-    /// Wishes, the oldest first.
+    /// Pending commands, the oldest first.
     pub commands: Vec<PendingJobCommand>,
 }
 
 impl Ledger {
-    /// Says which jobs are in force: all others are gone, where no other host has them. Gives for each, in the same
-    /// order, up to which instant all are decided.
+    /// Registers the active jobs of this host. All other jobs are marked as gone, unless another host has them.
+    /// Returns, in the same order, the time up to which each job is decided.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn register_jobs(
         &self,
         owner: &Instance,
@@ -131,12 +116,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// The times that the ledger has of those of these jobs that have others now; paused jobs are left out, as their
-    /// instants pass. Ask before [`Ledger::enlist_jobs`].
+    /// Returns the stored schedules of those jobs whose schedule is different now. Paused jobs are left out, because
+    /// their scheduled times are skipped. Call this before [`Ledger::register_jobs`].
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn previous_schedules(
         &self,
         jobs: &[RegisteredJob],
@@ -162,12 +147,13 @@ impl Ledger {
         Ok(rows.into_iter().map(old).collect())
     }
 
-    /// Whether this host should call [`Ledger::enlist_jobs`] and [`Ledger::describe`] again, though nothing has changed
-    /// here: the others took it for dead, or the version of a job that is in force has died out.
+    /// Returns whether this host must call [`Ledger::register_jobs`] and [`Ledger::describe`] again although nothing
+    /// has changed here. That is so when the other hosts considered it dead, or when no living host has the active
+    /// version of a job.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn must_register_jobs(&self, owner: &Instance) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);
@@ -177,11 +163,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Those of these jobs that another living host has. A file has no other hosts.
+    /// Returns those of these jobs that another living host has. A file store has no other hosts.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn jobs_elsewhere(
         &self,
         owner: &Instance,
@@ -195,11 +181,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// All jobs that are in force, or one by its name, in force or not.
+    /// Returns all active jobs, or the job with this name, active or not.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_rows(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
@@ -232,11 +218,11 @@ impl Ledger {
             .collect())
     }
 
-    /// Pauses a job or lets it go on; gives whether that changes anything. The instants of a pause are left out.
+    /// Pauses or resumes a job; returns whether that changes anything. Scheduled times during a pause are skipped.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn pause_job(&self, job: &str, paused: bool) -> Result<bool, LedgerError> {
         let now = self.store().now();
         let statement = if paused {
@@ -251,11 +237,11 @@ impl Ledger {
         Ok(self.change(statement).await? > 0)
     }
 
-    /// Asks for a run of a job now; gives the instant that it goes by, which no other run of the job has.
+    /// Requests a run of a job now; returns the scheduled time of the run, which no other run of the job has.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -270,12 +256,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Asks for another run of a job for a scheduled time: it takes the place of the run that ended. Gives false where that
-    /// run has not ended.
+    /// Requests another run of a job for a scheduled time. It replaces the run that ended. Returns false if that run
+    /// has not ended.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn run_job_again(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let at = millis(scheduled_at);
         let mut write = self.store().write().await?;
@@ -293,22 +279,22 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Asks for the end of a job's run that goes on, and of those that wait for their turn.
+    /// Requests the cancellation of a job's active run and of its waiting runs.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn cancel_job(&self, job: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = insert_job_command(&mut write, job, JobCommand::Cancel, None).await;
         write.end(result).await
     }
 
-    /// What people want of jobs; a daemon asks now and then.
+    /// Returns the pauses and commands for jobs. A daemon polls this.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
         type Row = (i64, String, i64, Option<i64>, i64, bool, Option<String>);
         let mut read = self.store().read_now().await?;
@@ -339,20 +325,20 @@ impl Ledger {
         })
     }
 
-    /// Forgets a wish that was granted.
+    /// Deletes a command that was applied.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn delete_job_command(&self, id: i64) -> Result<(), LedgerError> {
         self.change(sql("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
     }
 
-    /// The living owners of this name: which processes run that command on this ledger.
+    /// Returns the living instances with this name: the processes that run that command on this ledger.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn live_instances(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -371,7 +357,7 @@ impl Ledger {
     }
 }
 
-/// Up to which instants jobs are decided, in the order of the rows that name them.
+/// Returns the times up to which jobs are decided, in the order of the rows that name them.
 async fn decided_until(write: &mut Transaction<'_>, rows: &str) -> Result<Vec<Duration>, LedgerError> {
     let question = sql(
         "SELECT j.decided_until FROM json_each(?) e JOIN jobs j ON j.name = e.value ->> 0 ORDER BY e.key",

@@ -1,4 +1,4 @@
-//! Job runs: each instant of a job starts once, whoever asks for it and however often.
+//! Job runs. Each scheduled time of a job starts once, however many processes claim it and however often.
 
 use std::time::Duration;
 
@@ -11,100 +11,100 @@ use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredScript};
 use super::{Instance, JobState, Ledger, LedgerError};
 
-/// An instant of a job, decided upon.
+/// A scheduled time of a job, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJobRun {
     /// The job's name.
     pub job: String,
-    /// The instant.
+    /// The scheduled time.
     pub scheduled_at: Duration,
-    /// What becomes of it.
+    /// The action for it.
     pub entry: JobRunAction,
     /// The hash of the script's version.
     pub version: String,
-    /// Whether it is entered again after a crash whatever it had sent.
+    /// Whether it runs again after a crash even if it may have sent messages outside of broadcasts.
     pub rerun: bool,
-    /// Real time that it may take.
+    /// The most real time that it may take; `None` for no limit.
     pub timeout: Option<Duration>,
-    /// Its arguments, where somebody asked for the run of a script.
+    /// Its arguments, if it is a requested run of a script.
     pub args: Option<Vec<String>>,
 }
 
-/// How far the instants of a job are decided.
+/// The time up to which a job's scheduled times are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecidedUntil {
     /// The job's name.
     pub job: String,
-    /// All up to this one.
+    /// All scheduled times up to this one are decided.
     pub until: Duration,
-    /// The next one; shown to people.
+    /// The next scheduled time; shown to people.
     pub next: Option<Duration>,
 }
 
-/// What becomes of an instant.
+/// The action for a scheduled time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobRunAction {
-    /// It runs now. While another process runs an earlier instant of the job it is skipped, or waits.
+    /// Run it now. While another process runs an earlier scheduled time of the job, it is skipped or waits.
     Run {
-        /// Whether it is skipped then.
+        /// Whether it is skipped in that case.
         or_skip: bool,
     },
-    /// It waits for its turn.
+    /// Wait for its turn.
     Wait,
-    /// It does not run, for this reason.
+    /// Do not run it, for this reason.
     Skip(String),
 }
 
-/// What came of beginning a job run that waited.
+/// The result of beginning a job run that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BeginResult {
-    /// It is begun.
+    /// The run has begun.
     Begun {
-        /// 1 for the first time, one more for each time that its process died.
+        /// 1 for the first attempt; each death of its process adds one.
         attempt: u32,
     },
-    /// Another process runs an earlier instant of the job.
+    /// Another process runs an earlier scheduled time of the job.
     Busy,
-    /// It is not this owner's to begin.
+    /// Another instance claimed this run.
     Gone,
 }
 
-/// What came of claiming a job run.
+/// The result of claiming a job run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobClaim {
-    /// Another version of its script is in force in the fleet: a host that has that one runs it.
+    /// Another version of its script is active in the fleet. A host that has that version runs it.
     Elsewhere,
-    /// It is the claimer's to run.
+    /// The claimer runs it.
     Claimed {
-        /// 1 for the first time, one more for each time that its process died.
+        /// 1 for the first attempt; each death of its process adds one.
         attempt: u32,
     },
-    /// It is the claimer's, and waits for its turn: see [`Ledger::begin_job_run`].
+    /// The claimer holds it, and it waits for its turn: see [`Ledger::begin_job_run`].
     Waits,
-    /// Somebody has it.
+    /// It was claimed before and has not ended.
     Running,
-    /// It ended, so.
+    /// It has ended, in this state.
     Over(JobState),
 }
 
-/// A job run as it stands.
+/// A job run and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRun {
     /// The job's name.
     pub job: String,
-    /// The instant that it was scheduled for.
+    /// The time that the run was scheduled for.
     pub scheduled_at: Duration,
-    /// How it stands.
+    /// Its state.
     pub state: JobState,
-    /// How often it was begun.
+    /// How many times it was begun.
     pub attempt: u32,
-    /// What was said of its end.
+    /// The note about its end.
     pub note: Option<String>,
-    /// When it was begun last.
+    /// When it was last begun.
     pub started_at: Duration,
-    /// When it ended.
+    /// When it ended; `None` while it has not.
     pub finished_at: Option<Duration>,
-    /// Its arguments, where somebody asked for the run of a script.
+    /// Its arguments, if it is a requested run of a script.
     pub args: Option<Vec<String>>,
 }
 
@@ -113,42 +113,42 @@ pub struct JobRun {
 pub struct EndedRun {
     /// The job's name.
     pub job: String,
-    /// The instant that it was scheduled for.
+    /// The time that the run was scheduled for.
     pub scheduled_at: Duration,
     /// How it ended.
     pub state: JobState,
-    /// What is said of its end.
+    /// The note about its end.
     pub note: Option<String>,
 }
 
-/// A run whose process died before its end.
+/// A run whose process died before the run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrphanedRun {
     /// The job's name.
     pub job: String,
-    /// The instant that it was scheduled for.
+    /// The time that the run was scheduled for.
     pub scheduled_at: Duration,
-    /// How often it was begun.
+    /// How many times it was begun.
     pub attempt: u32,
-    /// Why it is interrupted for good. Without a reason it is the finder's now, and waits to be begun.
+    /// Why it is interrupted for good. `None` means that the finder holds it now, and that it waits to be begun.
     pub why: Option<String>,
     /// The hash of the script's version.
     pub version: String,
-    /// Real time that it may take.
+    /// The most real time that it may take; `None` for no limit.
     pub timeout: Option<Duration>,
-    /// Its arguments, where somebody asked for the run of a script.
+    /// Its arguments, if it is a requested run of a script.
     pub args: Option<Vec<String>>,
 }
 
-/// Why a run that died is not entered again.
+/// The note on an orphaned run that does not run again because of what it had sent.
 const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: entered again it might send them twice (`rerun = true` enters it all the same)";
 
-/// A run during which its host died so often is not entered again: it may be what the host dies of.
+/// A run during which its host died this often does not run again, because the run may be what kills the host.
 const MOST_DEATHS: i64 = 2;
 
-/// Why a run is not entered a third time, and how it is run all the same.
+/// The note on a run that does not run a third time. It says how to run it again by hand.
 fn died(job: &str, is_script: bool) -> String {
-    // The run of a script goes by a name with the script after a word.
+    // The name of a script's run is a word, a space and the script.
     let again = match job.split_once(' ').filter(|_| is_script) {
         Some((_, script)) => format!("`mooncast jobs run-script '{script}'` runs the script anew"),
         None => format!("`mooncast jobs trigger '{job}'` runs the job anew"),
@@ -159,12 +159,13 @@ fn died(job: &str, is_script: bool) -> String {
 }
 
 impl Ledger {
-    /// Takes instants of jobs, all in one commit: each is claimed or noted unless it was before. `versions` are those
-    /// that the runs name; they are kept for as long as a run that is not over needs them.
+    /// Claims or records scheduled times of jobs, all in one commit. One that was claimed or recorded before stays as
+    /// it is. `versions` are the script versions that the runs name; they are kept for as long as an unfinished run
+    /// needs them.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Buried`], and faults of the store; nothing was claimed.
+    /// [`LedgerError::Buried`] if this instance was reaped, or an error of the store. Nothing was claimed then.
     pub async fn claim_job_runs(
         &self,
         owner: &Instance,
@@ -205,11 +206,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Begins a run that waited.
+    /// Begins a run that waited for its turn.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn begin_job_run(
         &self,
         job: &str,
@@ -234,12 +235,12 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Writes down that a run is about to send what might be sent twice if it were entered again; gives whether it is
-    /// still this owner's, without which nothing may be sent.
+    /// Records that a run is about to send messages that a rerun might send twice. Returns whether this instance still
+    /// holds the run; if it does not, it must send nothing.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_not_rerunnable(
         &self,
         job: &str,
@@ -253,12 +254,12 @@ impl Ledger {
         Ok(self.change(statement).await? > 0)
     }
 
-    /// Writes down that a run was cut short because its process stops in order, so that this counts as no death of the host
-    /// during it. Who enters it again takes it over as if its process had died.
+    /// Records that a run was interrupted because its process shuts down, so that this does not count as a death of
+    /// the host during the run. The next instance takes the run over as if its process had died.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_run_interrupted(
         &self,
         job: &str,
@@ -272,23 +273,23 @@ impl Ledger {
         self.change(statement).await.map(drop)
     }
 
-    /// Writes down how job runs ended, all in one commit; gives how many of them were still this owner's.
+    /// Records how job runs ended, all in one commit. Returns how many of them this instance still held.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn finish_job_runs(&self, owner: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = claims::finish(&mut write, runs, owner.id()).await;
         write.end(result).await
     }
 
-    /// Takes over the runs whose process died: those that may be entered again wait under `owner` from now on, the
-    /// others are interrupted. The earliest instants come first.
+    /// Takes over the runs whose process died. Runs that may run again wait under `owner` from now on; the others are
+    /// interrupted. The earliest scheduled times come first.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
@@ -297,18 +298,18 @@ impl Ledger {
         if others.unwrap_or_default().0 == 0 {
             return Ok(Vec::new());
         }
-        // One that only was silent must not go on beside whoever enters its run again.
+        // Reaping makes sure that an instance that was only silent does not continue beside the rerun.
         self.reap_dead().await?;
         let mut write = self.store().write().await?;
         let result = self.orphans(&mut write, owner.id()).await;
         write.end(result).await
     }
 
-    /// Whether the run of a job for this scheduled time is recorded and has not ended.
+    /// Returns whether the run of a job for this scheduled time is recorded and has not ended.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_run_is_open(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let question =
             sql("SELECT attempt FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NULL");
@@ -318,11 +319,11 @@ impl Ledger {
         Ok(row.is_some())
     }
 
-    /// The latest runs of a job, or of all, at the most `limit`.
+    /// Returns the latest runs of a job, or of all jobs, at most `limit`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
         let question =
             sql("SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
@@ -400,7 +401,8 @@ impl Ledger {
 /// The columns of a [`JobRun`] as they are stored.
 pub(super) type JobRunRow = (String, i64, i64, i64, Option<String>, i64, Option<i64>, Option<String>);
 
-/// Whether another process runs an instant of the job; one that has died does until its run is taken over.
+/// Returns whether another process runs a scheduled time of the job. A run of a dead process counts until it is taken
+/// over.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
     let question = sql(
         "SELECT count(*) FROM job_runs WHERE job = ? AND finished_at IS NULL AND state = 0 AND owner <> ?",

@@ -1,15 +1,17 @@
-//! The durable store: broadcasts and their recipients, single sends, uploads, job runs, the scripts' data.
+//! The durable store: broadcasts and their recipients, single sends, uploads, job runs, and the scripts' data.
 //!
-//! All SQL of the house is in this module, and nothing of the store that is behind it (SQLite in one file, or a Postgres
-//! server that the hosts of a fleet share) shows in its interface, but for what a fleet alone has. What a caller awaited is on the disk: a power cut does not undo it. After a write that failed, every
-//! further write proves first that the store works again, and fails with [`LedgerError::Unhealthy`] until it does; so
-//! whoever sends only after an intent was acknowledged sends nothing meanwhile.
+//! All SQL of the program is in this module. The store is SQLite in one file, or a Postgres server that the hosts of a
+//! fleet share. The module's interface hides which one it is, except for the functions that only a fleet needs.
 //!
-//! Any number of processes may have the same ledger open. No lock is held from one call to the next. A broadcast is
-//! written by the one who holds its [`Lease`], or in a fleet by those who do, and its number fences off all who held one
-//! before.
+//! When an awaited write returns, its data is on disk and survives a power cut. After a failed write, every further
+//! write first proves that the store works again, and fails with [`LedgerError::Unhealthy`] until it does. A caller
+//! that sends only after its intent was acknowledged therefore sends nothing meanwhile.
 //!
-//! Instants are durations since 1970-01-01T00:00:00Z, as [`Clock::unix_time`] gives them, kept to the millisecond.
+//! Any number of processes may have the same ledger open. No lock is held from one call to the next. A process writes
+//! a broadcast only while it holds the broadcast's [`Lease`]; in a fleet, several processes can hold one. The lease's
+//! number fences off all earlier holders.
+//!
+//! Instants are durations since 1970-01-01T00:00:00Z, as [`Clock::unix_time`] returns them, kept to the millisecond.
 //!
 //! May import: `clock`, `config`, `message`.
 
@@ -20,6 +22,7 @@ mod backup;
 mod broadcast;
 mod claims;
 mod commit;
+mod commit_request;
 mod connection;
 mod copy;
 mod data;
@@ -28,6 +31,7 @@ mod error;
 mod examine;
 mod figures;
 mod files;
+mod flush;
 mod heartbeat;
 mod hooks;
 mod hosts;
@@ -40,6 +44,7 @@ mod open;
 mod postgres;
 mod prune;
 mod queue;
+mod registered_job;
 mod requested_runs;
 mod restores;
 mod scripts;
@@ -72,10 +77,11 @@ pub use hooks::{HookAcceptance, NewHookRequest};
 pub use hosts::Host;
 pub use inspection::{ServerInspection, StoreInspection};
 pub use instance::{Instance, InstanceName, Reaped};
-pub use job_registry::{JobControl, JobRow, PendingJobCommand, PreviousSchedule, RegisteredJob};
+pub use job_registry::{JobControl, JobRow, PendingJobCommand, PreviousSchedule};
 pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun, OrphanedRun};
 pub use open::FILE as LEDGER_FILE;
 pub use prune::PruneCounts;
+pub use registered_job::RegisteredJob;
 pub use restores::{PendingRestore, UncertainBroadcast};
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
@@ -110,17 +116,18 @@ impl std::fmt::Debug for Ledger {
     }
 }
 
-/// Where a ledger is.
+/// Where a ledger is stored.
 #[derive(Debug, Clone)]
 pub enum LedgerLocation {
-    /// A file in a folder of this machine, for the programs of this machine.
+    /// A file in a folder of this machine. Only processes of this machine can use it.
     Folder(PathBuf),
-    /// A Postgres server's address with its credentials, for the hosts of a fleet.
+    /// The address of a Postgres server with its credentials. The hosts of a fleet share it.
     Server(SecretString),
 }
 
 impl LedgerLocation {
-    /// The ledger's file that ought to be here where none is: looking must not make one.
+    /// Returns the path of the ledger's file if that file does not exist. A caller that only reads checks this first,
+    /// because opening creates the file.
     #[must_use]
     pub fn missing_file(&self) -> Option<PathBuf> {
         match self {
@@ -130,24 +137,24 @@ impl LedgerLocation {
     }
 }
 
-/// An app as the ledger knows it; see [`Ledger::app`].
+/// The number of an app in the ledger; see [`Ledger::app`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(pub(crate) i64);
 
 impl Ledger {
-    /// Opens the ledger in `folder` (made where there is none, for its owner alone). Must be called within a tokio
-    /// runtime; the ledger's writer lives there.
+    /// Opens the ledger in `folder`. Creates the folder if it does not exist, readable by its owner only. Must be
+    /// called within a tokio runtime, because the ledger's writer task runs in it.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Newer`], [`LedgerError::Corrupt`], [`LedgerError::ReadOnly`], [`LedgerError::Full`],
-    /// [`LedgerError::Io`] or [`LedgerError::Locked`]: whatever would keep a send from being recorded.
+    /// [`LedgerError::Io`] or [`LedgerError::Locked`]: anything that would keep a send from being recorded.
     pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
         Ok(Self::with(open::open(folder, clock, false).await?.0))
     }
 
-    /// The same for a ledger that is thrown away in the end, as a rehearsal's is: nothing has to be on the disk, and
-    /// moves of recipients are acknowledged at once and written when somebody looks.
+    /// Opens a temporary ledger, as a rehearsal uses. Its data need not reach the disk. Moves of recipients are
+    /// acknowledged at once and written before the next read.
     ///
     /// # Errors
     ///
@@ -156,17 +163,17 @@ impl Ledger {
         Ok(Self::with(open::open(folder, clock, true).await?.0))
     }
 
-    /// Opens the ledger that a place names.
+    /// Opens the ledger at a location.
     ///
     /// # Errors
     ///
-    /// As [`Ledger::open`]; of a server [`LedgerError::Away`] and [`LedgerError::Denied`] too.
+    /// As [`Ledger::open`]; for a server also [`LedgerError::Away`] and [`LedgerError::Denied`].
     pub async fn open_at(place: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
         Ok(Self::opened(place, clock).await?.0)
     }
 
-    /// Brings the schema of a place to the newest version, as whoever opens it does. Gives the version that was found, 0
-    /// where there was none, and the one that it has now.
+    /// Migrates the schema of a ledger to the newest version, as opening it does. Returns the version before (0 if
+    /// there was no schema) and the version after.
     ///
     /// # Errors
     ///
@@ -198,17 +205,17 @@ impl Ledger {
         }))
     }
 
-    /// The ledger's file, or the server's address without credentials.
+    /// Returns the path of the ledger's file, or the server's address without credentials.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.store.path
     }
 
-    /// The bytes that it takes, with what is not yet in its file.
+    /// Returns the size of the ledger in bytes, including data that is not yet in its main file.
     ///
     /// # Errors
     ///
-    /// Faults of a server.
+    /// Returns an error if the server fails.
     pub async fn size(&self) -> Result<u64, LedgerError> {
         if self.is_shared() {
             return inspection::size_at_server(self.store()).await;
@@ -218,28 +225,29 @@ impl Ledger {
         Ok(parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|part| part.len()).sum())
     }
 
-    /// Whether the last write went well.
+    /// Returns whether the last write succeeded.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.0.store.is_healthy()
     }
 
-    /// Writes, to see whether that works.
+    /// Writes to the store, to test whether writing works.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unhealthy`] when it still does not, and any fault of the store when it did before.
+    /// [`LedgerError::Unhealthy`] if writing failed before and still fails; any error of the store if writing worked
+    /// before.
     pub async fn probe(&self) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let beaten = write.run(sql(store::PROOF)).await.map(drop);
         write.end(beaten).await
     }
 
-    /// The app of this key (`config::App::key`: address, org and name), remembered when it is new.
+    /// Returns the app with this key (`config::App::key`: address, org and name). A new key is stored.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
         let mut write = self.store().write().await?;
         let id = async {
@@ -251,11 +259,11 @@ impl Ledger {
         Ok(AppId(id))
     }
 
-    /// The app of this key, if it is known.
+    /// Returns the app with this key, if it is known.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;

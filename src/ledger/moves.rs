@@ -1,10 +1,10 @@
 //! Moves of a broadcast's recipients, as a group commit writes them.
 //!
-//! Each statement goes to the connection's thread and back, so all moves of a broadcast go there as one text of several
-//! statements, which expects that every recipient is where it should be; where the commit is nothing else, the text
-//! begins and ends the transaction too. Where a recipient is somewhere else, a table refuses a value that is not there,
-//! so that nothing is done, and the requests of the commit are looked at one by one, by careful statements that say
-//! what is wrong.
+//! Each statement travels to the connection's thread and back. So all moves of a broadcast are sent as one text of
+//! several statements, which expects every recipient to be in the right state. If the commit contains nothing else,
+//! the text also begins and ends the transaction. If a recipient is in another state, a NOT NULL constraint fails and
+//! nothing is written. The requests of the commit are then checked one by one, by slower statements that report what
+//! is wrong.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,25 +16,26 @@ use super::sql::sql;
 use super::store::{Transaction, count, stored};
 use super::{DeliveryState, LedgerError, postgres};
 
-/// What the requests of a commit ask of one broadcast.
+/// The moves that the requests of a commit ask for in one broadcast.
 #[derive(Default)]
 pub(super) struct RecipientMoves<'a> {
     pub(super) intents: Vec<i64>,
     pub(super) outcomes: BTreeMap<DeliveryState, Vec<&'a RecipientOutcome>>,
 }
 
-/// The recipients of an intent, in the shape that the store is quickest with.
+/// The recipients of an intent, in the form that the store handles fastest.
 enum SeqSet {
     Range(i64, i64),
     List(String),
 }
 
-/// Writes moves of which each is expected to be due; with `whole` in a transaction of their own, which takes no more
-/// trips to the store than the text that begins and ends it.
+/// Writes moves that are all expected to be valid. With `whole`, they get their own transaction, which needs no more
+/// round trips than the text that begins and ends it.
 ///
 /// # Errors
 ///
-/// [`LedgerError::NotIn`] when one is not; nothing of the transaction may stay then, and of a whole one nothing does.
+/// [`LedgerError::NotIn`] when a move is not valid. The caller must then roll back its transaction; a whole one is
+/// already rolled back.
 pub(super) async fn move_all(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -61,9 +62,9 @@ pub(super) async fn move_all(
     let mut delta = CountsDelta::default();
     let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });
     let mut arguments = Vec::new();
-    // ?1 is the broadcast and ?2 the instant; what each statement has of its own follows.
+    // ?1 is the broadcast and ?2 the current time; each statement's own arguments follow.
     let mut next = 3;
-    // How many the latest statement changes.
+    // How many rows the latest statement must change.
     let mut due = 0;
     for (state, outcomes) in &moves.outcomes {
         delta.moved(DeliveryState::Sending, *state, outcomes.len() as u64);
@@ -96,7 +97,7 @@ pub(super) async fn move_all(
         due = seqs.len();
         delta.moved(DeliveryState::Pending, DeliveryState::Sending, seqs.len() as u64);
     }
-    // Outcomes that are not due are refused where they are written; the rest is seen here.
+    // The statements themselves reject invalid outcomes; this condition checks the rest.
     let condition = format!("changes() = ?{next} AND lease_number = ?{}", next + 1);
     let _ = write!(text, "{}{}", apply_text(next + 2, &condition, false), if whole { ";COMMIT" } else { "" });
 
@@ -115,15 +116,15 @@ pub(super) async fn move_all(
         None if whole => {
             write.run(sql("ROLLBACK")).await?;
         }
-        // Whoever began the transaction undoes it; and a broadcast that is gone had no recipient either, so that nothing
-        // was done.
+        // The caller that began the transaction rolls it back. A broadcast that no longer exists has no recipients
+        // either, so nothing was changed.
         _ => {}
     }
     Err(missing(lease, DeliveryState::Sending, (moves.intents.len() + settled.len()) as u64))
 }
 
-/// Writes moves, and says what is wrong with one that is not due. `again`, they may have been written before, and nobody
-/// was told.
+/// Writes moves one at a time, and reports what is wrong with an invalid one. With `again`, the moves may already have
+/// been written without an acknowledgement.
 pub(super) async fn move_carefully(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -142,7 +143,7 @@ pub(super) async fn move_carefully(
     apply(write, lease.broadcast, Some(lease.number), &delta).await
 }
 
-/// Sorts recipients and leaves each in once; gives how many times one was there again.
+/// Sorts sequence numbers and removes duplicates; returns how many were removed.
 fn repeated(seqs: &mut Vec<i64>) -> u64 {
     let many = seqs.len();
     seqs.sort_unstable();
@@ -150,7 +151,7 @@ fn repeated(seqs: &mut Vec<i64>) -> u64 {
     (many - seqs.len()) as u64
 }
 
-/// Recipients in ascending order, each once.
+/// Returns the recipients in ascending order, without duplicates.
 fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<SeqSet, LedgerError> {
     let (first, last) = (seqs.first().copied().unwrap_or_default(), seqs.last().copied().unwrap_or_default());
     if last - first + 1 == stored(seqs.len() as u64) {
@@ -159,7 +160,7 @@ fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<SeqSet, LedgerError> {
     Ok(SeqSet::List(json(write, seqs)?))
 }
 
-/// A plan that is not fixed has no recipient that may be sent to; the stage is looked at once a statement.
+/// A plan that is not fixed has no recipient that may be sent to. The statement checks the broadcast's stage once.
 fn intend_text(set: &SeqSet, next: usize) -> String {
     let which = match set {
         SeqSet::Range(..) => format!("BETWEEN ?{next} AND ?{}", next + 1),
@@ -171,8 +172,9 @@ fn intend_text(set: &SeqSet, next: usize) -> String {
     )
 }
 
-/// Not an UPDATE with a FROM: that looks at every recipient of the broadcast, for each of the list. One that was not
-/// being sent to is left as it is or, with `refuse`, gets no state, which the table refuses.
+/// This is not an UPDATE with a FROM, because that reads every recipient of the broadcast for each entry of the list.
+/// A recipient that is not in flight stays as it is. With `refuse` it gets a NULL state instead, which the table
+/// rejects.
 fn settle_text(next: usize, refuse: bool) -> String {
     const DUE: &str = "EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = CAST(value ->> 0 AS BIGINT) AND state = 1)";
     let rows = next + 1;
@@ -190,7 +192,7 @@ fn settle_text(next: usize, refuse: bool) -> String {
     )
 }
 
-/// The same for those that have their message, as nearly all do: their rows are read in half the time.
+/// The same for outcomes with a message id, which nearly all are: reading their rows takes half the time.
 fn deliver_text(next: usize) -> String {
     let (attempts, rows) = (next, next + 1);
     format!(
@@ -203,7 +205,7 @@ fn deliver_text(next: usize) -> String {
     )
 }
 
-/// Recipients with the ids of their messages, as one object: the rows of a statement by [`deliver_text`].
+/// Recipients with the ids of their messages as one JSON object: the rows of a statement of [`deliver_text`].
 struct DeliveredRows<'a>(&'a [&'a RecipientOutcome]);
 
 impl Serialize for DeliveredRows<'_> {
@@ -220,7 +222,7 @@ fn outcome_rows(write: &Transaction<'_>, outcomes: &[&RecipientOutcome]) -> Resu
     json(write, &rows)
 }
 
-/// Gives how many were not yet being sent to.
+/// Marks recipients as in flight; returns how many of them were not yet in flight.
 async fn intend(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -228,7 +230,7 @@ async fn intend(
     again: bool,
 ) -> Result<u64, LedgerError> {
     let many = seqs.len() as u64;
-    // Two who would both send to the same recipient.
+    // Two callers may both want to send to the same recipient.
     let twice = repeated(&mut seqs);
     if twice > 0 {
         return Err(not_in(write, lease, DeliveryState::Pending, twice).await?);
@@ -249,7 +251,7 @@ async fn intend(
     }
 }
 
-/// How many recipients are being sent to.
+/// Counts how many of these recipients are in flight.
 async fn sending(write: &mut Transaction<'_>, lease: Lease, seqs: &[i64]) -> Result<u64, LedgerError> {
     let question = sql("SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 1
             AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))");
@@ -257,7 +259,8 @@ async fn sending(write: &mut Transaction<'_>, lease: Lease, seqs: &[i64]) -> Res
     Ok(count(found.unwrap_or_default().0))
 }
 
-/// Settles recipients that were being sent to; gives how many. Those that are settled so already are left as they are.
+/// Settles recipients that are in flight; returns how many. Recipients that already have this outcome stay as they
+/// are.
 async fn settle(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -288,7 +291,7 @@ async fn settle(
     Ok(moved)
 }
 
-/// Why recipients could not be moved: most often because another drives the broadcast now.
+/// Returns why recipients could not be moved. The most common reason is that another process drives the broadcast now.
 async fn not_in(
     write: &mut Transaction<'_>,
     lease: Lease,

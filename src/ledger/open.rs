@@ -1,4 +1,4 @@
-//! Opening: the folder, the file and its rights, the schema.
+//! Opens the ledger: the folder, the file and its permissions, the schema.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -21,9 +21,9 @@ use super::store::{Store, StoreBackend};
 pub const FILE: &str = "ledger.db";
 /// How long a write waits for another process before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A file up to this many pages (of 4 KB) is checked from end to end when it is opened: some 20 ms.
+/// Opening checks a file of up to this many pages (of 4 KB) from end to end, which takes about 20 ms.
 const CHECKED_PAGES: i64 = 1024;
-/// Each step from one version of the schema to the next, only ever added to.
+/// The migrations from each version of the schema to the next. Entries are only ever added.
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_start.sql"),
     include_str!("migrations/0002_files.sql"),
@@ -45,14 +45,15 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0018_served_tokens.sql"),
     include_str!("migrations/0019_restores.sql"),
 ];
-/// The newest version that this program knows.
+/// The newest schema version that this program supports.
 #[expect(clippy::cast_possible_wrap, reason = "there are a few")]
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
 
-/// Versions of a schema: the one that was found, and the one that was made of it.
+/// The schema version before a migration, and the version after it.
 pub(super) type MigrationVersions = (i64, i64);
 
-/// Opens the ledger in `folder`, which is made where there is none. Of a scratch one nothing has to be on the disk.
+/// Opens the ledger in `folder`, and creates the folder if it does not exist. A scratch ledger's data need not reach
+/// the disk.
 pub(super) async fn open(
     folder: &Path,
     clock: Clock,
@@ -60,7 +61,8 @@ pub(super) async fn open(
 ) -> Result<(Store, MigrationVersions), LedgerError> {
     let hold = clock.hold();
     let path = folder.join(FILE);
-    // Only one process at a time opens: changing a new file's journal mode under another's feet is an error.
+    // Only one process at a time opens: changing the journal mode of a new file while another process opens it is an
+    // error.
     let prepared = tokio::task::spawn_blocking({
         let (folder, path) = (folder.to_owned(), path.clone());
         move || prepare(&folder, &path)
@@ -76,9 +78,9 @@ pub(super) async fn open(
         .row_buffer_size(256)
         // 4 MB for each connection.
         .pragma("cache_size", "-4096")
-        // What a large write has left of the log is cut to 64 MB.
+        // After a large write, the log is truncated to 64 MB.
         .pragma("journal_size_limit", "67108864")
-        // A plan of a million takes its seconds; nobody has to be warned of that.
+        // Planning a million recipients takes seconds; slow-statement warnings would be noise.
         .disable_statement_logging();
     let store = Store::new(&path, StoreBackend::File(Box::new(options)), clock.clone(), scratch);
     let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
@@ -93,7 +95,7 @@ pub(super) async fn open(
     Ok((store, step))
 }
 
-/// Opens the ledger on the server at an address.
+/// Opens the ledger on the server at this address.
 pub(super) async fn open_server(
     address: &str,
     clock: Clock,
@@ -109,14 +111,15 @@ pub(super) async fn open_server(
     Ok((store, step))
 }
 
-/// A store that cannot be written is an error now, and not at the first send.
+/// Writes once, so that a store that cannot be written fails now and not at the first send.
 async fn prove(store: &Store) -> Result<(), LedgerError> {
     let mut pulse = store.write().await?;
     let beaten = pulse.run(sql("UPDATE pulse SET beats = beats + 1")).await.map(drop);
     pulse.end(beaten).await
 }
 
-/// Keeps every process from opening the ledger in a folder until it is dropped. Makes the folder where there is none.
+/// Locks the folder, so that no other process opens the ledger in it until the returned file is dropped. Creates the
+/// folder if it does not exist.
 pub(super) fn lock_opening(folder: &Path) -> Result<File, LedgerError> {
     DirBuilder::new()
         .recursive(true)
@@ -133,10 +136,11 @@ pub(super) fn lock_opening(folder: &Path) -> Result<File, LedgerError> {
     Ok(opening)
 }
 
-/// Makes what is missing and sees to the rights. The file that it gives keeps others from opening until it is dropped.
+/// Creates what is missing and sets the permissions. The returned file keeps other processes from opening until it is
+/// dropped.
 fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
     let opening = lock_opening(folder)?;
-    // An existing file is not opened here: closing it again would let go of all locks that this process has on it.
+    // An existing file is not opened here: closing it again would release all locks that this process has on it.
     match private().create_new(true).open(path) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -154,14 +158,14 @@ fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
     Ok(opening)
 }
 
-/// How files of the ledger are made: for their owner alone.
+/// Options for new files of the ledger: only the owner can read and write them.
 pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).read(true).mode(0o600);
     options
 }
 
-/// Looks for damage, as far as that is quick; what is found later is an error where it is found.
+/// Checks for damage with the checks that are quick. Damage found later is an error where it is found.
 async fn probe(store: &Store, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
     let pages: i64 = one(store, connection, "PRAGMA page_count").await?;
     if pages > CHECKED_PAGES {
@@ -182,8 +186,8 @@ async fn one(
     sqlx::query_scalar(question).fetch_one(connection).await.map_err(|error| store.error(&error))
 }
 
-/// Opens a ledger's file on one connection, for a process that has it alone, and brings its schema to the newest
-/// version. There is no log beside it: once the connection is closed, the file is the whole ledger.
+/// Opens a ledger's file on one connection, for a process that has exclusive use of it, and migrates its schema to the
+/// newest version. No write-ahead log is used: once the connection is closed, the file is the whole ledger.
 pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, SqliteConnection), LedgerError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -200,7 +204,7 @@ pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, Sqli
     Ok((store, connection))
 }
 
-/// Brings the schema to the newest version, each step in a transaction of its own.
+/// Migrates the schema to the newest version, each step in its own transaction.
 async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<MigrationVersions, LedgerError> {
     let known = KNOWN;
     let version = one(store, connection, "PRAGMA user_version").await?;

@@ -1,4 +1,4 @@
-//! Forgetting what is over.
+//! Deletes finished work.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::sql::sql;
 use super::store::{count, millis};
 use super::{BroadcastId, Ledger, LedgerError};
 
-/// What was forgotten.
+/// How many rows were deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PruneCounts {
     /// Broadcasts, with all of their recipients.
@@ -20,17 +20,17 @@ pub struct PruneCounts {
 }
 
 impl Ledger {
-    /// Forgets what was over before `instant`: the same name and run, or the same `once` key, would be sent anew.
-    /// What has anything in doubt stays.
+    /// Deletes what finished before `instant`. Afterwards the same name and run, or the same `once` key, is sent anew.
+    /// A broadcast or send in doubt stays.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prune(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         self.delete_dead_drafts().await?;
         let mut pruned = PruneCounts { sends: self.prune_sends(instant).await?, ..PruneCounts::default() };
         for id in self.over(instant).await? {
-            // From here on nobody finds it; what a crash leaves of it is cleared with the next one.
+            // From here on no lookup finds it; the next prune deletes what a crash leaves of it.
             let hidden = sql("UPDATE broadcasts SET state = 0, lease_number = lease_number + 1 WHERE id = ?
                 AND state IN (2, 3) AND n_in_doubt = 0 AND owner IS NULL");
             if self.change(hidden.bind(id)).await? == 0 {
@@ -52,11 +52,11 @@ impl Ledger {
         Ok(pruned)
     }
 
-    /// What [`Ledger::prune`] would forget.
+    /// Returns what [`Ledger::prune`] would delete.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prunable(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         let (before, now) = (millis(instant), self.store().now());
         let question =
@@ -76,7 +76,7 @@ impl Ledger {
         })
     }
 
-    /// Broadcasts that were over before `instant` with nothing in doubt.
+    /// Returns the broadcasts that finished before `instant` and have no recipient in doubt.
     async fn over(&self, instant: Duration) -> Result<Vec<i64>, LedgerError> {
         let question = sql(
             "SELECT id FROM broadcasts WHERE state IN (2, 3) AND finished_at < ? AND n_in_doubt = 0 AND owner IS NULL",

@@ -1,43 +1,44 @@
-//! Group commits: what many callers want written is written in one transaction.
+//! Group commits: one transaction writes the requests of many callers.
 //!
-//! There is no delay: what comes while a commit runs makes the next one. So one caller alone waits for one commit, and
-//! thousands share it.
+//! There is no delay: requests that arrive while a commit runs form the next commit. A single caller therefore waits
+//! for one commit, and thousands share one.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::commit::{CommitMode, CommitRequest, commit, is_one_broadcast, is_one_statement};
+use super::commit::{CommitMode, commit, is_one_broadcast, is_one_statement};
+use super::commit_request::CommitRequest;
 use super::store::Store;
 
-/// The most requests of one commit, so that no other process waits for long.
+/// The most requests of one commit, so that other processes do not wait for long.
 const MOST: usize = 4096;
 
-/// How often a commit is said again to a server that lets go of it each time.
+/// How often a commit is retried on a server that drops the connection each time.
 const TRIES: u32 = 10;
 
-/// A request, and where its answer goes.
+/// A request, and the channel for its answer.
 struct QueuedCommit {
     request: CommitRequest,
     answer: oneshot::Sender<Result<i64, LedgerError>>,
 }
 
-/// The way to the writer.
+/// The queue of requests to the writer task.
 pub(super) struct CommitQueue {
     way: mpsc::UnboundedSender<QueuedCommit>,
     store: Arc<Store>,
 }
 
 impl CommitQueue {
-    /// Starts a writer on the runtime that this is called in; it ends with the queue.
+    /// Starts a writer task on the current runtime; it ends when the queue is dropped.
     pub(super) fn start(store: Arc<Store>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(write_all(Arc::clone(&store), receiver));
         Self { way: sender, store }
     }
 
-    /// Has a request written, and waits until it is on the disk. What was asked is done even if nobody waits any more.
+    /// Queues a request and waits until it is on disk. The request is written even if the caller stops waiting.
     pub(super) async fn ask(&self, request: CommitRequest) -> Result<i64, LedgerError> {
         let request = match self.store.later() {
             Some(later) => match later.take(request) {
@@ -56,7 +57,7 @@ impl CommitQueue {
 async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<QueuedCommit>) {
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, MOST).await > 0 {
-        // Tasks that are about to ask get their turn first, as long as there are any.
+        // Tasks that are about to add a request run first, until no new request arrives.
         let mut before = 0;
         while before < batch.len() && batch.len() < MOST {
             before = batch.len();
@@ -70,17 +71,17 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Queu
         let (requests, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|QueuedCommit { request, answer }| (request, answer)).unzip();
         for (answer, result) in answers.into_iter().zip(write(&store, &requests).await) {
-            // One who waits no longer needs no answer.
+            // The receiver may have stopped waiting.
             let _ = answer.send(result);
         }
     }
 }
 
-/// Writes requests together, or each by itself when one of them spoils it for the others.
+/// Writes requests together. If one of them fails the commit, writes each one by itself.
 async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, LedgerError>> {
     let healthy = store.is_healthy();
     let mut written = together(store, requests, None).await;
-    // Of a commit that a server did not answer nobody knows; said again it is the same.
+    // If a server does not answer a commit, its result is unknown; repeating the commit has the same effect.
     let mut by_itself = CommitMode::Carefully;
     let mut tries = 0;
     while written.as_ref().is_err_and(LedgerError::broke) && !store.clock.is_simulated() && tries < TRIES {
@@ -91,7 +92,7 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
     match written {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if error.is_fault() => {
-            // Told once, and not at each try until it works again.
+            // Logged once, and not at each retry until writing works again.
             if healthy && store.server().is_none() {
                 tracing::error!("nothing is sent from now on until this is mended: {error}");
             }
@@ -108,7 +109,7 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
     }
 }
 
-/// Writes requests in one commit, in a manner that is given or the quickest.
+/// Writes requests in one commit, in the given mode or the fastest possible one.
 async fn together(
     store: &Store,
     requests: &[CommitRequest],

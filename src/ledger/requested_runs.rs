@@ -1,4 +1,4 @@
-//! Runs of scripts that somebody asks for: recorded as runs of jobs are, with the arguments that were given.
+//! Runs of scripts that a person or a program requests. They are recorded as job runs, with their arguments.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::store::from_millis;
 use super::{JobCommand, Ledger, LedgerError};
 
 impl Ledger {
-    /// Asks for a run of a script with these arguments, under the name by which its runs are known; gives the instant
-    /// that it goes by, which no other of them has.
+    /// Requests a run of a script with these arguments, under the name that identifies its runs. Returns the scheduled
+    /// time of the run, which no other run of that name has.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn request_run(&self, job: &str, args: &[String]) -> Result<Duration, LedgerError> {
         let args = serde_json::to_string(args).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
@@ -32,11 +32,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// The latest run of each script that somebody has asked for, by the names of the runs; or of one of them.
+    /// Returns the latest requested run of each script, by the names of the runs, or of the one with this name.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn requested_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
         let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
@@ -50,7 +50,7 @@ impl Ledger {
         rows.into_iter().map(|row| self.job_run(row)).collect()
     }
 
-    /// The arguments that a row keeps.
+    /// Parses the arguments that a row stores.
     pub(super) fn args(&self, args: Option<String>) -> Result<Option<Vec<String>>, LedgerError> {
         args.map(|args| serde_json::from_str(&args).map_err(|error| self.store().record(error))).transpose()
     }

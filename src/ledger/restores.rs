@@ -1,5 +1,5 @@
-//! What a restore from a backup leaves to decide. The restored ledger does not know what was sent after the backup was
-//! taken, so no process may send from it until an operator accepts it.
+//! The state of a ledger after a restore from a backup. The restored ledger does not know what was sent after the
+//! backup was taken, so no process may send from it until an operator accepts it.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::sql::sql;
 use super::store::{Transaction, count, from_millis};
 use super::{Ledger, LedgerError};
 
-/// A restore that is not accepted yet, and what is not certain because of it.
+/// A restore that is not accepted yet, and what is uncertain because of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingRestore {
-    /// When the backup was taken: what was sent after this instant is not in the ledger.
+    /// When the backup was taken. Messages sent after this instant are not in the ledger.
     pub taken_at: Duration,
     /// When the ledger was restored.
     pub restored_at: Duration,
@@ -20,7 +20,7 @@ pub struct PendingRestore {
     pub sends: u64,
     /// Runs of jobs, hooks and scripts that had not ended when the backup was taken; they are interrupted now.
     pub runs: u64,
-    /// The jobs with a schedule. Their times since the backup are skipped unless that is asked for.
+    /// The jobs with a schedule. Their scheduled times since the backup are skipped unless the operator asks for them.
     pub jobs: Vec<String>,
 }
 
@@ -31,17 +31,17 @@ pub struct UncertainBroadcast {
     pub name: String,
     /// Its run.
     pub run: String,
-    /// Whether its plan was still being built: the next run of its script builds it anew and sends all of it.
+    /// Whether its plan was still being built. The next run of its script then builds it anew and sends all of it.
     pub building: bool,
-    /// Recipients that will be sent to.
+    /// Recipients that are not sent to yet.
     pub pending: u64,
-    /// Recipients that may have been sent to since.
+    /// Recipients that may have been sent to since the backup.
     pub in_doubt: u64,
 }
 
-/// Refuses while a restore is not accepted.
+/// Returns [`LedgerError::Restored`] while a restore is not accepted.
 pub(super) async fn may_send(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
-    // What is sent from a scratch ledger reaches no service.
+    // Messages of a scratch ledger never reach a service.
     if write.store.later().is_some() {
         return Ok(());
     }
@@ -49,13 +49,13 @@ pub(super) async fn may_send(write: &mut Transaction<'_>) -> Result<(), LedgerEr
     Err(LedgerError::Restored { path: write.store.path.clone(), taken_at: instant(taken_at) })
 }
 
-/// An instant for people, in UTC.
+/// Formats an instant for people, in UTC.
 pub(super) fn instant(millis: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// When the oldest backup of the restores that are not accepted was taken, and when the last of them was restored.
+/// Of the restores that are not accepted: when the oldest backup was taken, and when the last restore happened.
 async fn pending(write: &mut Transaction<'_>) -> Result<Option<(i64, i64)>, LedgerError> {
     let question = sql("SELECT min(taken_at), max(restored_at) FROM restores WHERE accepted_at IS NULL");
     let row: Option<(Option<i64>, Option<i64>)> = write.row(question).await?;
@@ -63,23 +63,23 @@ async fn pending(write: &mut Transaction<'_>) -> Result<Option<(i64, i64)>, Ledg
 }
 
 impl Ledger {
-    /// The restore that is not accepted yet, if there is one.
+    /// Returns the restore that is not accepted yet, if there is one.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn pending_restore(&self) -> Result<Option<PendingRestore>, LedgerError> {
         let mut write = self.store().write().await?;
         let found = describe(&mut write).await;
         write.end(found).await
     }
 
-    /// Accepts a restore: processes may send again. Scheduled times up to now are skipped, unless `run_missed` leaves them
-    /// to the `missed` option of each job. Gives whether there was anything to accept.
+    /// Accepts a restore: processes may send again. Scheduled times up to now are skipped; with `run_missed`, the
+    /// `missed` option of each job decides instead. Returns whether there was a restore to accept.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn accept_restore(&self, run_missed: bool) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let now = write.store.now();

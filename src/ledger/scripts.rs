@@ -1,4 +1,4 @@
-//! The scripts of a daemon as they stand, for whoever looks from another process.
+//! The state of a daemon's scripts, for other processes to show.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use super::{Ledger, LedgerError};
 /// A script of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptRow {
-    /// The path as people see it: `scripts/digest.lua`.
+    /// The path as it is shown to people: `scripts/digest.lua`.
     pub name: String,
-    /// The hash of the version in force; none where none ever was.
+    /// The hash of the active version; `None` if no version was ever active.
     pub hash: Option<String>,
-    /// When that was loaded.
+    /// When the active version was loaded.
     pub loaded_at: Option<Duration>,
-    /// Why the file as it is now is not in force.
+    /// Why the current file failed to load; `None` if it is active.
     pub error: Option<String>,
-    /// Since when that is so.
+    /// Since when the current file has failed to load.
     pub stale_since: Option<Duration>,
 }
 
 type RawScriptRow = (String, Option<String>, Option<i64>, Option<String>, Option<i64>);
 
 impl Ledger {
-    /// Writes down all scripts as they stand now; those that are not among them are gone.
+    /// Stores the state of all scripts; scripts that are not in the list are removed.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn keep_scripts(&self, scripts: &[ScriptRow]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -51,11 +51,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// All scripts as a daemon knew them last, by name.
+    /// Returns all scripts as a daemon last stored them, by name.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
         let question = sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
         let mut read = self.store().read().await?;

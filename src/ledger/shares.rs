@@ -1,8 +1,8 @@
-//! The places of an app's quota, dealt out among all processes on one ledger.
+//! The slots of an app's quota, divided among all processes on one ledger.
 //!
-//! A quota of N messages a second has N places, and a message holds one for a second (`quota/places.rs`). Here stands
-//! which process may use how many, so that together they never use more than N. A process that dies keeps what it
-//! has until its claim has run out and its last message is a second old.
+//! A quota of N messages a second has N slots, and a message occupies one for a second (`quota/window_slots.rs`). The
+//! ledger stores how many slots each process may use, so that together they never use more than N. A process that dies
+//! keeps its slots until its claim has expired and its last message is a second old.
 
 use std::time::Duration;
 
@@ -10,53 +10,52 @@ use super::sql::sql;
 use super::store::{Transaction, millis};
 use super::{AppId, Instance, Ledger, LedgerError};
 
-/// What a process asks of a quota.
+/// A process's claim on a quota.
 #[derive(Debug, Clone, Copy)]
 pub struct QuotaClaim<'a> {
     /// The app.
     pub app: AppId,
-    /// Which of its quotas.
+    /// The name of the quota.
     pub quota: &'a str,
-    /// The places that it has.
+    /// The number of slots that the quota has.
     pub total: u32,
-    /// How many the process could use now; with 0 it gives back what it has.
+    /// How many slots the process could use now; 0 gives all of them back.
     pub need: u32,
-    /// Fewer than these are of no use to it.
+    /// The smallest useful number of slots: a smaller share becomes 0.
     pub least: u32,
-    /// How many of its places it goes on using at the most, before it knows the answer.
+    /// How many of its slots the process still uses, at most, before it knows the answer.
     pub keep: u32,
-    /// How many are taken by messages at this moment.
+    /// How many slots messages occupy now.
     pub used: u32,
-    /// Which part of the quota there is by what the service answered here lately, in thousandths: a refusal here slows
-    /// all down.
+    /// The part of the quota, in thousandths, that the service's recent answers to this process allow. A rate limit
+    /// here slows down all processes.
     pub pace: u32,
-    /// How urgent is what waits here: others get places in proportion.
+    /// The priority of the messages that wait here: processes get slots in proportion to it.
     pub weight: u32,
-    /// For how long the claim is good.
+    /// How long the claim is valid.
     pub lease: Duration,
-    /// For how long after its last use a place stays bound.
+    /// How long a slot stays occupied after its last use.
     pub cool: Duration,
 }
 
-/// What a process may use.
+/// The slots that a process may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaShare {
-    /// The places that are its own while the claim is good.
+    /// The slots that belong to the process while the claim is valid.
     pub places: u32,
-    /// How many it ought to use at the most, as others have too few: it should claim again with this as `keep`.
+    /// How many slots the process should use at most, because other processes have too few. It should claim again with
+    /// this as `keep`.
     pub fair: u32,
 }
 
-/// A row of the table.
 type ShareRow = (i64, i64, bool, i64, i64, i64, i64, i64);
 
 impl Ledger {
-    /// Claims places of a quota for this owner, or renews its claim. Never more than the quota has are claimed by all
-    /// together.
+    /// Claims slots of a quota for this instance, or renews its claim. All claims together never exceed the quota.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn claim_places(
         &self,
         owner: &Instance,
@@ -73,7 +72,7 @@ async fn claim_in(
     owner: i64,
     claim: QuotaClaim<'_>,
 ) -> Result<QuotaShare, LedgerError> {
-    // Read once it is our turn: while this waited for others, time went on.
+    // The time is read after the write has begun, because waiting for other writers takes time.
     let now = write.store.now();
     let (length, cool) = (millis(claim.lease), millis(claim.cool));
     let rows: Vec<ShareRow> = write
@@ -85,7 +84,8 @@ async fn claim_in(
             )
             .bind(claim.app.0)
             .bind(claim.quota)
-            // Later than these none can be: a clock that was set back must not bind places for hours.
+            // No valid time is later than these. Without this limit, a clock that was set back would keep slots
+            // occupied for hours.
             .bind(now + length)
             .bind(now + cool),
         )
@@ -125,7 +125,8 @@ async fn claim_in(
     } else {
         places
     };
-    // What its messages hold beyond that stays bound until they are old; what its guard has freed is free for all.
+    // Slots that messages occupy beyond the share stay occupied until the messages are old enough. Slots that the
+    // guard has freed are available to all processes.
     let used = i64::from(claim.used).min(own.0.max(own.1));
     let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
     let statement = sql(
@@ -146,8 +147,8 @@ async fn claim_in(
     Ok(QuotaShare { places: count(places), fair: count(ought) })
 }
 
-/// The places of a quota of which there is only a part for now: a few more than that, so that whoever tries whether there
-/// is more again can.
+/// The number of usable slots while the service allows only a part of the quota. It is slightly higher than that part,
+/// so that a process can test whether the service allows more again.
 fn paced(total: i64, pace: i64) -> i64 {
     if pace >= 1000 { total } else { (total * pace / 1000 + total / 20 + 2).min(total) }
 }

@@ -1,8 +1,8 @@
-//! A statement with what it is given: one text for both stores.
+//! A statement with its arguments: one text for both stores.
 //!
-//! Statements are written in what SQLite and Postgres have in common, with SQLite's `?` and `?1` for what they are
-//! given. A list comes as one JSON text, which `json_each` takes apart: SQLite's own function, and one of the schema's in
-//! Postgres (`postgres/schema`). What a value of it is has to be said there: `CAST(value ->> 0 AS BIGINT)`.
+//! Statements use the SQL that SQLite and Postgres have in common, with SQLite's placeholders `?` and `?1`. A list is
+//! passed as one JSON text that `json_each` splits: SQLite has this function built in, and the schema defines it in
+//! Postgres (`postgres/schema`). The statement must cast each value to its type: `CAST(value ->> 0 AS BIGINT)`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -11,38 +11,38 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqlStr};
 
-/// A statement with what it is given.
+/// A statement with its arguments.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     text: Cow<'static, str>,
     values: Vec<SqlValue>,
 }
 
-/// What a statement is given. Even one that is not there has a type: Postgres asks for it.
+/// An argument of a statement. NULL has a type too, because Postgres requires one.
 #[derive(Debug, Clone)]
 pub(super) enum SqlValue {
     Flag(bool),
     Number(Option<i64>),
     Text(Option<String>),
     Bytes(Vec<u8>),
-    /// For Postgres alone, as are [`Value::Texts`].
+    /// Only for Postgres, as is [`SqlValue::Texts`].
     Numbers(Vec<i64>),
     Texts(Vec<Option<String>>),
 }
 
-/// A statement of this text.
+/// Creates a statement with this text and no arguments.
 pub(super) fn sql(text: impl Into<Cow<'static, str>>) -> Statement {
     Statement { text: text.into(), values: Vec::new() }
 }
 
 impl Statement {
-    /// Gives it one more value.
+    /// Adds one argument.
     pub(super) fn bind(mut self, value: impl Into<SqlValue>) -> Self {
         self.values.push(value.into());
         self
     }
 
-    /// As SQLite takes it.
+    /// The statement in the form that SQLite takes.
     pub(super) fn for_sqlite(self) -> Result<(SqlStr, SqliteArguments), sqlx::Error> {
         let mut arguments = SqliteArguments::default();
         for value in self.values {
@@ -58,7 +58,7 @@ impl Statement {
         Ok((safe(self.text), arguments))
     }
 
-    /// As Postgres takes it.
+    /// The statement in the form that Postgres takes.
     pub(super) fn for_postgres(self) -> Result<(SqlStr, PgArguments), sqlx::Error> {
         let mut arguments = PgArguments::default();
         for value in self.values {
@@ -76,7 +76,7 @@ impl Statement {
     }
 }
 
-/// All texts are this module's own: what people give is bound.
+/// All texts come from this module; user input is always bound as an argument.
 fn safe(text: Cow<'static, str>) -> SqlStr {
     use sqlx::SqlSafeStr as _;
     match text {
@@ -85,7 +85,8 @@ fn safe(text: Cow<'static, str>) -> SqlStr {
     }
 }
 
-/// The text with Postgres's placeholders. What tells SQLite in which order to join (`CROSS JOIN`) is left to the planner.
+/// Returns the text with Postgres's placeholders. `CROSS JOIN`, which fixes SQLite's join order, becomes a plain join,
+/// so that Postgres's planner chooses the order.
 fn in_postgres(text: &str) -> String {
     let mut changed = String::with_capacity(text.len() + 16);
     let mut next = 0;

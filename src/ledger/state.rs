@@ -1,8 +1,8 @@
-//! States, and the small integers that they are stored as.
+//! States, and the small integers that the ledger stores for them.
 
 use serde::{Deserialize, Serialize};
 
-/// Makes an enum whose variants are stored as small integers and have a name.
+/// Defines an enum whose variants have a name and are stored as small integers.
 macro_rules! stored {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $number:literal, $word:literal;)+ }) => {
         $(#[$about])*
@@ -11,22 +11,22 @@ macro_rules! stored {
         pub enum $name { $($(#[$doc])* $variant = $number,)+ }
 
         impl $name {
-            /// All of them, by number.
+            /// All variants, in the order of their numbers.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The word for it, in every output.
+            /// The variant's name, as it appears in every output.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// What [`Self::name`] calls so.
+            /// Returns the variant with this name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == name)
             }
 
-            /// The number that stands for it in the ledger.
+            /// The number that the ledger stores for the variant.
             pub(super) const fn number(self) -> i64 {
                 self as i64
             }
@@ -45,17 +45,17 @@ macro_rules! stored {
 stored! {
     /// The state of a recipient, or of a single send.
     DeliveryState {
-        /// Nothing was sent yet, or what was tried proved not to be sent.
+        /// Nothing was sent yet, or the attempt is proved to have sent nothing.
         Pending = 0, "pending";
         /// The intent is on disk; the outcome is not known yet.
         Sending = 1, "sending";
-        /// The service has it.
+        /// The service accepted it.
         Sent = 2, "sent";
         /// The service refused it.
         Rejected = 3, "rejected";
         /// It may have been delivered.
         InDoubt = 4, "in_doubt";
-        /// Left out by the message function or by `exclude`.
+        /// The message function or `exclude` left it out.
         Skipped = 5, "skipped";
         /// The broadcast was cancelled before its turn.
         Cancelled = 6, "cancelled";
@@ -63,13 +63,13 @@ stored! {
 }
 
 stored! {
-    /// How far a broadcast is.
+    /// The stage of a broadcast.
     BroadcastStage {
         /// The plan is not fixed yet; nothing was sent.
         Building = 0, "building";
-        /// The plan is fixed, and not all of it is settled.
+        /// The plan is fixed, and some recipients are not settled.
         Ready = 1, "ready";
-        /// Nothing is pending or in flight.
+        /// No recipient is pending or in flight.
         Finished = 2, "finished";
         /// As finished, after a cancel.
         Cancelled = 3, "cancelled";
@@ -77,68 +77,68 @@ stored! {
 }
 
 stored! {
-    /// What somebody wants of a broadcast; its driver looks now and then.
+    /// The latest command for a broadcast; its driver polls it.
     BroadcastCommand {
-        /// It may be sent.
+        /// The broadcast may be sent.
         Run = 0, "run";
-        /// It waits until somebody says resume.
+        /// The broadcast waits until it is resumed.
         Pause = 1, "pause";
-        /// What is pending shall be cancelled.
+        /// Pending recipients are to be cancelled.
         Cancel = 2, "cancel";
     }
 }
 
 stored! {
-    /// How a job run stands.
+    /// The state of a job run.
     JobState {
-        /// Claimed and not finished.
+        /// It was claimed and has not ended.
         Running = 0, "running";
-        /// It ended well.
+        /// It ended without an error.
         Done = 1, "done";
         /// It ended with an error.
         Failed = 2, "failed";
-        /// Its process died half-way.
+        /// Its process died before it ended.
         Interrupted = 3, "interrupted";
-        /// Not run on purpose: missed, or another run was going on.
+        /// It did not run, on purpose: its scheduled time was missed, or another run was active.
         Skipped = 4, "skipped";
-        /// Claimed, and waiting for its turn.
+        /// It is claimed and waits for its turn.
         Waiting = 5, "waiting";
-        /// Somebody wanted its end.
+        /// It was cancelled by a command.
         Cancelled = 6, "cancelled";
     }
 }
 
 stored! {
-    /// What somebody wants of a job.
+    /// A command for a job.
     JobCommand {
-        /// A run now, whatever its schedule says.
+        /// Run the job now, regardless of its schedule.
         Run = 0, "run";
-        /// The end of the run that goes on.
+        /// Cancel the active run.
         Cancel = 1, "cancel";
     }
 }
 
-/// How many recipients are in each state.
+/// The number of recipients in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecipientCounts {
     /// Nothing was sent yet.
     pub pending: u64,
     /// In flight.
     pub sending: u64,
-    /// The service has it.
+    /// The service accepted it.
     pub sent: u64,
     /// The service refused it.
     pub rejected: u64,
     /// It may have been delivered.
     pub in_doubt: u64,
-    /// Left out.
+    /// Left out by the message function or `exclude`.
     pub skipped: u64,
     /// Cancelled before its turn.
     pub cancelled: u64,
 }
 
 impl RecipientCounts {
-    /// All recipients of the plan, those left out included.
+    /// All recipients of the plan, including skipped ones.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.pending
@@ -150,7 +150,7 @@ impl RecipientCounts {
             + self.cancelled
     }
 
-    /// How many are in `state`.
+    /// The number of recipients in `state`.
     #[must_use]
     pub const fn of(&self, state: DeliveryState) -> u64 {
         match state {

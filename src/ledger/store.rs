@@ -1,5 +1,5 @@
-//! The connections: one that writes, one for group commits where the store is a server, one that reads; and what
-//! happens after a write that failed.
+//! The connections of a store: one for writing, one for reading and, on a server, one for group commits. Also the
+//! recovery after a failed write.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,34 +20,34 @@ use super::figures::CommitMetrics;
 use super::postgres::PostgresServer;
 use super::sql::{Statement, sql};
 
-/// Where a store is.
+/// The kind of store.
 pub(super) enum StoreBackend {
-    /// One file, of this machine.
+    /// A file on this machine.
     File(Box<SqliteConnectOptions>),
     /// A server, shared by many machines.
     Server(Box<PostgresServer>),
 }
 
-/// One store, open for as long as the program runs.
+/// An open store. It stays open for as long as the program runs.
 pub(super) struct Store {
-    /// Its file, or the server's address without credentials.
+    /// The path of its file, or the server's address without credentials.
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
     place: StoreBackend,
     writer: Mutex<Option<Connection>>,
-    /// For group commits, which wait for no other write where the store is a server.
+    /// For group commits. On a server they wait for no other write.
     mover: Mutex<Option<Connection>>,
     reader: Mutex<Option<Connection>>,
     /// Whether the last write failed.
     failed: AtomicBool,
-    /// Why this program may not work on it any more.
+    /// Why this program may no longer write to the store.
     outdated: OnceLock<LedgerError>,
     figures: CommitMetrics,
-    /// Device and number of the file that is open.
+    /// Device and inode number of the open file.
     identity: OnceLock<(u64, u64)>,
-    /// What a scratch ledger has yet to write.
+    /// Writes that a scratch ledger has deferred; `None` for any other ledger.
     later: Option<DeferredWrites>,
-    /// The most pages that the file may have: a disk that is full when a test says so.
+    /// The most pages that the file may have. Tests use it to simulate a full disk.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
 }
@@ -55,11 +55,12 @@ pub(super) struct Store {
 /// How a write begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WriteScope {
-    /// Of several statements, alone among all processes.
+    /// Several statements, with no other write at the same time in any process.
     Alone,
-    /// A group commit of several statements. In a file it is alone too; a server keeps apart what meets by the rows.
+    /// A group commit of several statements. In a file it excludes other writes too; a server separates concurrent
+    /// writes by row locks.
     Beside,
-    /// A group commit of one statement, which is done or undone by itself.
+    /// A group commit of one statement, which is atomic by itself.
     Single,
 }
 
@@ -82,7 +83,8 @@ impl Store {
         }
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z. The clock follows a server's, where there is one.
+    /// The current time in milliseconds since 1970-01-01T00:00:00Z. On a server store, the clock follows the server's
+    /// clock.
     pub(super) fn now(&self) -> i64 {
         millis(self.clock.unix_time())
     }
@@ -91,13 +93,13 @@ impl Store {
         !self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whoever has not said that it lives until this instant (in milliseconds since 1970) counts as dead, where the store
-    /// is a server.
+    /// On a server, an instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as
+    /// dead.
     pub(super) fn dead_before(&self) -> i64 {
         self.server().map_or_else(|| self.now(), |server| server.dead_before(self))
     }
 
-    /// The server, where the store is one.
+    /// The server; `None` for a file.
     pub(super) const fn server(&self) -> Option<&PostgresServer> {
         match &self.place {
             StoreBackend::Server(server) => Some(&**server),
@@ -105,7 +107,7 @@ impl Store {
         }
     }
 
-    /// The error of the store in the words of the house.
+    /// Converts an error of the store to a [`LedgerError`].
     pub(super) fn error(&self, error: &sqlx::Error) -> LedgerError {
         match self.place {
             StoreBackend::File(_) => LedgerError::of(&self.path, error),
@@ -113,21 +115,21 @@ impl Store {
         }
     }
 
-    /// A row that cannot be read.
+    /// The error for a row that cannot be read.
     pub(super) fn record(&self, detail: impl std::fmt::Display) -> LedgerError {
         LedgerError::Record { path: self.path.clone(), detail: format!("{detail}") }
     }
 
-    /// What a scratch ledger has yet to write; nothing of the kind in any other.
+    /// The deferred writes of a scratch ledger; `None` for any other ledger.
     pub(super) const fn later(&self) -> Option<&DeferredWrites> {
         self.later.as_ref()
     }
 
-    /// A connection of its own, for long work.
+    /// Opens a separate connection, for long work.
     pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
         let options = match &self.place {
             StoreBackend::File(options) => &**options,
-            // Seldom, and large: not in every future.
+            // Boxed, because it is rare and large and would enlarge every future.
             StoreBackend::Server(server) => {
                 return Box::pin(server.connect(self)).await.map(Connection::Postgres);
             }
@@ -138,18 +140,19 @@ impl Store {
         options.connect().await.map(Connection::Sqlite).map_err(|error| self.error(&error))
     }
 
-    /// Begins a write, alone among all processes until it ends. One that is dropped half-way is undone.
+    /// Begins a write that excludes all other writes, in all processes, until it ends. A write that is dropped
+    /// half-way is rolled back.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
         self.flush_deferred().await?;
         self.begin(WriteScope::Alone).await
     }
 
-    /// The same without what is to be written later.
+    /// The same without flushing deferred writes first.
     pub(super) async fn write_now(&self) -> Result<Transaction<'_>, LedgerError> {
         self.begin(WriteScope::Alone).await
     }
 
-    /// Begins a group commit, of one statement or of several.
+    /// Begins a group commit of one statement or of several.
     pub(super) async fn write_group(&self, single: bool) -> Result<Transaction<'_>, LedgerError> {
         self.flush_deferred().await?;
         self.begin(if single { WriteScope::Single } else { WriteScope::Beside }).await
@@ -201,8 +204,8 @@ impl Store {
         Ok(transaction)
     }
 
-    /// Refuses to write a file that is not where the next process would look for it: what that one does not find, it does
-    /// again.
+    /// Refuses to write to a file that is no longer at its path. The next process would not find it there, and would
+    /// repeat what the file records.
     fn is_in_place(&self) -> Result<(), LedgerError> {
         if self.later.is_some() || !matches!(self.place, StoreBackend::File(_)) {
             return Ok(());
@@ -218,7 +221,7 @@ impl Store {
         Ok(())
     }
 
-    /// A new connection, after a failure only once a write to the file has succeeded.
+    /// Opens a new connection. After a failure it returns one only when a write to the file has succeeded.
     async fn revive(&self) -> Result<Connection, LedgerError> {
         let attempt = async {
             let mut connection = self.connect().await?;
@@ -236,31 +239,31 @@ impl Store {
         Ok(connection)
     }
 
-    /// Writes nothing any more: a newer program has made of the store what this one cannot read.
+    /// Stops all writes: a newer program has changed the schema to one that this program cannot read.
     pub(super) fn outdated(&self, error: &LedgerError) {
         if self.outdated.set(error.clone()).is_ok() {
             tracing::error!("nothing is sent any more: {error}");
         }
     }
 
-    /// Writes succeed again.
+    /// Records that writes succeed again.
     pub(super) fn works(&self) {
         self.failed.store(false, Ordering::Relaxed);
     }
 
-    /// Nothing can be written for now.
+    /// Records that a write failed.
     pub(super) fn fails(&self) {
         self.failed.store(true, Ordering::Relaxed);
         self.figures.failed();
     }
 
-    /// The connection that reads. Each statement sees all that was committed before it.
+    /// Takes the connection for reading. Each statement sees everything that was committed before it.
     pub(super) async fn read(&self) -> Result<ReadConnection<'_>, LedgerError> {
         self.flush_deferred().await?;
         self.read_now().await
     }
 
-    /// The same for what no move of a recipient changes.
+    /// The same without flushing deferred writes first, for data that no move of a recipient changes.
     pub(super) async fn read_now(&self) -> Result<ReadConnection<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.reader.lock().await;
@@ -276,7 +279,7 @@ impl Store {
         Ok(ReadConnection { store: self, connection, home, _hold: hold })
     }
 
-    /// Waits for what a statement gives; a server that does not answer is given up.
+    /// Waits for the result of a statement. If a server does not answer, returns an error after a timeout.
     pub(super) async fn answer<T>(
         &self,
         asked: impl Future<Output = Result<T, sqlx::Error>>,
@@ -289,10 +292,10 @@ impl Store {
     }
 }
 
-/// A write that changes nothing which means anything.
+/// A write that changes no meaningful data. It tests whether the store can be written.
 pub(super) const PROOF: &str = "UPDATE pulse SET beats = beats + 1";
 
-/// Says that a write has failed, unless it was disarmed.
+/// Records a failed write when it is dropped, unless it was disarmed.
 struct WriteFailureGuard<'a> {
     store: &'a Store,
     armed: bool,
@@ -306,22 +309,22 @@ impl Drop for WriteFailureGuard<'_> {
     }
 }
 
-/// A write that goes on. Dropped without [`Transaction::end`], its connection is closed, which undoes it, and the
-/// next write proves first that the store can be written.
+/// A write in progress. If it is dropped without [`Transaction::end`], its connection is closed, which rolls it back,
+/// and the next write first proves that the store can be written.
 pub(super) struct Transaction<'a> {
     pub(super) store: &'a Store,
     connection: Connection,
     home: MutexGuard<'a, Option<Connection>>,
     alarm: WriteFailureGuard<'a>,
-    /// Whether it was begun, and has to be ended, by a statement of its own.
+    /// Whether separate statements begin and end it.
     several: bool,
     began: Instant,
-    /// A simulated clock stands still while the store works.
+    /// Holds a simulated clock while the store works.
     _hold: ClockHold,
 }
 
 impl Transaction<'_> {
-    /// Runs a statement and gives the number of rows that it changed.
+    /// Runs a statement; returns how many rows it changed.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, LedgerError> {
         self.store.answer(self.connection.run(statement)).await
     }
@@ -336,7 +339,7 @@ impl Transaction<'_> {
         self.store.answer(self.connection.insert(statement)).await
     }
 
-    /// The first row that a question gives.
+    /// Returns the first row of a query.
     pub(super) async fn row<T: DecodableRow>(
         &mut self,
         question: Statement,
@@ -344,7 +347,7 @@ impl Transaction<'_> {
         self.store.answer(self.connection.row(question)).await
     }
 
-    /// The same; nothing when a table refuses to have no value where one is due.
+    /// The same; `None` if a NOT NULL constraint failed.
     pub(super) async fn row_unless_refused<T: DecodableRow>(
         &mut self,
         question: Statement,
@@ -358,12 +361,12 @@ impl Transaction<'_> {
         self.store.answer(asked).await
     }
 
-    /// All rows that a question gives.
+    /// Returns all rows of a query.
     pub(super) async fn rows<T: DecodableRow>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
         self.store.answer(self.connection.rows(question)).await
     }
 
-    /// The same; nothing when a table refuses to have no value where one is due.
+    /// The same; `None` if a NOT NULL constraint failed.
     pub(super) async fn rows_unless_refused<T: DecodableRow>(
         &mut self,
         question: Statement,
@@ -377,7 +380,7 @@ impl Transaction<'_> {
         self.store.answer(asked).await
     }
 
-    /// Shows after a failure that the store can be written again.
+    /// Proves after a failure that the store can be written again.
     async fn prove(&mut self) -> Result<(), LedgerError> {
         let still =
             |error: LedgerError| if error.broke() { error } else { LedgerError::Unhealthy(Box::new(error)) };
@@ -386,7 +389,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Commits what went well, and undoes what did not.
+    /// Commits on success, and rolls back on an error.
     pub(super) async fn end<T>(mut self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
         let last = match &result {
             Ok(_) => "COMMIT",
@@ -405,7 +408,7 @@ impl Transaction<'_> {
     }
 }
 
-/// The right to read.
+/// A connection for reading, held exclusively until it is returned.
 pub(super) struct ReadConnection<'a> {
     store: &'a Store,
     connection: Connection,
@@ -414,10 +417,10 @@ pub(super) struct ReadConnection<'a> {
 }
 
 impl ReadConnection<'_> {
-    /// All rows that a question gives.
+    /// Returns all rows of a query.
     pub(super) async fn rows<T: DecodableRow>(&mut self, question: Statement) -> Result<Vec<T>, LedgerError> {
         match self.store.answer(self.connection.rows(question.clone())).await {
-            // It broke since it was used last: once more, on one that is new.
+            // The connection broke since its last use; the query runs once more on a new one.
             Err(error) if error.broke() => {
                 self.connection = self.again(error).await?;
                 self.store.answer(self.connection.rows(question)).await
@@ -426,7 +429,7 @@ impl ReadConnection<'_> {
         }
     }
 
-    /// The first row that a question gives.
+    /// Returns the first row of a query.
     pub(super) async fn row<T: DecodableRow>(
         &mut self,
         question: Statement,
@@ -440,7 +443,7 @@ impl ReadConnection<'_> {
         }
     }
 
-    /// A new connection in place of one that broke.
+    /// Opens a new connection in place of a broken one.
     async fn again(&self, error: LedgerError) -> Result<Connection, LedgerError> {
         match self.store.server() {
             Some(server) => Box::pin(server.connect_with_retry(self.store)).await,
@@ -448,33 +451,33 @@ impl ReadConnection<'_> {
         }
     }
 
-    /// Gives the connection back; one that is dropped instead is closed.
+    /// Returns the connection for reuse. A connection that is dropped instead is closed.
     pub(super) fn done(mut self) {
         *self.home = Some(self.connection);
     }
 }
 
-/// As the ledger stores a length or an instant.
+/// Converts a duration or an instant to the milliseconds that the ledger stores.
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// As the ledger gives a length or an instant.
+/// Converts stored milliseconds to a duration or an instant.
 pub(super) fn from_millis(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-/// A count or a number as the store keeps it.
+/// Converts a count or a number to its stored form.
 pub(super) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A small count as the store gave it.
+/// Converts a small stored count.
 pub(super) fn small(stored: i64) -> u32 {
     u32::try_from(stored).unwrap_or(if stored < 0 { 0 } else { u32::MAX })
 }
 
-/// A count as the store gave it.
+/// Converts a stored count.
 pub(super) fn count(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or_default()
 }

@@ -1,7 +1,8 @@
-//! The tables as they are copied from one store to another: their columns, what each holds, and in which order.
+//! The schema of the tables as they are copied from one store to another: their columns, the kind of each column, and
+//! the order of the tables.
 //!
-//! What is only of the moment is not among them (`OF_THE_MOMENT`): who lives, who drives what, who may use how much of a
-//! quota, and tokens, which whoever needs one fetches.
+//! Tables with transient state are not copied (`OF_THE_MOMENT`): live instances, drivers, quota shares, and tokens,
+//! which a process fetches again when it needs one.
 
 use std::fmt::Write as _;
 
@@ -11,28 +12,28 @@ use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::sql::{SqlValue, Statement, sql};
 
-/// One table.
+/// The schema of one table.
 #[derive(Debug)]
 pub(super) struct TableSchema {
     pub(super) name: &'static str,
-    /// The columns; those of the key come first.
+    /// The columns; the key columns come first.
     pub(super) columns: &'static [(&'static str, ColumnKind)],
-    /// How many columns are the key.
+    /// How many columns form the key.
     pub(super) key: usize,
-    /// How many rows are read and written at once: a page is a few megabytes at the most.
+    /// How many rows one statement reads or writes. A page is a few megabytes at most.
     page: usize,
 }
 
-/// What a column holds.
+/// The kind of value in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnKind {
     Number,
     Text,
     Flag,
     Bytes,
-    /// A holder of a lease: nobody, in a copy.
+    /// The holder of a lease; a copy stores that there is none.
     Nobody,
-    /// The end of a lease: over, in a copy.
+    /// The end of a lease; a copy stores an expired one.
     Over,
 }
 
@@ -53,10 +54,10 @@ pub(super) const OF_THE_MOMENT: &[&str] = &[
     "stretches",
 ];
 
-/// Tables whose rows are numbered by the store, and never twice.
+/// Tables whose rows get unique numbers from the store; a number is never used twice.
 pub(super) const NUMBERED: &[&str] = &["apps", "owners", "broadcasts", "sends", "job_wishes", "alerts"];
 
-/// Those that are, each behind what it refers to.
+/// Tables that are copied. Each comes after the tables that it refers to.
 pub(super) const TABLES: &[TableSchema] = &[
     TableSchema { name: "apps", columns: &[("id", Number), ("key", Text)], key: 1, page: 500 },
     TableSchema {
@@ -189,7 +190,7 @@ pub(super) const TABLES: &[TableSchema] = &[
         name: "data",
         columns: &[("namespace", Text), ("key", Text), ("value", Text), ("expires_at", Number)],
         key: 2,
-        // A value may have 256 KiB.
+        // A value can have 256 KiB.
         page: 20,
     },
     TableSchema {
@@ -274,7 +275,7 @@ pub(super) const TABLES: &[TableSchema] = &[
         key: 1,
         page: 100,
     },
-    // Behind the runs: the end of a run drops its request.
+    // This table comes after the runs: recording the end of a run deletes its request.
     TableSchema {
         name: "hook_requests",
         columns: &[("job", Text), ("scheduled_at", Number), ("head", Text), ("body", Bytes)],
@@ -307,7 +308,7 @@ pub(super) const TABLES: &[TableSchema] = &[
     },
 ];
 
-/// What stands in one column of one row.
+/// The value of one column of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CellValue {
     Nothing,
@@ -316,12 +317,12 @@ pub(super) enum CellValue {
     Bytes(Vec<u8>),
 }
 
-/// One row, column by column.
+/// One row: its values, column by column.
 #[derive(Debug)]
 pub(super) struct TableRow(pub(super) Vec<CellValue>);
 
 impl TableSchema {
-    /// Asks for a page of the rows behind a key, in the order of the key.
+    /// Queries a page of the rows after a key, in the order of the key.
     pub(super) fn page(&self, server: bool, after: Option<&[CellValue]>) -> Statement {
         let mut text = String::from("SELECT ");
         for (at, (name, kind)) in self.columns.iter().enumerate() {
@@ -351,12 +352,12 @@ impl TableSchema {
         after.iter().fold(sql(text), |question, cell| question.bind(cell.value(None)))
     }
 
-    /// Whether a page of so many rows is the last one.
+    /// Returns whether a page with this many rows is the last one.
     pub(super) const fn is_last(&self, rows: usize) -> bool {
         rows < self.page
     }
 
-    /// Writes rows.
+    /// The statement that inserts rows.
     pub(super) fn insert(&self, rows: &[TableRow]) -> Statement {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let row = format!("({})", vec!["?"; names.len()].join(", "));
@@ -372,7 +373,7 @@ impl TableSchema {
 }
 
 impl CellValue {
-    /// As it is bound: what is not there has the type of its column.
+    /// The value as a bound argument. NULL gets the type of its column.
     fn value(&self, kind: Option<ColumnKind>) -> SqlValue {
         match (self, kind) {
             (Self::Number(number), Some(Flag)) => SqlValue::Flag(*number != 0),

@@ -1,4 +1,4 @@
-//! Who may look at the page and its API, and who may act there: tokens, of which only hashes are kept.
+//! Access tokens of the page and its API, with read or operator rights. Only their hashes are stored.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use super::{Ledger, LedgerError};
 /// What the holder of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TokenRole {
-    /// Look at everything.
+    /// Read everything.
     Read,
-    /// Act, too.
+    /// Read everything and act.
     Operate,
 }
 
 impl TokenRole {
-    /// Both.
+    /// Both roles.
     pub const ALL: [Self; 2] = [Self::Operate, Self::Read];
 
-    /// Its word.
+    /// The role's name, as it is stored.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,12 +35,12 @@ impl fmt::Display for TokenRole {
 }
 
 impl Ledger {
-    /// Keeps the hash of the token of each role; of a role that has one already only where `renew` says so. Gives
-    /// whether all were taken: none is when one of them is there.
+    /// Stores the hash of the token of each role. Without `renew`, stores nothing if any token exists. Returns whether
+    /// the hashes were stored.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn keep_tokens(
         &self,
         tokens: &[(TokenRole, String)],
@@ -64,11 +64,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// The hashes of all tokens.
+    /// Returns the hashes of all tokens.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn tokens(&self) -> Result<Vec<(TokenRole, String)>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let rows: Vec<(String, String)> =

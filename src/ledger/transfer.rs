@@ -1,8 +1,8 @@
-//! All of a ledger copied into another store: from a file to a server, and back.
+//! Copies a whole ledger into another store: from a file to a server, or back.
 //!
-//! Nobody may work on either meanwhile: both are held by a write that is alone, and owners that live are a refusal. The
-//! copy is one commit, made only once it was read back and found to be the same: before that the other store is as empty
-//! as it was. Rows go in pages, so that their number does not matter.
+//! No other process may use either store meanwhile: an exclusive write holds both, and a live instance is an error.
+//! The copy is one commit. It is made only after the rows were read back and found equal, so until then the other
+//! store stays empty. Rows are copied page by page, so memory does not grow with their number.
 
 use std::path::{Path, PathBuf};
 
@@ -19,52 +19,52 @@ use super::{InstanceName, Ledger, LedgerError, LedgerLocation};
 /// How long the server waits for this program while the other store works.
 const PATIENCE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2min'";
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySummary {
-    /// Where it came from: a file, or a server's address without credentials.
+    /// The source: a file, or a server's address without credentials.
     pub from: PathBuf,
-    /// Where it is now.
+    /// The target, in the same form.
     pub to: PathBuf,
-    /// Each table, all of them the same on both sides.
+    /// The tables; each is equal on both sides.
     pub tables: Vec<CopiedTable>,
-    /// Single sends in flight of processes that had died, in doubt from now on in both.
+    /// Single sends that dead processes had in flight. They are in doubt now, in both stores.
     pub in_doubt: u64,
 }
 
-/// A table that is the same on both sides.
+/// A table that is equal on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
     /// Its name.
     pub name: &'static str,
     /// How many rows it has.
     pub rows: u64,
-    /// SHA-256 of all of them in the order of their keys, in hexadecimal.
+    /// SHA-256 of all rows in the order of their keys, in hexadecimal.
     pub hash: String,
 }
 
-/// Why a ledger was not copied. The other store is as it was.
+/// Why a ledger was not copied. The target is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
     /// A store failed.
     #[error(transparent)]
     Store(#[from] LedgerError),
-    /// A process works on one of the stores, or did until a moment ago.
+    /// A process uses one of the stores, or used it a moment ago.
     #[error(
         "{path}: `{name}` (process {pid}) works on this ledger, or did until a moment ago; stop it, then copy",
         path = path.display(), name = by.name, pid = by.pid
     )]
     InUse {
-        /// Which store.
+        /// The store that is in use.
         path: PathBuf,
-        /// Who.
+        /// The process that uses it.
         by: InstanceName,
     },
-    /// There is something where the copy is to be.
+    /// The target is not empty.
     #[error("{path}: it is not empty, there are rows in `{table}`; a copy goes only into a store where nothing is", path = path.display())]
     NotEmpty {
-        /// Which store.
+        /// The target.
         path: PathBuf,
         /// The first table that has rows.
         table: &'static str,
@@ -72,26 +72,26 @@ pub enum CopyError {
     /// Both are the same store.
     #[error("{}: a ledger cannot be copied into itself", .0.display())]
     Same(PathBuf),
-    /// The copy is not the same.
+    /// The rows that were read back differ from the source.
     #[error(
         "`{table}` was not the same when it was read back ({there} rows of {here}), so nothing was copied; please report this"
     )]
     Differs {
         /// The table.
         table: &'static str,
-        /// Rows that were read.
+        /// How many rows were read from the source.
         here: u64,
-        /// Rows that were read back.
+        /// How many rows were read back.
         there: u64,
     },
 }
 
 impl Ledger {
-    /// Copies all of the ledger in `from` into the empty store `to`, and reads it back.
+    /// Copies the whole ledger in `from` into the empty store `to`, and reads it back.
     ///
     /// # Errors
     ///
-    /// [`CopyError`]; then nothing is in `to`.
+    /// [`CopyError`]. Nothing is in `to` then.
     pub async fn transfer(
         from: &LedgerLocation,
         to: &LedgerLocation,
@@ -130,12 +130,12 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Copies the ledger in `place` as it stands at one instant into the folder `to`, for whoever wants to try something on
-    /// it. Whoever works on it goes on meanwhile, and finds nothing changed.
+    /// Copies the ledger in `place` as it is at one instant into the folder `to`, so that a command can try something
+    /// on the copy. Other processes continue to use the ledger, which does not change.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being read, or the copy from being written.
+    /// Returns an error if the ledger cannot be read or the copy cannot be written.
     pub async fn snapshot_into(place: &LedgerLocation, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
         const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         if let LedgerLocation::Folder(from) = place {
@@ -153,7 +153,7 @@ impl Ledger {
     }
 }
 
-/// Copies the rows of all tables into a store where nothing is. New rows there get numbers that neither store has given.
+/// Copies the rows of all tables into an empty store. New rows there get numbers that neither store has used.
 pub(super) async fn copy_rows(
     read: &mut Transaction<'_>,
     write: &mut Transaction<'_>,
@@ -175,7 +175,7 @@ pub(super) async fn copy_rows(
     Ok(tables)
 }
 
-/// Reads back what was copied.
+/// Reads the copied rows back and compares them.
 pub(super) async fn compare(write: &mut Transaction<'_>, tables: &[CopiedTable]) -> Result<(), CopyError> {
     for (table, copied) in TABLES.iter().zip(tables) {
         let mut seen = TableDigest::default();
@@ -189,7 +189,7 @@ pub(super) async fn compare(write: &mut Transaction<'_>, tables: &[CopiedTable])
     Ok(())
 }
 
-/// What was seen of a table.
+/// The number and the hash of the rows of a table.
 #[derive(Default)]
 struct TableDigest {
     rows: u64,
@@ -220,7 +220,7 @@ impl TableDigest {
     }
 }
 
-/// Gives the rows of a table page by page, in the order of their keys.
+/// Passes the rows of a table to a callback page by page, in the order of their keys.
 async fn each_page(
     read: &mut Transaction<'_>,
     table: &TableSchema,
@@ -240,7 +240,7 @@ async fn each_page(
     }
 }
 
-/// The same for whoever only looks.
+/// The same for a callback that only reads.
 async fn each_page_there(
     read: &mut Transaction<'_>,
     table: &TableSchema,
@@ -260,7 +260,7 @@ pub(super) async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError>
     write.run(sql(PATIENCE)).await.map(drop)
 }
 
-/// An owner that lives, if there is one.
+/// Returns a live instance, if there is one.
 pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<InstanceName>, LedgerError> {
     let owners: Vec<(i64, String, i64)> =
         write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
@@ -272,8 +272,8 @@ pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<Instanc
     Ok(None)
 }
 
-/// Ends owners, none of which lives, so that nobody who was only silent writes on. Gives how many single sends of theirs
-/// are in doubt from now on.
+/// Ends dead instances, so that an instance that was only silent cannot write any more. All instances must be dead.
+/// Returns how many of their single sends are in doubt now.
 async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
     let owners: Vec<(i64,)> = write.rows(sql("SELECT id FROM owners")).await?;
     let mut in_doubt = 0;
@@ -286,7 +286,7 @@ async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
     Ok(in_doubt)
 }
 
-/// The highest number that a table's rows have, or ever had as far as the store remembers.
+/// Returns the highest id in a table, or the highest that the store remembers to have given.
 pub(super) async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i64, LedgerError> {
     let rows = read.row::<(i64,)>(sql(format!("SELECT coalesce(max(id), 0) FROM {table}"))).await?;
     let given = if read.store.server().is_some() {
@@ -298,8 +298,8 @@ pub(super) async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i
     Ok(rows.unwrap_or_default().0.max(given.unwrap_or_default().0))
 }
 
-/// Has the store number a table's next row behind this one. Owners are not copied, but rows name them: a new one must not
-/// have the number of one that is dead.
+/// Makes a table's next id higher than `highest`. Instances are not copied, but rows name them: a new instance must
+/// not get the number of a dead one.
 pub(super) async fn advance_sequence(
     write: &mut Transaction<'_>,
     table: &str,
@@ -312,7 +312,7 @@ pub(super) async fn advance_sequence(
         let set = sql("SELECT setval(CAST(pg_get_serial_sequence(?, 'id') AS regclass), ?)");
         return write.run(set.bind(table).bind(highest)).await.map(drop);
     }
-    // Tables that number without a memory have no row there, and need none.
+    // A table without AUTOINCREMENT has no row there and needs none.
     let remembers = sql("SELECT count(*) FROM sqlite_schema WHERE name = ? AND sql LIKE '%AUTOINCREMENT%'");
     if write.row::<(i64,)>(remembers.bind(table)).await? != Some((1,)) {
         return Ok(());
@@ -323,14 +323,14 @@ pub(super) async fn advance_sequence(
 }
 
 impl CopySummary {
-    /// How many rows all tables have together.
+    /// The number of rows of all tables together.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
 }
 
-/// Tables whose next row the store would number with a number that is taken: a restore that went wrong.
+/// Returns the tables whose next id is already taken, which means that a restore went wrong.
 pub(super) async fn tables_with_stale_sequence(
     write: &mut Transaction<'_>,
 ) -> Result<Vec<&'static str>, LedgerError> {

@@ -1,4 +1,4 @@
-//! Files that the service has, so that the same content is not uploaded again.
+//! Files that the service already has, so that the same content is not uploaded again.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use super::store::{from_millis, millis};
 use super::{AppId, Ledger, LedgerError};
 
 impl Ledger {
-    /// What an upload of this content (SHA-256 in hexadecimal) with these options gave, as JSON, and when it expires,
-    /// if it has not.
+    /// Returns the result of an upload of this content (SHA-256 in hexadecimal) with these options, as JSON, and when
+    /// it expires. `None` if there is none or it has expired.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn upload_find(
         &self,
         app: AppId,
@@ -29,11 +29,12 @@ impl Ledger {
         Ok(found.map(|(file, expires_at)| (file, from_millis(expires_at))))
     }
 
-    /// Remembers what an upload gave, until `expires_at`. Whoever calls leaves a margin before the service forgets it.
+    /// Stores the result of an upload until `expires_at`. The caller chooses a time some margin before the service
+    /// deletes the file.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn upload_put(
         &self,
         app: AppId,

@@ -1,4 +1,4 @@
-//! Scripts as they were when their runs began, for runs that are entered again.
+//! Scripts as they were when their runs began, for runs that start again.
 
 use bytes::Bytes;
 
@@ -10,29 +10,29 @@ use super::{Ledger, LedgerError};
 /// A script with the modules that it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredScript {
-    /// What it is known by.
+    /// The hash that identifies the version.
     pub hash: String,
-    /// Its parts: the script, under no module's name, and the modules.
+    /// Its parts: the script, with an empty module name, and the modules.
     pub parts: Vec<StoredModule>,
 }
 
-/// A text of Lua.
+/// The source text of a script or a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredModule {
     /// The module's name; empty for the script.
     pub module: String,
-    /// Its file, as errors show it.
+    /// The path of its file, as errors show it.
     pub path: String,
-    /// Its bytes.
+    /// The content of the file.
     pub text: Bytes,
 }
 
 impl Ledger {
-    /// A version that a run not yet over needs.
+    /// Returns a version that an unfinished run needs.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn version(&self, hash: &str) -> Result<Option<StoredScript>, LedgerError> {
         let question = sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
         let mut read = self.store().read().await?;
@@ -46,11 +46,12 @@ impl Ledger {
         Ok(whole.then(|| StoredScript { hash: hash.to_owned(), parts }))
     }
 
-    /// Forgets the versions that no run needs any more, but for those named in `keep`. Gives how many texts went.
+    /// Deletes the versions that no run needs any more, except those named in `keep`. Returns how many texts were
+    /// deleted.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn prune_versions(&self, keep: &[String]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -65,7 +66,7 @@ impl Ledger {
     }
 }
 
-/// Keeps those of the versions that are not there.
+/// Stores those of the versions that are not stored yet.
 pub(super) async fn keep(write: &mut Transaction<'_>, versions: &[StoredScript]) -> Result<(), LedgerError> {
     let hashes: Vec<&str> = versions.iter().map(|version| version.hash.as_str()).collect();
     let question =

@@ -1,8 +1,8 @@
-//! The way to a permit, and the task that serves those who wait.
+//! Acquires permits, and runs the task that serves the waiting calls.
 //!
-//! While nobody waits there is no task. The first who must wait starts one on its runtime; it sleeps until the next
-//! permit is due, serves all who can go, and ends when the queue is empty. If its runtime ends before that, those
-//! who still wait are woken, and the first of them starts another.
+//! While no calls wait there is no task. The first call that must wait starts the task on its runtime. The task sleeps
+//! until the next permit is due, serves all calls that can go, and ends when the queue is empty. If its runtime ends
+//! before that, the waiting calls are woken, and the first of them starts another task.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -20,7 +20,7 @@ use super::settings::QuotaSettings;
 use super::status::{QuotaStatus, Waiter};
 use crate::clock::{Clock, Instant};
 
-/// One rate that the service grants an app, and the queue of those who want a part of it. Clones are the same quota.
+/// One rate that the service grants an app, and the queue of the calls that share it. Clones are the same quota.
 #[derive(Debug, Clone)]
 pub struct Quota(Arc<QuotaInner>);
 
@@ -29,26 +29,26 @@ pub(super) struct QuotaInner {
     settings: QuotaSettings,
     clock: Clock,
     engine: Mutex<QuotaState>,
-    /// Calls the driver out of its sleep.
+    /// Wakes the driver.
     wake_driver: Notify,
-    /// Calls whoever lends the places of a shared quota.
+    /// Wakes the task that claims slots for a shared quota.
     pub(super) want: Notify,
 }
 
-/// A call that the service would never take.
+/// The error for a cost of 0 or above the quota's largest cost. Such a call can never be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a call of {cost} can never be sent: the quota of {name} takes 1 to {most}")]
 pub struct CostTooHighError {
-    /// What the quota counts.
+    /// What the quota counts, for display.
     pub name: &'static str,
-    /// What the call costs.
+    /// The cost of the call.
     pub cost: u32,
-    /// The most that a call may cost.
+    /// The largest cost that a call may have.
     pub most: u32,
 }
 
 impl Quota {
-    /// The quota that `settings` describe, on this clock.
+    /// A quota with these settings, on this clock.
     #[must_use]
     pub fn new(settings: QuotaSettings, clock: Clock) -> Self {
         let engine = Mutex::new(QuotaState::new(&settings, &clock));
@@ -69,8 +69,8 @@ impl Quota {
         self.0.settings.largest_cost.get()
     }
 
-    /// Grants another rate from now on: what is under way keeps its places. Gives whether it did: a rate that is less than
-    /// the largest call, now or before, needs a new quota.
+    /// Changes the rate from now on. Written calls keep their slots. Returns false if the new or the old rate is less
+    /// than the largest cost of a call; such a change needs a new quota.
     #[must_use]
     pub fn set_rate(&self, per_second: NonZeroU32, share: f64) -> bool {
         let mut engine = self.0.lock();
@@ -81,26 +81,26 @@ impl Quota {
         granted
     }
 
-    /// Whether its places are lent to it.
+    /// Whether other processes share the quota, so that its slots are lent to it.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.0.settings.shared
     }
 
-    /// What it counts.
+    /// What the quota counts, for display.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.0.settings.name
     }
 
-    /// Waits until a call of `cost` may be written, and gives the permit for it. Dropping the future leaves the
-    /// queue. Within a priority, first come is first served.
+    /// Waits until a call of `cost` may be written, and returns its permit. Dropping the future removes the call from
+    /// the queue. Within a priority, calls are served in the order of their arrival.
     ///
     /// Must be awaited on a tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`TooCostly`] when `cost` is 0 or more than [`Settings::largest_cost`].
+    /// [`CostTooHighError`] when `cost` is 0 or more than [`QuotaSettings::largest_cost`].
     pub async fn acquire(&self, cost: u32, priority: Priority) -> Result<Permit, CostTooHighError> {
         let most = self.0.settings.largest_cost;
         match NonZeroU32::new(cost).filter(|cost| *cost <= most) {
@@ -109,14 +109,14 @@ impl Quota {
         }
     }
 
-    /// How long a call of `cost` would wait if it came now, by all that is known.
+    /// The expected wait of a call of `cost` that arrives now.
     #[must_use]
     pub fn expected_wait(&self, cost: u32, priority: Priority) -> Duration {
         let mut engine = self.0.lock();
         engine.expected_wait(cost, priority, self.0.now())
     }
 
-    /// What the quota is doing.
+    /// The current state of the quota.
     #[must_use]
     pub fn status(&self) -> QuotaStatus {
         let mut engine = self.0.lock();
@@ -136,15 +136,15 @@ impl Quota {
         }
     }
 
-    /// What was written since the process began, and what of it the service refused as too much.
+    /// The messages written since the process began, and those that the service refused as too many.
     #[must_use]
     pub fn ever(&self) -> (u64, u64) {
         let engine = self.0.lock();
         (engine.sent.ever(), engine.throttled.ever())
     }
 
-    /// Everybody who waits, the most urgent priority first, with the wait that is expected of each. Takes time in
-    /// proportion to their number.
+    /// All waiting calls with their expected waits, the most urgent priority first. Takes time in proportion to their
+    /// number.
     #[must_use]
     pub fn waiters(&self) -> Vec<Waiter> {
         let mut engine = self.0.lock();
@@ -171,7 +171,7 @@ struct Acquire<'a> {
     shared: &'a Arc<QuotaInner>,
     cost: NonZeroU32,
     priority: Priority,
-    /// The number under which it waits, from the moment it does.
+    /// The call's number in the queue; `None` while it is not queued.
     number: Option<u64>,
 }
 
@@ -196,7 +196,7 @@ impl Future for Acquire<'_> {
                 entry.waker.clone_from(waker);
             }
         } else {
-            // Who comes first in a priority may go before those for whom the driver sleeps.
+            // The first call of a priority may go before the calls for which the driver sleeps.
             call = engine.queue.cost(self.priority) == 0;
             let entry = QueuedWaiter { cost: self.cost.get(), since: shared.now(), waker: waker.clone() };
             self.number = Some(engine.enqueue(self.priority, entry));
@@ -230,7 +230,7 @@ impl Drop for Acquire<'_> {
     }
 }
 
-/// Serves those who wait, until nobody does.
+/// Serves the waiting calls until none is left.
 async fn serve_waiters(mut driving: DriverGuard) {
     let shared = Arc::clone(&driving.shared);
     let mut wake = Vec::new();
@@ -253,7 +253,8 @@ async fn serve_waiters(mut driving: DriverGuard) {
     }
 }
 
-/// The driver's hold on its quota. When its runtime ends under it, those who wait must find another.
+/// The driver's guard. If its runtime ends first, dropping the guard wakes the waiting calls, and one of them starts
+/// another driver.
 struct DriverGuard {
     shared: Arc<QuotaInner>,
     over: bool,

@@ -1,4 +1,4 @@
-//! governor: the fixed ceiling that no permit passes, whatever the parts above it think.
+//! The fixed rate limit that every permit must pass, whatever the parts above it decide. Uses governor.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -17,15 +17,15 @@ impl governor::clock::Clock for Clock {
     }
 }
 
-/// The rate, with a burst of 25 ms' worth: a little over what a late timer is allowed to catch up.
+/// Limits to the rate, with a burst of 25 ms' worth. That is slightly more than a late timer may catch up.
 pub(super) struct FixedRateLimiter {
     limiter: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
 }
 
 impl FixedRateLimiter {
-    /// A ceiling of `rate` a second, over 0, for calls that cost up to `largest`.
+    /// A limiter for `rate` messages a second, which must be over 0, and calls of a cost up to `largest`.
     pub(super) fn new(rate: f64, largest: NonZeroU32, clock: Clock) -> Self {
-        // At 40 a second and less, 25 ms are less than a message.
+        // At 40 a second and less, 25 ms' worth is less than one message.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -39,18 +39,18 @@ impl FixedRateLimiter {
         Self { limiter: RateLimiter::direct_with_clock(quota, clock) }
     }
 
-    /// Lets a call of `cost` through.
+    /// Counts a call of `cost`, if it may go now.
     ///
     /// # Errors
     ///
-    /// The instant before which it may not.
+    /// The earliest instant at which the call may go.
     pub(super) fn check(&self, cost: NonZeroU32) -> Result<(), Instant> {
         if cost == NonZeroU32::MIN {
             return self.limiter.check().map_err(|refusal| Instant::from_start(refusal.earliest_possible()));
         }
         match self.limiter.check_n(cost) {
             Ok(decision) => decision.map_err(|refusal| Instant::from_start(refusal.earliest_possible())),
-            // Over the burst: `acquire` refuses such a cost, so this is never reached.
+            // The cost is over the burst. `acquire` refuses such a cost, so this is never reached.
             Err(_) => Err(Instant::from_start(Duration::MAX)),
         }
     }

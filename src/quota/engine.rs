@@ -1,4 +1,4 @@
-//! All parts of a quota together, behind one lock; it is told the time and waits for nothing.
+//! All parts of a quota behind one lock. The caller passes in the time; nothing here waits.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -24,24 +24,24 @@ pub(super) struct QuotaState {
     pub(super) schedule: PermitSchedule,
     pub(super) sent: RollingCounter,
     pub(super) throttled: RollingCounter,
-    /// Nothing leaves before this, because the service said so.
+    /// No permit is given before this, because the service said when to come back.
     pub(super) not_before: Instant,
     pub(super) per_second: NonZeroU32,
     pace: Pace,
     ceiling: FixedRateLimiter,
-    /// Those who were served and have not come for their permit yet.
+    /// The numbers of calls that were served and have not collected their permit yet.
     served: HashSet<u64>,
     pub(super) driver: DriverState,
 }
 
-/// What the task that serves those who wait is doing.
+/// The state of the task that serves the waiting calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DriverState {
-    /// There is none: nobody waits.
+    /// There is no task, because no calls wait.
     Absent,
-    /// It is about to look, or looks.
+    /// The task is about to serve the queue, or serves it.
     Awake,
-    /// It sleeps until then, or until it is called.
+    /// The task sleeps until this instant, or until it is woken.
     Asleep(Option<Instant>),
 }
 
@@ -68,7 +68,7 @@ impl QuotaState {
         }
     }
 
-    /// Grants another rate; gives whether it did.
+    /// Changes the rate. Returns whether it did.
     pub(super) fn grant(&mut self, settings: &QuotaSettings, clock: &Clock) -> bool {
         let rate = settings.rate();
         if !self.slots.resize(rate, settings.largest_cost.get()) {
@@ -80,17 +80,17 @@ impl QuotaState {
         true
     }
 
-    /// Messages a second that can leave now.
+    /// The messages a second that can be sent now.
     pub(super) fn rate(&mut self, now: Instant) -> f64 {
         self.pace.at(now).min(self.slots.flow(now).0)
     }
 
-    /// The adapted pace alone.
+    /// The adaptive pace without the limit of the slots.
     pub(super) fn adapted(&mut self, now: Instant) -> f64 {
         self.pace.at(now)
     }
 
-    /// The adapted pace as a part of what it is when nothing is refused, in thousandths.
+    /// The adaptive pace as a part of its highest value, in thousandths.
     pub(super) fn paced(&mut self, now: Instant) -> u32 {
         self.pace.part(now)
     }
@@ -100,7 +100,7 @@ impl QuotaState {
         Duration::from_secs_f64(f64::from(cost) / rate)
     }
 
-    /// Lets a call of `cost` go at `now`, or says when to ask again (`None`: after an event).
+    /// Lets a call of `cost` go at `now`. The error is the instant at which to ask again; `None` means after an event.
     fn admit(&mut self, cost: NonZeroU32, now: Instant, waited: bool) -> Result<(), Option<Instant>> {
         let due = self.schedule.next().max(self.not_before);
         if due > now {
@@ -118,12 +118,12 @@ impl QuotaState {
         Ok(())
     }
 
-    /// Serves a newcomer at once, where nobody waits and nothing forbids it.
+    /// Serves a new call at once, if no calls wait and every limit allows it.
     pub(super) fn serve_now(&mut self, cost: NonZeroU32, now: Instant) -> bool {
         self.queue.is_empty() && self.admit(cost, now, false).is_ok()
     }
 
-    /// Lets a newcomer wait.
+    /// Puts a new call into the queue.
     pub(super) fn enqueue(&mut self, priority: Priority, entry: QueuedWaiter) -> u64 {
         if self.queue.is_empty() {
             self.schedule.queue_begins(entry.since);
@@ -131,7 +131,7 @@ impl QuotaState {
         self.queue.push(priority, entry)
     }
 
-    /// Serves all who can go at `now`, each in turn, and says what the driver is to do next.
+    /// Serves all calls that can go at `now`, in turn. Returns the driver's next state.
     pub(super) fn serve_queue(&mut self, now: Instant, wake: &mut Vec<Waker>) -> DriverState {
         self.driver = self.serve_until_barred(now, wake);
         self.driver
@@ -139,7 +139,7 @@ impl QuotaState {
 
     fn serve_until_barred(&mut self, now: Instant, wake: &mut Vec<Waker>) -> DriverState {
         while let Some(cost) = self.queue.next_cost() {
-            // A cost is never 0: `acquire` refuses it.
+            // The cost is never 0: `acquire` refuses such a cost.
             if let Err(again) = self.admit(NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN), now, true) {
                 return DriverState::Asleep(again);
             }
@@ -151,12 +151,12 @@ impl QuotaState {
         DriverState::Absent
     }
 
-    /// Whether the one with this number was served; true once.
+    /// Whether the call with this number was served. Returns true once.
     pub(super) fn collect(&mut self, number: u64) -> bool {
         self.served.remove(&number)
     }
 
-    /// One that waited gives up. True when that may let others go earlier.
+    /// Removes a waiting call. Returns true if other calls may go earlier now.
     pub(super) fn give_up(&mut self, priority: Priority, number: u64, cost: u32, now: Instant) -> bool {
         if self.served.remove(&number) {
             return self.give_back(cost, now);
@@ -166,7 +166,7 @@ impl QuotaState {
         was_first && self.driver != DriverState::Absent
     }
 
-    /// A permit came back, nothing was written. True when that may let others go earlier.
+    /// Takes back a permit with which nothing was written. Returns true if other calls may go earlier now.
     pub(super) fn give_back(&mut self, cost: u32, now: Instant) -> bool {
         self.slots.give_back(cost);
         let spacing = self.spacing(cost, now);
@@ -174,15 +174,15 @@ impl QuotaState {
         self.driver != DriverState::Absent
     }
 
-    /// A call of `cost` is written at `now`; gives the number to name it by, and whether that lets the driver know
-    /// when to look again.
+    /// Records that a call of `cost` is written at `now`. Returns its number, and whether the driver can now tell when
+    /// to wake.
     pub(super) fn written(&mut self, cost: u32, now: Instant) -> (u64, bool) {
         self.slots.release(now, &self.trips);
         self.sent.add(now, cost);
         (self.slots.written(cost, now), self.driver == DriverState::Asleep(None))
     }
 
-    /// What became of a written call is known at `now`. True when that may let others go earlier.
+    /// Records the outcome of a written call at `now`. Returns true if other calls may go earlier now.
     pub(super) fn answered(&mut self, sent: SentCall, answer: PermitOutcome, now: Instant) -> bool {
         let round_trip = now.saturating_since(sent.written);
         let free = if answer == PermitOutcome::Missing {

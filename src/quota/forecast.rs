@@ -1,4 +1,4 @@
-//! How long a permit will be waited for.
+//! Predicts how long calls will wait for their permits.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::status::{QueueStatus, Waiter};
 use crate::clock::Instant;
 
 impl QuotaState {
-    /// How long a newcomer of this priority would wait from `now` on.
+    /// The expected wait of a new call of this priority, from `now` on.
     pub(super) fn expected_wait(&mut self, cost: u32, priority: Priority, now: Instant) -> Duration {
         let ahead = self.queue.cost(priority);
         self.forecast(cost, now).wait(self.queue.before(priority, ahead))
     }
 
-    /// Everybody who waits, by priority and then in turn.
+    /// All waiting calls, by priority and then in their order.
     pub(super) fn waiters(&mut self, now: Instant) -> Vec<Waiter> {
         let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
         let mut waiters = Vec::new();
@@ -30,7 +30,7 @@ impl QuotaState {
         waiters
     }
 
-    /// The priorities in which somebody waits.
+    /// The priorities in which calls wait.
     pub(super) fn waiting(&mut self, now: Instant) -> Vec<QueueStatus> {
         let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
         let waiting = Priority::ALL.into_iter().filter_map(|priority| {
@@ -51,7 +51,7 @@ impl QuotaState {
         waiting.collect()
     }
 
-    /// What is known at `now` of when the next calls go; the first of them costs `cost`.
+    /// When the next calls are expected to go, as known at `now`. The first of them costs `cost`.
     fn forecast(&mut self, cost: u32, now: Instant) -> Forecast {
         self.slots.release(now, &self.trips);
         let mut start = now.max(self.schedule.next()).max(self.not_before);
@@ -69,7 +69,8 @@ impl QuotaState {
     }
 }
 
-/// The first goes after `start`, those after it at `rate`, and at the rate `later` once it `changes`.
+/// The first call goes after `start`. The calls after it go at `rate`, or at the rate `later` once `changes` has
+/// passed.
 struct Forecast {
     start: Duration,
     rate: f64,
@@ -78,7 +79,7 @@ struct Forecast {
 }
 
 impl Forecast {
-    /// How long one waits who has `ahead` messages before it.
+    /// The wait of a call that has `ahead` messages before it.
     fn wait(&self, ahead: u64) -> Duration {
         let at_rate = ahead as f64 / self.rate;
         let seconds = match self.changes.map(|changes| changes.as_secs_f64()) {

@@ -1,19 +1,19 @@
-//! Pacing: permits that keep every call within the rate the service grants an app.
+//! Permits that keep every call within the rate that the service grants an app.
 //!
-//! How the service counts is not known: by the second of the wall clock, by that with refused calls counted too, by
-//! a sliding second, or with a token bucket. One rule is safe under all four: **a message takes one of N places from
-//! its permit until one second after the latest instant at which it can have arrived** (N: messages a second; `places` has the
-//! proof). Above the places stand, in this order: a schedule that spaces permits evenly, an
-//! adaptive pace that yields to the app's own backend, and governor as the fixed ceiling.
+//! The service does not say how it counts: by the second of the wall clock, by that second with refused calls counted
+//! too, by a sliding second, or with a token bucket. One rule is safe under all four: **a message takes one of N slots
+//! from its permit until one second after the latest instant at which it can have arrived** (N: messages a second;
+//! `window_slots` has the proof). Above the slots come, in this order: a schedule that spaces permits evenly, an
+//! adaptive pace that yields to the app's own backend, and a fixed rate limit.
 //!
-//! - `places`: the window guard, with the proof that no second holds more than N messages;
-//! - `round_trips`: what is known of the way to the service, from which the guard learns how long a place is held;
-//! - `schedule`: even spacing by scheduled instants, caught up in small batches when a timer wakes late;
-//! - `pace`: lowers after a throttled answer, goes up by tries;
-//! - `ceiling`: governor;
+//! - `window_slots`: the window guard, with the proof that no second holds more than N messages;
+//! - `round_trips`: recent round trips to the service, from which the guard computes how long a slot is held;
+//! - `schedule`: even spacing by scheduled instants, caught up in small batches when a timer fires late;
+//! - `pace`: goes down after a throttled answer, and up by tries;
+//! - `ceiling`: the fixed rate limit (governor);
 //! - `queue`: three priorities that share one quota;
-//! - `shared`: what a process needs of a quota that others draw on too, and what it is lent of it;
-//! - `engine`: all of these behind one lock; `permit`, `acquire`: the way in.
+//! - `shared`: the slots that a process needs of a quota shared with other processes, and the slots lent to it;
+//! - `engine`: all of these behind one lock; `permit`, `acquire`: the interface.
 //!
 //! May import: `clock`, `config`.
 

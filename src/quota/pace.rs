@@ -1,69 +1,71 @@
-//! The pace: how much of the quota we take, when the app's own backend takes the rest.
+//! The adaptive pace: how much of the quota this process uses while the app's own backend uses the rest.
 //!
-//! A throttled answer begins an episode of one second and a round trip: the service counts by the second, so for
-//! that long it may go on refusing for what was sent before. In an episode the pace is lowered once. From the full
-//! pace it falls to just under half: who comes down by degrees stays too long in an overload that others pay for.
-//! There a few refusals are borne, because a backend that sends at random makes them at any pace. More of them lower
-//! it by a fiftieth, or by what the refused part tells.
+//! A throttled answer begins an episode of one second and a round trip. The service counts by the second, so it may
+//! refuse messages that were sent before for that long. The pace goes down once in an episode. From the full pace it
+//! falls to just under half. A slow descent would keep the quota overloaded for longer, at the backend's cost. At the
+//! lowered pace a few refusals are tolerated, because a backend that sends at random causes them at any pace. More
+//! refusals lower the pace by a fiftieth, or by an amount computed from the refused part.
 //!
-//! Upward it goes by tries alone: a few messages on top of the pace, all at once. A bucket that is empty then refuses
-//! us, and not the backend that happens to come next; and a second without room refuses more than its last message,
-//! which may be the backend's. A try that is refused leaves the pace where it is, and the next comes after a longer
-//! rest, 45 s at last. After one that is not, the next comes soon, and from the second in a row on each raises the
-//! pace, by one hundredth, by two, by three: a backend that stopped is noticed in a minute and a half. If one of such
-//! a series is refused, the pace goes back to where it began, and a hundredth more: it may have emptied a bucket that
-//! had filled. The first series after a fall, when no bucket is full, keeps most of its gain.
+//! The pace goes up only by tries. A try is a few messages on top of the pace, all at once. If a token bucket is empty,
+//! it then refuses these messages and not the backend's next ones. Also, a second without room refuses more than its
+//! last message, which may be the backend's. A refused try leaves the pace unchanged, and the next try comes after a
+//! longer rest, up to 45 s. After a try that is not refused, the next comes soon. From the second such try in a row on,
+//! each raises the pace: by one hundredth, by two, by three. A backend that stopped is noticed within a minute and a
+//! half. If a try of such a series is refused, the pace goes back to its value before the series plus a hundredth,
+//! because the series may have emptied a bucket that had filled. The first series after a fall keeps most of its gain,
+//! because no bucket is full then.
 //!
-//! What cannot be met: only our own refusals are seen. A backend whose last message of every second comes just
-//! before that second's end, and is refused in our place, looks the same as one that sends a message less. Just under
-//! half is right beside a backend that takes half, whichever it is (`tests/converge.rs`); beside another, at 20 a
-//! second, a third of what is free may stay unused, or the backend lose a part. `share` is for those who know.
+//! A limit of this method: this process sees only its own refusals. A backend whose last message of every second comes
+//! just before that second's end, and is refused in place of this process's message, looks the same as a backend that
+//! sends one message less. Just under half is right beside a backend that takes half, whichever way it sends
+//! (`tests/converge.rs`). Beside another backend, at 20 a second, a third of the free quota may stay unused, or some of
+//! the backend's messages may be refused. The `share` setting is for users who know the backend's part.
 
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// The pace never goes below this part of the quota.
+/// The lowest pace, as a part of the quota.
 const LEAST: f64 = 1.0 / 64.0;
-/// One episode lowers the pace to this part of it at most, and from the full pace to this.
+/// One episode lowers the pace to this part of it at the lowest, and from the full pace to exactly this part.
 const DEEPEST: f64 = 0.475;
-/// A part refused that is more than chance: the pace is far too high.
+/// A refused part above this is not due to chance: the pace is far too high.
 const FAR: f64 = 0.12;
-/// Other refusals lower the pace by this part, and by this many messages a second.
+/// Other refusals lower the pace by at least this part of it, and by at least this many messages a second.
 const STEP: f64 = 0.02;
 const STEP_MESSAGES: f64 = 0.5;
-/// The refused part that is borne, over about [`BORNE_OVER`] seconds; a single message always is.
+/// The refused part that is tolerated over about [`BORNE_OVER`] seconds. A single message is always tolerated.
 const BORNE: f64 = 0.0045;
 const BORNE_OVER: f64 = 10.0;
-/// What a try sends on top: messages, and a part of the pace.
+/// The size of a try: a number of messages, and a part of the pace.
 const TRY: f64 = 2.0;
 const TRY_PART: f64 = 0.04;
-/// A try is refused within this, or not at all.
+/// A try that is not refused within this time has passed.
 const JUDGED: Duration = Duration::from_millis(1500);
-/// The rest before the first try after a fall, and how much longer it is after each that was refused, or shorter
-/// after each that was not; the longest and the shortest.
+/// The rest before the first try after a fall. It is multiplied by `LONGER` after each refused try and divided by
+/// `LONGER` after each passed one. `REST` is the longest rest, `LEAST_REST` the shortest.
 const FIRST_REST: Duration = Duration::from_secs(2);
 const LONGER: u32 = 6;
 const REST: Duration = Duration::from_secs(45);
 const LEAST_REST: Duration = Duration::from_millis(500);
-/// What the second try of a series raises the pace by; each later one by as much more.
+/// The second try of a series raises the pace by this part. Each later try raises it by one such part more.
 const RISE: f64 = 0.01;
-/// What is left of a pace that a series has reached, where it is believed.
+/// The part that is kept of a pace that a series has reached, if the series is the first after a fall.
 const BELIEVED: f64 = 0.93;
 
-/// The adaptive rate, a second.
+/// The adaptive pace, in messages a second.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// What the service grants the app.
+    /// The rate that the service grants the app.
     granted: f64,
-    /// Our share of it.
+    /// This process's share of that rate, the highest pace.
     top: f64,
     current: f64,
     rest: Duration,
-    /// The next try, or the one not judged yet: when it begins, and what it has still to send.
+    /// When the next try, or the one still to be judged, begins, and how much of it is left to send.
     try_begins: Instant,
     left: f64,
-    /// Tries in a row that were not refused, and the pace before them.
+    /// The number of tries in a row that passed, and the pace before them.
     tries: u32,
     tried_from: f64,
     episode: Option<ThrottleEpisode>,
@@ -76,7 +78,7 @@ struct ThrottleEpisode {
     began: Instant,
     ends: Instant,
     from: f64,
-    /// A try was refused, not the pace.
+    /// Whether the refused message belonged to a try and not to the pace.
     of_try: bool,
     refused: f64,
     answered: f64,
@@ -99,7 +101,7 @@ impl Pace {
         }
     }
 
-    /// The service grants another rate: the pace stays the same part of it.
+    /// Changes the granted rate. The pace stays the same part of it.
     pub(super) fn grant(&mut self, granted: f64, top: f64) {
         let part = top / self.top;
         self.granted = granted;
@@ -108,7 +110,7 @@ impl Pace {
         self.tried_from = (self.tried_from * part).min(top);
     }
 
-    /// The pace of `now`.
+    /// The pace at `now`.
     pub(super) fn at(&mut self, now: Instant) -> f64 {
         while self.current < self.top && now >= self.try_begins + JUDGED {
             self.try_passed();
@@ -116,23 +118,23 @@ impl Pace {
         self.current
     }
 
-    /// The pace of `now` as a part of the highest, in thousandths.
+    /// The pace at `now` as a part of the highest, in thousandths.
     pub(super) fn part(&mut self, now: Instant) -> u32 {
         let part = (self.at(now) / self.top * 1000.0).ceil();
-        // From 0 to 1000.
+        // Between 1 and 1000.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
         let part = part.clamp(1.0, 1000.0) as u32;
         part
     }
 
-    /// Whether a permit of `now` goes on top of the pace, because it belongs to a try.
+    /// Whether a permit at `now` comes on top of the pace, because it belongs to a try.
     pub(super) fn on_top(&mut self, now: Instant, cost: u32) -> bool {
         let on_top = self.current < self.top && self.left > 0.0 && now >= self.try_begins;
         self.left -= if on_top { f64::from(cost) } else { 0.0 };
         on_top
     }
 
-    /// The next try comes when `now` and the rest are over.
+    /// Plans the next try after `now` and the rest.
     fn try_after(&mut self, now: Instant) {
         let rest = self.rest / LONGER.saturating_pow(self.tries);
         self.try_begins = now + rest.max(LEAST_REST);
@@ -144,7 +146,7 @@ impl Pace {
             self.tried_from = self.current;
         }
         let rise = RISE * f64::from(self.tries);
-        // From far below, growing in proportion alone would take for ever.
+        // At a very low pace, growth in proportion to the pace alone would take too long.
         self.current = (self.current + rise * self.current.max(self.top / 10.0)).min(self.top);
         self.tries = self.tries.saturating_add(1);
         self.try_after(self.try_begins + JUDGED);
@@ -164,11 +166,11 @@ impl Pace {
         }
     }
 
-    /// An answer at `now` refused what was written at `written`.
+    /// Records a refusal, answered at `now`, of a message written at `written`.
     pub(super) fn refused(&mut self, now: Instant, written: Instant, cost: u32) {
         self.at(now);
         let mut episode = match self.episode {
-            // Written before we knew: says nothing of the pace that came after.
+            // The message was written before the episode began, so it says nothing about the lowered pace.
             Some(episode) if written < episode.began => return,
             Some(episode) if written < episode.ends => episode,
             _ => match self.begin(now, written, cost) {
@@ -187,9 +189,9 @@ impl Pace {
     }
 
     fn lower(&mut self, episode: &ThrottleEpisode) {
-        // One message more or less is no measure.
+        // A difference of one message is not significant.
         let part = (episode.refused - 1.0) / episode.answered.max(episode.from).max(1.0);
-        // Together with the backend we are accepted at `granted` a second.
+        // Together with the backend, this process is accepted at `granted` a second.
         let too_much = if part < 1.0 { self.granted * part / (1.0 - part) } else { self.granted };
         let full = episode.from >= 0.99 * self.top;
         let less = if full || part > FAR {
@@ -202,7 +204,7 @@ impl Pace {
         self.current = self.current.min(lowered).max(self.top * LEAST);
     }
 
-    /// Whether a refusal may be chance.
+    /// Whether the refusal may be due to chance.
     fn bears(&mut self, now: Instant, cost: u32) -> bool {
         let passed = now.saturating_since(self.borne_of).as_secs_f64();
         self.borne = self.borne * (-passed / BORNE_OVER).exp() + f64::from(cost);
@@ -210,7 +212,7 @@ impl Pace {
         self.borne <= (BORNE * BORNE_OVER * self.current).max(1.2)
     }
 
-    /// A new episode, unless the refusal is borne.
+    /// Begins an episode, unless the refusal is tolerated.
     fn begin(&mut self, now: Instant, written: Instant, cost: u32) -> Option<ThrottleEpisode> {
         let from = self.current;
         let adapted = from < 0.99 * self.top;

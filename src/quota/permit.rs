@@ -1,4 +1,4 @@
-//! The leave to send one call.
+//! The permission to send one call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,26 +7,27 @@ use super::acquire::QuotaInner;
 use super::engine::SentCall;
 use crate::clock::Instant;
 
-/// What became of a call that was written, as far as its quota is concerned.
+/// The outcome of a written call, as far as its quota is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PermitOutcome {
-    /// The service took it.
+    /// The service accepted the call.
     Accepted,
-    /// The service refused it as too much.
+    /// The service refused the call as too many.
     Throttled {
-        /// When to come back, where the service said so: until then no permit of this quota is given.
+        /// The wait that the service asked for; `None` if it named none. No permit of this quota is given before it has
+        /// passed.
         retry_after: Option<Duration>,
     },
-    /// The service said something that has nothing to do with the quota.
+    /// The service answered something that has nothing to do with the quota.
     Other,
-    /// There is no answer, and there will be none.
+    /// No answer came, and none will come.
     Missing,
 }
 
-/// The leave to send one call now. Dropped before [`Permit::written`] it goes back to the quota, because nothing was
-/// sent; dropped after it, the call counts as sent and without an answer.
+/// The permission to send one call now. If it is dropped before [`Permit::written`], it goes back to the quota, because
+/// nothing was sent. If it is dropped after that, the call counts as sent without an answer.
 ///
-/// A permit that came back gives its place to the next at once; only the fixed ceiling has counted it.
+/// A returned permit frees its slots for the next call at once. Only the fixed rate limit has counted it.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped goes back to its quota"]
 pub struct Permit {
@@ -47,17 +48,18 @@ impl Permit {
         Self { shared, cost, stage: PermitStage::Granted }
     }
 
-    /// What the call counts against its quota.
+    /// The call's cost in its quota.
     #[must_use]
     pub fn cost(&self) -> u32 {
         self.cost
     }
 
-    /// The request is written now: from this instant on the guard counts its second. Said again it changes nothing.
+    /// Records that the request is written now. The guard counts its second from this instant on. Repeated calls have
+    /// no effect.
     pub fn written(&mut self) {
         if matches!(self.stage, PermitStage::Granted) {
             let mut engine = self.shared.lock();
-            // The clock is asked under the lock, so that calls are numbered in the order of their instants.
+            // The clock is read under the lock, so that calls are numbered in the order of their instants.
             let written = self.shared.now();
             let (number, earlier) = engine.written(self.cost, written);
             drop(engine);
@@ -68,13 +70,13 @@ impl Permit {
         }
     }
 
-    /// The answer has come now, or it is certain that none will. Of a call that was never written nothing can be
-    /// answered: its permit goes back.
+    /// Records that the answer has arrived now, or that none will come. If the call was never written, the permit goes
+    /// back.
     pub fn answered(mut self, answer: PermitOutcome) {
         self.settle(answer);
     }
 
-    /// The instant given by [`Permit::written`], if it was.
+    /// The instant of [`Permit::written`]; `None` if it was not called.
     #[must_use]
     pub fn written_at(&self) -> Option<Instant> {
         match self.stage {
@@ -83,7 +85,7 @@ impl Permit {
         }
     }
 
-    /// The same for a permit that somebody else holds too. Said again it changes nothing.
+    /// As [`Permit::answered`], for a permit with another holder. Repeated calls have no effect.
     pub fn settle(&mut self, answer: PermitOutcome) {
         let stage = std::mem::replace(&mut self.stage, PermitStage::Settled);
         if matches!(stage, PermitStage::Settled) {

@@ -1,31 +1,32 @@
-//! Those who wait: three priorities that share one quota by weight, first come first served within each.
+//! The waiting calls: three priorities that share one quota by weight. Within a priority, the order is first in, first
+//! out.
 //!
-//! Stride scheduling: each priority has a position on one line, which moves on with every message it is given, the
-//! further the less it weighs; the one that is least far is next. One that was empty joins at the position where the
-//! others are, so it neither saves up nor waits behind a queue.
+//! The queue uses stride scheduling. Each priority has a position. Every message that the priority is given moves its
+//! position on, further for a smaller weight. The priority with the lowest position is next. A priority that was empty
+//! joins at the current position of the queue, so it neither saves up turns nor waits behind the others.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
 
 use crate::clock::Instant;
 
-/// Whose turn it is when several wait for one quota: shares of it, so that none starves.
+/// The priority of a call that waits for a quota. Each priority gets a share, so that none starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {
-    /// An alert: 16 parts.
+    /// For alerts: 16 parts.
     High,
-    /// What nobody gave a priority: 4 parts.
+    /// The default: 4 parts.
     #[default]
     Normal,
-    /// What has time: 1 part.
+    /// For calls that can wait: 1 part.
     Low,
 }
 
 impl Priority {
-    /// All of them, the most urgent first.
+    /// All priorities, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// Its word, as scripts say it.
+    /// The priority's name in scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,7 +36,7 @@ impl Priority {
         }
     }
 
-    /// Its parts of what all that wait are given.
+    /// The priority's share, in parts of the sum over all waiting priorities.
     pub(super) const fn parts(self) -> u32 {
         match self {
             Self::High => 16,
@@ -44,7 +45,7 @@ impl Priority {
         }
     }
 
-    /// How far one message moves its position: the inverse of its parts.
+    /// How far one message moves the position: the inverse of the parts.
     const fn stride(self) -> u64 {
         match self {
             Self::High => 1,
@@ -54,7 +55,7 @@ impl Priority {
     }
 }
 
-/// One that waits for a permit.
+/// A call that waits for a permit.
 #[derive(Debug)]
 pub(super) struct QueuedWaiter {
     pub(super) cost: u32,
@@ -69,11 +70,11 @@ struct PriorityClass {
     entries: BTreeMap<u64, QueuedWaiter>,
 }
 
-/// The queue of one quota. Everything takes logarithmic time, giving up in the middle included.
+/// The queue of one quota. Every operation takes logarithmic time, including the removal from the middle.
 #[derive(Debug, Default)]
 pub(super) struct PermitQueue {
     classes: [PriorityClass; 3],
-    /// Where the line was when somebody was last served.
+    /// The position of the priority that was last served.
     position: u64,
     next_number: u64,
 }
@@ -83,7 +84,7 @@ impl PermitQueue {
         self.classes.iter().all(|class| class.entries.is_empty())
     }
 
-    /// Puts somebody at the end of their priority; gives the number to name them by.
+    /// Adds a call at the end of its priority. Returns the call's number.
     pub(super) fn push(&mut self, priority: Priority, entry: QueuedWaiter) -> u64 {
         let position = self.joins_at(priority);
         let class = &mut self.classes[priority as usize];
@@ -104,7 +105,7 @@ impl PermitQueue {
         self.classes[priority as usize].entries.get_mut(&number)
     }
 
-    /// Takes out one that gave up.
+    /// Removes a call that gave up.
     pub(super) fn remove(&mut self, priority: Priority, number: u64) -> Option<QueuedWaiter> {
         let class = &mut self.classes[priority as usize];
         let entry = class.entries.remove(&number)?;
@@ -112,20 +113,20 @@ impl PermitQueue {
         Some(entry)
     }
 
-    /// Whose turn it is.
+    /// The priority that is next.
     fn turn(&self) -> Option<Priority> {
         let waiting =
             Priority::ALL.into_iter().filter(|priority| !self.classes[*priority as usize].entries.is_empty());
         waiting.min_by_key(|priority| self.classes[*priority as usize].position)
     }
 
-    /// What the next one in turn costs.
+    /// The cost of the next call.
     pub(super) fn next_cost(&self) -> Option<u32> {
         let class = &self.classes[self.turn()? as usize];
         class.entries.first_key_value().map(|(_, entry)| entry.cost)
     }
 
-    /// Takes out the next one in turn.
+    /// Removes the next call.
     pub(super) fn pop(&mut self) -> Option<(u64, QueuedWaiter)> {
         let priority = self.turn()?;
         let class = &mut self.classes[priority as usize];
@@ -136,25 +137,25 @@ impl PermitQueue {
         Some((number, entry))
     }
 
-    /// What is served before the end of the message that comes `ahead` messages behind the front of its own
-    /// priority: those, and what the other priorities are given meanwhile.
+    /// The number of messages that are served before the one with `ahead` messages before it in its own priority:
+    /// those, and what the other priorities are given meanwhile.
     pub(super) fn before(&self, priority: Priority, ahead: u64) -> u64 {
         let until = self.joins_at(priority) + ahead * priority.stride();
         let others = Priority::ALL.into_iter().filter(|other| *other != priority).map(|other| {
             let class = &self.classes[other as usize];
-            // Equals go by urgency.
+            // At equal positions, the more urgent priority goes first.
             let until = if other < priority { until + 1 } else { until };
             until.saturating_sub(class.position).div_ceil(other.stride()).min(class.cost)
         });
         ahead + others.sum::<u64>()
     }
 
-    /// What waits in a priority.
+    /// The total cost of the calls that wait in a priority.
     pub(super) fn cost(&self, priority: Priority) -> u64 {
         self.classes[priority as usize].cost
     }
 
-    /// Those who wait in a priority, first to last.
+    /// The calls that wait in a priority, first to last.
     pub(super) fn waiting(
         &self,
         priority: Priority,

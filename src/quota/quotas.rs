@@ -7,50 +7,50 @@ use super::settings::{GROUPS_A_CALL, QuotaSettings, SendHistory};
 use crate::clock::Clock;
 use crate::config::{AppLimits, TargetedCost};
 
-/// Users that one targeted call may name (seed: 20).
+/// The most users that one targeted call may name (seed: 20).
 const USERS_A_CALL: u32 = 20;
 
 /// The quotas of one app. Clones are the same quotas.
 #[derive(Debug, Clone)]
 pub struct Quotas {
-    /// Group messages. A call to k groups costs k. The service also counts calls, at the same rate; every call has a
-    /// message at least, so keeping to the messages keeps to the calls.
+    /// Group messages. A call to k groups costs k. The service also counts calls, at the same rate. Every call has at
+    /// least one message, so the limit on messages also keeps the limit on calls.
     pub group: Quota,
-    /// Targeted calls. A call costs what the caller says: one, or the number of its users, as the app is counted.
+    /// Targeted calls. A call costs one, or the number of its users, depending on how the service counts for the app.
     pub targeted: Quota,
-    /// Uploads.
+    /// Uploads of files. Each costs one.
     pub uploads: Quota,
-    /// Reads of lists, and recalls.
+    /// Reads of lists, and recalls. Each costs one.
     pub reads: Quota,
 }
 
 impl Quotas {
-    /// All four, for whoever shows them.
+    /// All four quotas, for display.
     #[must_use]
     pub fn all(&self) -> [&Quota; 4] {
         [&self.group, &self.targeted, &self.uploads, &self.reads]
     }
 
-    /// The quotas that these limits grant. A limit of 0 is taken as 1.
+    /// The quotas that these limits grant. A limit of 0 counts as 1.
     #[must_use]
     pub fn new(limits: &AppLimits, clock: &Clock) -> Self {
         Self::of(limits, clock, &SendHistory::Unknown, false)
     }
 
-    /// The same for a service that nobody has sent to before.
+    /// The same for a service to which nothing was sent before.
     #[must_use]
     pub fn fresh(limits: &AppLimits, clock: &Clock) -> Self {
         Self::of(limits, clock, &SendHistory::Unused, false)
     }
 
-    /// The same for several processes that share them: nothing is granted before places are lent ([`Quota::lend`]).
+    /// The same for several processes that share them. No permit is given before slots are lent ([`Quota::lend`]).
     #[must_use]
     pub fn shared(limits: &AppLimits, clock: &Clock) -> Self {
-        // Whoever lends knows which places the earlier processes have left.
+        // The lender knows which slots earlier processes still hold.
         Self::of(limits, clock, &SendHistory::Unused, true)
     }
 
-    /// Grants what other limits say from now on. Gives the names of the quotas for which that takes a restart.
+    /// Applies other limits from now on. Returns the names of the quotas for which that needs a restart.
     #[must_use]
     pub fn grant(&self, limits: &AppLimits) -> Vec<&'static str> {
         let rates = [
@@ -71,7 +71,7 @@ impl Quotas {
     fn of(limits: &AppLimits, clock: &Clock, history: &SendHistory, shared: bool) -> Self {
         let users = match limits.targeted_cost {
             TargetedCost::Call => 1,
-            // A call that has more users than a second allows could never be taken.
+            // A call with more users than a second's quota could never be sent.
             TargetedCost::User => USERS_A_CALL.min(limits.targeted_per_second),
         };
         let quota = |name, per_second, largest_cost| {

@@ -1,24 +1,24 @@
-//! What the round trips of late tell of the way to the service.
+//! Statistics of the recent round trips to the service.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// How far "lately" reaches back: [`SPANS`] of these.
+/// The length of a span. The statistics cover the last [`SPANS`] spans.
 const SPAN: Duration = Duration::from_secs(3);
 const SPANS: u64 = 10;
-/// Fewer round trips than this do not show their spread: of 64 drawn evenly, or as the sum of two even draws, the
-/// largest and the smallest are less than half of the possible range apart once in a hundred million.
+/// The number of round trips that are needed to know their spread. Of 64 even draws, or sums of two even draws, the
+/// largest and the smallest differ by less than half of the possible range once in a hundred million cases.
 const ENOUGH: u64 = 64;
-/// No spread is taken as smaller than this: clocks and timers are no better.
+/// The smallest spread that is assumed, because clocks and timers are not more precise.
 const LEAST_SPREAD: Duration = Duration::from_millis(2);
 
-/// The smallest and largest round trip of the last half minute.
+/// The smallest and largest round trips of the last half minute.
 #[derive(Debug, Default)]
 pub(super) struct RoundTrips {
     spans: VecDeque<RoundTripSpan>,
-    /// All of `spans` together.
+    /// All `spans` together.
     lately: Option<RoundTripSpan>,
 }
 
@@ -56,7 +56,7 @@ impl RoundTrips {
             }
             _ => {
                 self.spans.push_back(new);
-                // What is old is forgotten only when there is something newer to go by.
+                // Old spans are dropped only when there is a newer one.
                 while self.spans.front().is_some_and(|span| span.number + SPANS <= number) {
                     self.spans.pop_front();
                 }
@@ -65,18 +65,18 @@ impl RoundTrips {
         }
     }
 
-    /// How far delays may differ: the largest round trip less the smallest, the whole of the largest while there are
-    /// few, `None` while there are none.
+    /// How much delays may differ: the largest round trip minus the smallest. Until there are enough round trips it is
+    /// the whole of the largest; `None` while there are none.
     pub(super) fn spread(&self) -> Option<Duration> {
         let lately = self.lately?;
         let spread = if lately.count < ENOUGH { lately.most } else { lately.range() };
         Some(spread.max(LEAST_SPREAD))
     }
 
-    /// What a round trip of now is sure to take: the smallest of late, less what that may be over the smallest there
-    /// can be. Where a round trip is the sum of two even draws, the smallest of n is over it by more than
-    /// 1.5/√n of their range in 4 of 100 cases. A quarter is taken off at least, for ways that are not like that;
-    /// and nothing is sure while there are few.
+    /// The time that a round trip takes at the least: the smallest recent one, minus how much that may exceed the
+    /// smallest possible one. If a round trip is the sum of two even draws, the smallest of n exceeds it by more than
+    /// 1.5/√n of their range in 4 of 100 cases. At least a quarter is subtracted, for delays of another distribution.
+    /// Zero until there are enough round trips.
     fn sure(&self) -> Duration {
         match self.lately {
             Some(lately) if lately.count >= ENOUGH => {
@@ -87,8 +87,8 @@ impl RoundTrips {
         }
     }
 
-    /// For how long over a second a message that was answered after `round_trip` binds a later one, counted from the
-    /// instant it was written; see `places` for why.
+    /// How much longer than a second a message that was answered after `round_trip` holds its slot, counted from the
+    /// instant it was written. `window_slots` says why.
     pub(super) fn excess(&self, round_trip: Duration) -> Duration {
         let known = self.spread().unwrap_or(round_trip).min(round_trip.saturating_sub(self.sure()));
         known.max(LEAST_SPREAD).min(round_trip)

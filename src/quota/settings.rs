@@ -1,49 +1,49 @@
-//! What a quota is made from.
+//! The settings of a quota.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Groups that one call may name (seed: 3, never raised), and so the messages one group call may cost.
+/// The most groups that one call may name (seed: 3, never raised), and so the largest cost of a group call.
 pub const GROUPS_A_CALL: u32 = 3;
 
 /// One rate that the service grants an app.
 #[derive(Debug, Clone)]
 pub struct QuotaSettings {
-    /// What it counts, for people: `"group messages"`.
+    /// What the quota counts, for display: `"group messages"`.
     pub name: &'static str,
-    /// What the service accepts a second.
+    /// The messages that the service accepts a second.
     pub per_second: NonZeroU32,
-    /// The most that one call may cost. One that costs more than a second's worth holds the quota for as many
+    /// The largest cost of one call. A call that costs more than a second's quota holds the whole quota for as many
     /// seconds as it is worth.
     pub largest_cost: NonZeroU32,
-    /// Our part of the quota, over 0 and up to 1; what is outside is taken as the nearest of these.
+    /// This process's part of the quota, over 0 and up to 1. Values outside are moved to the nearest bound.
     pub share: f64,
-    /// What this app sent just before.
+    /// The messages that this app sent just before.
     pub history: SendHistory,
-    /// Whether other processes draw on the same quota: its places are lent to it then ([`super::Quota::lend`]), and it
-    /// has none before they are.
+    /// Whether other processes use the same quota. Its slots are then lent to it ([`super::Quota::lend`]), and it has
+    /// none before.
     pub shared: bool,
 }
 
-/// What this app sent in the second before a quota was made.
+/// The messages that this app sent in the second before a quota was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SendHistory {
-    /// Nobody knows, so another process may have sent at full pace until this instant. That one spaced its sends
-    /// evenly, so places come free evenly too, and the first message waits for one spacing instead of a second.
+    /// Unknown: another process may have sent at the full pace until this instant. That process spaced its messages
+    /// evenly, so slots come free evenly too, and the first message waits for one spacing instead of a second.
     #[default]
     Unknown,
     /// Nothing was sent.
     Unused,
-    /// These were, and nothing else.
+    /// These messages were sent, and no others.
     Known(Vec<PastSend>),
 }
 
-/// A call that an earlier process wrote; its answer's instant is not known.
+/// A call that an earlier process wrote. The instant of its answer is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastSend {
     /// How long ago the request was written.
     pub ago: Duration,
-    /// What it cost.
+    /// The cost of the call.
     pub cost: u32,
 }
 
@@ -61,9 +61,9 @@ impl QuotaSettings {
         }
     }
 
-    /// Our part of the rate, a second.
+    /// This process's part of the rate, in messages a second.
     pub(super) fn rate(&self) -> f64 {
-        // A share of nothing would wait for ever: a millionth of the quota is next to nothing.
+        // With a share of 0, calls would wait for ever. A millionth of the quota is close enough.
         let share = if self.share.is_nan() { 1.0 } else { self.share.clamp(1e-6, 1.0) };
         f64::from(self.per_second.get()) * share
     }

@@ -1,9 +1,9 @@
-//! A quota that several processes draw on.
+//! A quota that several processes share.
 //!
-//! What is shared are places, not permits: processes with a and b places, each with its own window guard, hold no
-//! more than a + b messages in any second together. So whoever deals the places out (the ledger, through `delivery`)
-//! keeps all within the quota under every way of counting, as long as a place changes hands only while no message
-//! of the last second is in it.
+//! The processes share slots, not permits. Processes with a and b slots, each with its own window guard, send no more
+//! than a + b messages in any second together. The ledger deals the slots out, through `delivery`. It keeps all
+//! processes within the quota under every way of counting, provided that a slot changes hands only while it holds no
+//! message of the last second.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use super::acquire::{Quota, QuotaInner};
 use super::queue::Priority;
 use super::window_slots::LentSlots;
 
-/// What a process needs of a shared quota at one instant.
+/// The slots that a process needs of a shared quota at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// The places of the quota, those of other processes included.
+    /// The slots of the quota, including those of other processes.
     pub total: u32,
-    /// The places that its messages are in.
+    /// The slots that hold this process's messages.
     pub used: u32,
-    /// The places that it could use soon; 0 when it is idle.
+    /// The slots that the process could use soon; 0 when it is idle.
     pub need: u32,
-    /// The places that its largest call takes.
+    /// The slots that its largest call takes.
     pub least: u32,
-    /// For how long after its last use a place stays bound.
+    /// How long a slot stays bound after its last use.
     pub cool: Duration,
-    /// Which part of the quota there is by what the service answered this process lately, in thousandths.
+    /// The part of the quota that is available, by the answers that this process got recently, in thousandths.
     pub pace: u32,
-    /// How urgent is what waits here: the parts of the priorities in which somebody does.
+    /// The urgency of the waiting calls: the sum of the parts of the priorities in which calls wait.
     pub weight: u32,
 }
 
 impl Quota {
-    /// Lends this process places until an instant, in place of those that it was lent before.
+    /// Lends this process slots until an instant. They replace the slots lent before.
     pub fn lend(&self, lent: LentSlots) {
         self.shared().lock().slots.lend(lent);
         self.shared().call_driver();
     }
 
-    /// What this process needs now.
+    /// The slots that this process needs now.
     #[must_use]
     pub fn demand(&self) -> Demand {
         let mut engine = self.shared().lock();
@@ -49,7 +49,7 @@ impl Quota {
         let waiting: u64 = Priority::ALL.into_iter().map(|priority| engine.queue.cost(priority)).sum();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         let least = self.largest_cost().min(total);
-        // Half a second's worth on top, so that a claim a few times a second keeps up with whoever begins to send.
+        // Half a second's quota on top lets a few claims a second keep up with a process that begins to send.
         let need = match used.saturating_add(waiting) {
             0 => 0,
             busy => busy.saturating_add(total.div_ceil(2)).max(least).min(total),
@@ -63,14 +63,14 @@ impl Quota {
         Demand { total, used, need, least, cool: engine.slots.longest(self.largest_cost()), pace, weight }
     }
 
-    /// Waits until somebody waits for a permit, or has done since this was last awaited.
+    /// Waits until a call waits for a permit, or has done so since the last wait.
     pub async fn wanted(&self) {
         self.shared().want.notified().await;
     }
 }
 
 impl QuotaInner {
-    /// Somebody begins to wait.
+    /// Wakes the lender, because a call begins to wait.
     pub(super) fn call_lender(&self) {
         self.want.notify_one();
     }

@@ -1,60 +1,61 @@
-//! What a quota shows of itself: whoever waits can see why and how long.
+//! The state of a quota, for display: why calls wait, and for how long.
 
 use std::time::Duration;
 
 use super::queue::Priority;
 
-/// A quota at one instant.
+/// The state of a quota at one instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaStatus {
-    /// What it counts.
+    /// What the quota counts, for display.
     pub name: &'static str,
-    /// What the service grants, a second.
+    /// The rate that the service grants, in messages a second.
     pub per_second: u32,
-    /// What can be sent now, a second: the least of the share, what the guard lets through, and the adapted pace.
+    /// The messages a second that can be sent now: the least of the share, the flow of the slots, and the adaptive
+    /// pace.
     pub pace: f64,
-    /// What was written in the last second.
+    /// The messages written in the last second.
     pub sent_last_second: u64,
-    /// What the service refused as too much in the last minute.
+    /// The messages that the service refused as too many in the last minute.
     pub throttled_last_minute: u64,
-    /// What was written since the process began.
+    /// The messages written since the process began.
     pub written: u64,
-    /// What of it the service refused as too much.
+    /// The messages of those that the service refused as too many.
     pub refused: u64,
-    /// How far round trips differ; `None` while there was no answer.
+    /// How much round trips differ; `None` before the first answer.
     pub spread: Option<Duration>,
-    /// For how long nothing leaves, because the service said when to come back.
+    /// How long nothing is sent, because the service said when to come back; `None` if it did not.
     pub resumes_in: Option<Duration>,
-    /// Those who wait, the most urgent priority first; a priority in which nobody waits is left out.
+    /// The waiting calls by priority, the most urgent first. A priority without waiting calls is left out.
     pub waiting: Vec<QueueStatus>,
 }
 
-/// Those who wait in one priority.
+/// The waiting calls of one priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueStatus {
-    /// Their priority.
+    /// The priority of these calls.
     pub priority: Priority,
-    /// How many calls wait.
+    /// The number of waiting calls.
     pub calls: usize,
-    /// What they cost together.
+    /// Their total cost, in messages.
     pub cost: u64,
-    /// For how long the first has waited.
+    /// How long the first has waited.
     pub longest: Duration,
-    /// How long the first will wait from now on, by all that is known.
+    /// The expected further wait of the first.
     pub first: Duration,
-    /// How long the last will.
+    /// The expected further wait of the last.
     pub last: Duration,
 }
 
-/// One that waits for a permit.
+/// A call that waits for a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiter {
-    /// Its priority.
+    /// The call's priority.
     pub priority: Priority,
-    /// What it costs.
+    /// The call's cost.
     pub cost: u32,
-    /// For how long it has waited.
+    /// How long the call has waited.
     pub waited: Duration,
-    /// How long it will wait from now on, by all that is known.
+    /// The expected further wait.
     pub expected: Duration,
 }

@@ -1,4 +1,4 @@
-//! Counts of the recent past, and of all time.
+//! Counts recent events, and all events since the start.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::clock::Instant;
 
 const SLOTS: usize = 20;
 
-/// How many there were in the last [`SLOTS`] slots of time.
+/// Counts events of the last [`SLOTS`] slots of time.
 #[derive(Debug)]
 pub(super) struct RollingCounter {
     slot: Duration,
@@ -16,7 +16,7 @@ pub(super) struct RollingCounter {
 }
 
 impl RollingCounter {
-    /// Counts what happened in the last `span`, to a twentieth of it.
+    /// Counts the events of the last `span`, to a twentieth of it.
     pub(super) fn over(span: Duration) -> Self {
         Self { slot: span / 20, counts: [0; SLOTS], last: 0, ever: 0 }
     }
@@ -37,7 +37,7 @@ impl RollingCounter {
         self.ever += u64::from(count);
     }
 
-    /// How many there were since the beginning.
+    /// The number of events since the start.
     pub(super) const fn ever(&self) -> u64 {
         self.ever
     }

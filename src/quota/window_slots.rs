@@ -1,26 +1,27 @@
-//! The window guard: N places, each taken by one message at a time.
+//! The window guard: N slots, each held by one message at a time.
 //!
-//! **Why no second holds more than N.** A message holds its place from its permit until the place is free again. No
-//! more than N are held at once, so the messages can be dealt out to N chains in which each message was written
-//! after the one before it was freed. If within a chain arrivals are a second apart or more, then any second,
-//! wherever it begins, holds one arrival of each chain at the most, N in all: within a sliding second, so within a
-//! second of the wall clock too (refused calls counted or not: there are none), and T seconds hold N(T + 1) at
-//! most, which a bucket of N refilled with N a second takes.
+//! **Why no second holds more than N.** A message holds its slot from its permit until the slot is free again. No more
+//! than N slots are held at once. So the messages can be dealt out to N chains in which each message was written after
+//! the one before it was freed. If the arrivals within a chain are at least a second apart, then any second, wherever
+//! it begins, holds at most one arrival of each chain, N in all. That covers a sliding second, and so a second of the
+//! wall clock too (with refused calls counted or not, because there are none). T seconds hold at most N(T + 1), which a
+//! bucket of N refilled with N a second accepts.
 //!
-//! **When a place is free.** Let j be in a place and i want it next: wanted is arrival(i) ≥ arrival(j) + 1 s. Known
-//! are written(j) and answer(j), of which d(j) = arrival(j) − written(j) and b(j) = answer(j) − arrival(j) are the
-//! two halves. Any one of these suffices, so the earliest is taken:
+//! **When a slot is free.** Let message j hold a slot and message i be the next to use it. The guard must ensure
+//! arrival(i) ≥ arrival(j) + 1 s. It knows written(j) and answer(j). The two halves of that round trip are d(j) =
+//! arrival(j) − written(j) and b(j) = answer(j) − arrival(j). Any one of these conditions suffices, so the guard uses
+//! the earliest:
 //!
-//! - written(i) ≥ answer(j) + 1 s: it was there before it was answered. Needs no estimate.
-//! - written(i) ≥ answer(j) + 1 s − r, where r ≤ d(i) + b(j): arrival(i) = written(i) + d(i) ≥ answer(j) − b(j) +
-//!   1 s. A forward and a backward half make a whole, so r is a little less than the smallest round trip of late.
-//!   This is what comes to N/(1 + spread) when the delay varies: the round trips' spread is up to twice the one-way
-//!   spread, but here a message pays for what it took itself, and the mean of that is the one-way spread.
-//! - written(i) ≥ written(j) + 1 s + s, where s ≥ d(j) − d(i): s is the largest round trip of late less the
-//!   smallest. It counts for a service that computes for long and evenly, and for a message that has no answer.
+//! - written(i) ≥ answer(j) + 1 s: message j arrived before it was answered. This needs no estimate.
+//! - written(i) ≥ answer(j) + 1 s − r, where r ≤ d(i) + b(j): arrival(i) = written(i) + d(i) ≥ answer(j) − b(j) + 1 s.
+//!   A forward and a backward half make a whole, so r is slightly less than the smallest recent round trip. This
+//!   condition gives a rate of N/(1 + spread) when the delay varies. The spread of round trips is up to twice the
+//!   one-way spread, but here a message is charged for its own time only, and the mean of that is the one-way spread.
+//! - written(i) ≥ written(j) + 1 s + s, where s ≥ d(j) − d(i): s is the largest recent round trip minus the smallest.
+//!   This condition applies to a service with a long and even computing time, and to a message without an answer.
 //!
-//! A rule that looks only at the N-th message before is the same with the places taken in turn; a slow answer then
-//! holds up all that come after it, here just its own place.
+//! A rule that considers only the N-th message before is the same as this one with the slots taken in turn. There a
+//! slow answer delays all messages after it; here it delays only its own slot.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -29,45 +30,45 @@ use super::round_trips::RoundTrips;
 use super::settings::SendHistory;
 use crate::clock::Instant;
 
-/// Instants at which places come free are rounded up to this, so that memory is bounded by time, not by the rate.
+/// Instants at which slots come free are rounded up to this, so that memory is bounded by time and not by the rate.
 const GRAIN: Duration = Duration::from_micros(100);
-/// The spread that is assumed of an earlier process, and of a message without an answer while nothing is known.
+/// The spread of round trips that is assumed for the messages of an earlier process, and for [`WindowSlots::longest`].
 pub(super) const ASSUMED_SPREAD: Duration = Duration::from_millis(500);
-/// For how long over its second a message without an answer holds its place while no spread is known.
+/// How much longer than its second a message without an answer holds its slot while no spread is known.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
-/// The N places of a quota and what holds them.
+/// The N slots of a quota and the messages that hold them.
 #[derive(Debug)]
 pub(super) struct WindowSlots {
     total: u32,
-    /// How long a message binds: a second, or more for a rate under one a second.
+    /// How long a message holds its slot: a second, or more for a rate under one a second.
     second: Duration,
-    /// How many of them this process may use, where others use the same; all of them otherwise.
+    /// The slots that this process may use of a shared quota; `None` if it may use all.
     lent: Option<LentSlots>,
-    /// Places held by permits of this process.
+    /// The slots that permits of this process hold.
     held: u64,
-    /// Places that come free at a known instant.
+    /// The number of slots that come free at each known instant.
     freeing: BTreeMap<Instant, u64>,
-    /// Messages that were written, in that order; numbered from `first`.
+    /// The written messages in their order. The first has the number `first`.
     sent: VecDeque<WrittenCall>,
     first: u64,
     before: Option<PriorUsage>,
-    /// How long a place is held for a message, in seconds: the mean of late, and how far holds are from it.
+    /// How long a message holds its slot, in seconds: the recent mean, and the mean deviation from it.
     mean_hold: f64,
     deviation: f64,
     answers: u32,
 }
 
-/// Places of a quota that several processes share, as they were lent to this one.
+/// The slots of a shared quota that are lent to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LentSlots {
-    /// How many.
+    /// The number of slots.
     pub places: u32,
-    /// From then on there are none.
+    /// The instant from which on there are none.
     pub until: Instant,
 }
 
-/// A written call; `open` until it is answered.
+/// A written call. `open` is true until it is answered.
 #[derive(Debug, Clone, Copy)]
 struct WrittenCall {
     written: Instant,
@@ -75,7 +76,7 @@ struct WrittenCall {
     open: bool,
 }
 
-/// The places that an earlier process may have left, which come free evenly until `end`.
+/// The slots that an earlier process may hold. They come free evenly until `end`.
 #[derive(Debug, Clone, Copy)]
 struct PriorUsage {
     end: Instant,
@@ -83,7 +84,7 @@ struct PriorUsage {
 }
 
 impl WindowSlots {
-    /// Places for `rate` messages a second, over 0.
+    /// Slots for `rate` messages a second, which must be over 0.
     pub(super) fn new(rate: f64, history: &SendHistory, now: Instant) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -108,9 +109,9 @@ impl WindowSlots {
         match history {
             SendHistory::Unused => {}
             SendHistory::Unknown => {
-                // The earlier process wrote its k-th last message (1 s + its spread)·k/N ago at the latest. Freeing
-                // its place (1 s + assumed)·(1 − k/N) from now keeps old and new arrivals of any second within N
-                // for every spread up to the assumed one.
+                // The earlier process wrote its k-th last message (1 s + its spread)·k/N ago at the latest. Its slot is
+                // freed (1 s + assumed)·(1 − k/N) from now. This keeps old and new arrivals of any second within N for
+                // every spread up to the assumed one.
                 let lasts = second + ASSUMED_SPREAD;
                 places.before = Some(PriorUsage { end: now + lasts, lasts });
             }
@@ -128,9 +129,9 @@ impl WindowSlots {
         places
     }
 
-    /// From now on there are places for `rate` messages a second; those that are held stay held, so that no second holds
-    /// more than the larger number while they are. Gives whether that can be: where the largest call has more messages
-    /// than a second, before or after, its places would be counted by two measures.
+    /// Changes the number of slots for `rate` messages a second. Held slots stay held, so while they are, no second
+    /// holds more than the larger number. Returns false if the largest call has more messages than a second, before or
+    /// after: its slots would be counted by two measures.
     pub(super) fn resize(&mut self, rate: f64, largest_cost: u32) -> bool {
         let new = Self::new(rate, &SendHistory::Unused, Instant::ZERO);
         if largest_cost > self.total.min(new.total) || self.second != new.second {
@@ -140,12 +141,12 @@ impl WindowSlots {
         true
     }
 
-    /// The places that a call of `cost` takes: one a message, and all of them for a call that has more.
+    /// The slots that a call of `cost` takes: one for each message, or all of them for a larger call.
     fn places(&self, cost: u32) -> u64 {
         u64::from(cost.min(self.total))
     }
 
-    /// For how long a call of `cost` binds: one second, or as many as it is worth.
+    /// How long a call of `cost` holds its slots: one second, or as many as it is worth.
     fn hold(&self, cost: u32) -> Duration {
         self.second * cost.div_ceil(self.total)
     }
@@ -156,7 +157,7 @@ impl WindowSlots {
         *self.freeing.entry(at).or_default() += places;
     }
 
-    /// Frees what is free by now.
+    /// Frees the slots that are free by `now`.
     pub(super) fn release(&mut self, now: Instant, trips: &RoundTrips) {
         while let Some(entry) = self.freeing.first_entry() {
             if *entry.key() > now {
@@ -188,17 +189,17 @@ impl WindowSlots {
         })
     }
 
-    /// How many places are held, those of an earlier process included.
+    /// The number of held slots, including those of an earlier process.
     pub(super) fn in_use(&self, now: Instant) -> u64 {
         self.held + self.held_before(now)
     }
 
-    /// Whether a call of `cost` finds its places free. `release` comes first.
+    /// Whether the slots for a call of `cost` are free. Call `release` first.
     pub(super) fn fits(&self, cost: u32, now: Instant) -> bool {
         self.in_use(now) + self.places(cost) <= u64::from(self.allowed(now))
     }
 
-    /// From now on this process may use only what it was lent.
+    /// Limits this process to the lent slots from now on.
     pub(super) fn lend(&mut self, lent: LentSlots) {
         self.lent = Some(lent);
     }
@@ -211,23 +212,23 @@ impl WindowSlots {
         }
     }
 
-    /// All places of the quota, those of other processes included.
+    /// All slots of the quota, including those of other processes.
     pub(super) fn total(&self) -> u32 {
         self.total
     }
 
-    /// For how long a call of `cost` can bind its places after it was written, by all that is assumed.
+    /// The longest time for which a call of `cost` can hold its slots after it was written, by the assumed spread.
     pub(super) fn longest(&self, cost: u32) -> Duration {
         self.hold(cost) + ASSUMED_SPREAD
     }
 
-    /// When the next place comes free, as far as is known now; `None` when that hangs on an event.
+    /// When the next slot comes free, as far as is known now; `None` if that depends on an event.
     pub(super) fn next_free(&self, now: Instant, trips: &RoundTrips) -> Option<Instant> {
         let timed = self.freeing.first_key_value().map(|(at, _)| *at);
         let unanswered =
             self.sent.front().filter(|sent| sent.open).map(|sent| self.unanswered_until(*sent, trips));
         let before = self.before.map(|before| {
-            // The instant at which one place less is held by the earlier process.
+            // The instant at which the earlier process holds one slot less.
             let left = u32::try_from(self.held_before(now).saturating_sub(1)).unwrap_or(u32::MAX);
             let until_end = before.lasts.mul_f64(f64::from(left) / f64::from(self.total));
             before.end.saturating_sub(until_end).max(now + Duration::from_nanos(1))
@@ -235,24 +236,24 @@ impl WindowSlots {
         [timed, unanswered, before].into_iter().flatten().min()
     }
 
-    /// Takes the places of a call of `cost`.
+    /// Takes the slots for a call of `cost`.
     pub(super) fn take(&mut self, cost: u32) {
         self.held += self.places(cost);
     }
 
-    /// Gives them back: nothing was written.
+    /// Gives the slots back, because nothing was written.
     pub(super) fn give_back(&mut self, cost: u32) {
         self.held -= self.places(cost);
     }
 
-    /// The call was written at `now`, which never goes back; gives the number to name it by.
+    /// Records that the call was written at `now`, which must not go back. Returns the call's number.
     pub(super) fn written(&mut self, cost: u32, now: Instant) -> u64 {
         self.sent.push_back(WrittenCall { written: now, cost, open: true });
         self.first + self.sent.len() as u64 - 1
     }
 
-    /// The call with this number was answered after `round_trip`. Gives the instant at which its places are free,
-    /// or `None` when they already were.
+    /// Records that the call with this number was answered after `round_trip`. Returns the instant at which its slots
+    /// are free; `None` if they already were.
     pub(super) fn answered(
         &mut self,
         number: u64,
@@ -271,8 +272,8 @@ impl WindowSlots {
         Some(free)
     }
 
-    /// The call with this number has no answer and will have none. It arrived before `now` or never, so a second
-    /// from now its places are free at the latest.
+    /// Records that the call with this number will have no answer. It arrived before `now` or never, so its slots are
+    /// free a second from now at the latest.
     pub(super) fn lost(&mut self, number: u64, now: Instant, trips: &RoundTrips) -> Option<Instant> {
         let sent = self.close(number)?;
         let free = (now + self.hold(sent.cost)).min(self.unanswered_until(sent, trips));
@@ -287,7 +288,7 @@ impl WindowSlots {
         Some(*sent)
     }
 
-    /// Messages a second that the places let through at `now`, and until when that holds (`None`: until further
+    /// The messages a second that the slots let through at `now`, and until when that holds (`None`: until further
     /// notice).
     pub(super) fn flow(&self, now: Instant) -> (f64, Option<Instant>) {
         let total = f64::from(self.total);
@@ -297,7 +298,8 @@ impl WindowSlots {
         }
     }
 
-    /// The flow that a schedule must aim at to reach it: where places come free by chance, gaps must be made up for.
+    /// The rate that a schedule must use to reach the flow. Slots come free at random times, so the gaps must be made
+    /// up for.
     pub(super) fn brisk_flow(&self, now: Instant) -> f64 {
         let (flow, until) = self.flow(now);
         if until.is_some() { flow } else { flow * (1.000_5 + 2.0 * self.deviation / self.mean_hold) }

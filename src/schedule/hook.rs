@@ -2,7 +2,7 @@
 
 use crate::protocol;
 
-use super::job::DeclarationError;
+use super::problem::DeclarationError;
 
 /// The most characters of a hook's name, which ends its URL.
 const LONGEST_NAME: usize = 100;

@@ -1,6 +1,5 @@
 //! A validated job.
 
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::protocol::{JobDeclaration, JobTrigger};
 use super::cron::Cron;
 use super::hook::Hook;
 use super::options::{MissedPolicy, OverlapPolicy};
+use super::problem::DeclarationError;
 use super::{at, zone};
 
 /// How long a missed time may still run, if the script does not say.
@@ -71,21 +71,6 @@ enum JobSchedule {
     Every(Duration),
     At(Timestamp),
     Hook(Hook),
-}
-
-/// Why a declaration is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclarationError {
-    /// The argument or option at fault.
-    pub field: &'static str,
-    /// What is wrong and what would be right, with the field's name first.
-    pub message: String,
-}
-
-impl DeclarationError {
-    pub(super) fn new(field: &'static str, what: impl fmt::Display) -> Self {
-        Self { field, message: format!("{field}: {what}") }
-    }
 }
 
 impl Job {

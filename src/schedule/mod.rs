@@ -27,15 +27,17 @@ mod hook;
 mod job;
 mod missed;
 mod options;
+mod problem;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
 pub use hook::{Hook, HookScheme};
-pub use job::{AT_EACH_POST, DeclarationError, Job, runs_of, script_of};
+pub use job::{AT_EACH_POST, Job, runs_of, script_of};
 pub use missed::{JobDecision, MOST_AT_ONCE, RunVerdict, SkipReason, SkippedTimes, TOLERANCE, decide};
 pub use options::{MissedPolicy, OverlapPolicy};
+pub use problem::DeclarationError;
 
 use std::time::Duration;
 

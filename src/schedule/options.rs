@@ -1,6 +1,6 @@
 //! The options of a job that take one of a few words.
 
-use super::job::DeclarationError;
+use super::problem::DeclarationError;
 
 /// The policy for times that passed while no daemon could run them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

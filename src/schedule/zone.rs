@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::DeclarationError;
+use super::problem::DeclarationError;
 
 /// Returns a time zone by its IANA name or its offset. None means UTC.
 pub(super) fn by_name(name: Option<&str>) -> Result<TimeZone, DeclarationError> {

@@ -1,4 +1,5 @@
-//! What people can do here, the same from the page and from the API; each says what it did.
+//! The actions that operators can take. The page and the API share them; each action returns a sentence about what
+//! it did.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use axum::http::StatusCode;
 /// The state of a single send that can be settled.
 pub(super) const IN_DOUBT: &str = "in_doubt";
 
-/// How long an answer waits for what it is to tell of.
+/// How long a response waits for the action's result.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What can be done with a broadcast.
@@ -99,7 +100,7 @@ impl ActionResult {
 }
 
 impl BroadcastAction {
-    /// Those that make sense for a broadcast that stands like this.
+    /// The actions that make sense for a broadcast in this state.
     #[must_use]
     pub fn sensible(view: &BroadcastView) -> Vec<Self> {
         let (counts, over) = (&view.counts, view.over);
@@ -108,11 +109,11 @@ impl BroadcastAction {
         let planned = view.planned_at.is_some();
         let all = [
             (Self::Pause, !over && !paused && !cancelling && !interrupted),
-            // One whose plan was never fixed is built anew by its script.
+            // A broadcast whose plan was never fixed is planned again by its script.
             (Self::Resume, (paused && view.changes.is_none()) || (interrupted && planned)),
             (Self::Continue, view.changes.is_some()),
             (Self::Replan, view.changes.is_some()),
-            // That cannot be taken back; it is said again where no process heard it.
+            // A cancel cannot be undone. It can be requested again if no process has received it.
             (Self::Cancel, !over && (!cancelling || view.driven_by.is_none())),
             (Self::Retry, counts.rejected > 0),
             (Self::SettleAsSent, counts.in_doubt > 0),
@@ -124,7 +125,7 @@ impl BroadcastAction {
 }
 
 impl AppState {
-    /// Does something with a broadcast.
+    /// Applies an action to a broadcast.
     pub(super) async fn act_on_broadcast(
         &self,
         id: BroadcastId,
@@ -189,7 +190,7 @@ impl AppState {
         Ok(done)
     }
 
-    /// A single send by its number.
+    /// The single send with this number.
     pub(super) async fn send(&self, id: i64) -> Result<SendView, ApiError> {
         let found = self.ledger.send(id).await?;
         let found = found.ok_or_else(|| ApiError::not_found(format!("there is no single send {id}")))?;
@@ -211,7 +212,7 @@ impl AppState {
 
     async fn recall(&self, id: BroadcastId, name: &str) -> Result<ActionResult, ApiError> {
         let recalled = self.run_on_daemon(move |office| async move {
-            // Twice at once, each would find the other's messages refused.
+            // Two concurrent recalls would each find that the service refuses the messages that the other recalled.
             if !office.recalling.borrow_mut().insert(id) {
                 return Err(ApiError::new(StatusCode::CONFLICT, "it is being recalled already"));
             }
@@ -219,7 +220,7 @@ impl AppState {
             office.recalling.borrow_mut().remove(&id);
             told
         });
-        // It goes on without whoever has asked.
+        // The recall continues after the response.
         let Ok(told) = self.clock.timeout(PATIENCE, recalled).await else {
             return Ok(ActionResult::said(format!(
                 "{name} is being recalled, which goes on; how far it is can be looked at"
@@ -241,7 +242,7 @@ impl AppState {
         Ok(ActionResult::counted(told.recalled, message))
     }
 
-    /// Does something with a job.
+    /// Applies an action to a job.
     pub(super) async fn act_on_job(&self, name: &str, act: JobAction) -> Result<ActionResult, ApiError> {
         let ledger = &self.ledger;
         let job = self.job(name).await?;
@@ -299,7 +300,7 @@ impl AppState {
         Ok(done)
     }
 
-    /// Has a script run now.
+    /// Requests a run of a script.
     pub(super) async fn run_script(&self, script: &str, args: &[String]) -> Result<ActionResult, ApiError> {
         let RequestedRun { script, job, at } = ask_for_script(&self.ledger, script, args).await?;
         let run = run_name(at);
@@ -309,7 +310,7 @@ impl AppState {
         Ok(ActionResult { message, count: None, run: Some(run) })
     }
 
-    /// The job of this name, in force or not; or the script whose runs are known by it.
+    /// The job of this name, active or not, or the script whose runs have this name.
     pub(super) async fn job(&self, name: &str) -> Result<JobRow, ApiError> {
         let found = match script_of(name) {
             Some(_) => asked_scripts(&self.ledger, Some(name)).await?,
@@ -320,7 +321,7 @@ impl AppState {
     }
 }
 
-/// What is sent again of a broadcast that was over is sent as it is stored.
+/// Messages of a finished broadcast that are sent again use the stored plan.
 async fn sent_as_stored(ledger: &Ledger, found: &Broadcast) -> Result<(), LedgerError> {
     if found.is_over() { ledger.decide(found.id, Some(OperatorDecision::Continue)).await } else { Ok(()) }
 }
@@ -336,7 +337,7 @@ async fn recall(house: &DaemonHandle, id: BroadcastId) -> Result<BroadcastRecall
     told.map_err(|error| ApiError::new(StatusCode::CONFLICT, error.to_string()))
 }
 
-/// The verb for so many.
+/// The verb for this count.
 const fn are(count: u64) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }

@@ -1,4 +1,4 @@
-//! Answers that are refusals: what happened and what to do, in JSON.
+//! Error responses: what happened and what to do, in JSON.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,10 +9,10 @@ use crate::ledger::LedgerError;
 
 use super::scripts::RunScriptError;
 
-/// Seconds after which a request that is not taken now may come again.
+/// The `Retry-After` value in seconds for a request that cannot be accepted now.
 const AGAIN: &str = "10";
 
-/// A refusal.
+/// An error response.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
     pub(super) status: StatusCode,
@@ -31,7 +31,7 @@ impl ApiError {
         Self { status, message: message.into() }
     }
 
-    /// What kind of a refusal it is.
+    /// The HTTP status.
     pub(super) const fn status(&self) -> StatusCode {
         self.status
     }
@@ -41,7 +41,7 @@ impl ApiError {
         &self.message
     }
 
-    /// Nobody knows who asks.
+    /// 401: the request has no valid token or session.
     pub(super) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -49,12 +49,12 @@ impl ApiError {
         )
     }
 
-    /// There is nothing of that name.
+    /// 404: nothing has this name.
     pub(super) fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, what)
     }
 
-    /// The ledger did not do what was asked.
+    /// The response for a ledger error.
     pub(super) fn of_ledger(error: &LedgerError) -> Self {
         let status = match error {
             LedgerError::Unknown(_) => StatusCode::NOT_FOUND,

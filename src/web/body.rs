@@ -1,4 +1,4 @@
-//! Bodies of requests, read up to their bounds and within their time.
+//! Reads request bodies within a size limit and a time limit.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::clock::Clock;
 
 use super::answer::ApiError;
 
-/// So many times the bound are read of a body that is too long before it is refused: who still writes would not hear
-/// the answer.
+/// A body that is too long is read up to this multiple of the limit before it is refused, because a client that is
+/// still writing would not read the response.
 const DRAINED: usize = 16;
 
-/// How long a body may be, and how long it may take to arrive.
+/// The maximum size of a body, and the time it may take to arrive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BodyLimits {
     pub(super) bytes: usize,
@@ -23,17 +23,17 @@ pub(super) struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// Whether a body that says how long it is says that it is too long. Refused before a byte of it is asked for.
+    /// Refuses a body whose `Content-Length` exceeds the limit, before any of it is read.
     pub(super) fn refuse(self, headers: &HeaderMap) -> Result<(), ApiError> {
         let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if said.is_some_and(|said: u64| said > self.bytes as u64) { Err(self.too_long()) } else { Ok(()) }
     }
 
-    /// The whole body.
+    /// Reads the whole body.
     ///
     /// # Errors
     ///
-    /// The answer, where it is too long, too slow or breaks off.
+    /// The error response, if the body is too long, too slow or incomplete.
     pub(super) async fn read(self, body: Body, clock: &Clock) -> Result<Bytes, ApiError> {
         let slow = |_| {
             let why = format!("the body took more than {} s to arrive", self.within.as_secs());

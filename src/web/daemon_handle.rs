@@ -1,4 +1,4 @@
-//! What the listener needs of the daemon, and what is done on the daemon's own thread.
+//! The parts of the daemon that the listener uses, and the context of work on the daemon's thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,50 +21,50 @@ use super::hooks::WebhookVerifier;
 use super::metrics::PrometheusMetrics;
 use super::status_cache::StatusCache;
 
-/// Finds the job of a name that is in force.
+/// Finds the active job of a name.
 pub type FindJob = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
 
-/// What the listener needs of the daemon.
+/// The parts of the daemon that the listener uses.
 pub struct DaemonHandle {
-    /// The project, as people call it.
+    /// The project's name, for display.
     pub project: String,
-    /// Whether it sends to the simulator.
+    /// Whether the daemon sends to the simulator.
     pub simulator: bool,
-    /// The job of a name that is in force.
+    /// Finds the active job of a name.
     pub find: FindJob,
-    /// The settings as they are now.
+    /// Returns the current settings.
     pub settings: Box<dyn Fn() -> Rc<Settings>>,
-    /// How it is to listen.
+    /// The settings of the listener.
     pub serve: ServeSettings,
-    /// The apps that are sent through, the default one first.
+    /// The apps, the default one first.
     pub apps: Vec<Rc<Delivery>>,
-    /// Who drives the daemon's broadcasts.
+    /// The supervisor of the daemon's broadcasts.
     pub keeper: Rc<BroadcastSupervisor>,
-    /// Where everything is written down.
+    /// The ledger.
     pub ledger: Ledger,
-    /// The folder of what is this machine's own.
+    /// The folder for files of this machine.
     pub state: PathBuf,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Why the daemon does not begin anything now, if it does not.
+    /// Returns why the daemon begins nothing now, or `None` if it is ready.
     pub unready: Box<dyn Fn() -> Option<&'static str>>,
-    /// What this process counts.
+    /// The metrics of this process.
     pub figures: PrometheusMetrics,
     /// The newest lines of the log.
     pub log: Arc<LogTail>,
-    /// Says that something is wished for, so that nobody has to look for it.
+    /// Tells the daemon that a command was written, so that it does not wait for the next poll.
     pub nudge: Box<dyn Fn()>,
 }
 
-/// What stands on the daemon's thread.
+/// The state that lives on the daemon's thread.
 pub(super) struct DaemonContext {
     pub(super) house: DaemonHandle,
     pub(super) hooks: WebhookVerifier,
     pub(super) board: StatusCache,
-    /// Broadcasts whose messages are being recalled.
+    /// Broadcasts with a recall in progress.
     pub(super) recalling: RefCell<BTreeSet<BroadcastId>>,
     pub(super) readiness: Readiness,
 }
 
-/// Work for the daemon's thread.
+/// A task for the daemon's thread.
 pub(super) type DaemonWork = Box<dyn FnOnce(Rc<DaemonContext>) -> LocalBoxFuture<'static, ()> + Send>;

@@ -1,8 +1,8 @@
-//! Whether the daemon lives (`/healthz`), and whether it can do its work (`/readyz`), for those who start and watch it.
+//! Liveness (`/healthz`) and readiness (`/readyz`) probes.
 //!
-//! Nobody has to show a token or to know this site's name: a prober (of a container, of a load balancer) asks by the
-//! address, and has neither. So the answers hold nothing but words that are written here. A page of another site that
-//! has a browser ask can learn that much, and no more.
+//! The probes need no token and no host name of this site, because a container runtime or a load balancer asks by
+//! address. The responses therefore contain only the fixed words below. A page of another site could learn that
+//! much through a browser, and nothing else.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::AppState;
 use super::daemon_handle::DaemonHandle;
 use crate::clock::Instant;
 
-/// For how long it is known whether the ledger can be written: anybody may ask at any rate.
+/// How long the result of the ledger's write check is cached, because callers may probe at any rate.
 const KNOWN: Duration = Duration::from_secs(5);
 
-/// The addresses.
+/// The routes.
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
 }
@@ -46,16 +46,16 @@ fn answer(status: StatusCode, body: serde_json::Value) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// Knows whether the ledger could be written, and when that was tried.
+/// The cached result of the ledger's write check, and its time.
 #[derive(Debug, Default)]
 pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
 
 impl Readiness {
-    /// Why the daemon cannot do its work, if it cannot.
+    /// Why the daemon is not ready. Empty if it is ready.
     async fn unready_reasons(&self, house: &DaemonHandle) -> Vec<String> {
         let mut reasons: Vec<String> = (house.unready)().map(str::to_owned).into_iter().collect();
         if !self.writes(house).await {
-            // The log says why, with names that are nobody's business here.
+            // The log has the reason. It may contain names that must not be public.
             reasons.push("the ledger cannot be written, so nothing is sent".to_owned());
         }
         reasons

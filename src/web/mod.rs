@@ -1,13 +1,15 @@
-//! The daemon's listener: the page, its API and its figures, and the requests that hooks take.
+//! The daemon's listener: the page, its API and metrics, and the requests of hooks.
 //!
-//! - `listener`: connections; `guard`: who may ask; `body`: what they say, within bounds; `answer`: refusals;
-//! - `view`: what is shown, the same on the page, in the API and in the terminal; `board`: how everything stands now;
-//! - `acts`: what can be done; `scripts`: which may be run; `hooks`: requests that begin runs;
-//! - `metrics`: figures for Prometheus; `health`: whether the daemon lives and can do its work;
-//! - `page`: for people; `words`: its texts; `api`: everything in JSON; `house`: what all of it needs of the daemon.
+//! - `listener`: connections; `guard`: authorization; `body`: limits of request bodies; `answer`: error responses;
+//! - `view`: the values that the page, the API and the terminal show; `status_cache`: the current overview;
+//! - `actions`: what operators can do; `scripts`: runs on request; `replan`: broadcasts whose inputs changed;
+//!   `hooks`: requests that start runs;
+//! - `metrics`: metrics for Prometheus; `health`: liveness and readiness;
+//! - `page`: the HTML page; `words`: its texts; `api`: the JSON API; `daemon_handle`: the parts of the daemon that
+//!   all of it uses.
 //!
-//! Handlers read the ledger, which knows nearly everything, by themselves; what only the daemon knows is asked of it on
-//! its own thread (`Site::on_daemon`), and what people want goes through the ledger, as it does from the command line.
+//! Handlers read the ledger themselves. They read state that only the daemon has on the daemon's own thread
+//! (`AppState::run_on_daemon`). Commands go through the ledger, as they do from the command line.
 //!
 //! May import: `schedule`, `host` and what is below them.
 
@@ -58,13 +60,13 @@ pub use replan::{ReplanError, ask_to_replan, continue_as_stored};
 pub use scripts::{RequestedRun, RunScriptError, ask_for_script, asked_scripts};
 pub use view::*;
 
-/// Work for the daemon's thread that waits at once.
+/// The maximum number of queued tasks for the daemon's thread.
 const WORK: usize = 256;
 
-/// Requests whose bodies are read at once.
+/// The maximum number of requests whose bodies are read at once.
 const READING: usize = 64;
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone)]
 struct AppState(Arc<AppStateInner>);
 
@@ -76,7 +78,7 @@ struct AppStateInner {
     tokens: ApiTokens,
     pages: Pages,
     watch: StatusWatch,
-    /// Places for requests whose bodies are being read.
+    /// Limits the requests whose bodies are being read.
     reading: Semaphore,
     work: mpsc::Sender<DaemonWork>,
 }
@@ -90,7 +92,7 @@ impl Deref for AppState {
 }
 
 impl AppState {
-    /// Does something on the daemon's own thread, and gives what came of it.
+    /// Runs a task on the daemon's thread and returns its result.
     async fn run_on_daemon<T, F>(
         &self,
         work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static,
@@ -103,7 +105,7 @@ impl AppState {
         let (done, came) = oneshot::channel();
         let work: DaemonWork = Box::new(move |office| {
             Box::pin(async move {
-                // Who has asked may be gone.
+                // The handler may have been dropped.
                 let _ = done.send(work(office).await);
             })
         });
@@ -112,12 +114,12 @@ impl AppState {
     }
 }
 
-/// Answers requests for as long as it is polled. Must be called on the daemon's own thread.
+/// Serves requests while it is polled. Must be called on the daemon's own thread.
 ///
 /// # Errors
 ///
-/// When the listener has no address, the key of sessions can neither be read nor made, or the page's templates make no
-/// sense.
+/// The listener has no address, the session key can neither be read nor created, or a template of the page is
+/// invalid.
 pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);
@@ -164,7 +166,8 @@ fn router(site: &AppState) -> Router {
         .merge(metrics::routes())
         .merge(page::routes())
         .layer(from_fn_with_state(site.clone(), guard::watch));
-    // A hook is asked for by other services, under whatever name the proxy in front has; and health by address.
+    // Other services call hooks under any name that the proxy in front has, and probes use the address, so neither
+    // passes the host check.
     let open = hooks::routes().merge(health::routes());
     open.merge(guarded).layer(from_fn(metrics::count)).with_state(site.clone())
 }

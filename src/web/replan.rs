@@ -1,5 +1,5 @@
-//! How a broadcast goes on whose inputs changed, as an operator decides: the same from the page, the API and the command
-//! line.
+//! Decides how a broadcast with changed inputs continues, at an operator's request. The page, the API and the
+//! command line share this.
 
 use std::time::Duration;
 
@@ -9,42 +9,42 @@ use crate::schedule::{run_name, script_of};
 
 use super::scripts::{RunScriptError, ask_for_script};
 
-/// Why a broadcast cannot be planned anew.
+/// Why a broadcast cannot be planned again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplanError {
-    /// Nothing of it is left to send.
+    /// Nothing is left to send.
     #[error("nothing of it is left to send, so there is nothing to plan anew")]
     Over,
-    /// Its job is gone.
+    /// The broadcast's job is gone.
     #[error(
         "no script declares the job `{0}` any more, so it cannot make a new plan; continue or cancel the broadcast"
     )]
     NoJob(String),
-    /// Its script cannot be run by the daemon.
+    /// The daemon cannot run the script.
     #[error("{0}; run its script by hand: mooncast run FILE --replan")]
     NotRun(#[from] RunScriptError),
-    /// The ledger does not take it.
+    /// A ledger error.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// Lets a broadcast go on with its stored plan, whatever its inputs are now.
+/// Makes a broadcast continue with its stored plan, whatever its inputs are now.
 ///
 /// # Errors
 ///
-/// [`LedgerError::NotNow`] when it is over or being cancelled, and faults of the store.
+/// [`LedgerError::NotNow`] if the broadcast is finished or being cancelled; other ledger errors.
 pub async fn continue_as_stored(ledger: &Ledger, broadcast: &Broadcast) -> Result<(), LedgerError> {
     ledger.decide(broadcast.id, Some(OperatorDecision::Continue)).await?;
     ledger.request_command(broadcast.id, crate::ledger::BroadcastCommand::Run, None).await?;
     ledger.hand_to_daemon(broadcast.id).await
 }
 
-/// Asks the daemon to run the script of a broadcast again, so that a new plan takes the place of what is left of the
-/// stored one; gives a sentence that says what begins.
+/// Asks the daemon to run a broadcast's script again, so that a new plan replaces the rest of the stored one.
+/// Returns a sentence about what begins.
 ///
 /// # Errors
 ///
-/// [`NotReplanned`]; the broadcast is as it was then.
+/// [`ReplanError`]; the broadcast is unchanged.
 pub async fn ask_to_replan(ledger: &Ledger, broadcast: &Broadcast) -> Result<String, ReplanError> {
     if broadcast.is_over() {
         return Err(ReplanError::Over);
@@ -58,7 +58,7 @@ pub async fn ask_to_replan(ledger: &Ledger, broadcast: &Broadcast) -> Result<Str
         }
     }
     if !broadcast.is_held_for_changes() {
-        // A driver lets go of it then.
+        // This makes a driver stop the broadcast.
         let note = changed_note(&["an operator asked for a new plan".to_owned()]);
         ledger.hold_for_changes(id, &note, spec.changes.clone().unwrap_or_default()).await?;
     }

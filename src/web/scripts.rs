@@ -1,5 +1,5 @@
-//! Scripts that somebody wants to run now: which may, and what is known of such runs. The same from the API and from
-//! the command line.
+//! Runs of scripts on request: which scripts may run, and what is known of such runs. The API and the command line
+//! share this.
 
 use std::time::Duration;
 
@@ -8,58 +8,58 @@ use crate::schedule::{runs_of, script_of};
 
 use super::view::instant;
 
-/// What stands in place of the times of a job.
+/// The schedule text of a script's runs.
 const WHEN_ASKED: &str = "when somebody asks";
 
-/// The most bytes that the arguments of a run may have together.
+/// The maximum total size of a run's arguments, in bytes.
 const MOST: usize = 64 * 1024;
 
-/// Why a script is not run.
+/// Why a script cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunScriptError {
-    /// No script is known by that.
+    /// No script has this name.
     #[error("there is no script `{name}`; the daemon knows {known}")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The known scripts.
         known: String,
     },
-    /// Its file is not in force.
+    /// The script's current file failed to load.
     #[error("{name} is stale since {since}, so it is not clear what would run: {error}")]
     Stale {
         /// The script.
         name: String,
-        /// Since when.
+        /// When it first failed to load.
         since: String,
-        /// What is wrong with it.
+        /// The error.
         error: String,
     },
     /// The arguments are too long.
     #[error("the arguments have {0} bytes, and {MOST} is the most")]
     TooLong(usize),
-    /// The ledger does not take it.
+    /// A ledger error.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// A run that was asked for.
+/// A requested run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedRun {
     /// The script.
     pub script: String,
-    /// By what its runs are known.
+    /// The job name of the script's runs.
     pub job: String,
-    /// The instant that this one goes by.
+    /// The scheduled time of the run.
     pub at: Duration,
 }
 
-/// Asks the daemon to run a script with these arguments, as `mooncast run` would: its path below the project's folder,
-/// or below `scripts/`.
+/// Asks the daemon to run a script with these arguments, as `mooncast run` would. `script` is a path below the
+/// project's folder or below `scripts/`.
 ///
 /// # Errors
 ///
-/// [`NotRun`]; nothing runs then.
+/// [`RunScriptError`]; nothing is run.
 pub async fn ask_for_script(
     ledger: &Ledger,
     name: &str,
@@ -88,11 +88,11 @@ fn in_force(script: &ScriptRow) -> Result<(), RunScriptError> {
     Err(RunScriptError::Stale { name: script.name.clone(), since, error: error.clone() })
 }
 
-/// The scripts that somebody has run, as jobs are listed; or the one whose runs are known by `job`.
+/// The scripts that were run on request, in the form of jobs, or only the one whose runs have the name `job`.
 ///
 /// # Errors
 ///
-/// Faults of the store.
+/// A ledger error.
 pub async fn asked_scripts(ledger: &Ledger, job: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
     let runs = ledger.requested_runs(job).await?;
     let listed = runs.into_iter().map(|run| JobRow {

@@ -1,4 +1,4 @@
-//! How everything stands now: looked at when somebody asks, and once a second while somebody watches.
+//! The current overview: read on request, and once a second while a client follows it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use super::view::{
     standing,
 };
 
-/// How often it is looked while somebody watches.
+/// The interval of updates while a client follows.
 const OFTEN: Duration = Duration::from_secs(1);
 
-/// Broadcasts that are over, of which so many are shown.
+/// The maximum number of finished broadcasts that are shown.
 const FINISHED: u64 = 20;
 
-/// Single sends in doubt, of which so many are shown.
+/// The maximum number of sends in doubt that are shown.
 const DOUBTS: u32 = 20;
 
 /// How far back the activity reaches.
 const ACTIVITY: Duration = Duration::from_hours(1);
 
-/// Keeps looking.
+/// Reads and publishes the overview.
 pub(super) struct StatusCache {
     shown: watch::Sender<Option<Arc<Overview>>>,
     wanted: Arc<Notify>,
 }
 
-/// Where others look at the board.
+/// A handle to follow the overview.
 #[derive(Clone)]
 pub(super) struct StatusWatch {
     shown: watch::Sender<Option<Arc<Overview>>>,
@@ -39,7 +39,7 @@ pub(super) struct StatusWatch {
 }
 
 impl StatusWatch {
-    /// How everything stands, each time that it was looked at, from now on.
+    /// Receives each overview from now on.
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Overview>>> {
         let mut receiver = self.shown.subscribe();
         receiver.mark_unchanged();
@@ -55,7 +55,7 @@ impl StatusCache {
         (Self { shown, wanted }, watch)
     }
 
-    /// Looks once a second while somebody watches; never ends.
+    /// Updates the overview once a second while a client follows it; never returns.
     pub(super) async fn poll(&self, house: &DaemonHandle) {
         loop {
             if self.shown.receiver_count() == 0 {
@@ -71,7 +71,7 @@ impl StatusCache {
         }
     }
 
-    /// How everything stands.
+    /// Reads the overview from the ledger and the daemon.
     pub(super) async fn overview(&self, house: &DaemonHandle) -> Result<Overview, LedgerError> {
         let DaemonHandle { ledger, clock, .. } = house;
         let going = ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
@@ -82,7 +82,7 @@ impl StatusCache {
         let scripts = ledger.scripts().await?;
         let since = clock.unix_time().saturating_sub(ACTIVITY);
         let activity = ledger.activity(None, "group messages", since).await?;
-        // What a process had in flight that died since is in doubt.
+        // First marks what dead processes had in flight as in doubt.
         ledger.reap_dead().await?;
         let doubts = ledger.sends_in_doubt(None, DOUBTS).await?;
         Ok(Overview {

@@ -1,7 +1,7 @@
-//! The texts of the page, in each language that it speaks, and what of them is said elsewhere too.
+//! The texts of the page in each of its languages. Other modules use some of them too.
 //!
-//! A text has places like `{name}` for what is told in it. Where it counts, its forms stand beside each other: `{n} group|{n}
-//! groups`, for one and for any other number.
+//! A text has placeholders such as `{name}`. A text with a count has two forms, `{n} group|{n} groups`, for one and
+//! for any other number.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ type Translations = BTreeMap<String, String>;
 static ENGLISH: LazyLock<Translations> = LazyLock::new(|| read(include_str!("page/words/en.toml")));
 static CHINESE: LazyLock<Translations> = LazyLock::new(|| read(include_str!("page/words/zh.toml")));
 
-/// A language that the page speaks.
+/// A language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum Language {
     English,
@@ -19,7 +19,7 @@ pub(in crate::web) enum Language {
 }
 
 impl Language {
-    /// The one of a tag such as `zh-CN`.
+    /// The language of a tag such as `zh-CN`.
     pub(in crate::web) fn of(tag: &str) -> Option<Self> {
         match tag.split(['-', '_']).next()? {
             "en" => Some(Self::English),
@@ -28,7 +28,7 @@ impl Language {
         }
     }
 
-    /// The one that an `Accept-Language` header likes best.
+    /// The preferred language of an `Accept-Language` header.
     pub(in crate::web) fn preferred(accepted: &str) -> Self {
         let mut best = (0.0, Self::English);
         for range in accepted.split(',') {
@@ -41,7 +41,7 @@ impl Language {
         best.1
     }
 
-    /// As pages name it.
+    /// The language tag for HTML.
     pub(in crate::web) const fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -56,19 +56,19 @@ impl Language {
         }
     }
 
-    /// A text; none where there is none of that name.
+    /// A text by its name. `None` if the name is unknown.
     pub(in crate::web) fn text(self, name: &str) -> Option<&'static str> {
         self.texts().get(name).map(String::as_str)
     }
 
-    /// A text with what is told in it. `n` chooses among its forms.
+    /// A text with its placeholders filled in. `n` selects the form.
     pub(in crate::web) fn say(self, name: &str, told: &[(&str, String)]) -> Option<String> {
         let forms = self.text(name)?;
         let (one, many) = forms.split_once('|').unwrap_or((forms, forms));
         let single = told.iter().any(|(name, value)| *name == "n" && value == "1");
         let mut rest = if single { one } else { many };
         let mut said = String::new();
-        // What is told is never looked through for places of its own.
+        // Placeholders in the values are not replaced.
         while let Some((before, after)) = rest.split_once('{') {
             let (place, after) = after.split_once('}')?;
             let (_, value) = told.iter().find(|(name, _)| *name == place)?;
@@ -81,7 +81,7 @@ impl Language {
     }
 }
 
-/// A length of time, in its two largest units.
+/// A duration in its two largest units.
 pub(in crate::web) fn span(language: Language, seconds: f64) -> String {
     let seconds = whole(seconds);
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
@@ -98,9 +98,9 @@ pub(in crate::web) fn span(language: Language, seconds: f64) -> String {
     parts.join(" ")
 }
 
-/// The nearest whole number; none below zero.
+/// The nearest whole number, at least 0.
 pub(in crate::web) fn whole(value: f64) -> u64 {
-    // What is negative or no number is nothing that is shown.
+    // Negative values and NaN are not displayed.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -110,7 +110,7 @@ pub(in crate::web) fn whole(value: f64) -> u64 {
     whole
 }
 
-/// With a mark between thousands.
+/// A number with thousands separators.
 pub(in crate::web) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -123,7 +123,7 @@ pub(in crate::web) fn number(number: u64) -> String {
     text
 }
 
-/// The texts of a file. One that cannot be read has none, and the tests say so.
+/// The texts of a file. An invalid file gives no texts; a test checks that both are valid.
 fn read(file: &str) -> Translations {
     toml::from_str(file).unwrap_or_default()
 }

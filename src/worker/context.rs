@@ -1,4 +1,4 @@
-//! What the functions of a script share: the pipe, the requests under way, the limits.
+//! The state that the functions of a script share: the pipe, the requests in progress, the limits.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -15,34 +15,33 @@ use super::fault::NativeError;
 use super::pipe::HostPipe;
 use super::tasks::TaskScheduler;
 
-/// CPU in milliseconds after which the kernel's limit is moved on.
+/// CPU time, in milliseconds, after which the kernel's limit is raised again.
 const LIMIT_STEP_MS: u64 = 500;
 
-/// One for each state; reached through `Rc` by every native function.
+/// The context of one Lua state, shared by all native functions through `Rc`.
 #[derive(Debug)]
 pub(super) struct ScriptContext {
     pub(super) limits: WorkerLimits,
     pub(super) apps: Vec<AppInfo>,
-    /// The script's name.
     pub(super) script: String,
-    /// The `run` of broadcasts that name none: a job's instant, elsewhere 1.
+    /// The default `run` of broadcasts: a job's scheduled time, otherwise 1.
     pub(super) run: String,
     pub(super) pipe: RefCell<HostPipe>,
     pub(super) tasks: RefCell<TaskScheduler>,
-    /// The events of the requests that are not answered.
+    /// The events of the unanswered requests.
     requests: RefCell<HashSet<u64>>,
-    /// The event whose answer ends the line of a console that runs.
+    /// The event whose answer ends the running line of a console.
     line_ending: Cell<Option<u64>>,
-    /// Whether that line is to end.
+    /// Whether that line must end.
     line_ends: Cell<bool>,
-    /// Answers taken in so far.
+    /// The number of answers received.
     pub(super) answered: Cell<u64>,
     last_event: Cell<u64>,
-    /// Milliseconds of CPU that had been used at the last call to the host.
+    /// The CPU time used at the last call to the host, in milliseconds.
     cpu_at_last_call: Cell<u64>,
-    /// Milliseconds of CPU that had been used when the kernel's limit was last moved on.
+    /// The CPU time used when the kernel's limit was last raised, in milliseconds.
     limit_moved_at: Cell<u64>,
-    /// The line where the time was last found to be up, as the beginning of an error's text.
+    /// The line at which the CPU limit was last exceeded, as the prefix of an error's text.
     pub(super) over_time_at: RefCell<String>,
 }
 
@@ -66,14 +65,14 @@ impl ScriptContext {
         }
     }
 
-    /// A name for something that will happen.
+    /// Returns a new id for something that will happen.
     pub(super) fn event(&self) -> u64 {
         let event = self.last_event.get() + 1;
         self.last_event.set(event);
         event
     }
 
-    /// Puts a request on its way; its answer will be delivered under the event returned.
+    /// Sends a request. Its answer is delivered under the returned event.
     pub(super) fn request(&self, request: HostRequest) -> Result<u64, NativeError> {
         let event = self.event();
         match &request {
@@ -92,12 +91,12 @@ impl ScriptContext {
         Ok(event)
     }
 
-    /// Whether an answer to some request is still to come.
+    /// Whether any request is unanswered.
     pub(super) fn awaits_host(&self) -> bool {
         !self.requests.borrow().is_empty()
     }
 
-    /// Takes note of an answer; false when nothing had been asked under that event.
+    /// Notes an answer. Returns false if no request was made under that event.
     pub(super) fn note_answer(&self, event: u64) -> bool {
         if !self.requests.borrow_mut().remove(&event) {
             return false;
@@ -110,23 +109,24 @@ impl ScriptContext {
         true
     }
 
-    /// The CPU limit counts from here.
+    /// Starts the CPU limit again from here.
     pub(super) fn reset_cpu_limit(&self) {
         let now = cpu_ms();
         self.cpu_at_last_call.set(now);
         if now >= self.limit_moved_at.get() + LIMIT_STEP_MS {
             self.limit_moved_at.set(now);
-            // The host's own limit is in force all the same.
+            // If this fails, the host's own limit still applies.
             let _ = confine::move_cpu_limit(now, self.limits.cpu_ms);
         }
     }
 
-    /// Whether the script has computed for longer than it may without a call to the host.
+    /// Whether the script has computed longer than allowed without a call to the host.
     pub(super) fn out_of_time(&self) -> bool {
         cpu_ms().saturating_sub(self.cpu_at_last_call.get()) > self.limits.cpu_ms
     }
 
-    /// Whether the line of a console that computes is to end: the host has said so, though nothing waits for it.
+    /// Whether the running line of a console must end. The host's answer is looked up here, because a line that
+    /// computes does not wait for it.
     pub(super) fn line_ends(&self) -> bool {
         let Some(event) = self.line_ending.get() else { return false };
         if !self.line_ends.get() {
@@ -136,7 +136,7 @@ impl ScriptContext {
         self.line_ends.get()
     }
 
-    /// Something that was waited for has happened.
+    /// Delivers the result of an event to the task that waits for it.
     pub(super) fn deliver(&self, event: u64, values: MultiValue) {
         self.tasks.borrow_mut().deliver(event, values);
     }

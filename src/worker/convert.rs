@@ -1,4 +1,4 @@
-//! Lua values to JSON and back.
+//! Converts Lua values to JSON and back.
 
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 use serde_json::Value as Json;
@@ -8,26 +8,26 @@ use crate::protocol::HostResponse;
 
 use super::fault::{NativeError, receipts};
 
-/// Tables within tables; more is a table that holds itself.
+/// The deepest nesting of tables. A deeper table is assumed to contain itself.
 const MAX_DEPTH: usize = 64;
 
-/// The largest integer that every float up to it can name: 2^53.
+/// The largest number up to which a float represents every integer exactly: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What an empty table is where nothing says which.
+/// How an empty table without a mark is encoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum EmptyTable {
-    /// By the field of a message that it fills, else an object.
+    /// By the field of a message that it fills; otherwise as an object.
     OfMessage,
-    /// An object.
+    /// As an object.
     Object,
 }
 
-/// The metatables that say what a table is, kept in the registry under these names.
+/// The registry keys of the metatables that mark a table as a list or an object.
 const LIST_MARK: &str = "mooncast.list";
 const OBJECT_MARK: &str = "mooncast.object";
 
-/// Where a value stands, for errors and for the shape of an empty table.
+/// The path of a value, for errors and for the shape of an empty table.
 #[derive(Clone, Copy)]
 struct ValuePath<'a> {
     parent: Option<&'a ValuePath<'a>>,
@@ -49,7 +49,7 @@ impl<'a> ValuePath<'a> {
         ValuePath { parent: Some(self), step, depth: self.depth + 1 }
     }
 
-    /// `body.items[2]`
+    /// Returns the path as text, such as `body.items[2]`.
     fn name(&self) -> String {
         let mut name = self.parent.map(ValuePath::name).unwrap_or_default();
         match self.step {
@@ -81,7 +81,6 @@ impl<'a> ValuePath<'a> {
     }
 }
 
-/// Writes Lua values as JSON.
 pub(super) struct LuaJsonWriter {
     list_mark: Option<Table>,
     object_mark: Option<Table>,
@@ -89,7 +88,7 @@ pub(super) struct LuaJsonWriter {
     out: Vec<u8>,
 }
 
-/// A Lua value as JSON. Integral floats are written as integers, for Lua's `/` gives 5.0 where 5 is meant.
+/// Encodes a Lua value as JSON. Integral floats are written as integers, because Lua's `/` returns 5.0 for 10 / 2.
 pub(super) fn to_json(lua: &Lua, value: &Value, empty: EmptyTable) -> Result<Vec<u8>, NativeError> {
     let mut writer = LuaJsonWriter {
         list_mark: lua.named_registry_value(LIST_MARK)?,
@@ -198,7 +197,7 @@ impl LuaJsonWriter {
         if let Some(kind) = stranger {
             return Err(refuse(place, &format!("a field's name must be a string, got a {kind}")));
         }
-        // The order of a table's fields differs from run to run; the same table must give the same bytes.
+        // The order of a table's fields differs from run to run, but the same table must give the same bytes.
         fields.sort_by_key(|(left, _)| left.as_bytes());
         self.out.push(b'{');
         for (index, (key, value)) in fields.iter().enumerate() {
@@ -221,7 +220,7 @@ fn refuse(place: &ValuePath, why: &str) -> NativeError {
     NativeError::invalid(name, message)
 }
 
-/// Makes the marks that `json.array` and `json.object` put on tables.
+/// Creates the marks that `json.array` and `json.object` put on tables.
 pub(super) fn make_marks(lua: &Lua) -> mlua::Result<()> {
     for (mark, name) in [(LIST_MARK, "json.array"), (OBJECT_MARK, "json.object")] {
         let metatable = lua.create_table()?;
@@ -231,17 +230,18 @@ pub(super) fn make_marks(lua: &Lua) -> mlua::Result<()> {
     Ok(())
 }
 
-/// Says of a table that it is a list.
+/// Marks a table as a list.
 pub(super) fn mark_list(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.set_metatable(lua.named_registry_value(LIST_MARK)?)
 }
 
-/// Says of a table that it is an object.
+/// Marks a table as an object.
 pub(super) fn mark_object(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.set_metatable(lua.named_registry_value(OBJECT_MARK)?)
 }
 
-/// A JSON value as Lua's. An integer that Lua has no number for becomes a text. Empty tables are marked, so that they stay what they are when written again.
+/// Converts JSON to a Lua value. An integer that Lua cannot represent becomes a string. Empty tables are marked, so
+/// that encoding them again gives the same JSON.
 pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     Ok(match json {
         Json::Null => Value::NULL,
@@ -249,7 +249,7 @@ pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
         Json::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(integer), _) => Value::Integer(integer),
             (None, Some(double)) if number.is_f64() => Value::Number(double),
-            // Over 2^63 - 1: Lua has no number that keeps its digits.
+            // Over 2^63 - 1: no Lua number keeps all its digits.
             _ => Value::String(lua.create_string(number.to_string())?),
         },
         Json::String(text) => Value::String(lua.create_string(text)?),
@@ -276,7 +276,7 @@ pub(super) fn to_lua(lua: &Lua, json: &Json) -> mlua::Result<Value> {
     })
 }
 
-/// What the prelude's `settle` takes: `true` and what the answer holds, or `false` and the fault.
+/// Returns the arguments of the prelude's `settle`: `true` and the content of the answer, or `false` and the error.
 pub(super) fn answer_values(lua: &Lua, answer: HostResponse) -> mlua::Result<MultiValue> {
     let mut values = vec![Value::Boolean(true)];
     match answer {
@@ -291,7 +291,7 @@ pub(super) fn answer_values(lua: &Lua, answer: HostResponse) -> mlua::Result<Mul
         HostResponse::Receipts(pairs) => values.push(Value::Table(receipts(lua, &pairs)?)),
         HostResponse::Json(bytes) => {
             let json: Json = serde_json::from_slice(&exact_numbers(&bytes)).map_err(mlua::Error::external)?;
-            // A field that is null is a field that is not there, for Lua.
+            // Lua represents a null field as an absent one.
             values.push(if json.is_null() { Value::Nil } else { to_lua(lua, &json)? });
         }
         HostResponse::Bytes(bytes) => values.push(Value::String(lua.create_string(&bytes)?)),

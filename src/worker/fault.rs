@@ -1,4 +1,4 @@
-//! Why a native function failed, and how the script is told.
+//! The errors of native functions, and how they are reported to the script.
 
 use mlua::{Error, IntoLua, Lua, MultiValue, Table, Value};
 
@@ -7,9 +7,9 @@ use crate::protocol::{FailureKind, RequestFailure};
 /// Why a native function failed.
 #[derive(Debug)]
 pub(super) enum NativeError {
-    /// An error value with the fields that every failure has.
+    /// A failure that becomes an error value with the usual fields.
     Failure(Box<RequestFailure>),
-    /// Lua's own error: no memory, a bad argument.
+    /// An error of Lua itself, such as a lack of memory or a bad argument.
     Lua(Error),
 }
 
@@ -26,12 +26,12 @@ impl From<RequestFailure> for NativeError {
 }
 
 impl NativeError {
-    /// A malformed argument.
+    /// Creates the error of a malformed argument.
     pub(super) fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
         RequestFailure::invalid(field, message).into()
     }
 
-    /// What the prelude's `settle` takes: `false` and the fault.
+    /// Returns the arguments of the prelude's `settle`: `false` and the error.
     pub(super) fn into_values(self, lua: &Lua) -> mlua::Result<MultiValue> {
         let fault = match self {
             Self::Failure(failure) => Value::Table(error_value(lua, &failure)?),
@@ -44,7 +44,7 @@ impl NativeError {
     }
 }
 
-/// The fields of an error value; the prelude adds `where` and the metatable.
+/// Creates the table of an error value. The prelude adds `where` and the metatable.
 pub(super) fn error_value(lua: &Lua, failure: &RequestFailure) -> mlua::Result<Table> {
     let value = lua.create_table_with_capacity(0, 8)?;
     value.raw_set("kind", failure.kind.word())?;
@@ -62,7 +62,7 @@ pub(super) fn error_value(lua: &Lua, failure: &RequestFailure) -> mlua::Result<T
     Ok(value)
 }
 
-/// The list of problems of a message.
+/// Creates the list of a message's problems.
 pub(super) fn problems(lua: &Lua, failure: &RequestFailure) -> mlua::Result<Table> {
     let list = lua.create_table_with_capacity(failure.problems.len(), 0)?;
     for (field, message) in &failure.problems {
@@ -74,7 +74,7 @@ pub(super) fn problems(lua: &Lua, failure: &RequestFailure) -> mlua::Result<Tabl
     Ok(list)
 }
 
-/// `{ [group_id] = message_id }`
+/// Creates the table `{ [group_id] = message_id }`.
 pub(super) fn receipts(lua: &Lua, pairs: &[(String, String)]) -> mlua::Result<Table> {
     let table = lua.create_table_with_capacity(0, pairs.len())?;
     for (group, message) in pairs {
@@ -83,7 +83,7 @@ pub(super) fn receipts(lua: &Lua, pairs: &[(String, String)]) -> mlua::Result<Ta
     Ok(table)
 }
 
-/// An argument that is not of the type expected, as an `invalid` one.
+/// Converts a type error of an argument into an `invalid` failure.
 fn bad_argument(error: &Error) -> Option<RequestFailure> {
     match error {
         Error::BadArgument { pos, name, cause, .. } => {
@@ -103,7 +103,7 @@ fn bad_argument(error: &Error) -> Option<RequestFailure> {
     }
 }
 
-/// A Rust type's name in the words of Lua.
+/// Names a Rust type in the terms of Lua.
 fn friendly(rust: &str) -> &str {
     match rust {
         "String" | "string" | "LuaString" | "&str" | "BString" | "str" => "a string",
@@ -115,7 +115,7 @@ fn friendly(rust: &str) -> &str {
     }
 }
 
-/// Lua's own message, without what mlua wraps around it.
+/// Returns Lua's own message, without what mlua adds to it.
 pub(super) fn plain(error: &Error) -> String {
     match error {
         Error::RuntimeError(message) | Error::MemoryError(message) | Error::SyntaxError { message, .. } => {
@@ -123,5 +123,18 @@ pub(super) fn plain(error: &Error) -> String {
         }
         Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => plain(cause),
         other => other.to_string(),
+    }
+}
+
+/// Converts the result of a native function into the arguments of the prelude's `settle`.
+pub(super) fn settled(lua: &Lua, result: Result<MultiValue, NativeError>) -> mlua::Result<MultiValue> {
+    match result {
+        Ok(mut values) => {
+            values.push_front(Value::Boolean(true));
+            Ok(values)
+        }
+        // A lack of memory must not become an error value of a bad argument, which a script could ignore.
+        Err(NativeError::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
+        Err(fault) => fault.into_values(lua),
     }
 }

@@ -1,8 +1,8 @@
-//! The Lua side of a run. It lives in a process of its own, started by the host with a pipe and nothing else: no
-//! environment, no secrets, no network. Whatever a script needs from outside its own values, it asks the host for.
+//! The Lua side of a run. It has a process of its own, which the host starts with pipes and nothing else: no
+//! environment, no secrets, no network. A script asks the host for everything outside its own values.
 //!
-//! The sandbox here makes accidents readable; what guarantees anything is the process, its limits, and the host's
-//! kill. May import: `protocol`, `message`. The only place that names mlua.
+//! The sandbox in this process makes mistakes readable. The security comes from the process, its limits, and the
+//! host, which can kill it. May import: `protocol`, `message`. The only place that names mlua.
 
 mod confine;
 mod context;
@@ -26,8 +26,8 @@ use crate::protocol::{PROBE, ToHost, ToWorker, VERSION};
 
 use pipe::HostPipe;
 
-/// Runs one script as the host says, over standard input and output. With [`PROBE`] as its argument it only prints how
-/// it is confined.
+/// Runs one script for the host, over standard input and output. With [`PROBE`] as its argument it only prints how it
+/// is confined.
 #[must_use]
 pub fn main() -> ExitCode {
     confine::close_inherited();
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
         Ok(pipe) => pipe,
         Err(error) => return complain(&error),
     };
-    // Queued, not flushed: it leaves with the first frame that matters, or with the first wait.
+    // Queued, not flushed: it is sent with the first frame that needs an answer, or with the first wait.
     pipe.send(&ToHost::Hello(VERSION));
     let start = match pipe.receive() {
         Ok(Some(ToWorker::Start(start))) if start.version == VERSION => start,
@@ -67,7 +67,7 @@ fn probe(confined: std::io::Result<confine::Confinement>) -> ExitCode {
     }
 }
 
-/// Standard error is kept by the host for what it says of a worker that died.
+/// Reports an error on standard error, which the host reads when a worker has died.
 #[expect(clippy::print_stderr, reason = "a worker has no other way to say why it cannot begin")]
 fn complain(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("{error}");

@@ -1,5 +1,5 @@
-//! The worker's end of the pipe, in batches. It blocks, but for one case: while the host takes nothing in, which is how
-//! calls wait that are over the run's budget there, the answers that it sends are taken out of its way.
+//! The worker's end of the pipe, with batched frames. Its operations block. While a write blocks (the host stops
+//! reading when the run is over its memory budget), the pipe reads the host's answers, so that the host can go on.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,23 +12,23 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::protocol::{FrameDecoder, ProtocolError, ToHost, ToWorker, encode};
 
-/// Bytes that wait before they are written without being asked.
+/// The number of unsent bytes at which they are written without a flush.
 const BATCH: usize = 64 * 1024;
 
 /// Bytes read at once.
 const READ: usize = 64 * 1024;
 
-/// Standard input and output as frames.
+/// Frames over standard input and output.
 #[derive(Debug)]
 pub(super) struct HostPipe {
     input: File,
     output: File,
     frames: FrameDecoder<ToWorker>,
-    /// Frames that were looked at before they were asked for.
+    /// Frames that were read before they were requested.
     seen: VecDeque<ToWorker>,
     unsent: Vec<u8>,
     scratch: Box<[u8]>,
-    /// Why nothing more can be written: the host has gone.
+    /// Whether nothing more can be written: the host has ended.
     broken: bool,
 }
 
@@ -55,8 +55,11 @@ impl HostPipe {
         })
     }
 
-    /// Puts a frame on its way; it leaves with the next [`Pipe::flush`], or when enough has gathered.
-    /// Says why where it cannot be sent.
+    /// Queues a frame. It is written with the next [`HostPipe::flush`], or when enough bytes are queued.
+    ///
+    /// # Errors
+    ///
+    /// Why the frame cannot be encoded.
     pub(super) fn try_send(&mut self, frame: &ToHost) -> Result<(), ProtocolError> {
         encode(frame, &mut self.unsent)?;
         if self.unsent.len() >= BATCH {
@@ -65,14 +68,14 @@ impl HostPipe {
         Ok(())
     }
 
-    /// The same for frames that are small by their nature.
+    /// Queues a frame that is always small.
     pub(super) fn send(&mut self, frame: &ToHost) {
         if self.try_send(frame).is_err() {
             self.broken = true;
         }
     }
 
-    /// Writes all that waits. A host that has gone is noticed at the next [`Pipe::receive`].
+    /// Writes all queued bytes. If the host has ended, the next [`HostPipe::receive`] reports it.
     pub(super) fn flush(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);
         let mut rest = &unsent[..];
@@ -90,7 +93,7 @@ impl HostPipe {
         self.unsent.clear();
     }
 
-    /// Waits until more can be written, and takes in meanwhile what the host writes.
+    /// Waits until more can be written, and reads what the host writes meanwhile.
     fn wait_to_write(&mut self) -> io::Result<()> {
         let mut ends = [
             PollFd::new(self.output.as_fd(), PollFlags::POLLOUT),
@@ -107,7 +110,7 @@ impl HostPipe {
         if self.take_in()? { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
     }
 
-    /// Reads what is there, or waits for it; false when the host has gone.
+    /// Reads the available bytes, or waits for some. Returns false if the host has ended.
     fn take_in(&mut self) -> io::Result<bool> {
         loop {
             match self.input.read(&mut self.scratch) {
@@ -121,13 +124,13 @@ impl HostPipe {
         }
     }
 
-    /// Writes all that waits, and reads what is there without waiting for it. Gives whether the answer to `event` has come;
-    /// it stays to be received.
+    /// Writes all queued bytes, and reads what is available without waiting. Returns whether the answer to `event`
+    /// has arrived; the answer stays in the queue.
     pub(super) fn has_answer(&mut self, event: u64) -> bool {
         self.flush();
         let mut end = [PollFd::new(self.input.as_fd(), PollFlags::POLLIN)];
         let readable = poll(&mut end, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
-        // What is wrong with the pipe is met again when the next frame is waited for.
+        // An error of the pipe occurs again when the next frame is awaited.
         if readable && self.take_in().is_ok() {
             while let Ok(Some(frame)) = self.frames.take() {
                 self.seen.push_back(frame);
@@ -136,7 +139,7 @@ impl HostPipe {
         self.seen.iter().any(|frame| matches!(frame, ToWorker::Answer(answered, _) if *answered == event))
     }
 
-    /// The next frame if one is already here.
+    /// Returns the next frame if it has already arrived.
     pub(super) fn received(&mut self) -> Result<Option<ToWorker>, PipeError> {
         match self.seen.pop_front() {
             Some(frame) => Ok(Some(frame)),
@@ -144,7 +147,7 @@ impl HostPipe {
         }
     }
 
-    /// Writes all that waits, then waits for a frame. `None` when the host has gone.
+    /// Writes all queued bytes, then waits for a frame. Returns `None` if the host has ended.
     pub(super) fn receive(&mut self) -> Result<Option<ToWorker>, PipeError> {
         self.flush();
         loop {

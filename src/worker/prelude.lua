@@ -1,5 +1,5 @@
--- What must be Lua: waiting (only Lua can yield across a `pcall`), and raising (only Lua knows its own stack).
--- Runs once in every fresh state, before the sandbox closes, and gives Rust the functions it needs.
+-- The functions that must be in Lua: waiting (only Lua can yield across a `pcall`), and raising (only Lua knows its
+-- own stack). Runs once in every new state, before the sandbox closes, and returns the functions that Rust needs.
 
 local native = ...
 
@@ -11,11 +11,11 @@ local create, resume, running, status, close, yield, isyieldable =
 local concat, insert, pack, remove, unpack = table.concat, table.insert, table.pack, table.remove, table.unpack
 local ipairs, raw_load, show = ipairs, load, native.show
 
--- What a coroutine yields when it waits for an event; scripts never see it.
+-- A coroutine yields this value when it waits for an event. Scripts never see it.
 local WAIT = {}
--- The coroutines that are tasks: what yields there, yields to the scheduler.
+-- The coroutines that are tasks: their yields go to the scheduler.
 local roots = setmetatable({}, { __mode = "k" })
--- The coroutines inside which somebody waits: suspended for Lua, running for the script.
+-- The coroutines with a wait inside them: suspended for Lua, running for the script.
 local busy = setmetatable({}, { __mode = "k" })
 
 -- Errors ------------------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ local function settle(ok, ...)
   if ok == true then
     return ...
   elseif ok then
-    -- In a rehearsal: a number, under which the host keeps what would have failed here.
+    -- In a rehearsal `ok` is a number, under which the host notes the failure that this call would have had.
     native.noted(ok, native.whereabouts())
     return ...
   end
@@ -69,14 +69,14 @@ local function begun(ok, id)
   throw(id)
 end
 
--- A native that answers at once becomes a function that raises error values.
+-- Turns a native function that returns at once into a function that raises error values.
 local function lift(call)
   return function(...)
     return settle(call(...))
   end
 end
 
--- A native that starts something becomes a function that waits for its end.
+-- Turns a native function that starts something into a function that waits for its end.
 local function waiting(start)
   return function(...)
     return begun(start(...))
@@ -85,7 +85,7 @@ end
 
 -- Coroutines --------------------------------------------------------------------------------------------------------
 
--- Hands on what a coroutine did; when what it did is wait, the one that resumed it waits in its stead.
+-- Returns what a coroutine did. If it waits, the coroutine that resumed it waits instead.
 local function advance(thread, ok, first, ...)
   if not (ok and first == WAIT) then
     busy[thread] = nil
@@ -151,7 +151,7 @@ local coroutines = {
 
 -- Tasks -------------------------------------------------------------------------------------------------------------
 
--- Failed tasks that nobody has waited for yet: their errors must not be lost.
+-- Failed tasks that no other task has waited for: their errors must not be lost.
 local unseen = {}
 
 local task_methods = {}
@@ -204,7 +204,7 @@ local function see(handle)
   end
 end
 
--- Waits for the task's end without looking at it.
+-- Waits for the task's end, and ignores its result.
 local function join(handle)
   if not handle.done then
     if handle.thread == running() then
@@ -214,7 +214,7 @@ local function join(handle)
   end
 end
 
--- Raises what a failed task left: a report, or the bare error where there was no memory or stack for one.
+-- Raises the error of a failed task: from its report, or the bare error if there was no memory or stack for a report.
 local function throw_left(handle)
   local left = handle.results[1]
   if type(left) == "table" then
@@ -238,8 +238,8 @@ function task_methods.cancel(handle)
   return not handle.done and native.cancel(handle.thread)
 end
 
--- Waits for all of a list of functions or tasks; gives the list of their first results, or raises the first error
--- once all have ended.
+-- Waits for all functions or tasks of a list. Returns the list of their first results, or raises the first error once
+-- all have ended.
 local function all(list)
   if type(list) ~= "table" then
     error("bad argument #1 to 'all' (a list of functions or tasks expected, got " .. type(list) .. ")", 2)
@@ -317,7 +317,7 @@ local function safe_rep(text, count, separator)
   return rep(text, count, separator)
 end
 
--- A text as it is, a table with what it holds, and `json.null` by its name.
+-- Returns a string as it is, a table with its content, and `json.null` as its name.
 local function shown(value)
   local kind = type(value)
   return (kind == "table" or kind == "userdata") and show(value) or tostring(value)

@@ -1,24 +1,25 @@
-//! What is said of an error: its place in the script, its traceback, its text without tricks.
+//! Describes an error: its place in the script, its traceback, and its cleaned text.
 
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::protocol::ScriptError;
 
-use super::state::PRELUDE_NAME;
+/// The name of the prelude's chunk in a stack. Its lines are never shown.
+pub(super) const PRELUDE_NAME: &str = "=mooncast";
 
-/// The most bytes of an error's text that are kept.
+/// The most bytes of an error's text.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// The most frames of a traceback that are kept.
+/// The most frames of a traceback.
 const MAX_FRAMES: usize = 30;
 
-/// What Lua says when an allocation is refused.
+/// Lua's message when an allocation is refused.
 const OUT_OF_MEMORY: &str = "not enough memory";
 
-/// Where the chunks of the embedded standard library begin; errors point at the script that called it instead.
+/// The prefix of the chunks of the embedded standard library. Errors point at the script that called them instead.
 pub(super) const STDLIB: &str = "stdlib/";
 
-/// The innermost line of the script that is running: `scripts/hello.lua:3`.
+/// Returns the innermost line of the running script, such as `scripts/hello.lua:3`.
 pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
     let mut in_stdlib = None;
     for level in 1.. {
@@ -42,14 +43,14 @@ pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
     in_stdlib
 }
 
-/// The line of the script that a hook was called in; none in our own Lua.
+/// Returns the line of the script at which a hook was called; `None` in our own Lua code.
 pub(super) fn place(debug: &mlua::debug::Debug<'_>) -> Option<String> {
     let source = debug.source().source?;
     (source != PRELUDE_NAME).then_some(())?;
     Some(format!("{}:{}", chunk_shown(&source), debug.current_line()?))
 }
 
-/// The message handler of every task: keeps the value and the stack as it was when the error was raised.
+/// The message handler of every task: it records the error value, and the stack at the time of the error.
 pub(super) fn describe(lua: &Lua, error: Value) -> mlua::Result<Table> {
     let frames = lua.create_table()?;
     for level in 1.. {
@@ -79,8 +80,8 @@ pub(super) fn describe(lua: &Lua, error: Value) -> mlua::Result<Table> {
     Ok(report)
 }
 
-/// What a failed task left, as the host is told it: a report of [`describe`], or the bare error where Lua had not the
-/// memory or the stack to call it.
+/// Converts the result of a failed task into an error for the host. The result is a report of [`describe`], or the
+/// bare error if Lua lacked the memory or the stack to call that.
 pub(super) fn script_error(lua: &Lua, left: Value, limit: u64) -> ScriptError {
     let (value, traceback) = match &left {
         Value::Table(report) => (
@@ -97,7 +98,7 @@ pub(super) fn script_error(lua: &Lua, left: Value, limit: u64) -> ScriptError {
     ScriptError { message, traceback, kind: kind(&value) }
 }
 
-/// The kind of an error value, where it is one.
+/// Returns the kind, if the value is an error value.
 fn kind(value: &Value) -> Option<String> {
     let Value::Table(table) = value else { return None };
     table.raw_get("kind").ok()
@@ -107,7 +108,7 @@ fn text(lua: &Lua, value: &Value) -> String {
     match value {
         Value::String(text) => bounded(&text.as_bytes()),
         Value::Error(error) => super::fault::plain(error),
-        // With `__tostring` if it has one, which is the script's own and may fail in its turn.
+        // This calls `__tostring` if the value has one. It is the script's own code, and may fail too.
         Value::Table(_) | Value::UserData(_) => {
             match lua
                 .globals()
@@ -127,7 +128,7 @@ fn text(lua: &Lua, value: &Value) -> String {
     }
 }
 
-/// `table: 0x…` says nothing to anybody; what the table says of itself may.
+/// Adds the table's own `message` to a text such as `table: 0x…`, which alone is of no use.
 fn named(value: &Value, text: &str) -> String {
     let Value::Table(table) = value else { return text.to_owned() };
     if table.metatable().is_some() {
@@ -144,7 +145,7 @@ fn bounded(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..cut]).into_owned()
 }
 
-/// The text without control characters (a terminal would obey them), and not over [`MAX_TEXT`] bytes.
+/// Removes control characters, which a terminal would interpret, and limits the text to [`MAX_TEXT`] bytes.
 pub(super) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len().min(MAX_TEXT));
     for letter in text.chars() {
@@ -161,12 +162,12 @@ pub(super) fn clean(text: &str) -> String {
     clean
 }
 
-/// Marks that reverse the order in which text is shown.
+/// Whether the character reverses the display order of text.
 const fn is_direction(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// How a chunk's source is shown: `@scripts/a.lua` is a file, anything else a piece of text.
+/// Formats the source of a chunk for display: `@scripts/a.lua` is a file, anything else a piece of text.
 fn chunk_shown(source: &str) -> String {
     match source.as_bytes().first() {
         Some(b'@' | b'=') => source[1..].to_owned(),
@@ -174,7 +175,7 @@ fn chunk_shown(source: &str) -> String {
     }
 }
 
-/// A name for a chunk that has only its text: its first line, shortened.
+/// Names a chunk that has only its text: by its first line, shortened.
 pub(super) fn chunk_name(text: &str) -> String {
     let first: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
     if first.len() < text.len() { format!("[{first}…]") } else { format!("[{first}]") }

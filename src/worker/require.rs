@@ -1,4 +1,5 @@
-//! `require`: modules of the host's giving, then the project's and the embedded library's, each run once.
+//! `require`: finds modules that the host provides, then those of the project and the embedded library. Each runs
+//! once.
 
 use mlua::{Table, Value};
 
@@ -9,7 +10,7 @@ use super::fault::NativeError;
 use super::modules::ModuleKit;
 use super::report::STDLIB;
 
-/// `require` in Lua, so that a module may wait while it loads.
+/// The implementation in Lua, so that a module may wait while it loads.
 const REQUIRE: &str = r#"
 local loaded, fetch, own_globals, library, throw, wait_in, release = ...
 local error, load, running, setmetatable, sub, type =
@@ -76,7 +77,7 @@ return function(name)
 end
 "#;
 
-/// Puts `require` into the globals; `loaded` holds what needs no file.
+/// Sets the global `require`. `loaded` holds the modules that need no file.
 pub(super) fn install(kit: &ModuleKit, loaded: Table) -> mlua::Result<()> {
     let (globals, own) = (kit.lua().globals(), kit.own_globals());
     let help = |name: &str| kit.prelude().raw_get::<Value>(name);

@@ -1,4 +1,4 @@
-//! One script from its first line to its last frame.
+//! Runs one script, from its first line to its last frame.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use super::report;
 use super::state::{self, LuaState};
 use super::tasks::{self, TaskSchedulerError};
 
-/// Runs the script as `start` says and tells the host how it ended.
+/// Runs the script as `start` specifies, and reports to the host how it ended.
 pub(super) fn run(start: &StartFrame, pipe: HostPipe) -> Result<(), TaskSchedulerError> {
     let context = Rc::new(ScriptContext::new(start, pipe));
     let outcome = match state::make(Rc::clone(&context), start.seed) {
@@ -24,7 +24,7 @@ pub(super) fn run(start: &StartFrame, pipe: HostPipe) -> Result<(), TaskSchedule
     let result = match outcome {
         Ok(()) => Ok(()),
         Err(ExecutionError::Failed(error)) => Err(error),
-        // Nobody is there to be told.
+        // The host has ended, so the result cannot be reported.
         Err(ExecutionError::Stuck(TaskSchedulerError::HostGone)) => return Ok(()),
         Err(ExecutionError::Stuck(TaskSchedulerError::Pipe(error))) => return Err(error.into()),
         Err(ExecutionError::Stuck(stuck)) => {
@@ -64,7 +64,7 @@ fn execute(state: &LuaState, start: &StartFrame) -> Result<(), ExecutionError> {
     match start.mode {
         LoadMode::Console => {
             in_task(state, modules::console::build(&state.kit)?, strings)?;
-            // The person has ended it: nothing that lines have begun is waited for.
+            // The user ended the console, so tasks that its lines started are not waited for.
             return Ok(());
         }
         LoadMode::Eval => {
@@ -98,13 +98,13 @@ fn compiled(lua: &Lua, text: &[u8], name: &str) -> mlua::Result<Function> {
     chunk.set_mode(mlua::chunk::ChunkMode::Text).into_function()
 }
 
-/// An expression, or statements.
+/// Compiles the source as an expression, or as statements.
 fn evaluated(lua: &Lua, source: &LuaSource) -> mlua::Result<Function> {
     let expression = [b"return ", source.text.as_ref()].concat();
     compiled(lua, &expression, &source.name).or_else(|_| compiled(lua, &source.text, &source.name))
 }
 
-/// Prints what a task gave, as Lua would write it.
+/// Prints the results of a task, in Lua syntax.
 fn print_results(state: &LuaState, handle: &Table) -> mlua::Result<()> {
     let results: Table = handle.raw_get("results")?;
     let count: i64 = results.raw_get("n")?;
@@ -139,7 +139,7 @@ fn run_job(state: &LuaState, job: &JobStart) -> Result<(), ExecutionError> {
     Ok(tasks::run_all(&state.lua, &state.context)?)
 }
 
-/// The request that a hook is run for, as `http.hook` takes it on.
+/// Creates the table of the request that runs a hook, as `http.hook` expects it.
 fn request_table(lua: &Lua, request: &HookRequest) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("method", request.method.as_str())?;
@@ -152,7 +152,7 @@ fn request_table(lua: &Lua, request: &HookRequest) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// Runs a function as a task, to its end.
+/// Runs a function as a task, until it ends.
 fn in_task(state: &LuaState, body: Function, arguments: MultiValue) -> Result<Table, ExecutionError> {
     let mut all = arguments;
     all.push_front(Value::Function(body));
@@ -171,7 +171,7 @@ fn failure_of(state: &LuaState, handle: &Table) -> mlua::Result<ScriptError> {
     Ok(report::script_error(&state.lua, results.raw_get(1)?, state.context.limits.memory))
 }
 
-/// An error that has no stack of the script's: of its syntax, or of what runs it.
+/// Converts an error without a stack of the script: a syntax error, or an error of the runtime.
 fn machinery(error: &mlua::Error) -> ScriptError {
     ScriptError { message: report::clean(&plain(error)), ..ScriptError::default() }
 }

@@ -1,5 +1,5 @@
--- Values for people: tables with what they hold, as Lua would write them. Cycles, depth and length are bounded, so any
--- value can be shown.
+-- Shows values: tables with their content, in Lua syntax. Cycles, depth and length are limited, so any value can be
+-- shown.
 
 local getmetatable, next, pairs, pcall, rawget, tostring, type =
   getmetatable, next, pairs, pcall, rawget, tostring, type
@@ -7,11 +7,11 @@ local math_type, byte, find, format, gsub, rep, sub =
   math.type, string.byte, string.find, string.format, string.gsub, string.rep, string.sub
 local concat, sort = table.concat, table.sort
 
--- Tables within tables; what is deeper is shown as `{…}`.
+-- The deepest nesting of tables. Deeper ones are shown as `{…}`.
 local MAX_DEPTH = 8
--- Bytes of one value.
+-- The most bytes of one value.
 local MAX_BYTES = 16384
--- A table that takes no more letters than this stands on one line.
+-- A table that is at most this many bytes long is shown on one line.
 local WIDTH = 78
 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
@@ -34,7 +34,7 @@ end
 
 local RANKS = { number = 1, string = 2, boolean = 3 }
 
--- Numbers first, then names, each in order.
+-- Orders numbers first, then names, each in ascending order.
 local function before(left, right)
   local left_type, right_type = type(left), type(right)
   local left_rank, right_rank = RANKS[left_type] or 4, RANKS[right_type] or 4
@@ -46,7 +46,7 @@ local function before(left, right)
   return tostring(left) < tostring(right)
 end
 
--- The table whose own fields are to be shown: the value, or a copy of what it says itself that it holds.
+-- Returns the table whose fields are shown: the value, or a copy of the fields that its `__pairs` gives.
 local function fields_of(value)
   local metatable = getmetatable(value)
   if metatable == nil or type(metatable) == "table" and rawget(metatable, "__pairs") == nil then
@@ -71,7 +71,7 @@ local function own_text(value)
   if not ok then
     return "(a table whose __tostring fails)"
   end
-  -- `name: 0x…` tells less than the fields do.
+  -- The fields are more useful than `name: 0x…`.
   return not find(text, ": 0x%x+$") and text or nil
 end
 
@@ -151,7 +151,7 @@ function show(value, state, depth)
   return ok and text or "(a " .. kind .. " whose __tostring fails)"
 end
 
--- The value as Lua would write it.
+-- Returns the value in Lua syntax.
 return function(value)
   return show(value, { open = {}, bytes = 0 }, 1)
 end

@@ -1,4 +1,4 @@
-//! A fresh Lua state with nothing in it that reaches outside: the sandbox.
+//! Creates a new Lua state that cannot reach anything outside: the sandbox.
 
 use std::rc::Rc;
 
@@ -10,46 +10,42 @@ use mlua::{
 use crate::protocol::ToHost;
 
 use super::context::ScriptContext;
-use super::fault::NativeError;
 use super::{convert, modules, report, require, tasks};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
-/// How values are shown to people.
+/// The part in Lua that shows values.
 const SHOW: &str = include_str!("show.lua");
 
-/// The name that the prelude's own lines have in a stack; they are never shown.
-pub(super) const PRELUDE_NAME: &str = "=mooncast";
-
-/// Instructions between two looks at the CPU time: about 50 microseconds.
+/// Instructions between two checks of the CPU time: about 50 microseconds.
 const INSTRUCTIONS_PER_LOOK: u32 = 10_000;
 
-/// Bytes of a print that go into one frame.
+/// The most bytes of a print in one frame.
 const PRINT_PIECE: usize = 1024 * 1024;
 
-/// What of `os` can do no harm.
+/// The harmless functions of `os`.
 const SAFE_OS: [&str; 2] = ["clock", "difftime"];
 
-/// Globals that load files, or compiled code, or that a script has no use for.
+/// Globals that load files or compiled code, or that are of no use to a script.
 const REMOVED: [&str; 4] = ["dofile", "loadfile", "collectgarbage", "warn"];
 
-/// A state with the sandbox closed, and what the scheduler needs of it.
+/// A sandboxed Lua state, and what the scheduler needs of it.
 pub(super) struct LuaState {
     pub(super) lua: Lua,
     pub(super) context: Rc<ScriptContext>,
-    /// Starts the task of a script's main chunk; gives its handle.
+    /// Starts the task of a script's main chunk. Returns its handle.
     pub(super) start_main: Function,
-    /// Handles of failed tasks that nobody has waited for.
+    /// Handles of failed tasks that no other task has waited for.
     pub(super) unseen: Table,
-    /// The functions of the jobs that were declared, by name.
+    /// The functions of the declared jobs, by name.
     pub(super) jobs: Table,
-    /// What modules are made with.
+    /// What modules are built with.
     pub(super) kit: modules::ModuleKit,
-    /// Shows a value as Lua would write it.
+    /// Formats a value in Lua syntax.
     pub(super) show: Function,
 }
 
-/// Makes the state, within the memory limit from its first allocation on.
+/// Creates the state. The memory limit applies once the libraries are open, before any script code.
 pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaState> {
     let libraries =
         StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::UTF8 | StdLib::MATH | StdLib::OS;
@@ -59,7 +55,7 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
     watch(&lua, &watcher, INSTRUCTIONS_PER_LOOK)?;
     convert::make_marks(&lua)?;
 
-    let prelude: Table = lua.load(PRELUDE).set_name(PRELUDE_NAME).call(natives(&lua, &context)?)?;
+    let prelude: Table = lua.load(PRELUDE).set_name(report::PRELUDE_NAME).call(natives(&lua, &context)?)?;
     close_sandbox(&lua, &prelude, seed)?;
 
     let kit = modules::ModuleKit::new(&lua, &context, &prelude)?;
@@ -70,8 +66,9 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
     Ok(LuaState { lua, context, start_main, unseen, jobs, kit, show })
 }
 
-/// Looks every so many instructions whether the CPU time is up, or the line of a console is to end. Once it is so, looks at
-/// every single instruction, so that a script that catches the error meets it again at once.
+/// Checks at intervals of this many instructions whether the CPU limit is exceeded, or whether the line of a console
+/// must end. From then on it checks at every instruction, so that a script that catches the error gets it again at
+/// once.
 fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Result<()> {
     let watcher = Rc::clone(context);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, debug| {
@@ -83,7 +80,7 @@ fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Res
         if late {
             return Err(over_time(lua, &watcher, debug));
         }
-        // Our own Lua is what asks for the next line, and goes on.
+        // Our own Lua code goes on, because it reads the next line.
         match report::place(debug).filter(|_| line_ends) {
             Some(line) => Err(Error::runtime(format!("{line}: cancelled: Ctrl-C ended the line"))),
             None => Ok(VmState::Continue),
@@ -92,7 +89,7 @@ fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Res
 }
 
 fn over_time(lua: &Lua, context: &ScriptContext, debug: &mlua::debug::Debug<'_>) -> Error {
-    // Our own Lua runs out of time too, once the script has: the script's line is what is to be told.
+    // Our own Lua code also exceeds the limit once the script has. The error must name the script's line.
     let mut place = context.over_time_at.borrow_mut();
     if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
         *place = format!("{line}: ");
@@ -130,7 +127,7 @@ fn close_sandbox(lua: &Lua, prelude: &Table, seed: u64) -> mlua::Result<()> {
     math.raw_get::<Function>("randomseed")?.call::<()>((high, low))
 }
 
-/// What the prelude needs of Rust.
+/// Creates the native functions that the prelude needs.
 fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
     let natives = lua.create_table()?;
     let add = |name: &str, function: mlua::Result<Function>| natives.raw_set(name, function?);
@@ -148,7 +145,7 @@ fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
         lua.create_function(move |_, text: LuaString| {
             let mut line = text.as_bytes().to_vec();
             line.push(b'\n');
-            // In pieces, for a frame has a limit and a print has none.
+            // In pieces, because the size of a frame is limited and that of a print is not.
             for piece in line.chunks(PRINT_PIECE) {
                 shared.pipe.borrow_mut().send(&ToHost::Print(piece.to_vec().into()));
             }
@@ -199,20 +196,7 @@ fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
         }),
     )?;
 
-    natives.raw_set("show", lua.load(SHOW).set_name(PRELUDE_NAME).call::<Function>(())?)?;
+    natives.raw_set("show", lua.load(SHOW).set_name(report::PRELUDE_NAME).call::<Function>(())?)?;
     natives.raw_set("longest", context.limits.memory)?;
     Ok(natives)
-}
-
-/// Calls a native and turns its fault into what the prelude's `settle` takes.
-pub(super) fn settled(lua: &Lua, result: Result<MultiValue, NativeError>) -> mlua::Result<MultiValue> {
-    match result {
-        Ok(mut values) => {
-            values.push_front(Value::Boolean(true));
-            Ok(values)
-        }
-        // A script must not be able to swallow the end of its memory as if it were an argument of the wrong type.
-        Err(NativeError::Lua(Error::MemoryError(message))) => Err(Error::MemoryError(message)),
-        Err(fault) => fault.into_values(lua),
-    }
 }

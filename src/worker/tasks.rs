@@ -1,4 +1,4 @@
-//! The scheduler: which task runs next, and what each of the others waits for.
+//! The scheduler: it decides which task runs next, and what the others wait for.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -13,18 +13,18 @@ use super::convert::answer_values;
 use super::fault::{NativeError, plain};
 use super::pipe::PipeError;
 
-/// Tasks that can go on, and tasks that wait for an event.
+/// Tasks that are ready, and tasks that wait for an event.
 #[derive(Debug, Default)]
 pub(super) struct TaskScheduler {
     ready: VecDeque<(Thread, MultiValue)>,
     waiting: HashMap<u64, Thread>,
-    /// What has happened that nobody has come for yet.
+    /// The results of events that no task has waited for yet.
     arrived: HashMap<u64, MultiValue>,
-    /// What nobody will come for any more.
+    /// Events that no task will wait for any more.
     abandoned: HashSet<u64>,
-    /// Tasks that have not ended.
+    /// The number of tasks that have not ended.
     alive: u32,
-    /// Waits where Lua cannot yield, one inside the other.
+    /// The number of nested waits in places where Lua cannot yield.
     nested: u32,
 }
 
@@ -46,7 +46,7 @@ impl TaskScheduler {
         }
     }
 
-    /// Ends the wait of a task with these values; false when it waits for nothing.
+    /// Ends the wait of a task with these values. Returns false if the task does not wait.
     pub(super) fn interrupt(&mut self, thread: &Thread, values: MultiValue) -> bool {
         let Some(event) =
             self.waiting.iter().find_map(|(event, waiting)| (waiting == thread).then_some(*event))
@@ -60,7 +60,7 @@ impl TaskScheduler {
     }
 }
 
-/// How many waits where Lua cannot yield may stand one inside the other before no more tasks are resumed.
+/// The most nested waits, in places where Lua cannot yield, up to which further tasks are resumed.
 const MAX_NESTED: u32 = 30;
 
 /// Why the scheduler cannot go on.
@@ -100,10 +100,10 @@ pub(super) fn start(
     Ok(())
 }
 
-/// Runs tasks until `event` has happened, and gives what came of it: for a wait where Lua cannot yield.
+/// Runs tasks until `event` has happened, and returns its values. This is the wait for places where Lua cannot yield.
 ///
-/// Each such wait stands on the C stack above the one before it. Past [`MAX_NESTED`] of them nothing new is resumed,
-/// so that Lua's own limit (200) is never met: what was asked of the host is waited for, and nothing else.
+/// Each such wait is on the C stack above the one before it. Beyond [`MAX_NESTED`] of them no more tasks are resumed,
+/// so that Lua's own limit (200) is never reached: only answers of the host are awaited.
 pub(super) fn run_until(
     lua: &Lua,
     context: &Rc<ScriptContext>,
@@ -135,7 +135,7 @@ pub(super) fn run_all(lua: &Lua, context: &Rc<ScriptContext>) -> Result<(), Task
     Ok(())
 }
 
-/// Runs one task as far as it goes, or waits for the host.
+/// Runs one task until it waits or ends. If no task is ready, waits for the host.
 pub(super) fn step(lua: &Lua, context: &Rc<ScriptContext>) -> Result<(), TaskSchedulerError> {
     let next = context.tasks.borrow_mut().ready.pop_front();
     match next {
@@ -147,7 +147,7 @@ pub(super) fn step(lua: &Lua, context: &Rc<ScriptContext>) -> Result<(), TaskSch
 fn resume(context: &ScriptContext, thread: Thread, values: MultiValue) -> Result<(), TaskSchedulerError> {
     let yielded = thread.resume::<(Value, Option<u64>)>(values);
     match (thread.status(), yielded) {
-        // What a task yields is always (WAIT, event): the prelude's `yield` lets nothing else through.
+        // A task always yields (WAIT, event): the prelude's `yield` allows nothing else.
         (ThreadStatus::Resumable, Ok((_, Some(event)))) => {
             context.tasks.borrow_mut().wait(thread, event);
             Ok(())
@@ -156,12 +156,12 @@ fn resume(context: &ScriptContext, thread: Thread, values: MultiValue) -> Result
             context.tasks.borrow_mut().alive -= 1;
             Ok(())
         }
-        // The task's own errors stay inside it; this is one of the machinery around it (no memory, no stack).
+        // The prelude catches the task's own errors. This is an error of the runtime around it (no memory, no stack).
         (_, Err(error)) => Err(mlua::Error::runtime(plain(&error)).into()),
     }
 }
 
-/// Takes in what the host says: all that is there, and at least one frame.
+/// Receives all available frames of the host, and at least one.
 fn receive_answers(lua: &Lua, context: &ScriptContext) -> Result<(), TaskSchedulerError> {
     if !context.awaits_host() {
         return Err(TaskSchedulerError::Deadlock);
@@ -188,7 +188,7 @@ fn take_in(lua: &Lua, context: &ScriptContext, frame: ToWorker) -> Result<(), Ta
     Ok(())
 }
 
-/// Ends the wait of a task with `cancelled`; false when it waits for nothing.
+/// Ends the wait of a task with `cancelled`. Returns false if the task does not wait.
 pub(super) fn cancel(lua: &Lua, context: &ScriptContext, thread: &Thread) -> mlua::Result<bool> {
     let fault = NativeError::from(RequestFailure::new(FailureKind::Cancelled, "the task was cancelled"));
     let values = fault.into_values(lua)?;

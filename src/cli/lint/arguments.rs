@@ -1,4 +1,4 @@
-//! Arguments that are written out in the script, against what the function takes.
+//! Checks literal arguments against the parameters of the called function.
 
 use super::LintFinding;
 use super::chain::CallArguments;
@@ -7,7 +7,7 @@ use super::members::hint;
 use super::signatures::{AcceptedTables, Parameter, Signature, Signatures};
 use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 
-/// What is wrong with the arguments of a call of `name`.
+/// The problems of the arguments in a call of `name`.
 pub(super) fn findings<'a>(
     signatures: &Signatures,
     values: &ValueEvaluator<'_, 'a>,
@@ -59,7 +59,7 @@ fn mismatch(name: &str, index: usize, parameter: &Parameter, given: &str) -> Str
     format!("argument {} of `{name}`, `{parameter}`, is {kind}, not {given}", index + 1)
 }
 
-/// Says which later parameter has the fields of a table that stands too early.
+/// Names the later parameter that a misplaced table's fields belong to.
 fn belongs_later(
     signatures: &Signatures,
     signature: &Signature,

@@ -1,4 +1,4 @@
-//! Everything the script calls: whether it is there, and whether it can work with what it is given.
+//! Checks every call of a script: whether the function exists, and whether it accepts the arguments.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::value::{StaticValue, ValueEvaluator};
 use super::walk::WalkResult;
 use super::{WrittenPath, globals, members, undefined};
 
-/// What is wrong with the calls of a script, and the paths that it writes to.
+/// The problems of a script's calls, and the paths that it writes to.
 pub(super) fn findings(
     walked: &WalkResult<'_>,
     library: &ModuleLibrary,
@@ -30,10 +30,10 @@ pub(super) fn findings(
     (calls.findings, calls.writes)
 }
 
-/// What of `fs` changes what its first argument names.
+/// The functions of `fs` that change the path in their first argument.
 const WRITERS: [&str; 4] = ["write", "append", "mkdir", "remove"];
 
-/// Members that the script itself puts into modules, as tests do that stand in for them.
+/// Members that the script itself adds to modules, as tests do with fakes.
 fn added(values: &ValueEvaluator<'_, '_>) -> BTreeSet<(String, String)> {
     let mut added = BTreeSet::new();
     for chain in values.walked.chains.iter().filter(|chain| chain.target) {
@@ -92,14 +92,14 @@ impl<'a> CallChecker<'_, 'a> {
         }
     }
 
-    /// Whether a file of the project stands in the place of a module of the library, with members of its own.
+    /// Whether a file of the project replaces a library module, with its own members.
     fn is_replaced(&self, module: &str) -> bool {
         !is_built_in(module) && (self.has_file)(module)
     }
 
     fn call(&mut self, called: StaticValue<'a>, arguments: &[CallArguments<'a>], guarded: bool) {
         if matches!(&called, StaticValue::Global(name) if name == "require") {
-            // One that may be missing on purpose: the script asks first, or catches the error.
+            // A guarded `require` may fail on purpose: the script tests for the module or catches the error.
             if !guarded {
                 self.require(arguments);
             }
@@ -118,7 +118,7 @@ impl<'a> CallChecker<'_, 'a> {
         }
         let own = arguments.get(before..).unwrap_or_default();
         if module != "im" {
-            // What is given to `pcall` may be meant to fail.
+            // A call through `pcall` may be meant to fail.
             if before == 0 {
                 self.arguments(&module, &name, own);
             }
@@ -142,7 +142,7 @@ impl<'a> CallChecker<'_, 'a> {
         }
     }
 
-    /// The arguments of a function of another module than `im`.
+    /// Checks the arguments of a function in a module other than `im`.
     fn arguments(&mut self, module: &str, name: &str, given: &[CallArguments<'a>]) {
         let key = (module.to_owned(), name.to_owned());
         if self.is_replaced(module) || self.added.contains(&key) {

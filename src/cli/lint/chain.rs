@@ -1,4 +1,4 @@
-//! A name or value with what follows it: `im.app("b").group_send({ … })`.
+//! A name or value with its suffixes: `im.app("b").group_send({ … })`.
 
 use full_moon::ast::{Call, Expression, FunctionArgs, Index, Prefix, Suffix, TableConstructor};
 use full_moon::node::Node;
@@ -12,19 +12,19 @@ pub(super) struct SuffixChain<'a> {
     pub(super) suffixes: Vec<&'a Suffix>,
     /// Whether a value is assigned to it.
     pub(super) target: bool,
-    /// Whether it stands where it is run on a condition, or where its error is caught.
+    /// Whether it is in conditional code, or in code whose errors are caught.
     pub(super) guarded: bool,
-    /// The names of the functions that it stands in.
+    /// The names of the enclosing functions.
     pub(super) within: Vec<String>,
 }
 
-/// A member that is taken by a name that stands in the script.
+/// A member that is accessed by a literal name.
 pub(super) struct NamedMember<'a> {
     pub(super) name: String,
     pub(super) token: &'a TokenReference,
 }
 
-/// The member that a suffix takes: `.name` or `["name"]`.
+/// The member that a suffix accesses: `.name` or `["name"]`.
 pub(super) fn member(suffix: &Suffix) -> Option<NamedMember<'_>> {
     match suffix {
         Suffix::Index(Index::Dot { name, .. }) => {
@@ -38,7 +38,7 @@ pub(super) fn member(suffix: &Suffix) -> Option<NamedMember<'_>> {
     }
 }
 
-/// The arguments of a call, in the three ways of writing them.
+/// The arguments of a call, in one of the three syntaxes.
 #[derive(Clone, Copy)]
 pub(super) enum CallArguments<'a> {
     Value(&'a Expression),
@@ -46,7 +46,7 @@ pub(super) enum CallArguments<'a> {
     Table(&'a TableConstructor),
 }
 
-/// The arguments that a suffix calls with; none where it is no plain call.
+/// The arguments of a call suffix. `None` if the suffix is not a plain call.
 pub(super) fn arguments(suffix: &Suffix) -> Option<Vec<CallArguments<'_>>> {
     let Suffix::Call(Call::AnonymousCall(arguments)) = suffix else { return None };
     match &**arguments {
@@ -60,7 +60,7 @@ pub(super) fn arguments(suffix: &Suffix) -> Option<Vec<CallArguments<'_>>> {
 }
 
 impl<'a> CallArguments<'a> {
-    /// Where the argument begins, where that is a word or a text.
+    /// The argument's first token, if the argument is a name or a string.
     pub(super) fn token(&self) -> Option<&'a TokenReference> {
         match self {
             Self::Value(expression) => first_token(expression),
@@ -70,7 +70,7 @@ impl<'a> CallArguments<'a> {
     }
 }
 
-/// Where an expression begins.
+/// The first token of an expression.
 pub(super) fn first_token(expression: &Expression) -> Option<&TokenReference> {
     expression.tokens().next()
 }

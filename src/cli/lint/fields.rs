@@ -1,4 +1,4 @@
-//! The fields of a table that is written out in the script.
+//! The fields of a table constructor.
 
 use full_moon::ast::{Expression, Field};
 use full_moon::tokenizer::TokenReference;
@@ -13,12 +13,12 @@ pub(super) struct NamedField<'a> {
     pub(super) value: &'a Expression,
 }
 
-/// The fields of a literal.
+/// The fields of a table constructor.
 #[derive(Default)]
 pub(super) struct TableFields<'a> {
     pub(super) named: Vec<NamedField<'a>>,
     pub(super) items: Vec<&'a Expression>,
-    /// Whether there are fields whose names only the running script knows.
+    /// Whether some field names are known only at run time.
     pub(super) open: bool,
 }
 
@@ -49,7 +49,7 @@ impl<'a> TableFields<'a> {
     }
 }
 
-/// The ids among a list's items that are written out, each with its text; numbers and texts are the same id.
+/// The literal ids in a list, each as text. A number and a string with the same digits are the same id.
 pub(super) fn ids<'a>(
     values: &ValueEvaluator<'_, 'a>,
     items: &[&'a Expression],

@@ -1,4 +1,4 @@
-//! Names that the host gives a meaning, misspelt: `im`, and the function `main`.
+//! Finds misspelt names that the host gives a meaning: `im`, and the function `main`.
 
 use full_moon::ast::Prefix;
 use strsim::osa_distance;
@@ -8,14 +8,14 @@ use super::chain::member;
 use super::library::ModuleLibrary;
 use super::walk::WalkResult;
 
-/// What looks like a misspelt `im` or `main`.
+/// Names that look like a misspelt `im` or `main`.
 pub(super) fn findings(walked: &WalkResult<'_>, library: &ModuleLibrary) -> Vec<LintFinding> {
     let mut findings = main(walked);
     findings.extend(im(walked, library));
     findings
 }
 
-/// A global function that is never called and is named almost as the one that the host calls.
+/// A global function that is never called and whose name is close to `main`.
 fn main(walked: &WalkResult<'_>) -> Vec<LintFinding> {
     let globals = &walked.scopes.globals;
     if globals.contains_key("main") {
@@ -33,7 +33,8 @@ fn main(walked: &WalkResult<'_>) -> Vec<LintFinding> {
         .collect()
 }
 
-/// A global that is nowhere set, almost named `im`, of which a member of `im` is taken; and one that is only set.
+/// Globals with a name close to `im`: those that are never set and whose member is a member of `im`, and those that
+/// are only set.
 fn im(walked: &WalkResult<'_>, library: &ModuleLibrary) -> Vec<LintFinding> {
     let near =
         |name: &str| name != "im" && (name.eq_ignore_ascii_case("im") || osa_distance(name, "im") == 1);

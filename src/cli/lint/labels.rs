@@ -1,5 +1,5 @@
-//! `goto` and its labels, by the rules of Lua 5.4: a jump goes to a label that is visible, and not into the scope of a
-//! local variable.
+//! Checks `goto` and labels by the rules of Lua 5.4: the label must be visible, and the jump must not enter the
+//! scope of a local variable.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use super::LintFinding;
 
 #[derive(Default)]
 struct LabelBlock {
-    /// Local variables that are alive here.
+    /// The number of local variables in scope.
     locals: usize,
     labels: HashMap<String, usize>,
-    /// Jumps that have not found their label yet, with the locals that were alive at each.
+    /// Jumps without a label so far, each with the number of locals in scope at the jump.
     pending: Vec<(TokenReference, usize)>,
 }
 
@@ -28,7 +28,7 @@ impl FunctionLabels {
         self.blocks.push(LabelBlock { locals, ..LabelBlock::default() });
     }
 
-    /// Ends a block; the jumps that are still pending look for their labels further out.
+    /// Ends a block. Pending jumps look for their labels in the enclosing block.
     pub(super) fn close(&mut self, errors: &mut Vec<LintFinding>) {
         let Some(closed) = self.blocks.pop() else { return };
         match self.blocks.last_mut() {
@@ -64,7 +64,7 @@ impl FunctionLabels {
         }
     }
 
-    /// A label. One at the end of its block is outside the scope of the block's variables.
+    /// Adds a label. A label at the end of its block is outside the scope of the block's variables.
     pub(super) fn label(&mut self, name: &TokenReference, at_end: bool, errors: &mut Vec<LintFinding>) {
         let label = name.token().to_string();
         if self.blocks.iter().any(|block| block.labels.contains_key(&label)) {

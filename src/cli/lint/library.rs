@@ -1,5 +1,5 @@
-//! What there is to call, as the editor stubs and the standard library declare it. That these agree with what scripts
-//! really find is tested, so there is no further list to keep.
+//! The functions that scripts can call, as the editor stubs and the standard library declare them. A test compares
+//! these with what scripts find at run time, so there is no other list to maintain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::cli::stubs;
 
 use super::signatures::Signatures;
 
-/// Modules that `require` finds without a file, whether they have a stub or not.
+/// Modules that `require` finds without a file. Some of them have no stub.
 const BUILT_IN: [&str; 18] = [
     "im",
     "json",
@@ -29,10 +29,10 @@ const BUILT_IN: [&str; 18] = [
     "math",
 ];
 
-/// What the library's `test` is made of; not for scripts.
+/// The module that implements the library's `test`. Scripts do not use it.
 const OF_TESTS: &str = "test.host";
 
-/// Whether a module comes before any file of that name.
+/// Whether a built-in module has priority over a file of that name.
 pub(super) fn is_built_in(module: &str) -> bool {
     module == OF_TESTS || BUILT_IN.contains(&module)
 }
@@ -61,12 +61,12 @@ impl ModuleLibrary {
         Self { modules: modules.collect(), limits: limits.collect(), signatures }
     }
 
-    /// The members of a module, where they are known.
+    /// The members of a module. `None` if they are unknown.
     pub(super) fn members(&self, module: &str) -> Option<&BTreeSet<String>> {
         self.modules.get(module)
     }
 
-    /// What functions take.
+    /// The signatures of the functions.
     pub(super) const fn signatures(&self) -> &Signatures {
         &self.signatures
     }
@@ -76,13 +76,14 @@ impl ModuleLibrary {
         &self.limits
     }
 
-    /// The names that `require` knows without looking for a file of the project.
+    /// The module names that `require` finds without a file of the project.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         BUILT_IN.into_iter().chain(self.modules.keys().map(String::as_str))
     }
 }
 
-/// What a file declares of the module `name`: `function name.member(…)` and `name.member = …`, at the start of a line.
+/// The members that a file declares for the module `name`: `function name.member(…)` and `name.member = …` at the
+/// start of a line.
 fn members(name: &str, text: &str) -> BTreeSet<String> {
     text.lines()
         .filter_map(|line| {
@@ -96,7 +97,7 @@ fn members(name: &str, text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The fields that a file declares of a class: `---@field name type`, below `---@class NAME`.
+/// The fields that a file declares for a class: `---@field name type` below `---@class NAME`.
 fn fields(class: &str, text: &str) -> Vec<String> {
     let header = format!("---@class {class}");
     let below = text.lines().skip_while(|line| **line != header).skip(1);

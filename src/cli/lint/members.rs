@@ -1,4 +1,4 @@
-//! Whether what is taken of a module is there.
+//! Checks that accessed members of modules exist.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::chain::NamedMember;
 use super::library::ModuleLibrary;
 use super::names::nearest;
 
-/// What is wrong with taking `member` of `module`. `added` are members that the script itself puts there.
+/// The problem with accessing `member` of `module`. `added` are the members that the script itself adds.
 pub(super) fn problem(
     library: &ModuleLibrary,
     added: &BTreeSet<(String, String)>,
@@ -24,7 +24,7 @@ pub(super) fn problem(
     Some(LintFinding::on(member.token, format!("`{module}` has no `{name}`{}", hint(name, known))))
 }
 
-/// The nearest known name, or all of them.
+/// The closest known name, or all known names.
 pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S> + Clone) -> String {
     let names: Vec<S> = known.into_iter().collect();
     if let Some(near) = nearest(name, names.iter().map(AsRef::as_ref)) {
@@ -34,7 +34,7 @@ pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S>
     format!("; there is: {}", names.join(", "))
 }
 
-/// What is wrong with `module:name()`, which hands the module itself over as the first argument.
+/// The problem with `module:name()`, which passes the module itself as the first argument.
 pub(super) fn colon(
     library: &ModuleLibrary,
     added: &BTreeSet<(String, String)>,
@@ -56,7 +56,7 @@ pub(super) fn colon(
     })
 }
 
-/// What is wrong with taking or setting a field of `im.limits`.
+/// The problem with reading or setting a field of `im.limits`.
 pub(super) fn limit(library: &ModuleLibrary, member: &NamedMember<'_>, set: bool) -> Option<LintFinding> {
     let name = &member.name;
     let message = if set {

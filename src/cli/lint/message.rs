@@ -1,4 +1,4 @@
-//! Messages that are written out in the script: what every one of them that is sent like this will be refused for.
+//! Checks literal messages for problems that make the host refuse every such message.
 
 use std::collections::BTreeSet;
 
@@ -28,14 +28,14 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         self.findings.push(LintFinding::on(first_token(value).unwrap_or(field.token), message));
     }
 
-    /// A message that is sent.
+    /// Checks a message that is sent.
     pub(super) fn message(&mut self, argument: &CallArguments<'a>, call: MessageCall) {
         if let StaticValue::Table(literal) = self.values.of_argument(argument) {
             self.top(&literal, call, fields(call));
         }
     }
 
-    /// A message for `im.check`, which takes both kinds: `users` tells them apart.
+    /// Checks a message for `im.check`, which accepts both kinds. The field `users` decides which kind it is.
     pub(super) fn checked(&mut self, argument: &CallArguments<'a>) {
         if let StaticValue::Table(literal) = self.values.of_argument(argument) {
             let targeted = TableFields::of(&literal).get("users").is_some();
@@ -44,7 +44,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         }
     }
 
-    /// A broadcast's message, which has no recipients of its own.
+    /// Checks a broadcast's message, which has no recipients of its own.
     pub(super) fn broadcast(&mut self, argument: &CallArguments<'a>) {
         let StaticValue::Table(spec) = self.values.of_argument(argument) else { return };
         let Some((written, _)) = self.values.changes(&spec) else { return };
@@ -67,7 +67,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         }
     }
 
-    /// The options of a call.
+    /// Checks the options of a call.
     pub(super) fn options(&mut self, argument: Option<&CallArguments<'a>>, call: &str, known: &[&str]) {
         let Some(StaticValue::Table(literal)) = argument.map(|argument| self.values.of_argument(argument))
         else {
@@ -202,7 +202,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         self.list(field, USERS_PER_CALL, "user", "send to the others in further calls");
     }
 
-    /// A list of ids that are written out: not over `most` of them, none twice.
+    /// Checks a list of literal ids: at most `most` of them, without duplicates.
     fn list(&mut self, field: &NamedField<'a>, most: usize, what: &str, hint: &str) {
         let StaticValue::Table(literal) = self.values.of(field.value) else { return };
         match self.values.changes(&literal) {

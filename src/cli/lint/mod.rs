@@ -1,7 +1,8 @@
-//! What is wrong with a script, found by reading it: its syntax, misspelt names, messages that cannot be sent.
+//! Static checks of a script: syntax, misspelt names, messages that cannot be sent.
 //!
-//! Reading runs nothing, so it says only what is wrong whatever happens: a value that the script makes while it runs is
-//! taken as right. Pure: no files, no network. May import: `message`, and the embedded library of `cli::stubs`.
+//! The linter does not run the script, so it reports only problems that occur in every run; a value that is
+//! computed at run time counts as correct. It accesses no files and no network. May import: `message`, and the
+//! embedded library of `cli::stubs`.
 
 mod arguments;
 mod calls;
@@ -33,17 +34,17 @@ use full_moon::tokenizer::{Position, TokenReference};
 use library::ModuleLibrary;
 use nesting::NestingCheck;
 
-/// Bytes of stack for reading a script: 200 nested functions take 4 MB of it where nothing is optimised.
+/// The stack size in bytes for parsing. 200 nested functions take 4 MB in an unoptimized build.
 const STACK: usize = 32 * 1024 * 1024;
 
-/// One thing that is wrong with a script.
+/// A problem in a script.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LintFinding {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong and what would be right, in one line.
+    /// The problem and the correction, in one line.
     pub message: String,
 }
 
@@ -57,28 +58,28 @@ impl LintFinding {
     }
 }
 
-/// A path that stands in a script, where it writes to it, makes it or removes it.
+/// A literal path that a script writes, creates or removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenPath {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// The path as it stands.
+    /// The path as written in the script.
     pub path: String,
 }
 
-/// Gives the text of a module that is a file.
+/// Returns the text of a module that is a file. `None` if there is no such file.
 pub type ModuleText<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
-/// What reading a script has shown.
+/// The result of linting a script.
 #[derive(Debug, Clone, Default)]
 pub struct LintReport {
-    /// What is wrong with it, in the order of its lines.
+    /// The problems, in the order of their lines.
     pub findings: Vec<LintFinding>,
-    /// The first line where it takes its arguments, as `arg` or as `...`.
+    /// The first line that reads the script's arguments, as `arg` or `...`.
     pub arguments: Option<usize>,
-    /// The paths that it writes to, as far as they stand in it.
+    /// The literal paths that the script writes to.
     pub writes: Vec<WrittenPath>,
 }
 
@@ -88,7 +89,7 @@ impl LintReport {
     }
 }
 
-/// Reads scripts, knowing what there is to call.
+/// Lints scripts. It knows the modules of this executable.
 #[derive(Debug)]
 pub struct Linter {
     library: ModuleLibrary,
@@ -101,23 +102,23 @@ impl Default for Linter {
 }
 
 impl Linter {
-    /// A linter that knows the modules of this binary.
+    /// Creates a linter that knows the modules of this executable.
     #[must_use]
     pub fn new() -> Self {
         Self { library: ModuleLibrary::new() }
     }
 
-    /// What is wrong with the script, in the order of its lines. A script that cannot be read as Lua has one finding, its
-    /// first error, as Lua itself would report it. `module_text` gives the text of a module that is a file.
+    /// The problems of a script, in the order of their lines. A script with a syntax error has one finding, the
+    /// first error, as Lua itself would report it. `module_text` returns the text of a module that is a file.
     #[must_use]
     pub fn lint(&self, source: &str, module_text: &ModuleText<'_>) -> Vec<LintFinding> {
         self.look(source, module_text).findings
     }
 
-    /// The same, and where the script takes its arguments.
+    /// Lints a script, and also reports where it reads its arguments and which paths it writes.
     #[must_use]
     pub fn look(&self, source: &str, module_text: &ModuleText<'_>) -> LintReport {
-        // Nested as deeply as Lua allows, a script takes more stack than a thread has by default.
+        // At the maximum nesting that Lua permits, parsing needs more than a thread's default stack.
         thread::scope(|scope| {
             let reader = thread::Builder::new().stack_size(STACK);
             match reader.spawn_scoped(scope, || self.read(source, module_text)) {
@@ -129,12 +130,12 @@ impl Linter {
 
     fn read(&self, source: &str, module_text: &dyn Fn(&str) -> Option<String>) -> LintReport {
         let source = repair::readable(source);
-        // The mark that some editors begin a file with.
+        // A byte order mark, which some editors write.
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
         match nesting::measure(source) {
             NestingCheck::Fine => {}
             NestingCheck::TooDeep(finding) => return LintReport::of(finding),
-            // Nothing that a person wrote: left to Lua itself.
+            // Such an expression is probably generated. Lua itself checks it.
             NestingCheck::TooLong => return LintReport::default(),
         }
         let (parsed, number) = (syntax::parse(source), text::number_problem(source));
@@ -157,7 +158,7 @@ impl Linter {
     }
 }
 
-/// The names of all modules, for a prompt.
+/// The names of all modules, for completion.
 pub(super) fn module_names() -> Vec<String> {
     let library = library::ModuleLibrary::new();
     let mut names: Vec<String> = library.names().map(str::to_owned).collect();
@@ -166,12 +167,12 @@ pub(super) fn module_names() -> Vec<String> {
     names
 }
 
-/// The globals that every script finds.
+/// The globals that every script has.
 pub(super) fn global_names() -> Vec<String> {
     undefined::GLOBALS.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The members of a module, or of `im.limits`; none where it is no module.
+/// The members of a module or of `im.limits`. Empty if it is not a module.
 pub(super) fn member_names(module: &str) -> Vec<String> {
     let library = library::ModuleLibrary::new();
     if module == "im.limits" {

@@ -1,5 +1,5 @@
-//! The names that messages and options are made of: those of messages as `message` has them, those of options as
-//! `protocol` has them.
+//! The field names of messages and options. Those of messages come from `message`, those of options from
+//! `protocol`.
 
 use crate::message::MessageKind;
 
@@ -9,7 +9,7 @@ pub(super) use crate::protocol::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS,
 /// The only value of `routetype` (seed, request body).
 pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";
 
-/// The fields of the `body` of a type; none where there is no such type.
+/// The fields of the `body` of a message type. `None` if there is no such type.
 pub(super) fn body_fields(kind: &str) -> Option<&'static [&'static str]> {
     MessageKind::from_name(kind).map(crate::message::body_fields)
 }

@@ -1,28 +1,29 @@
-//! How deeply a script nests, measured before it is parsed: the parser recurses, and would overflow its stack where Lua
-//! gives an error.
+//! Measures how deeply a script nests before it is parsed, because the parser recurses and would overflow its stack
+//! where Lua reports an error.
 
 use full_moon::LuaVersion;
 use full_moon::tokenizer::{Lexer, LexerResult, Symbol, TokenType};
 
 use super::LintFinding;
 
-/// Levels at which Lua 5.4 refuses a script (`LUAI_MAXCCALLS`): brackets, blocks, and operators that nest to the right.
+/// The nesting level at which Lua 5.4 refuses a script (`LUAI_MAXCCALLS`): brackets, blocks, and right-associative
+/// operators.
 const MAX_LEVELS: usize = 200;
 
-/// Operators in one expression beyond which a script is left to Lua.
+/// The maximum number of operators in one expression. A script with more is left to Lua.
 const MAX_OPERATORS: usize = 1000;
 
-/// What the measure says.
+/// The result of the measurement.
 #[derive(Debug)]
 pub(super) enum NestingCheck {
     Fine,
-    /// Lua refuses it.
+    /// Lua refuses the script.
     TooDeep(LintFinding),
-    /// Lua may take it, this parser could not.
+    /// Lua may accept the script, but this parser could not handle it.
     TooLong,
 }
 
-/// One open bracket or block: the operators in it so far, and those of them that nest to the right.
+/// An open bracket or block: the number of its operators so far, and how many of them nest to the right.
 #[derive(Default)]
 struct NestingLevel {
     nesting: usize,
@@ -32,7 +33,7 @@ struct NestingLevel {
 pub(super) fn measure(source: &str) -> NestingCheck {
     let mut lexer = Lexer::new_lazy(source, LuaVersion::lua54());
     let mut levels = vec![NestingLevel::default()];
-    // Sums over all levels, and how many prefix operators stand directly one after the other.
+    // `nesting` and `operators` are sums over all levels. `prefixes` counts prefix operators in direct sequence.
     let (mut nesting, mut operators, mut prefixes) = (0_usize, 0_usize, 0_usize);
     while let Some(result) = lexer.process_next() {
         let (LexerResult::Ok(token) | LexerResult::Recovered(token, _)) = result else { continue };
@@ -81,20 +82,20 @@ pub(super) fn measure(source: &str) -> NestingCheck {
     NestingCheck::Fine
 }
 
-/// What a token does to the nesting.
+/// The effect of a token on the nesting.
 #[derive(Clone, Copy)]
 enum TokenNesting {
     /// Begins a level.
     Open,
-    /// Ends one.
+    /// Ends a level.
     Close,
     /// Ends an expression.
     Separate,
-    /// An operator that groups to the right: each one nests in the one before.
+    /// A right-associative operator: each one nests in the one before.
     Nest,
     /// Any other operator.
     Operate,
-    /// An operator that can stand before its operand.
+    /// An operator that can precede its operand.
     Prefix,
     Other,
 }

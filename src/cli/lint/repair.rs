@@ -1,25 +1,25 @@
-//! What Lua 5.4 takes and the parser does not, put in a way that it does, with every other character in its place.
+//! Rewrites what Lua 5.4 accepts and the parser does not, without moving any other character.
 //!
-//! The parser takes `break` for the last statement of its block, which it has not been since Lua 5.2: a label, which may
-//! stand anywhere, goes in its place. And it knows no empty statements: their semicolons become spaces.
+//! The parser requires `break` to be the last statement of a block, which Lua has not required since 5.2. A label,
+//! which may be anywhere, replaces it. The parser also has no empty statements; their semicolons become spaces.
 
 use std::collections::BTreeSet;
 
 use full_moon::LuaVersion;
 use full_moon::tokenizer::{Lexer, LexerResult, Symbol, Token, TokenType};
 
-/// What stands for a backtick, at which the lexer panics: a character with no meaning to anybody.
+/// Replaces a backtick, on which the lexer panics. This private-use character has no meaning in Lua.
 pub(super) const BACKTICK: char = '\u{e060}';
 
-/// The text without the characters that the lexer does not know: Lua's two rarer white spaces, and the backtick.
+/// Replaces the characters that the lexer does not know: two rare white space characters of Lua, and the backtick.
 pub(super) fn readable(source: &str) -> String {
     source.replace(['\u{b}', '\u{c}'], " ").replace('`', BACKTICK.encode_utf8(&mut [0; 4]))
 }
 
-/// The label that stands for a `break`, as long as it is.
+/// The label that replaces a `break`. It has the same length.
 const STAND_IN: &str = "::b::";
 
-/// A text that the parser may take, and where in it labels stand for a `break`.
+/// A text that the parser accepts, and the positions of the labels that replace a `break`.
 pub(super) struct RepairedText {
     pub(super) text: String,
     pub(super) breaks: BTreeSet<usize>,
@@ -29,14 +29,14 @@ pub(super) struct RepairedText {
 #[derive(Default)]
 struct OpenBlock {
     is_table: bool,
-    /// After a `return`, nothing but its own semicolon may follow.
+    /// After a `return`, only its own semicolon may follow.
     returned: bool,
 }
 
 pub(super) fn repair(source: &str) -> RepairedText {
     let mut repaired = RepairedText { text: source.to_owned(), breaks: BTreeSet::new() };
     let mut levels = vec![OpenBlock::default()];
-    // Whether a statement can begin here, and whether the list of a function's parameters is open.
+    // `fresh`: a statement can begin here. `parameters`: a function's parameter list is open.
     let (mut fresh, mut parameters) = (true, false);
     for token in tokens(source) {
         let start = token.start_position().bytes();

@@ -1,4 +1,4 @@
-//! Which variable each name means, and what the script does with each variable.
+//! Resolves each name to a variable, and records how the script uses each variable.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,16 +8,16 @@ use full_moon::tokenizer::TokenReference;
 /// A local variable or parameter.
 #[derive(Default)]
 pub(super) struct VariableBinding<'a> {
-    /// What it is declared with, where that is written there.
+    /// The expression that the variable is initialized with, if its declaration has one.
     pub(super) initial: Option<&'a Expression>,
-    /// `<const>` or `<close>`.
+    /// Whether it is declared `<const>` or `<close>`.
     pub(super) constant: bool,
     pub(super) reassigned: bool,
-    /// Its value is handed on to where it could be changed.
+    /// Whether its value is passed to code that could change it.
     pub(super) escapes: bool,
-    /// Calls that are given its value: the chain and the suffix.
+    /// Calls that get its value as an argument: the chain and the suffix.
     pub(super) given_to: Vec<(usize, usize)>,
-    /// Fields that are set or read by name after the declaration.
+    /// Fields that are written (`written`) or read (`touched`) by name after the declaration.
     pub(super) written: BTreeSet<String>,
     pub(super) touched: BTreeSet<String>,
 }
@@ -25,9 +25,9 @@ pub(super) struct VariableBinding<'a> {
 /// Where a global is set and read.
 #[derive(Default)]
 pub(super) struct GlobalUse<'a> {
-    /// Where it is set, and whether to a function.
+    /// Where the global is set, and whether to a function.
     pub(super) set: Vec<(&'a TokenReference, bool)>,
-    /// The first place where it is read; not where the script asks whether it is there.
+    /// The first place where it is read, without places that only test whether it exists.
     pub(super) needed: Option<&'a TokenReference>,
     /// The first place where it is read at all.
     pub(super) first: Option<&'a TokenReference>,
@@ -47,7 +47,7 @@ impl<'a> GlobalUse<'a> {
 pub(super) struct Scopes<'a> {
     pub(super) bindings: Vec<VariableBinding<'a>>,
     pub(super) globals: BTreeMap<String, GlobalUse<'a>>,
-    /// The variable that the name at a place of the text means; of a global, none.
+    /// The variable of the name at each text position. Globals have none.
     resolved: HashMap<usize, usize>,
     visible: HashMap<String, Vec<usize>>,
     open: Vec<Vec<String>>,
@@ -73,19 +73,19 @@ impl<'a> Scopes<'a> {
         }
     }
 
-    /// The variable that `name` means here; none for a global.
+    /// The variable that `name` refers to. `None` for a global.
     pub(super) fn resolve(&mut self, name: &TokenReference) -> Option<usize> {
         let id = *self.visible.get(&name.token().to_string())?.last()?;
         self.resolved.insert(name.token().start_position().bytes(), id);
         Some(id)
     }
 
-    /// The variable that was found for the name at this place.
+    /// The variable that the name at this position was resolved to.
     pub(super) fn binding_of(&self, name: &TokenReference) -> Option<usize> {
         self.resolved.get(&name.token().start_position().bytes()).copied()
     }
 
-    /// Whether a name that means no variable is set somewhere in the script.
+    /// Whether the script sets a global of this name.
     pub(super) fn sets_global(&self, name: &str) -> bool {
         self.globals.get(name).is_some_and(|global| !global.set.is_empty())
     }

@@ -1,4 +1,4 @@
-//! What functions take, as the editor stubs and the standard library declare it in their annotations.
+//! Function parameters, as the annotations of the editor stubs and the standard library declare them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone)]
 pub(super) struct Parameter {
     pub(super) name: String,
-    /// The type as it is written.
+    /// The type as written in the annotation.
     pub(super) kind: String,
 }
 
@@ -14,18 +14,18 @@ pub(super) struct Parameter {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signature {
     pub(super) parameters: Vec<Parameter>,
-    /// Whether more arguments can follow.
+    /// Whether the function takes further arguments.
     pub(super) open: bool,
 }
 
-/// What a parameter takes of tables.
+/// The tables that a parameter accepts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AcceptedTables<'s> {
-    /// Any.
+    /// Any table.
     Any,
-    /// Those with these fields and no others.
+    /// Tables with these fields and no others.
     Of(BTreeSet<&'s str>),
-    /// None.
+    /// No table.
     No,
 }
 
@@ -36,7 +36,7 @@ struct ClassDeclaration {
     open: bool,
 }
 
-/// All functions and classes that are declared.
+/// All declared functions and classes.
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     functions: BTreeMap<(String, String), Signature>,
@@ -45,7 +45,7 @@ pub(super) struct Signatures {
 }
 
 impl Signatures {
-    /// Adds what a file declares. Of functions only those of the module itself.
+    /// Adds the declarations of a file. Only functions of the module itself are added.
     pub(super) fn add(&mut self, module: &str, text: &str) {
         let (mut parameters, mut class, mut alias): (
             BTreeMap<String, Parameter>,
@@ -93,12 +93,12 @@ impl Signatures {
         }
     }
 
-    /// What a function takes; none where that is not known.
+    /// The signature of a function. `None` if it is unknown.
     pub(super) fn of(&self, module: &str, member: &str) -> Option<&Signature> {
         self.functions.get(&(module.to_owned(), member.to_owned()))
     }
 
-    /// Whether a text can be given.
+    /// Whether the parameter accepts a string.
     pub(super) fn takes_text(&self, parameter: &Parameter) -> bool {
         self.expanded(&parameter.kind).iter().any(|kind| {
             let is_other = matches!(kind.as_str(), "boolean" | "table" | "function" | "nil")
@@ -111,7 +111,7 @@ impl Signatures {
         })
     }
 
-    /// Which tables can be given.
+    /// The tables that the parameter accepts.
     pub(super) fn tables(&self, parameter: &Parameter) -> AcceptedTables<'_> {
         let mut fields: Option<BTreeSet<&str>> = None;
         for kind in self.expanded(&parameter.kind) {
@@ -126,7 +126,7 @@ impl Signatures {
             if open {
                 return AcceptedTables::Any;
             }
-            // A class without fields is no table that a script writes out.
+            // A class without fields is not a table that a script writes literally.
             if !known.is_empty() {
                 fields.get_or_insert_default().extend(known);
             }
@@ -134,7 +134,7 @@ impl Signatures {
         fields.map_or(AcceptedTables::No, AcceptedTables::Of)
     }
 
-    /// The fields of a class and whether it may have others; none where it is no class.
+    /// The fields of a class, and whether it may have others. `None` if it is not a class.
     fn fields_of(&self, class: &str, depth: usize) -> Option<(BTreeSet<&str>, bool)> {
         let class = self.classes.get(class)?;
         let mut fields: BTreeSet<&str> = class.fields.iter().map(String::as_str).collect();
@@ -147,7 +147,7 @@ impl Signatures {
         Some((fields, open))
     }
 
-    /// The alternatives of a type, aliases replaced by theirs.
+    /// The alternatives of a type, with aliases expanded.
     fn expanded(&self, kind: &str) -> Vec<String> {
         let mut expanded = Vec::new();
         let mut left = alternatives(kind);
@@ -161,14 +161,14 @@ impl Signatures {
     }
 }
 
-/// `name? type  remark`: the name and the type.
+/// Parses `name? type remark` into the name and the type.
 fn typed(text: &str) -> (String, String) {
     let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
     let kind = rest.trim_start().split("  ").next().unwrap_or_default();
     (name.trim_end_matches('?').to_owned(), kind.to_owned())
 }
 
-/// The parts of `a|b|fun(): c`.
+/// Splits a type such as `a|b|fun(): c` into its alternatives.
 fn alternatives(kind: &str) -> Vec<String> {
     let (mut parts, mut part, mut depth) = (Vec::new(), String::new(), 0_i32);
     for letter in kind.chars() {
@@ -188,7 +188,7 @@ fn alternatives(kind: &str) -> Vec<String> {
     trimmed.filter(|part| !part.is_empty()).collect()
 }
 
-/// `function module.name(a, b, ...)`
+/// Parses `function module.name(a, b, ...)`.
 fn declared(module: &str, line: &str, known: &BTreeMap<String, Parameter>) -> Option<(String, Signature)> {
     let rest = line.strip_prefix("function ")?.strip_prefix(module)?.strip_prefix('.')?;
     let (name, rest) = rest.split_once('(')?;

@@ -1,4 +1,4 @@
-//! From text to a tree, and what stands in the way, in plain words.
+//! Parses a script, and describes syntax errors in plain words.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use full_moon::{Error, LuaVersion};
 use super::LintFinding;
 use super::repair::{self, RepairedText, repair};
 
-/// A script that could be read.
+/// A parsed script.
 pub(super) struct ParsedScript {
     pub(super) ast: Ast,
-    /// Where labels of the tree stand for a `break`.
+    /// The positions of labels that replace a `break`.
     pub(super) breaks: BTreeSet<usize>,
 }
 
-/// Reads a script.
+/// Parses a script.
 ///
 /// # Errors
 ///
-/// The first thing that is no Lua.
+/// The first syntax error.
 pub(super) fn parse(source: &str) -> Result<ParsedScript, LintFinding> {
     let result = full_moon::parse_fallible(source, LuaVersion::lua54());
     let Some(error) = result.errors().first() else {
@@ -36,7 +36,7 @@ pub(super) fn parse(source: &str) -> Result<ParsedScript, LintFinding> {
     Err(finding(error, source))
 }
 
-/// A second end of the script itself, which the parser puts in the place of the first.
+/// Finds a second `return` or `break` at the top level of the script. The parser would replace the first one by it.
 fn after_return(source: &str) -> Option<LintFinding> {
     let (mut depth, mut returned) = (0_usize, false);
     for token in repair::tokens(source) {
@@ -77,7 +77,7 @@ fn finding(error: &Error, source: &str) -> LintFinding {
     }
 }
 
-/// The word that begins the block which the error says has no end.
+/// The keyword that begins the block without an end.
 fn unclosed(reason: &str, at: &Token, source: &str) -> Option<Token> {
     if !reason.starts_with("expected `end` to c") {
         return None;
@@ -100,7 +100,7 @@ fn unclosed(reason: &str, at: &Token, source: &str) -> Option<Token> {
     open.pop()
 }
 
-/// What cannot even be read as a word or sign.
+/// A text that is not a token.
 fn unreadable(error: &TokenizerErrorType, source: &str, at: usize) -> String {
     match error {
         TokenizerErrorType::UnclosedComment => "this comment is never closed; it ends with `]]`".into(),
@@ -116,7 +116,7 @@ fn unreadable(error: &TokenizerErrorType, source: &str, at: usize) -> String {
     }
 }
 
-/// A character with no meaning in Lua; the ones that other languages and keyboards put there get a hint.
+/// A character without a meaning in Lua, with a hint if it is common in other languages or on some keyboards.
 fn strange_sign(sign: char) -> String {
     let sign = if sign == repair::BACKTICK { '`' } else { sign };
     let hint = match sign {
@@ -144,7 +144,7 @@ fn strange_sign(sign: char) -> String {
     format!("{shown} means nothing in Lua here; {hint}")
 }
 
-/// A word or sign where it does not belong.
+/// A token in the wrong place.
 fn misplaced(reason: &str, found: &Token) -> String {
     let token = &found.to_string();
     let here = match found.token_type() {

@@ -1,14 +1,14 @@
-//! The values of strings and numbers as they stand in a script, and what Lua refuses in them.
+//! The values of string and number literals, and the errors that Lua reports in them.
 
 use full_moon::tokenizer::{StringLiteralQuoteType, TokenKind, TokenReference, TokenType};
 
 use super::{LintFinding, repair};
 
-/// The value of a string; none where it holds bytes that are no UTF-8.
+/// The value of a string literal. `None` if it contains bytes that are not UTF-8.
 ///
 /// # Errors
 ///
-/// An escape that Lua refuses, or a line end inside quotes.
+/// An invalid escape, or a line end inside quotes.
 pub(super) fn string(token: &TokenReference) -> Result<Option<String>, LintFinding> {
     let TokenType::StringLiteral { literal, quote_type, .. } = token.token_type() else { return Ok(None) };
     if matches!(quote_type, StringLiteralQuoteType::Brackets) {
@@ -74,7 +74,7 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The bytes of `\u{XXX}`, after the `u`. What is beyond Unicode, which Lua takes, has no UTF-8 here.
+/// The bytes of `\u{XXX}`, after the `u`. Lua accepts code points beyond Unicode; these have no UTF-8 form here.
 fn unicode(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Vec<u8>, String> {
     let wrong = || "`\\u` in a text needs a character's number in braces, like \\u{4F60}".to_owned();
     rest.next_if_eq(&'{').ok_or_else(wrong)?;
@@ -84,7 +84,7 @@ fn unicode(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Vec<u8
     Ok(char::from_u32(value).map_or_else(|| vec![0xff], |letter| letter.to_string().into_bytes()))
 }
 
-/// What is wrong with the numbers of a script: Lua wants something between a number and the next word.
+/// The first invalid number of a script: Lua requires a separator between a number and the next word.
 pub(super) fn number_problem(source: &str) -> Option<LintFinding> {
     repair::tokens(source).filter(|token| token.token_kind() == TokenKind::Number).find_map(|token| {
         let end = token.end_position().bytes();

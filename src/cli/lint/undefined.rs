@@ -1,4 +1,4 @@
-//! Globals that are read and that nothing sets: always nil, and so always a mistake.
+//! Finds globals that are read and never set. They are always nil, so reading one is always a mistake.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::nesting::{self, NestingCheck};
 use super::walk::WalkResult;
 use super::{LintFinding, repair, syntax, text, walk};
 
-/// What a script finds without setting it; that these are all is tested.
+/// The globals that a script has from the start. A test checks that the list is complete.
 pub(super) const GLOBALS: [&str; 31] = [
     "_G",
     "_VERSION",
@@ -44,7 +44,7 @@ pub(super) const GLOBALS: [&str; 31] = [
     "xpcall",
 ];
 
-/// What other Luas have, and what there is in its stead.
+/// Globals of other Lua versions, and their replacements.
 const ELSEWHERE: [(&str, &str); 9] = [
     ("io", "files are read and written with `require(\"fs\")`"),
     ("debug", "scripts have no `debug`"),
@@ -57,11 +57,11 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("loadstring", "it is `load`"),
 ];
 
-/// Ways of setting a global that are not to be seen.
+/// Ways of setting a global that the linter cannot follow.
 const HIDDEN_WAYS: [&str; 3] = ["_G", "_ENV", "load"];
 
-/// Globals that are read though neither the script nor what it requires sets them. Of a module only misspelt names of
-/// Lua's own: whoever requires it may set the others.
+/// The globals that are read although neither the script nor its modules set them. In a module, only misspelt names
+/// of Lua's own globals are reported, because the code that requires the module may set the others.
 pub(super) fn findings(
     walked: &WalkResult<'_>,
     library: &ModuleLibrary,
@@ -94,8 +94,8 @@ pub(super) fn findings(
     findings
 }
 
-/// The globals that the script sets, and those that the files set which it requires. None where some may be set in ways
-/// that are not to be seen.
+/// The globals that the script sets, and those that its required files set. `None` if some may be set in a way that
+/// the linter cannot follow.
 fn set_anywhere(
     walked: &WalkResult<'_>,
     module_text: &dyn Fn(&str) -> Option<String>,
@@ -113,14 +113,14 @@ fn set_anywhere(
     Some(set)
 }
 
-/// The tree of a required file; none where it is no Lua, or nested too deeply to be read.
+/// The tree of a required file. `None` if it has a syntax error or nests too deeply.
 fn readable(source: &str) -> Option<syntax::ParsedScript> {
     let source = repair::readable(source);
     let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
     matches!(nesting::measure(source), NestingCheck::Fine).then(|| syntax::parse(source).ok())?
 }
 
-/// Adds what one file sets; gives the modules that it requires.
+/// Adds the globals that one file sets. Returns the modules that it requires.
 fn take(walked: &WalkResult<'_>, set: &mut BTreeSet<String>) -> Option<Vec<String>> {
     let globals = &walked.scopes.globals;
     if HIDDEN_WAYS.iter().any(|name| globals.get(*name).is_some_and(|global| global.first.is_some())) {

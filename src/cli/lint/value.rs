@@ -1,4 +1,4 @@
-//! What an expression is, as far as that can be told without running the script.
+//! Evaluates expressions as far as possible without running the script.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,30 @@ use super::chain::{CallArguments, arguments, member};
 use super::text;
 use super::walk::WalkResult;
 
-/// How many variables that only stand for another one are followed.
+/// The maximum number of variables that are followed to a value.
 const MAX_ALIASES: usize = 20;
 
-/// What is known of a value.
+/// The known part of a value.
 #[derive(Clone)]
 pub(super) enum StaticValue<'a> {
-    /// A module and its name; `im` and the app that `im.app` gives are both `im`.
+    /// A module with its name. `im` and the result of `im.app` are both `im`.
     Module(String),
     /// A member of a module.
     Member(String, String),
-    /// A global of Lua's own.
+    /// A global of Lua.
     Global(String),
     Text(String),
     Number(String),
     Table(TableLiteral<'a>),
-    /// Anything.
+    /// Any value.
     Unknown,
 }
 
-/// A table that is written out in the script.
+/// A literal table of the script.
 #[derive(Clone)]
 pub(super) struct TableLiteral<'a> {
     pub(super) table: &'a TableConstructor,
-    /// The variable that holds it, where it is not given directly.
+    /// The variable that holds the table, if the table is not used directly.
     pub(super) variable: Option<usize>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> ValueEvaluator<'_, 'a> {
         self.name(name, MAX_ALIASES)
     }
 
-    /// A variable that is set only once is what it is set to.
+    /// A variable that is set only once has the value that it is set to.
     fn name(&self, name: &TokenReference, aliases: usize) -> StaticValue<'a> {
         let Some(id) = self.walked.scopes.binding_of(name) else {
             return self.global(&name.token().to_string());
@@ -119,7 +119,7 @@ impl<'a> ValueEvaluator<'_, 'a> {
         }
     }
 
-    /// The value of what a suffix makes of `value`.
+    /// The value after a suffix is applied to `value`.
     pub(super) fn step(&self, value: &StaticValue<'a>, suffix: &'a Suffix) -> StaticValue<'a> {
         if let Some(member) = member(suffix) {
             return match value {
@@ -139,7 +139,8 @@ impl<'a> ValueEvaluator<'_, 'a> {
         }
     }
 
-    /// The function that a call really calls, and how many arguments come before its own: `pcall(im.group_send, m)`.
+    /// The function that a call executes, and the number of arguments before that function's own, as in
+    /// `pcall(im.group_send, m)`.
     pub(super) fn callee(
         &self,
         called: StaticValue<'a>,
@@ -157,7 +158,8 @@ impl<'a> ValueEvaluator<'_, 'a> {
         }
     }
 
-    /// The fields that are written to a table after it was made; none where it may change in ways that are not to be seen.
+    /// The fields that are written to a table after its construction. `None` if it may change in a way that the
+    /// linter cannot follow.
     pub(super) fn changes(&self, literal: &TableLiteral<'a>) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
         let Some(id) = literal.variable else { return Some((BTreeSet::new(), BTreeSet::new())) };
         let binding = &self.walked.scopes.bindings[id];
@@ -174,7 +176,7 @@ impl<'a> ValueEvaluator<'_, 'a> {
     }
 }
 
-/// Functions that do not change the tables they are given.
+/// Whether a function leaves the tables that it gets unchanged.
 fn leaves_alone(function: &StaticValue<'_>) -> bool {
     match function {
         StaticValue::Member(module, _) => matches!(module.as_str(), "im" | "json" | "log"),

@@ -1,4 +1,4 @@
-//! `mooncast new`: a project's folder, with all that a first script needs.
+//! `mooncast new`: creates a project's folder with everything that a first script needs.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{Exit, stubs};
 
-/// The files of a new project and what they hold.
+/// The names and contents of a new project's files.
 const FILES: [(&str, &str); 7] = [
     ("mooncast.toml", include_str!("mooncast.toml")),
     ("scripts/hello.lua", include_str!("hello.lua")),
@@ -29,12 +29,12 @@ pub(super) struct NewArgs {
     folder: PathBuf,
 }
 
-/// Makes the project and says what to do next.
+/// Creates the project and prints the next steps.
 pub(super) fn run(args: &NewArgs) -> anyhow::Result<Exit> {
     let folder = &args.folder;
     make(folder)?;
     let shown = folder.display();
-    // The project is there, whether somebody reads this or not.
+    // The project is created even if the message cannot be printed.
     let _ = writeln!(
         io::stdout(),
         "Made a project in {shown}; next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
@@ -53,7 +53,7 @@ fn make(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nothing that is there is ever written over.
+/// Refuses a folder that is not empty: existing files are never overwritten.
 fn refuse_taken(folder: &Path) -> anyhow::Result<()> {
     let shown = folder.display();
     match fs::read_dir(folder) {

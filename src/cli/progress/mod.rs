@@ -1,7 +1,7 @@
-//! How a run stands, while it goes on: a line that renews itself on a terminal, a log line now and then elsewhere.
+//! Shows the progress of a run: a live line on a terminal, occasional log lines elsewhere.
 //!
-//! - `standing`: how its broadcasts stand, and how that is said;
-//! - `terminal`: the line on a terminal, and what else is printed there.
+//! - `standing`: the state of its broadcasts as text;
+//! - `terminal`: the line on a terminal, and the output printed around it.
 
 mod standing;
 mod terminal;
@@ -20,22 +20,22 @@ use standing::ProgressSummary;
 pub(super) use standing::{RoundedRate, ThroughputMeter, time};
 pub(super) use terminal::TerminalOutput;
 
-/// How often the line on a terminal is renewed.
+/// The interval of updates on a terminal.
 const ON_TERMINAL: Duration = Duration::from_millis(250);
 
-/// How often a line is written elsewhere.
+/// The interval of log lines elsewhere.
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
-/// What there is to be shown.
+/// The source of the progress.
 pub(super) trait ProgressSource {
-    /// The broadcasts that are driven or were.
+    /// The broadcasts of the run, active and finished ones.
     fn broadcasts(&self) -> Vec<Rc<ActiveBroadcast>>;
 
-    /// How everything else stands, in a line; none where nothing else is sent.
+    /// The progress of everything else as one line. `None` if nothing else is sent.
     fn others(&self) -> Option<String>;
 }
 
-/// Shows how a run stands until it is stopped.
+/// Shows the progress of a run until it is stopped.
 pub(super) struct ProgressDisplay {
     showing: JoinHandle<()>,
     terminal: TerminalOutput,
@@ -63,7 +63,7 @@ impl ProgressDisplay {
 }
 
 async fn on_terminal(shown: impl ProgressSource, terminal: TerminalOutput, clock: Clock) {
-    // A run that is over within a moment shows nothing.
+    // A run that finishes at once shows no progress.
     clock.sleep(ON_TERMINAL).await;
     terminal.begin();
     let mut meter = ThroughputMeter::default();
@@ -77,7 +77,7 @@ async fn on_terminal(shown: impl ProgressSource, terminal: TerminalOutput, clock
 async fn elsewhere(shown: impl ProgressSource, clock: Clock, format: LogFormat) {
     let mut meter = ThroughputMeter::default();
     loop {
-        // The first look is where the rate is measured from.
+        // The first reading is the base of the rate.
         let _ = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock);
         clock.sleep(ELSEWHERE).await;
         if let Some(standing) = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock) {

@@ -1,4 +1,4 @@
-//! How the broadcasts of a run stand: how many, how fast, for how long still, and what they wait for.
+//! The state of a run's broadcasts: counts, rate, remaining time, and the reason for waiting.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -15,41 +15,41 @@ use super::super::runs::local_text;
 /// The time over which a rate is measured.
 const MEASURED: Duration = Duration::from_secs(10);
 
-/// The shortest time that says anything about a rate.
+/// The shortest time that gives a meaningful rate.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// How the broadcasts under way stand, taken together.
+/// The state of the active broadcasts, added up.
 #[derive(Debug)]
 pub(super) struct ProgressSummary {
-    /// `NAME/RUN`, or how many they are.
+    /// `NAME/RUN`, or the number of broadcasts.
     pub(super) name: String,
     pub(super) total: u64,
     sent: u64,
     rejected: u64,
     in_doubt: u64,
     pending: u64,
-    /// Recipients a second lately, once that is known.
+    /// The recent rate in recipients per second. `None` until it is known.
     rate: Option<f64>,
-    /// The most that there may be.
+    /// The maximum rate.
     most: f64,
-    /// How long it will take still, where that can be told.
+    /// The remaining time. `None` if it is unknown.
     left: Option<Duration>,
     waits_for: Option<ProgressWait>,
 }
 
-/// What is waited for.
+/// The reason for waiting.
 #[derive(Debug)]
 struct ProgressWait {
     text: String,
-    /// It is the usual one, the quota's turn.
+    /// Whether it is the usual reason, the quota.
     usual: bool,
 }
 
-/// Measures how fast recipients are sent to.
+/// Measures how many recipients are sent to per second.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct ThroughputMeter {
     looks: VecDeque<(Instant, u64)>,
-    /// How many broadcasts it measures: another number is another measurement.
+    /// The number of measured broadcasts. If it changes, the measurement starts again.
     many: usize,
 }
 
@@ -72,7 +72,7 @@ impl ThroughputMeter {
 }
 
 impl ProgressSummary {
-    /// How those under way stand; none when none is.
+    /// The state of the active broadcasts. `None` if there is none.
     pub(super) fn of(
         broadcasts: &[Rc<ActiveBroadcast>],
         meter: &mut ThroughputMeter,
@@ -113,12 +113,12 @@ impl ProgressSummary {
         })
     }
 
-    /// Recipients that it has come to.
+    /// The number of recipients that are no longer pending.
     pub(super) const fn done(&self) -> u64 {
         self.total.saturating_sub(self.pending)
     }
 
-    /// In the width of a terminal, what matters most first.
+    /// A text for a terminal's width, with the most important part first.
     pub(super) fn short(&self) -> String {
         let mut parts = Vec::new();
         let unusual = self.waits_for.as_ref().filter(|wait| !wait.usual);
@@ -133,7 +133,7 @@ impl ProgressSummary {
         parts.join(", ")
     }
 
-    /// Without the bounds of a line.
+    /// The full text.
     fn long(&self) -> String {
         let mut text = format!("{}: {}", self.name, self.counts(" of "));
         if let Some(rate) = self.rate {
@@ -158,7 +158,7 @@ impl ProgressSummary {
         text
     }
 
-    /// Writes it into the log: a sentence for people, fields for programs.
+    /// Writes the state to the log: a sentence for people, fields for programs.
     pub(super) fn log(&self, format: LogFormat) {
         if format == LogFormat::Text {
             tracing::info!("{}", self.long());
@@ -181,8 +181,8 @@ impl ProgressSummary {
     }
 }
 
-/// How long the rest will take: at the rate of late, or at the most there may be while that is not known or nothing
-/// could be sent. Nobody knows where somebody has to resume it.
+/// The remaining time at the recent rate, or at the maximum rate if the recent one is unknown or zero. `None` if an
+/// operator has to resume the broadcast, or if it waits for the store.
 fn left(
     pending: u64,
     rate: Option<f64>,
@@ -203,7 +203,7 @@ fn left(
     Duration::try_from_secs_f64(pending as f64 / rate).ok().map(|sending| closed + sending)
 }
 
-/// What is waited for, in the words of the page.
+/// The reason for waiting, in the words of the page.
 fn waits_for(wait: Option<&BroadcastWait>, clock: &Clock) -> Option<ProgressWait> {
     let wait = wait?;
     let mut text = WaitView::new(wait, clock.unix_time()).sentence(&local_text);
@@ -213,7 +213,7 @@ fn waits_for(wait: Option<&BroadcastWait>, clock: &Clock) -> Option<ProgressWait
     Some(ProgressWait { text, usual: wait.kind.is_usual() })
 }
 
-/// A rate with no more digits than it has.
+/// A rate, rounded to significant digits.
 pub(in crate::cli) struct RoundedRate(pub(in crate::cli) f64);
 
 impl std::fmt::Display for RoundedRate {
@@ -226,7 +226,7 @@ impl std::fmt::Display for RoundedRate {
     }
 }
 
-/// A time as people say it, its two largest units: `25 s`, `4 min 10 s`, `1 h 22 min`, `2 d 3 h`.
+/// A duration in its two largest units: `25 s`, `4 min 10 s`, `1 h 22 min`, `2 d 3 h`.
 pub(in crate::cli) fn time(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

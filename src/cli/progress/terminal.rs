@@ -1,4 +1,4 @@
-//! The line on a terminal that renews itself, and what a script prints around it.
+//! The live line on a terminal, and the output that a script prints around it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,13 +13,13 @@ use crate::protocol::LogLine;
 use super::super::logging;
 use super::standing::ProgressSummary;
 
-/// Where a script's prints and log lines go: around the line that shows how the run stands, where there is one.
+/// Writes a script's output and log lines around the progress line, if there is one.
 #[derive(Clone)]
 pub(in crate::cli) struct TerminalOutput {
     bar: ProgressBar,
-    /// Why prints were lost, the first time that one was.
+    /// Why output was lost, the first time that happened.
     lost: Rc<RefCell<Option<io::Error>>>,
-    /// Whether prints stand beside lines of the log, which none may look like.
+    /// Whether the output is mixed with log lines. Output must then not look like a log line.
     beside_log: bool,
 }
 
@@ -39,9 +39,10 @@ impl ScriptOutput for TerminalOutput {
         let mut out = stdout().lock();
         match out.write_all(&bytes).and_then(|()| out.flush()) {
             Ok(()) => {}
-            // A reader that has gone (`mooncast run … | head`) has seen enough.
+            // A closed pipe (`mooncast run … | head`) is not an error.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            // A full disk must not end a campaign half-way, but it must be told, at the latest when all is sent.
+            // A full disk must not end a campaign halfway. The error is reported at the end of the run at the
+            // latest.
             Err(error) => {
                 self.lost.borrow_mut().get_or_insert(error);
             }
@@ -53,29 +54,29 @@ impl ScriptOutput for TerminalOutput {
     }
 }
 
-/// What one `print` wrote, its further lines indented and what cannot be seen made visible.
+/// The output of one `print`, with indented continuation lines and escaped invisible characters.
 fn apart(bytes: &[u8]) -> Cow<'static, [u8]> {
     let (text, end) = bytes.strip_suffix(b"\n").map_or((bytes, ""), |text| (text, "\n"));
     Cow::Owned((logging::indented(&String::from_utf8_lossy(text)) + end).into_bytes())
 }
 
 impl TerminalOutput {
-    /// Prints of a daemon, whose log often goes to the same place. Texts in them may be other people's.
+    /// An output for a daemon, whose log often goes to the same place. Texts in the output may come from others.
     pub(in crate::cli) fn beside_log() -> Self {
         Self { beside_log: true, ..Self::default() }
     }
 
-    /// Why some of what the script printed is lost, where it is.
+    /// Why some of the output was lost, if it was.
     pub(in crate::cli) fn lost(&self) -> Option<io::Error> {
         self.lost.take()
     }
 
-    /// From here on there is a line.
+    /// Starts the progress line.
     pub(super) fn begin(&self) {
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
     }
 
-    /// Renews it.
+    /// Updates the progress line.
     pub(super) fn show(&self, standing: Option<&ProgressSummary>, others: Option<String>) {
         let template =
             if standing.is_some() { "{prefix} [{bar:16}] {wide_msg}" } else { "{spinner} {wide_msg}" };
@@ -92,7 +93,7 @@ impl TerminalOutput {
         self.bar.tick();
     }
 
-    /// Takes it away.
+    /// Removes the progress line.
     pub(super) fn end(&self) {
         self.bar.finish_and_clear();
         let _ = stderr().flush();

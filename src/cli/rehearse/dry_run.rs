@@ -1,4 +1,4 @@
-//! Setting a rehearsal's stage: apps whose road ends in this process, a scratch ledger, a simulated clock.
+//! Sets up a dry run: apps whose messages end in this process, a scratch ledger, a simulated clock.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -19,32 +19,32 @@ use crate::protocol::{LoadMode, LuaSource};
 use super::super::apps::{self, CliApps, SIMULATOR};
 use super::super::{job, run};
 
-/// What the scratch ledger shows of who sends.
+/// The command name of this process in the scratch ledger.
 const COMMAND: &str = "rehearse";
 
-/// What is rehearsed, and how.
+/// The configuration of a dry run.
 pub(in super::super) struct DryRunConfig<'a> {
     pub(in super::super) project: &'a Project,
     pub(in super::super) settings: &'a Settings,
     pub(in super::super) file: &'a Path,
     pub(in super::super) script: LuaSource,
     pub(in super::super) args: Vec<String>,
-    /// The job that is run in place of the script.
+    /// The job to run instead of the script.
     pub(in super::super) job: Option<String>,
     pub(in super::super) limits: &'a ScriptLimits,
     /// Whether the messages are meant for the simulator.
     pub(in super::super) simulated: bool,
-    /// Whether the apps' lists are read for real.
+    /// Whether the apps' real lists are read.
     pub(in super::super) lists: bool,
-    /// Whether it is kept whom the messages would reach.
+    /// Whether the recipients of the messages are recorded.
     pub(in super::super) targets: bool,
-    /// Since 1970, when the rehearsal's clock begins.
+    /// The start time of the simulated clock, since 1970.
     pub(in super::super) start: Duration,
     pub(in super::super) seed: u32,
     pub(in super::super) output: Rc<dyn ScriptOutput>,
 }
 
-/// A rehearsal that is over. Its scratch ledger goes with it.
+/// A finished dry run. Dropping it removes its scratch ledger.
 pub(in super::super) struct DryRun {
     pub(in super::super) ended: RunEnd,
     pub(in super::super) counts: SendCounts,
@@ -58,12 +58,12 @@ pub(in super::super) struct DryRun {
 }
 
 impl DryRun {
-    /// The plan that was rehearsed, if a run could keep to it: nothing failed and nothing breaks a limit.
+    /// The rehearsed plan, if a run could follow it: nothing failed and nothing exceeds a limit.
     pub(in super::super) fn plan(&self) -> Option<RehearsalPlan> {
         self.is_deliverable().then(|| self.rehearsal.plan(self.seed))
     }
 
-    /// Whether all would be delivered.
+    /// Whether everything would be delivered.
     pub(in super::super) fn is_deliverable(&self) -> bool {
         matches!(self.ended, RunEnd::Finished)
             && self.counts.all_delivered()
@@ -79,19 +79,19 @@ impl DryRun {
     }
 }
 
-/// The instant that a rehearsal begins at: now, in whole seconds.
+/// The start time of a dry run: now, in whole seconds.
 pub(in super::super) fn start() -> Duration {
     Duration::from_secs(Clock::real().unix_time().as_secs())
 }
 
-/// Runs a script whose messages reach nobody.
+/// Runs a script whose messages are not sent.
 pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-rehearsal-")
         .tempdir()
         .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
     let clock = Clock::simulated(scene.start);
-    // What was sent before counts here too: a broadcast that goes on, one that is left out, a key that was used.
+    // What was sent before counts here too: a broadcast that continues, one that is skipped, a key that was used.
     let ledger = apps::place(scene.project, scene.settings, scene.simulated);
     let now = Clock::real();
     now.block_on(Ledger::snapshot_into(&ledger, scratch.path(), &now))?.context("a copy of the ledger")?;
@@ -104,7 +104,7 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
     let deliveries: Vec<Rc<Delivery>> = configured
         .iter()
         .map(|app| {
-            // Whatever else may fail, at this address nobody is.
+            // No server listens at this address, so nothing can be sent even after another error.
             let nowhere = App { name: app.name.clone(), limits: app.limits.clone(), ..apps::stand_in() };
             let delivery = Delivery::new(&nowhere, clock.clone(), None)?;
             Ok(Rc::new(
@@ -150,7 +150,7 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
     })
 }
 
-/// The apps whose messages are rehearsed; where none is configured, one with the default limits.
+/// The apps whose messages are rehearsed, or one with the default limits if none is configured.
 fn configured(scene: &DryRunConfig<'_>) -> Vec<App> {
     let mut apps = match scene.settings.apps.as_slice() {
         [] => vec![apps::stand_in()],
@@ -164,7 +164,7 @@ fn configured(scene: &DryRunConfig<'_>) -> Vec<App> {
     apps
 }
 
-/// Roads to the real lists, in real time and without a ledger; none where these are not to be read.
+/// The apps for the real lists, in real time and without a ledger. Empty if the lists are not read.
 pub(super) fn lists(
     project: &Project,
     settings: &Settings,

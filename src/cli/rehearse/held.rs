@@ -1,4 +1,4 @@
-//! A run that is held to its rehearsal: rehearsed once more, and begun only when that gives the same plan.
+//! Binds a run to its rehearsal: rehearses again, and starts the run only if that gives the same plan.
 
 use std::rc::Rc;
 
@@ -10,15 +10,15 @@ use crate::host::{DiscardOutput, RunEnd, RunError, RunMode};
 use super::dry_run::{DryRun, DryRunConfig, dry_run};
 use super::text::{number, plural};
 
-/// Rehearses the script as the plan says, and gives the part of the run that sends it.
+/// Rehearses the script as the plan specifies, and returns the mode in which the run sends exactly that.
 ///
 /// # Errors
 ///
-/// When what would be sent is not what the plan names. Nothing was sent.
+/// The script would send something other than the plan names. Nothing was sent.
 pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> anyhow::Result<RunMode> {
     let shown = scene.file.display().to_string();
     let scene = DryRunConfig { start: plan.start, seed: plan.seed, output: Rc::new(DiscardOutput), ..scene };
-    // What it has to say the run itself says.
+    // The run itself logs these messages, so the rehearsal does not.
     let quiet = tracing::subscriber::NoSubscriber::default();
     let performance = tracing::subscriber::with_default(quiet, || dry_run(scene))?;
     let gate = compare(plan, &performance, &shown);

@@ -1,8 +1,8 @@
-//! `mooncast rehearse`: what a script would send, to whom and when, without sending it.
+//! `mooncast rehearse`: shows what a script would send, to whom and when, without sending it.
 //!
-//! - `stage`: the run itself, with a simulated clock, a scratch ledger and nobody at the end of the road;
-//! - `report`: what it found, in figures; `text`: the same for people;
-//! - `targets`: the recipients against the service's own lists.
+//! - `dry_run`: the run itself, with a simulated clock, a scratch ledger and no service;
+//! - `report`: the results as numbers; `text`: the results for people;
+//! - `held`: binds a run to its rehearsal; `targets`: checks the recipients against the service's own lists.
 
 pub(super) mod dry_run;
 pub(super) mod held;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
-    // The project's timeout is for messages that are sent.
+    // The project's timeout applies only to runs that send.
     let limits = args.limits.over(ScriptLimits { timeout: None, ..settings.scripts });
     let simulated = args.simulator || settings.simulator;
     let name = script.name.clone();
@@ -97,7 +97,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
         output,
     })?;
     let targets = if args.check_targets {
-        // Connections belong to the runtime that made them, so these are others than the rehearsal's.
+        // Connections belong to the runtime that opened them, so these are not the rehearsal's.
         let lists = dry_run::lists(&project, &settings, simulated, true)?;
         Some(Clock::real().block_on(targets::check(&performance, &lists))??)
     } else {
@@ -113,7 +113,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
     };
     performance.clean_up()?;
     let mut out = std::io::stdout().lock();
-    // A reader that has gone needs no report.
+    // A closed pipe is not an error.
     let _ = if args.json {
         serde_json::to_writer_pretty(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
     } else {
@@ -122,7 +122,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
     Ok(exit)
 }
 
-/// The command that sends what was rehearsed: the one that was typed, with another verb.
+/// The command that sends what was rehearsed: the typed command with another verb.
 fn command(args: &RehearseArgs, plan: &str, typed: impl Iterator<Item = String>) -> String {
     let mut words = vec!["mooncast".to_owned()];
     let rest = args.args.len();
@@ -141,7 +141,7 @@ fn command(args: &RehearseArgs, plan: &str, typed: impl Iterator<Item = String>)
     words.join(" ")
 }
 
-/// A word as a shell takes it.
+/// A word quoted for a shell.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
@@ -150,12 +150,12 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Keeps standard output for the document.
+/// Sends the script's output to standard error, because standard output has the JSON document.
 struct StderrOutput;
 
 impl ScriptOutput for StderrOutput {
     fn print(&self, bytes: &[u8]) {
-        // Nobody is left to be told when standard error is gone.
+        // Without standard error, nothing can be shown.
         let _ = std::io::stderr().lock().write_all(bytes);
     }
 

@@ -1,4 +1,4 @@
-//! What a rehearsal found, in figures: the JSON document as it is printed, and what the text is made of.
+//! The results of a rehearsal as numbers: the printed JSON document, and the source of the text.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::message::MessageCall;
 use super::dry_run::DryRun;
 use super::targets::TargetsReport;
 
-/// The whole of it.
+/// The whole report.
 #[derive(Debug, Serialize)]
 pub(super) struct RehearsalReport {
     pub(super) script: String,
     /// `finished`, `failed` or `interrupted`.
     pub(super) outcome: &'static str,
     pub(super) error: Option<ScriptFailure>,
-    /// Whether all would be delivered.
+    /// Whether everything would be delivered.
     pub(super) deliverable: bool,
     pub(super) plan: Option<String>,
     pub(super) command: Option<String>,
@@ -51,9 +51,9 @@ pub(super) struct ScriptFailure {
 #[derive(Debug, Serialize)]
 pub(super) struct RehearsalTotals {
     pub(super) broadcasts: usize,
-    /// Recipients of the broadcasts' plans.
+    /// The recipients in the broadcasts' plans.
     pub(super) recipients: u64,
-    /// Messages as the quotas count them: one a group, one a targeted call.
+    /// Messages as the quotas count them: one per group, one per targeted call.
     pub(super) messages: u64,
     pub(super) calls: u64,
     pub(super) single_sends: u64,
@@ -64,11 +64,11 @@ pub(super) struct RehearsalTotals {
 
 #[derive(Debug, Serialize)]
 pub(super) struct RehearsalDuration {
-    /// Seconds at the whole quota.
+    /// Seconds at the full quota.
     pub(super) at_quota: f64,
-    /// Seconds at our share of it.
+    /// Seconds at this project's share of the quota.
     pub(super) at_share: f64,
-    /// Seconds from the first call to the last as rehearsed, with windows, caps and waits.
+    /// Seconds from the first call to the last in the rehearsal, with windows, caps and waits.
     pub(super) rehearsed: f64,
     pub(super) first: Option<String>,
     pub(super) last: Option<String>,
@@ -139,9 +139,9 @@ pub(super) struct SinglesReport {
 #[derive(Debug, Serialize)]
 pub(super) struct ProblemsReport {
     pub(super) total: u64,
-    /// Messages or recipients that have any.
+    /// The number of messages or recipients with problems.
     pub(super) messages: u64,
-    /// The first of them.
+    /// The first problems.
     pub(super) listed: Vec<RehearsalProblem>,
 }
 
@@ -165,7 +165,7 @@ impl RehearsalReport {
         let most = |of: fn(&AppReport) -> f64| apps.iter().map(of).fold(0.0, f64::max);
         let sum = |of: fn(&BroadcastReport) -> u64| broadcasts.iter().map(of).sum();
         let problems = rehearsal.problems();
-        // A message that was only planned counts too: one outside the limit is among the problems.
+        // A message that was only planned counts too. One that exceeds the limit is among the problems.
         let planned = broadcasts.iter().map(|seen| seen.largest_message_bytes).max().unwrap_or_default();
         let sent = totals.iter().map(|totals| totals.largest as u64).max().unwrap_or_default();
         let limit = performance.apps.first().map_or(0, |app| app.settings().message_bytes);
@@ -294,7 +294,7 @@ fn seconds(first: Option<Duration>, last: Option<Duration>) -> f64 {
     first.zip(last).map_or(0.0, |(first, last)| last.saturating_sub(first).as_secs_f64())
 }
 
-/// As people and programs read it; one that no calendar names is the number of its second.
+/// A time as text. A time outside the calendar's range is shown as a number of seconds.
 fn instant(at: Duration) -> String {
     let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_string())

@@ -1,5 +1,5 @@
-//! The recipients of a rehearsal against the service's own lists: a group or sender that does not exist is accepted by
-//! the service all the same, and nobody is told.
+//! Checks the recipients of a rehearsal against the service's own lists. The service accepts messages to groups and
+//! senders that do not exist, and reports no error.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
@@ -13,34 +13,34 @@ use crate::host::rehearsal;
 use super::dry_run::DryRun;
 use super::text::{number, plural};
 
-/// Those that are named; the rest is only counted.
+/// The maximum number of missing names in the report; more are only counted.
 const LISTED: usize = 100;
 
-/// Those that are shown to people.
+/// The maximum number of missing names in the text.
 const SHOWN: usize = 20;
 
-/// Groups whose members are asked for, at the most.
+/// The maximum number of groups whose members are queried.
 const GROUPS_ASKED: usize = 1000;
 
-/// What was looked up, and what was not found.
+/// The counts of checked names, and the missing ones.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct TargetsReport {
     pub(super) groups_checked: u64,
     pub(super) members_checked: u64,
     pub(super) senders_checked: u64,
-    /// Members whose groups were not asked, for there are too many.
+    /// Members that were not checked because there are too many groups.
     pub(super) members_not_checked: u64,
     pub(super) missing_groups: MissingTargets,
     pub(super) missing_members: MissingTargets,
-    /// Senders that are in none of the groups that were asked.
+    /// Senders that are in none of the queried groups.
     pub(super) missing_senders: MissingTargets,
 }
 
-/// What is not there.
+/// Missing names.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct MissingTargets {
     pub(super) total: u64,
-    /// The first of them.
+    /// The first missing names.
     pub(super) listed: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ impl MissingTargets {
 }
 
 impl TargetsReport {
-    /// Whether all are there.
+    /// Whether all names exist.
     pub(super) fn is_clean(&self) -> bool {
         [&self.missing_groups, &self.missing_members, &self.missing_senders]
             .iter()
@@ -96,10 +96,10 @@ impl TargetsReport {
     }
 }
 
-/// Looks up whom a rehearsal would reach. `lists` are the roads to the lists, one an app.
+/// Looks up the recipients of a rehearsal. `lists` are the connections to the real lists, one per app.
 pub(super) async fn check(performance: &DryRun, lists: &[std::rc::Rc<Delivery>]) -> Result<TargetsReport> {
     let mut found = TargetsReport::default();
-    // Pressed never: Ctrl-C ends the program, which changes nothing.
+    // The switch is never pressed: Ctrl-C ends the program, which has changed nothing.
     let (_switch, stop) = StopSwitch::new();
     for (app, wanted) in performance.rehearsal.targets() {
         let road = lists

@@ -1,4 +1,4 @@
-//! The report for people.
+//! The report as text.
 
 use std::io::{self, Write};
 
@@ -6,13 +6,13 @@ use crate::cli::runs::local_text;
 
 use super::report::{BroadcastReport, RehearsalReport, SampleReport};
 
-/// Problems that are shown; `--json` has more.
+/// The maximum number of problems that are shown. `--json` has more.
 const PROBLEMS: usize = 20;
 
-/// Other things that are listed of each kind.
+/// The maximum number of other items that are listed of each kind.
 const LISTED: usize = 20;
 
-/// Letters of a message that are shown.
+/// The maximum number of characters of a message that are shown.
 const LETTERS: usize = 160;
 
 pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
@@ -148,7 +148,7 @@ fn problems(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
         let place = if problem.place.is_empty() { &report.script } else { &problem.place };
         let broadcast =
             problem.broadcast.as_ref().map_or_else(String::new, |name| format!("broadcast `{name}`: "));
-        // Its sentence names the recipient already where the host found it so.
+        // A problem that the host found names the recipient already.
         let recipient = if problem.recipient.is_empty() || problem.message.contains(&problem.recipient) {
             String::new()
         } else {
@@ -212,7 +212,7 @@ pub(in super::super) fn plural(many: u64, what: &str) -> String {
     if many == 1 { format!("1 {what}") } else { format!("{} {what}s", number(many)) }
 }
 
-/// With a comma at every thousand.
+/// A number with thousands separators.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

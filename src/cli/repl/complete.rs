@@ -1,4 +1,4 @@
-//! What Tab completes: globals, modules and their members.
+//! Tab completion: globals, modules and their members.
 
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
@@ -8,7 +8,7 @@ use rustyline::{Context, Helper};
 
 use super::super::lint::{global_names, member_names, module_names};
 
-/// The names that are known.
+/// The known names.
 #[derive(Debug)]
 pub(super) struct NameCompleter {
     globals: Vec<String>,
@@ -25,7 +25,7 @@ impl Default for NameCompleter {
 }
 
 impl NameCompleter {
-    /// Where the word begins that ends at the end of `typed`, and what it may become.
+    /// The start of the word at the end of `typed`, and its completions.
     fn candidates(&self, typed: &str) -> (usize, Vec<String>) {
         let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.');
         let word = typed.rfind(|letter| !is_part(letter)).map_or(typed, |at| {

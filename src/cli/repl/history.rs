@@ -1,4 +1,4 @@
-//! The lines of earlier times, in a file that only its owner can read.
+//! The history of lines, in a file that only its owner can read.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
@@ -10,25 +10,25 @@ use rustyline::history::FileHistory;
 
 use super::complete::NameCompleter;
 
-/// Words of lines that may hold something secret. Such lines, and those that begin with a blank, are not kept.
+/// Words that mark a line as possibly secret. Such lines, and those that begin with white space, are not stored.
 const SECRET: [&str; 6] = ["secret", "token", "password", "passwd", "bearer", "authorization"];
 
-/// The most bytes of the file that are read.
+/// The maximum size of the history file that is read, in bytes.
 const MOST: u64 = 1 << 20;
 
-/// Takes in the lines of a file, where there is one that can be read.
+/// Loads the history from a file, if it exists and can be read.
 pub(super) fn load(editor: &mut Editor<NameCompleter, FileHistory>, file: &Path) {
     if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > MOST) {
         tracing::warn!("{}: over {MOST} bytes, and left unread; remove it to begin anew", file.display());
         return;
     }
     for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
-        // A line that cannot be kept is not worth an end.
+        // A line that cannot be added is skipped.
         let _ = editor.add_history_entry(line);
     }
 }
 
-/// Keeps a line, in memory and in the file, unless it may hold something secret.
+/// Adds a line to the history and the file, unless it may contain a secret.
 pub(super) fn add(editor: &mut Editor<NameCompleter, FileHistory>, file: &Path, line: &str) {
     if line.trim().is_empty() || line.starts_with(char::is_whitespace) || may_hold_secret(line) {
         return;

@@ -1,4 +1,4 @@
-//! `mooncast repl`: lines of Lua, one after the other, in one worker.
+//! `mooncast repl`: runs lines of Lua in one worker.
 
 mod complete;
 mod history;
@@ -27,12 +27,12 @@ use super::{AppArgs, Exit, GlobalArgs};
 use reader::PromptReader;
 pub(super) use terminal_console::{SendConfirmation, TerminalConsole};
 
-/// Lines of standard input, for questions to the person.
+/// Starts a reader of standard input, for questions to the user.
 pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<PromptReader> {
     PromptReader::start(history)
 }
 
-/// What an interrupted line gets to end, until its process is ended.
+/// The time that an interrupted line has to end before its process is killed.
 const LINE_GRACE: Duration = Duration::from_secs(2);
 
 /// The name of the lines in errors and in the ledger.
@@ -65,7 +65,7 @@ pub(super) struct TargetArgs {
     grants: GrantArgs,
 }
 
-/// What typed code runs with.
+/// The context that typed code runs in.
 pub(super) struct ReplContext {
     pub(super) project: Project,
     pub(super) settings: Settings,
@@ -76,7 +76,7 @@ pub(super) struct ReplContext {
 }
 
 impl TargetArgs {
-    /// The project's settings and its apps, or the simulator where it has none.
+    /// Opens the project's settings and its apps, or the simulator if no app is configured.
     pub(super) fn open(&self, global: &GlobalArgs) -> anyhow::Result<ReplContext> {
         let project = global.project()?;
         let environment = Environment::of_process();
@@ -89,7 +89,7 @@ impl TargetArgs {
         Ok(ReplContext { project, settings, apps, clock, simulated, terminal: TerminalOutput::default() })
     }
 
-    /// How the person is asked before the first send.
+    /// How the user is asked before the first send.
     pub(super) fn asking(&self, surroundings: &ReplContext) -> SendConfirmation {
         match (surroundings.simulated, self.simulator || self.yes) {
             (true, false) => SendConfirmation::Simulated,
@@ -100,7 +100,7 @@ impl TargetArgs {
 }
 
 impl ReplContext {
-    /// What one worker may use.
+    /// The services of one worker.
     pub(super) fn services(&self, name: &str, person: Rc<TerminalConsole>) -> anyhow::Result<RunServices> {
         let file = self.project.root.join(name);
         let output = Rc::new(self.terminal.clone());
@@ -109,7 +109,7 @@ impl ReplContext {
         Ok(services)
     }
 
-    /// Tells what was sent, where something was.
+    /// Reports what was sent, if anything was.
     pub(super) fn tell(
         &self,
         global: &GlobalArgs,
@@ -126,7 +126,7 @@ impl ReplContext {
             next: FollowUpCommands::new(global, &self.project, self.simulated),
         };
         let exit = summary.tell(global.log_format);
-        // The script was told too, but it is the set-up that has to be mended.
+        // The script got the error too, but the configuration has to be fixed.
         let unopened = self.apps.book.as_ref().is_some_and(|book| book.failure().is_some());
         if unopened { Exit::Usage } else { exit }
     }
@@ -149,7 +149,7 @@ pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
     Ok(if person.failed() && !typed && exit == Exit::Delivered { Exit::Failed } else { exit })
 }
 
-/// Runs lines until there are none left; a worker that was ended is followed by a fresh one.
+/// Runs lines until the input ends. A new worker replaces one that was killed.
 async fn all(
     surroundings: &ReplContext,
     person: &Rc<TerminalConsole>,
@@ -180,8 +180,8 @@ async fn all(
     }
 }
 
-/// Ctrl-C ends the line that runs, and the process of the lines where the line does not end or Ctrl-C is pressed again. Where
-/// no line runs, or on SIGTERM, it ends the program.
+/// Ctrl-C ends the running line. If the line does not end, or Ctrl-C is pressed again, its process is killed.
+/// Without a running line, or on SIGTERM, the program ends.
 async fn listen(switch: InterruptSwitch, person: Rc<TerminalConsole>, clock: Clock) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =

@@ -1,4 +1,4 @@
-//! Lines from a terminal or from a pipe, read on a thread of their own.
+//! Reads lines from a terminal or a pipe, on its own thread.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use super::complete::NameCompleter;
 use super::history;
 
-/// What was typed.
+/// The result of reading a line.
 #[derive(Debug)]
 pub(in crate::cli) enum TypedInput {
-    /// A line without its end.
+    /// A line without its line end.
     Line(String),
     /// Ctrl-C.
     Interrupted,
@@ -24,18 +24,18 @@ pub(in crate::cli) enum TypedInput {
     End,
 }
 
-/// What a line is answered with.
+/// Sends the result back to the caller that asked for a line.
 type TypedInputSender = oneshot::Sender<TypedInput>;
 
-/// Asks the thread that reads.
+/// Requests lines from the reading thread.
 pub(in crate::cli) struct PromptReader(Sender<(String, TypedInputSender)>);
 
 impl PromptReader {
-    /// Starts the thread. Lines typed at a terminal are kept in the file `history`.
+    /// Starts the thread. Lines typed at a terminal are stored in the file `history`.
     pub(in crate::cli) fn start(history: Option<PathBuf>) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let read = move || {
-            // Where the terminal cannot be edited on, lines are read all the same.
+            // Without line editing, plain lines are read.
             match history.and_then(|file| editor(file).ok()) {
                 Some((editor, file)) => edited(editor, &file, &receiver),
                 None => plain(&receiver),
@@ -48,7 +48,7 @@ impl PromptReader {
         Ok(Self(sender))
     }
 
-    /// The next line; a terminal shows `prompt` before it.
+    /// Reads the next line. A terminal shows `prompt` before it.
     pub(super) async fn line(&self, prompt: &str) -> TypedInput {
         let (reply, line) = oneshot::channel();
         if self.0.send((prompt.to_owned(), reply)).is_err() {
@@ -72,7 +72,7 @@ fn edited(mut editor: LineEditor, file: &std::path::Path, asked: &Receiver<(Stri
     while let Ok((prompt, reply)) = asked.recv() {
         let typed = match editor.readline(&prompt) {
             Ok(line) => {
-                // An answer to a question is no line.
+                // An answer to a question does not go into the history.
                 if prompt.starts_with('>') {
                     history::add(&mut editor, file, &line);
                 }
@@ -81,7 +81,7 @@ fn edited(mut editor: LineEditor, file: &std::path::Path, asked: &Receiver<(Stri
             Err(ReadlineError::Interrupted) => TypedInput::Interrupted,
             Err(_) => TypedInput::End,
         };
-        // Nobody waits for it when the program ends.
+        // The receiver is gone when the program ends.
         let _ = reply.send(typed);
     }
 }

@@ -1,4 +1,4 @@
-//! The person at the console: types lines, is told what went wrong, and says whether something may be sent.
+//! The console's user: types lines, sees errors, and confirms sends.
 
 use std::cell::Cell;
 use std::io::Write as _;
@@ -21,18 +21,18 @@ Tab        completes im, the modules and their fields
 An expression is printed, statements are run; an unfinished line is continued on the next one.
 Globals stay from line to line, locals end with theirs. Modules need no `require`: datetime.now()";
 
-/// Whether the person is asked before something is sent.
+/// Whether the user is asked before something is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum SendConfirmation {
-    /// Before the first time.
+    /// Ask before the first send.
     First,
-    /// Not, but it is said before the first time that it goes to the simulator.
+    /// Do not ask, but say before the first send that it goes to the simulator.
     Simulated,
-    /// Not, or not any more.
+    /// Do not ask, or do not ask again.
     Never,
 }
 
-/// The person at the console.
+/// The console's user.
 pub(in crate::cli) struct TerminalConsole {
     asking: Cell<SendConfirmation>,
     reader: PromptReader,
@@ -40,13 +40,13 @@ pub(in crate::cli) struct TerminalConsole {
     typed: bool,
     /// Whether a line is running.
     running: Cell<bool>,
-    /// How many lines were given.
+    /// The number of lines so far.
     line: Cell<u64>,
-    /// The last line that is to end.
+    /// The last line that is requested to end.
     ending: watch::Sender<u64>,
     /// The last line that was interrupted.
     interrupted: Cell<u64>,
-    /// Whether the process of the lines is ended because a line did not end.
+    /// Whether the worker process is being killed because a line did not end.
     abandoned: Cell<bool>,
     over: Cell<bool>,
     failed: Cell<bool>,
@@ -75,12 +75,12 @@ impl TerminalConsole {
         self.failed.get()
     }
 
-    /// Whether the last line was read.
+    /// Whether the input has ended.
     pub(super) fn is_over(&self) -> bool {
         self.over.get()
     }
 
-    /// Ends the line that runs, and gives its number; none where none runs.
+    /// Interrupts the running line and returns its number. `None` if no line is running.
     pub(super) fn interrupt(&self) -> Option<u64> {
         let line = self.line.get();
         self.running.get().then(|| {
@@ -90,22 +90,22 @@ impl TerminalConsole {
         })
     }
 
-    /// Whether this line still runs.
+    /// Whether this line is still running.
     pub(super) fn runs(&self, line: u64) -> bool {
         self.running.get() && self.line.get() == line
     }
 
-    /// The line does not end; the process that runs it is ended.
+    /// Records that the line's process is killed because the line did not end.
     pub(super) fn abandon(&self) {
         self.abandoned.set(true);
     }
 
-    /// Whether a process was ended for its line; it is asked once.
+    /// Whether a process was killed because of its line. Resets the state.
     pub(super) fn was_abandoned(&self) -> bool {
         self.abandoned.take()
     }
 
-    /// The worker is gone, with what its lines had set.
+    /// Records that the worker is gone, with the state that its lines had set.
     pub(super) fn lost(&self) {
         self.failed.set(true);
         self.running.set(false);
@@ -113,7 +113,7 @@ impl TerminalConsole {
     }
 
     async fn read(&self, incomplete: bool, problem: Option<String>) -> ConsoleInput {
-        // What still waits for an interrupt of the last line is let go of.
+        // Releases tasks that still wait for an interrupt of the last line.
         self.running.set(false);
         self.ending.send_replace(self.line.get());
         if let Some(problem) = problem {
@@ -189,7 +189,7 @@ impl Console for TerminalConsole {
     fn interrupted(&self) -> LocalBoxFuture<'_, bool> {
         let (line, mut ending) = (self.line.get(), self.ending.subscribe());
         Box::pin(async move {
-            // The sender lives as long as this does.
+            // The sender lives as long as `self`.
             let _ = ending.wait_for(|last| *last >= line).await;
             self.interrupted.get() == line
         })
@@ -201,6 +201,6 @@ impl Console for TerminalConsole {
 }
 
 fn tell(text: &str) {
-    // Nobody is left to be told when standard error is gone.
+    // Without standard error, nothing can be shown.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

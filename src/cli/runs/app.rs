@@ -1,4 +1,4 @@
-//! The ledger with the app that a broadcast was made for: what resuming and recalling need.
+//! Opens the ledger with the app of a broadcast, which resuming and recalling need.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::ledger::Broadcast;
 use super::super::apps::{self, CliApps};
 use super::ledger_place;
 
-/// The project's apps, where something was sent from it before.
+/// The project's apps, if anything was sent from it before.
 pub(super) fn apps(
     project: &Project,
     flags: AppFlags,

@@ -31,7 +31,7 @@ pub(super) struct ExportArgs {
     output: Option<PathBuf>,
 }
 
-/// A state by its word.
+/// Parses a state's name.
 fn state(word: &str) -> Result<DeliveryState, String> {
     DeliveryState::from_name(word).ok_or_else(|| {
         let known: Vec<_> = DeliveryState::ALL.iter().map(|state| state.name()).collect();
@@ -73,7 +73,7 @@ pub(super) async fn run(export: &ExportArgs, ledger: &Ledger) -> anyhow::Result<
     if let Some(path) = &export.output {
         let shown = || path.display().to_string();
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        // Under its name there is the whole of it or nothing new.
+        // The output file appears under its name only when it is complete.
         let mut file =
             tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| ".".as_ref())).with_context(shown)?;
         write_export(ledger, id, &options, &mut std::io::BufWriter::new(file.as_file_mut()))
@@ -88,7 +88,7 @@ pub(super) async fn run(export: &ExportArgs, ledger: &Ledger) -> anyhow::Result<
         bail!("an XLSX file is not for a terminal: `--output FILE.xlsx` names the file to write");
     }
     match write_export(ledger, id, &options, &mut out).await {
-        // The reader has seen enough (`mooncast runs export … | head`).
+        // A closed pipe (`mooncast runs export … | head`) is not an error.
         Err(error) if error.is_closed_pipe() => Ok(()),
         other => Ok(other?),
     }

@@ -1,4 +1,4 @@
-//! `mooncast runs`: broadcasts as the ledger knows them, while they run and after.
+//! `mooncast runs`: shows and controls broadcasts, during and after a run, through the ledger.
 
 mod app;
 mod export;
@@ -75,7 +75,7 @@ enum RunsCommand {
 
 pub(super) fn run(args: RunsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
-    // A project that sends to the simulator has its broadcasts there.
+    // The broadcasts of a project that sends to the simulator are in the simulator's ledger.
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
     let next = FollowUpCommands::new(global, &project, simulator);
@@ -93,7 +93,7 @@ pub(super) fn run(args: RunsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     }
 }
 
-/// Where a ledger is that is there: looking must not make one.
+/// The location of an existing ledger. A command that only reads must not create one.
 pub(super) fn ledger_place(
     project: &Project,
     settings: &Settings,
@@ -159,16 +159,16 @@ async fn steer(
         },
         RunsCommand::Export(export) => export::run(&export, ledger).await?,
         RunsCommand::Prune(asked) => return prune::run(&asked, ledger, clock).await,
-        // They need an app, and are done before a ledger alone is opened.
+        // These need an app, and are handled before the ledger is opened alone.
         RunsCommand::Resume(_) | RunsCommand::Recall(_) => {}
     }
     Ok(Exit::Delivered)
 }
 
-/// Who sends what is pending again: the daemon, where one lives.
+/// Names the process that sends pending messages again: the daemon, if one is alive.
 async fn sender(ledger: &Ledger, found: &Broadcast, next: &FollowUpCommands) -> anyhow::Result<String> {
     if found.is_over() {
-        // What is sent again of it is sent as it is stored.
+        // Messages of a finished broadcast that are sent again use the stored plan.
         ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
     }
     Ok(match resume::handed_over(ledger, found.id).await? {
@@ -177,7 +177,7 @@ async fn sender(ledger: &Ledger, found: &Broadcast, next: &FollowUpCommands) -> 
     })
 }
 
-/// Shows all of one as it stands now.
+/// Shows the details of one broadcast in its current state.
 async fn show_one(
     ledger: &Ledger,
     found: &Broadcast,

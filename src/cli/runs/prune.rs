@@ -12,7 +12,7 @@ use crate::message::{counted, counted_as};
 use super::super::Exit;
 use super::show;
 
-/// A day, as an age is counted.
+/// One day, the unit of `--older-than`.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Forgets broadcasts and single sends that were over long ago; what is unfinished or in doubt stays.

@@ -36,14 +36,14 @@ pub(super) struct ResumeArgs {
     app: AppArgs,
 }
 
-/// Leaves a broadcast to the daemon, where one lives; gives its process.
+/// Hands a broadcast to the daemon, if one is alive. Returns the daemon's process id.
 pub(in crate::cli) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
     let Some(daemon) = ledger.live_instances(COMMAND).await?.into_iter().next() else { return Ok(None) };
     ledger.hand_to_daemon(id).await?;
     Ok(Some(daemon.pid))
 }
 
-/// A single broadcast is all there is to show.
+/// The progress of a single broadcast.
 struct ResumeProgress(Rc<ActiveBroadcast>);
 
 impl ProgressSource for ResumeProgress {
@@ -56,7 +56,8 @@ impl ProgressSource for ResumeProgress {
     }
 }
 
-/// Drives to the end, or once it is interrupted until what is in flight is finished; interrupted again, not even so far.
+/// Waits until the broadcast ends. At the first interrupt, it waits only for what is in flight; at the second, it
+/// stops at once.
 async fn unless_interrupted<T>(
     driving: impl Future<Output = T>,
     finish: &StopSwitch,
@@ -75,7 +76,7 @@ async fn unless_interrupted<T>(
     }
 }
 
-/// Lets a broadcast go on, and drives it where nobody else does.
+/// Resumes a broadcast, and drives it if no other process does.
 pub(super) fn run(
     resume: ResumeArgs,
     project: &Project,
@@ -97,7 +98,7 @@ pub(super) fn run(
             open.ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
         }
         let asked = open.ledger.request_command(found.id, BroadcastCommand::Run, None).await;
-        // Whoever drives it may end it at any moment.
+        // The process that drives it may end it at any moment.
         if matches!(asked, Err(LedgerError::NotNow { .. })) && open.ledger.show(found.id).await?.is_over() {
             return nothing_left(&found);
         }
@@ -112,7 +113,7 @@ pub(super) fn run(
             show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
             return Ok(Exit::Delivered);
         }
-        // Whoever has it on a fleet's store goes on by itself, unless it has just died.
+        // On a fleet's store, a living host that drives it continues it, unless the host has just died.
         let elsewhere = open.ledger.is_shared() && open.ledger.wait_for_driver_heartbeat(found.id).await?;
         if elsewhere {
             show::say(&format!("{}/{} goes on in the hosts that drive it", found.name, found.run))?;
@@ -122,7 +123,7 @@ pub(super) fn run(
             show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
             return Ok(Exit::Delivered);
         };
-        // Its last driver may have ended it meanwhile; from now on nobody else does.
+        // Its last driver may have ended it in the meantime. No other process can end it from now on.
         if open.ledger.show(found.id).await?.is_over() {
             open.ledger.release(lease).await?;
             return nothing_left(&found);
@@ -162,7 +163,7 @@ pub(super) fn run(
     })?
 }
 
-/// Has the daemon plan it anew; a script that no daemon can run is run by hand.
+/// Asks the daemon for a new plan. The user must run a script that no daemon can run.
 async fn replan(ledger: &Ledger, found: &Broadcast) -> anyhow::Result<Exit> {
     if ledger.live_instances(COMMAND).await?.is_empty() {
         let script = found.spec.script.as_ref().map_or("FILE", |mark| mark.path.as_str());

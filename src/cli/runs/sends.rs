@@ -1,4 +1,4 @@
-//! Single sends that are in doubt: listed, and settled by their numbers; and `mooncast runs settle`.
+//! Lists single sends in doubt, and settles them; and `mooncast runs settle`.
 
 use std::io::Write as _;
 
@@ -13,10 +13,10 @@ use super::super::next::FollowUpCommands;
 use super::show;
 use super::which::BroadcastArgs;
 
-/// Single sends that are listed.
+/// The maximum number of single sends that are listed.
 const LISTED: u32 = 50;
 
-/// Single sends that are settled at once.
+/// The number of single sends that are settled at once.
 const PAGE: u32 = 1000;
 
 /// Settle what is in doubt: recipients of a broadcast, or single sends.
@@ -53,7 +53,7 @@ pub(super) struct SettleAsArgs {
     pub(super) again: bool,
 }
 
-/// A single send by its number, or all of them.
+/// One single send by its number, or all of them.
 #[derive(Debug, Clone, Copy)]
 enum SendNumber {
     One(i64),
@@ -68,7 +68,7 @@ fn number(text: &str) -> Result<SendNumber, String> {
     }
 }
 
-/// What is to be settled.
+/// The target of a settle.
 pub(super) enum SettleTarget {
     /// Recipients of a broadcast.
     Broadcast(BroadcastArgs),
@@ -76,7 +76,7 @@ pub(super) enum SettleTarget {
     Sends(SendSelection),
 }
 
-/// Which single sends.
+/// A selection of single sends.
 #[derive(Debug, Default)]
 pub(super) struct SendSelection {
     all: bool,
@@ -85,7 +85,7 @@ pub(super) struct SendSelection {
 }
 
 impl SettleArgs {
-    /// What is to be settled.
+    /// Parses the target.
     pub(super) fn of(&self) -> anyhow::Result<SettleTarget> {
         if let Some(broadcast) = &self.broadcast {
             return Ok(SettleTarget::Broadcast(BroadcastArgs::new(broadcast.clone(), self.run.clone())));
@@ -104,7 +104,7 @@ impl SettleArgs {
     }
 }
 
-/// All single sends in doubt, the newest first, those of processes that died among them.
+/// All single sends in doubt, the newest first, including those of dead processes.
 async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
     ledger.reap_dead().await?;
     let mut all = Vec::new();
@@ -117,7 +117,7 @@ async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
     }
 }
 
-/// Lists those in doubt, and how to settle them; says nothing where there is none.
+/// Lists the single sends in doubt, and how to settle them. Prints nothing if there are none.
 pub(super) async fn list(ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
     let Some(first) = found.first() else { return Ok(()) };
@@ -152,7 +152,7 @@ pub(super) async fn list(ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Re
     Ok(())
 }
 
-/// Settles those that are named. Nothing is settled where one of them is not in doubt.
+/// Settles the selected sends. If one of them is not in doubt, none is settled.
 pub(super) async fn settle(ledger: &Ledger, wanted: &SendSelection, as_sent: bool) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
     let mut chosen: Vec<&SendRow> = Vec::new();

@@ -1,4 +1,4 @@
-//! How broadcasts are shown.
+//! Prints broadcasts.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::web::{BroadcastView, ChangesView, WaitKind};
 use super::super::next::FollowUpCommands;
 use super::super::progress::{RoundedRate, time};
 
-/// A line on standard output.
+/// Prints a line to standard output.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
-/// A line for each.
+/// Prints one line per broadcast.
 pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow::Result<()> {
     if broadcasts.is_empty() {
         return say("no broadcasts");
@@ -50,7 +50,7 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
     Ok(())
 }
 
-/// What lets an interrupted broadcast go on.
+/// How to continue an interrupted broadcast.
 fn way_on(broadcast: &Broadcast, next: &FollowUpCommands) -> String {
     if broadcast.stage == BroadcastStage::Building {
         return "no process builds its plan, and nothing of it was sent; run its script again".to_owned();
@@ -59,7 +59,7 @@ fn way_on(broadcast: &Broadcast, next: &FollowUpCommands) -> String {
     format!("no process drives it; `{command}` lets it go on")
 }
 
-/// All of one, with the command that is next.
+/// Prints one broadcast in full, with the next command.
 pub(super) fn one(
     broadcast: &Broadcast,
     view: &BroadcastView,
@@ -124,7 +124,7 @@ pub(super) fn one(
     Ok(())
 }
 
-/// How fast it is, when it ends, and what it waits for.
+/// Prints the rate, the expected end, and the reason for waiting.
 fn standing(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
     if let Some(rate) = view.rate {
         let most = view.most.map_or_else(String::new, |most| format!(" of {}", RoundedRate(most)));
@@ -134,14 +134,14 @@ fn standing(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
         let left = Duration::try_from_secs_f64(left).unwrap_or_default();
         writeln!(out, "  expected end: {}, in {}", local_text(end), time(left))?;
     }
-    // What an interrupted one waits for is said with its way on.
+    // For an interrupted broadcast, the text about how to continue it says this already.
     if let Some(wait) = view.waits_for.as_ref().filter(|wait| wait.kind != WaitKind::Driver) {
         writeln!(out, "  now: {}", wait.sentence(&local_text))?;
     }
     Ok(())
 }
 
-/// An instant as people read it: where this command runs (`TZ`), with the offset from UTC.
+/// A time as text in this command's time zone (`TZ`), with the offset from UTC.
 pub(in crate::cli) fn instant(at: Duration) -> String {
     i64::try_from(at.as_secs())
         .ok()
@@ -149,7 +149,7 @@ pub(in crate::cli) fn instant(at: Duration) -> String {
         .map_or_else(|| "?".to_owned(), local)
 }
 
-/// The same of a text as programs read it; a text that is none stays as it is.
+/// Converts a time in text form likewise. Text that is not a time is returned unchanged.
 pub(in crate::cli) fn local_text(at: &str) -> String {
     at.parse().map_or_else(|_| at.to_owned(), local)
 }

@@ -1,4 +1,4 @@
-//! Which broadcast a command is about.
+//! Selects the broadcast of a command.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,12 +16,12 @@ pub(super) struct BroadcastArgs {
 }
 
 impl BroadcastArgs {
-    /// The broadcast of this name or number, and perhaps this run.
+    /// Selects the broadcast with this name or number, and optionally this run.
     pub(super) const fn new(broadcast: String, run: Option<String>) -> Self {
         Self { broadcast, run }
     }
 
-    /// The broadcast that was named; of several with one name the newest.
+    /// Finds the selected broadcast. If several have the name, the newest is taken.
     pub(super) async fn find(&self, ledger: &Ledger) -> anyhow::Result<Broadcast> {
         let named = &self.broadcast;
         if let Some(run) = &self.run {

@@ -1,4 +1,4 @@
-//! Which files hold tests.
+//! Finds the test files.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::config::Project;
 
 use super::super::GlobalArgs;
 
-/// The files that were named, and those of tests below the folders that were named; by default below scripts/.
+/// The files that were named, and the test files below the folders that were named. The default folder is scripts/.
 ///
 /// # Errors
 ///
-/// When there is none.
+/// There are no test files.
 pub(super) fn files(paths: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if paths.is_empty() {
@@ -51,7 +51,7 @@ fn project(global: &GlobalArgs, folder: Option<&Path>) -> anyhow::Result<Project
     }
 }
 
-/// The tests below a folder; what begins with a dot is left out.
+/// The test files below a folder, without names that begin with a dot.
 fn below(folder: &Path, project: &Project, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,4 +1,4 @@
-//! What came of tests, as the XML that CI systems read.
+//! Test results as XML for CI systems.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -10,7 +10,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::TestOutcome;
 
-/// Writes the report: one suite a file, one case a test.
+/// Writes the report: one suite per file, one case per test.
 pub(super) fn write(path: &Path, outcomes: &[TestOutcome], took: Duration) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -88,7 +88,7 @@ fn seconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64())
 }
 
-/// Without the characters that no XML can hold.
+/// Removes the characters that XML cannot contain.
 fn clean(text: &str) -> String {
     let fits = |letter: char| {
         matches!(letter, '\t' | '\n' | '\r') || (letter >= ' ' && !matches!(letter, '\u{fffe}' | '\u{ffff}'))

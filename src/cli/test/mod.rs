@@ -1,7 +1,8 @@
-//! `mooncast test`: the tests of a project's scripts, written in Lua.
+//! `mooncast test`: runs a project's tests, which are written in Lua.
 //!
-//! - `find`: which files hold tests; `stage`: what each test is given; `service`: the simulator at the end of its road;
-//! - `text` and `junit`: what came of them, for people and for programs.
+//! - `find`: finds the test files; `test_run`: the environment of each test; `service`: the simulator that a test
+//!   sends to;
+//! - `text` and `junit`: the results for people and for programs.
 
 mod find;
 mod junit;
@@ -57,13 +58,13 @@ struct TestFile {
     source: LuaSource,
 }
 
-/// What came of a test, or of a file that could not be loaded.
+/// The result of a test, or of a file that failed to load.
 struct TestOutcome {
     /// `scripts/tests/hello.lua`
     file: String,
-    /// None is the file itself.
+    /// The test. `None` for the file itself.
     test: Option<DeclaredTest>,
-    /// Real time.
+    /// The real time that the test took.
     took: Duration,
     failure: Option<TestFailure>,
 }
@@ -71,9 +72,9 @@ struct TestOutcome {
 /// Why a test failed.
 struct TestFailure {
     error: ScriptError,
-    /// The line of the file that the error is about.
+    /// The line of the file that the error is about, with its number.
     line: Option<(usize, String)>,
-    /// What was printed and logged until then.
+    /// The output and log until then.
     said: String,
 }
 
@@ -115,14 +116,14 @@ fn open(path: &Path, args: &TestArgs, global: &GlobalArgs) -> anyhow::Result<Tes
     Ok(TestFile { path, project, settings: Rc::new(settings), source })
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(PartialEq, Eq)]
 enum TestProgress {
     GoOn,
     Interrupted,
 }
 
-/// Runs the tests of a file that the filter leaves.
+/// Runs the tests of a file that match the filter.
 fn run_file(
     file: &TestFile,
     args: &TestArgs,

@@ -1,4 +1,4 @@
-//! The simulator at the end of a test's road: no network between, and its time is the test's.
+//! The simulator that a test sends to, without a network and with the test's clock.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -62,7 +62,7 @@ fn messages(received: Vec<ReceivedMessage>) -> Value {
     received.into_iter().map(message).collect()
 }
 
-/// What was sent, by the names of the API, with what the service made of it.
+/// A sent message with the API's field names, and the service's response to it.
 fn message(received: ReceivedMessage) -> Value {
     let mut message: Map<String, Value> = serde_json::from_str(received.raw.get()).unwrap_or_default();
     let at = std::time::Duration::from_millis(received.at).as_secs_f64();

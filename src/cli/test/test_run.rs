@@ -1,4 +1,4 @@
-//! What each test is given: a clock, a service, a ledger and files of its own.
+//! The environment of each test: its own clock, service, ledger and files.
 
 use std::io;
 use std::rc::Rc;
@@ -22,26 +22,26 @@ use super::super::traces::TARGET;
 use super::TestFile;
 use super::service::InProcessSimulator;
 
-/// When the clock of a test begins: 2026-01-05T09:00:00Z, a Monday.
+/// The start time of a test's clock: 2026-01-05T09:00:00Z, a Monday.
 const START: Duration = Duration::from_hours(491_001);
 
-/// How long the way to the service and back takes.
+/// The round-trip time to the service.
 const LATENCY: Duration = Duration::from_millis(20);
 
-/// What the seeds of all scripts in tests begin with.
+/// The base of the seeds of all scripts in tests.
 const SEED: u64 = 1;
 
-/// What the ledger shows of who sends.
+/// The command name of this process in the test's ledger.
 const COMMAND: &str = "test";
 
-/// A test that is over, or a file that was loaded.
+/// The result of a test, or of loading a file.
 pub(super) struct TestRun {
     pub(super) ended: RunEnd,
     pub(super) declared: Vec<DeclaredTest>,
     pub(super) said: String,
 }
 
-/// Loads a file for its tests, or runs the one of this name, on a testbed of its own.
+/// Loads a file to find its tests, or runs the test of this name, in its own testbed.
 pub(super) fn run_test(
     file: &TestFile,
     mode: LoadMode,
@@ -79,7 +79,7 @@ pub(super) fn run_test(
     spec.job = test.map(|name| JobStart {
         name: format!("test {name}"),
         scheduled_at_ms: 0,
-        // What a broadcast is that does not say, as under `mooncast run`.
+        // The default run of a broadcast, as under `mooncast run`.
         run: "1".to_owned(),
         attempt: 1,
         request: None,
@@ -99,7 +99,8 @@ pub(super) fn run_test(
         Ok(mut services) => {
             services.part = RunMode::Test(Rc::clone(&bed));
             let log = tracing_subscriber::fmt()
-                // No spans: one that another thread lets go of would be looked for in that thread's own log.
+                // Spans are turned off: if another thread drops a span, tracing looks for it in that thread's own
+                // log.
                 .with_env_filter(format!("info,{TARGET}=off"))
                 .without_time()
                 .with_target(false)
@@ -116,7 +117,7 @@ pub(super) fn run_test(
                 }
                 ended
             };
-            // What the host has to say belongs to the test too.
+            // The host's log lines belong to the test too.
             tracing::subscriber::with_default(log, || clock.block_on(play))?
         }
     };
@@ -126,7 +127,7 @@ pub(super) fn run_test(
     Ok(TestRun { ended, declared: bed.declared(), said: bed.said().text() })
 }
 
-/// Takes in what is logged.
+/// Captures log lines.
 #[derive(Debug, Clone)]
 struct LogCapture(Arc<CapturedOutput>);
 

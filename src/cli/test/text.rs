@@ -1,4 +1,4 @@
-//! What came of tests, for people.
+//! Test results as text.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::super::rehearse::text::plural;
 use super::{TestFailure, TestOutcome};
 
-/// Lines of what was printed that are shown: the last ones.
+/// The maximum number of output lines that are shown, the last ones.
 const LINES: usize = 30;
 
-/// Tells what came of one test as soon as it is known.
+/// Prints the result of one test when it ends.
 pub(super) fn outcome(outcome: &TestOutcome) {
-    // A reader that has gone has seen enough.
+    // A closed pipe is not an error.
     let _ = write_outcome(&mut io::stdout().lock(), outcome);
 }
 
-/// Tells what came of all of them.
+/// Prints the summary of all tests.
 pub(super) fn summary(outcomes: &[TestOutcome], took: Duration) {
     let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count() as u64;
     let passed = outcomes.len() as u64 - failed;
@@ -23,11 +23,11 @@ pub(super) fn summary(outcomes: &[TestOutcome], took: Duration) {
         0 => format!("{} passed", plural(passed, "test")),
         _ => format!("{} failed, {passed} passed", plural(failed, "test")),
     };
-    // The same reader.
+    // A closed pipe is not an error.
     let _ = writeln!(io::stdout(), "\n{verdict} in {:.1} s", took.as_secs_f64());
 }
 
-/// Whether a frame of a traceback is of the library, or where the error is shown to be.
+/// Whether a traceback frame belongs to the library, or is the location already shown.
 fn is_known(frame: &str, place: &str) -> bool {
     frame.starts_with("stdlib/") || (!place.is_empty() && frame.starts_with(place))
 }

@@ -1,4 +1,4 @@
-//! The screen: broadcasts, quotas, jobs and scripts, and a line at the foot.
+//! Draws the screen: broadcasts, quotas, jobs and scripts, and a line at the bottom.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -10,10 +10,10 @@ use super::poller::{BroadcastStatus, TopSnapshot};
 use super::screen::{Pane, TopScreen};
 use super::words;
 
-/// From this width on there is room for everything.
+/// The width from which on there is room for everything.
 const WIDE: u16 = 100;
 
-/// The most lines of the quotas' pane.
+/// The maximum number of lines in the quotas' pane.
 const QUOTAS: u16 = 4;
 
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut TopScreen, seen: &TopSnapshot) {
@@ -45,13 +45,13 @@ fn foot_style(screen: &TopScreen) -> Style {
     if screen.asks() { Style::new().fg(Color::Yellow) } else { Style::new().add_modifier(Modifier::DIM) }
 }
 
-/// A pane's line above it; the chosen pane's stands out.
+/// A pane's title line. It is highlighted if the pane is selected.
 fn head<'a>(text: String, chosen: bool) -> Block<'a> {
     let style = if chosen { bold().fg(Color::Cyan) } else { Style::new().add_modifier(Modifier::DIM) };
     Block::new().borders(Borders::TOP).title(Span::styled(text, style)).border_style(style)
 }
 
-/// A table of which the chosen line stands out, where its pane is chosen.
+/// A table. Its selected line is highlighted if its pane is selected.
 fn table(
     frame: &mut Frame<'_>,
     area: Rect,

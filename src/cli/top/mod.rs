@@ -1,7 +1,7 @@
-//! `mooncast top`: how everything stands, on a terminal.
+//! `mooncast top`: shows the current state on a terminal.
 //!
-//! - `look`: what the ledger knows; `words`: how it is said;
-//! - `screen`: what is chosen and what keys do; `draw`: the screen; `plain`: the same without a terminal.
+//! - `poller`: reads the state from the ledger; `words`: formats it;
+//! - `screen`: the selection and the keys; `draw`: draws the screen; `plain`: the output without a terminal.
 
 mod draw;
 mod plain;
@@ -30,7 +30,7 @@ use super::{Exit, GlobalArgs, apps};
 use poller::{ConfiguredApp, StatusPoller, TopSnapshot};
 use screen::{KeyOutcome, TopAction, TopScreen};
 
-/// How often it is looked.
+/// The polling interval.
 const OFTEN: Duration = Duration::from_secs(1);
 
 /// Shows how everything stands, and renews it each second: broadcasts, the use of quotas, jobs, scripts, of all
@@ -49,13 +49,13 @@ pub(super) struct TopArgs {
 }
 
 impl TopArgs {
-    /// Whether it draws on the terminal: nothing else may write there then.
+    /// Whether it draws on the terminal. Nothing else may write to the terminal then.
     pub(super) fn draws(&self) -> bool {
         !self.once && stdout().is_terminal() && std::io::stdin().is_terminal()
     }
 }
 
-/// What the screen is of.
+/// The title of the screen.
 pub(super) struct ScreenTitle {
     project: String,
     simulator: bool,
@@ -84,7 +84,7 @@ pub(super) fn run(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         if args.draws() {
             watch(&mut looker, TopScreen::new(title), &clock, &next).await?;
         } else {
-            // A rate takes two looks.
+            // A rate needs two readings.
             looker.look().await?;
             clock.sleep(OFTEN).await;
             let mut text = Vec::new();
@@ -95,7 +95,7 @@ pub(super) fn run(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     })?
 }
 
-/// The apps as the settings describe them; those of the simulator have the first one's limits.
+/// The apps in the settings. All apps of the simulator have the limits of the first one.
 fn apps_here(settings: &Settings, simulator: bool) -> Vec<ConfiguredApp> {
     if simulator {
         let service = apps::service(&apps::limits(settings));
@@ -115,7 +115,7 @@ fn apps_here(settings: &Settings, simulator: bool) -> Vec<ConfiguredApp> {
     settings.apps.iter().map(here).collect()
 }
 
-/// The terminal as it was before, whatever ends this; after a panic the library sees to it.
+/// Restores the terminal on drop. After a panic, the library does that.
 struct TerminalGuard(DefaultTerminal);
 
 impl Drop for TerminalGuard {
@@ -124,7 +124,7 @@ impl Drop for TerminalGuard {
     }
 }
 
-/// Shows it until somebody has seen enough.
+/// Shows the screen until the user quits.
 async fn watch(
     looker: &mut StatusPoller,
     mut screen: TopScreen,
@@ -151,7 +151,7 @@ async fn watch(
                         look(looker, &mut seen, &mut screen).await;
                     }
                 },
-                // Another size is drawn for above.
+                // A new size takes effect when the screen is drawn above.
                 Some(_) => {}
                 // The terminal is gone.
                 None => return Ok(()),
@@ -167,7 +167,7 @@ async fn watch(
     }
 }
 
-/// Looks again; what cannot be read is told, and what was seen before stays.
+/// Reads the state again. If that fails, the screen shows the error and keeps the previous state.
 async fn look(looker: &mut StatusPoller, seen: &mut TopSnapshot, screen: &mut TopScreen) {
     match looker.look().await {
         Ok(now) => *seen = now,
@@ -175,7 +175,7 @@ async fn look(looker: &mut StatusPoller, seen: &mut TopSnapshot, screen: &mut To
     }
 }
 
-/// What happens on the terminal. Who reads it waits in the system, so it is another thread, which nobody waits for.
+/// Reads the terminal's events. Reading blocks, so it has its own thread, which nothing waits for.
 fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
     let (tell, heard) = unbounded_channel();
     let read = move || while event::read().is_ok_and(|event| tell.send(event).is_ok()) {};
@@ -183,7 +183,7 @@ fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
     Ok(heard)
 }
 
-/// Does something with a broadcast, and says what came of it.
+/// Applies an action to a broadcast, and returns a message about the result.
 async fn done(
     ledger: &Ledger,
     act: TopAction,

@@ -1,4 +1,4 @@
-//! A snapshot in plain text, for whoever has no terminal.
+//! A snapshot in plain text, for use without a terminal.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! How everything stands, as the ledger knows it: whatever process sends, and without asking any.
+//! Reads the current state from the ledger. It covers all processes, without asking any of them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,28 +11,28 @@ use crate::web::{BroadcastView, JobView, ScriptView, standing};
 
 use super::super::progress::ThroughputMeter;
 
-/// How far back the use of quotas is shown, in spans of the ledger.
+/// The number of the ledger's spans for which the use of quotas is shown.
 const SPANS: u64 = 60;
 
 /// The length of a span in seconds.
 const SPAN: u64 = 10;
 
-/// Broadcasts that are over, of which so many are shown.
+/// The maximum number of finished broadcasts that are shown.
 const OVER: u64 = 5;
 
-/// An app as its settings describe it.
+/// An app in the settings.
 pub(super) struct ConfiguredApp {
-    /// Its name in the settings.
+    /// The app's name in the settings.
     pub(super) name: String,
-    /// What it is known by in the ledger.
+    /// The app's key in the ledger.
     pub(super) key: String,
     pub(super) limits: AppLimits,
 }
 
-/// A broadcast, and what tells how to speak of it.
+/// A broadcast and its state.
 pub(super) struct BroadcastStatus {
     pub(super) view: BroadcastView,
-    /// Whether somebody has it paused.
+    /// Whether an operator paused it.
     pub(super) paused: bool,
     /// Whether a process drives it.
     pub(super) driven: bool,
@@ -44,40 +44,40 @@ pub(super) struct BroadcastStatus {
 pub(super) struct QuotaUsage {
     pub(super) app: String,
     pub(super) quota: &'static str,
-    /// Our part of what the service grants, a second.
+    /// This project's share of the quota, per second.
     pub(super) most: f64,
-    /// What the service grants, a second.
+    /// The quota that the service grants, per second.
     granted: u32,
-    /// What was written in each span of ten seconds, the oldest first.
+    /// The messages written in each span of ten seconds, the oldest first.
     pub(super) spans: Vec<u64>,
-    /// What of it was refused as too much.
+    /// How many of them were refused by the rate limit.
     pub(super) throttled: u64,
 }
 
 impl QuotaUsage {
-    /// What the service grants in a span: full height means full use.
+    /// The quota in one span: the full height of the chart.
     pub(super) fn most_in_a_span(&self) -> u64 {
         u64::from(self.granted).max(1) * SPAN
     }
 
-    /// What was written a second lately: in the last whole span.
+    /// The recent rate per second, from the last complete span.
     pub(super) fn rate(&self) -> f64 {
         let last = self.spans.len().checked_sub(2).and_then(|whole| self.spans.get(whole));
         last.copied().unwrap_or(0) as f64 / SPAN as f64
     }
 }
 
-/// How everything stands.
+/// The state at one time.
 pub(super) struct TopSnapshot {
     pub(super) at: Duration,
     pub(super) broadcasts: Vec<BroadcastStatus>,
     pub(super) quotas: Vec<QuotaUsage>,
     pub(super) jobs: Vec<JobView>,
-    /// The stale ones first.
+    /// The scripts, those that failed to load first.
     pub(super) scripts: Vec<ScriptView>,
 }
 
-/// Looks, again and again.
+/// Reads the state repeatedly.
 pub(super) struct StatusPoller {
     pub(super) ledger: Ledger,
     clock: Clock,
@@ -144,7 +144,7 @@ impl StatusPoller {
         }
     }
 
-    /// The quotas that were used in the last minutes, and every one for group messages.
+    /// The quotas that were used in the last minutes, and all for group messages.
     async fn quotas(&self) -> Result<Vec<QuotaUsage>, LedgerError> {
         let now = self.clock.unix_time().as_secs() / SPAN * SPAN;
         let since = now.saturating_sub((SPANS - 1) * SPAN);

@@ -1,4 +1,4 @@
-//! What is chosen on the screen, and what the keys do.
+//! The selection on the screen, and the effects of the keys.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -7,10 +7,10 @@ use crate::ledger::BroadcastId;
 use super::poller::{BroadcastStatus, TopSnapshot};
 use super::{ScreenTitle, words};
 
-/// What the foot says while nothing is asked.
+/// The bottom line while no question is open.
 const KEYS: &str = "q quit  Tab pane  ↑↓ choose  p pause  r resume  c cancel";
 
-/// A part of the screen in which lines are chosen.
+/// A part of the screen in which lines can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pane {
     Broadcasts,
@@ -18,7 +18,7 @@ pub(super) enum Pane {
     Scripts,
 }
 
-/// What can be done with a broadcast.
+/// An action on a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TopAction {
     Pause,
@@ -26,25 +26,25 @@ pub(super) enum TopAction {
     Cancel,
 }
 
-/// What a key leads to.
+/// The effect of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyOutcome {
-    /// Look at it as before.
+    /// Keep showing the screen.
     Stay,
     Quit,
-    /// Do this.
+    /// Apply this action.
     Do(TopAction, BroadcastId, String),
 }
 
-/// What is chosen and asked.
+/// The selection and the open question.
 pub(super) struct TopScreen {
     pub(super) title: ScreenTitle,
     pub(super) pane: Pane,
     lines: [usize; 3],
-    /// The broadcast that is chosen: others may come above it.
+    /// The selected broadcast. It is kept by id, because others may appear above it.
     chosen: Option<BroadcastId>,
     asked: Option<(TopAction, BroadcastId, String)>,
-    /// What was done, or why it was not.
+    /// The result of the last action, or why it failed.
     pub(super) said: String,
 }
 
@@ -53,19 +53,19 @@ impl TopScreen {
         Self { title, pane: Pane::Broadcasts, lines: [0; 3], chosen: None, asked: None, said: String::new() }
     }
 
-    /// The chosen line of a pane that has so many.
+    /// The selected line of a pane with `count` lines.
     pub(super) fn line(&mut self, pane: Pane, count: usize) -> usize {
         let line = &mut self.lines[pane as usize];
         *line = (*line).min(count.saturating_sub(1));
         *line
     }
 
-    /// Whether a question waits for its answer.
+    /// Whether a question is open.
     pub(super) const fn asks(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// The last line of the screen.
+    /// The bottom line of the screen.
     pub(super) fn foot(&self) -> String {
         match &self.asked {
             Some((act, _, name)) => {
@@ -81,7 +81,7 @@ impl TopScreen {
         }
     }
 
-    /// Follows the chosen broadcast to where it stands now.
+    /// Moves the selection to the selected broadcast's current line.
     pub(super) fn follow(&mut self, seen: &TopSnapshot) {
         let position = |id| seen.broadcasts.iter().position(|one| one.view.id == id);
         if let Some(line) = self.chosen.and_then(|BroadcastId(id)| position(id)) {
@@ -89,7 +89,7 @@ impl TopScreen {
         }
     }
 
-    /// What a key does.
+    /// Handles a key.
     pub(super) fn press(&mut self, key: KeyEvent, seen: &TopSnapshot) -> KeyOutcome {
         if key.kind == KeyEventKind::Release {
             return KeyOutcome::Stay;
@@ -148,14 +148,14 @@ impl TopScreen {
             self.said = format!("{name} {why}");
             return;
         }
-        // It is this one that is asked about, whatever comes above it meanwhile.
+        // The question is about this broadcast, whatever appears above it in the meantime.
         self.pane = Pane::Broadcasts;
         self.chosen = Some(BroadcastId(one.view.id));
         self.asked = Some((act, BroadcastId(one.view.id), name));
     }
 }
 
-/// Why something makes no sense for a broadcast, if it makes none.
+/// Why an action makes no sense for a broadcast. `None` if it does.
 fn refused(act: TopAction, one: &BroadcastStatus) -> Option<&'static str> {
     match act {
         _ if one.view.over => Some("is over"),

@@ -1,4 +1,4 @@
-//! What is seen, in words: the same on a terminal and in a plain snapshot.
+//! Formats the state as text, for the terminal and for the plain snapshot.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::super::progress::time;
 use super::super::runs::{instant, local_text};
 use super::poller::{BroadcastStatus, QuotaUsage};
 
-/// A bar of so many characters.
+/// A progress bar of `width` characters.
 pub(super) fn bar(standing: &BroadcastStatus, width: usize) -> String {
     let counts = &standing.view.counts;
     let done = counts.total - counts.pending - counts.sending;
@@ -26,7 +26,7 @@ pub(super) fn name(standing: &BroadcastStatus) -> String {
     format!("{}/{}", standing.view.name, standing.view.run)
 }
 
-/// `120/400`, and what went wrong. Writing to a `String` cannot fail.
+/// `120/400`, and the numbers of failures. Writing to a `String` cannot fail.
 pub(super) fn counts(standing: &BroadcastStatus) -> String {
     let counts = &standing.view.counts;
     let mut text = format!("{}/{}", counts.sent, counts.total);
@@ -47,7 +47,7 @@ pub(super) fn rate(standing: &BroadcastStatus) -> String {
     }
 }
 
-/// How long it takes still, or what it waits for.
+/// The remaining time, or the reason for waiting.
 pub(super) fn rest(standing: &BroadcastStatus) -> String {
     let view = &standing.view;
     if view.over {
@@ -74,12 +74,12 @@ pub(super) fn rest(standing: &BroadcastStatus) -> String {
     }
 }
 
-/// The name of a quota, with its app's where there are several.
+/// The name of a quota, with its app's name unless that is `default`.
 pub(super) fn quota(quota: &QuotaUsage) -> String {
     if quota.app == "default" { quota.quota.to_owned() } else { format!("{}: {}", quota.app, quota.quota) }
 }
 
-/// `19.8 of 20/s`, and what was refused.
+/// `19.8 of 20/s`, and how many were refused.
 pub(super) fn usage(quota: &QuotaUsage) -> String {
     let refused = match quota.throttled {
         0 => String::new(),
@@ -88,7 +88,7 @@ pub(super) fn usage(quota: &QuotaUsage) -> String {
     format!("{:.1} of {:.0}/s{refused}", quota.rate(), quota.most)
 }
 
-/// A local instant without its day, where that is the day of `now`.
+/// A local time, without the date if it is the date of `now`.
 fn short(at: &str, now: Duration) -> String {
     let (at, now) = (local_text(at), instant(now));
     let day = now.split_inclusive(' ').next().unwrap_or_default();
@@ -105,13 +105,13 @@ pub(super) fn next(job: &JobView, now: Duration) -> String {
     }
 }
 
-/// How a job's latest run stands.
+/// The state of a job's latest run.
 pub(super) fn last(job: &JobView, now: Duration) -> String {
     let last = job.last.as_ref();
     last.map_or_else(|| "never ran".to_owned(), |run| format!("{} {}", run.state, short(&run.run, now)))
 }
 
-/// How a script stands.
+/// The state of a script.
 pub(super) fn script(script: &ScriptView, now: Duration) -> String {
     match (&script.error, &script.stale_since) {
         (Some(error), Some(since)) => format!("stale since {}: {error}", short(since, now)),

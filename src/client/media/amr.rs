@@ -1,5 +1,5 @@
-//! AMR, the usual format of voice messages: a magic, then frames of 20 ms, each led by a byte that tells its size
-//! (RFC 4867, section 5).
+//! AMR, the usual format of voice messages: a magic number, then frames of 20 ms. The first byte of each frame gives
+//! its size (RFC 4867, section 5).
 
 use std::io::{BufRead, Read};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::{MediaInfo, MediaKind};
 
 const FRAME: Duration = Duration::from_millis(20);
-/// Bytes of a frame after its leading byte, by frame type; none for types that do not exist.
+/// The bytes of a frame after its first byte, by frame type; `None` for types that do not exist.
 const NARROW: [Option<u64>; 16] = sizes(&[12, 13, 15, 17, 19, 20, 26, 31, 5]);
 const WIDE: [Option<u64>; 16] = sizes(&[17, 23, 32, 36, 40, 46, 50, 58, 60, 5]);
 
-/// Types 0 to n by the table; 15 is a frame without data, and for the wide band 14 is a lost one.
+/// Types 0 to n as in `table`. Type 15 is a frame without data. In the wide band, type 14 is a lost frame.
 const fn sizes(table: &[u64]) -> [Option<u64>; 16] {
     let mut sizes = [None; 16];
     let mut index = 0;
@@ -26,7 +26,7 @@ const fn sizes(table: &[u64]) -> [Option<u64>; 16] {
     sizes
 }
 
-/// The length of an AMR file; none for another, or for one with a frame that does not exist.
+/// The duration of an AMR file; `None` for another file, or for one with a frame type that does not exist.
 pub(super) fn probe(reader: &mut impl BufRead) -> Option<MediaInfo> {
     let mut magic = Vec::with_capacity(16);
     reader.take(16).read_until(b'\n', &mut magic).ok()?;
@@ -42,7 +42,7 @@ pub(super) fn probe(reader: &mut impl BufRead) -> Option<MediaInfo> {
             break;
         }
         let size = sizes[usize::from(head[0] >> 3 & 0xf)]?;
-        // A frame that was cut off is not played.
+        // A truncated frame is not played.
         if std::io::copy(&mut reader.take(size), &mut std::io::sink()).ok()? < size {
             break;
         }

@@ -1,13 +1,13 @@
-//! The boxes of MP4, MOV, HEIF and their relatives (ISO/IEC 14496-12).
+//! Reads the boxes of MP4, MOV, HEIF and related formats (ISO/IEC 14496-12).
 
 use std::io::{Read, Seek, SeekFrom};
 
-/// Boxes looked at before giving up, so that a file of a million empty boxes costs nothing.
+/// The most boxes that are read, so that a file of a million empty boxes takes little time.
 const BOXES: usize = 100_000;
-/// A longer table in a box is not read.
+/// The longest table that is read, in bytes.
 const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A box: its kind, and where its contents are.
+/// A box: its kind, and the place of its contents.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mp4Box {
     pub(super) kind: [u8; 4],
@@ -15,7 +15,7 @@ pub(super) struct Mp4Box {
     pub(super) end: u64,
 }
 
-/// Goes from box to box.
+/// Reads one box after another.
 pub(super) struct BoxReader<'a, R> {
     reader: &'a mut R,
     boxes: usize,
@@ -41,7 +41,7 @@ impl<'a, R: Read + Seek> BoxReader<'a, R> {
         self.bytes(place).map(u64::from_be_bytes)
     }
 
-    /// The words of 32 bits from `place` to the end of a box.
+    /// The 32-bit words from `place` to the end of a box.
     pub(super) fn words(&mut self, place: u64, end: u64) -> Option<Vec<u32>> {
         let length = end.checked_sub(place).filter(|length| *length <= TABLE_BYTES)?;
         self.reader.seek(SeekFrom::Start(place)).ok()?;
@@ -74,7 +74,7 @@ impl<'a, R: Read + Seek> BoxReader<'a, R> {
         }
     }
 
-    /// The first box of a kind in another.
+    /// The first box of a kind within another box.
     pub(super) fn within(&mut self, kind: [u8; 4], outer: Mp4Box) -> Option<Mp4Box> {
         self.find(kind, outer.start, outer.end)
     }

@@ -1,29 +1,29 @@
-//! Sounds that are nothing but frames, counted one by one: MPEG audio (MP3) and AAC in ADTS. What a header says of the
-//! whole, where there is one, is an estimate or of another version of the file.
+//! Audio files that consist of frames only: MPEG audio (MP3) and AAC in ADTS. The frames are counted. A header that
+//! gives the total length may be an estimate, or may belong to another version of the file.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use super::{MediaInfo, MediaKind};
 
-/// Bytes of rubbish that are passed over in a file before it is taken for something else.
+/// The most bytes that are skipped in search of frames before the file counts as another format.
 const RUBBISH: u64 = 256 * 1024;
-/// Bytes of a frame that are enough to know it.
+/// The bytes of a frame that identify it.
 const HEAD: usize = 8;
 
-/// A frame, by its first bytes.
+/// A frame, as its first bytes describe it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct AudioFrame {
-    /// Bytes, its head included.
+    /// The length in bytes, with the header.
     length: u64,
     samples: u64,
-    /// Samples a second.
+    /// The sample rate, in samples a second.
     rate: u64,
-    /// What stays the same in a file: the format and its version.
+    /// The part that is constant within a file: the format and its version.
     format: (u8, u64),
 }
 
-/// The length of a file of frames; none for another file.
+/// The duration of a file of frames; `None` for another file.
 pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
     let mut walk = FrameReader { reader, end, rubbish: RUBBISH };
@@ -32,7 +32,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     while let Some((at, frame)) = walk.next(place, first.is_none()) {
         let known = *first.get_or_insert(frame);
         if total > 0 || !walk.is_index(at, frame) {
-            // In samples of the first frame's rate.
+            // Converted to the first frame's sample rate.
             let samples = frame.samples.checked_mul(known.rate)? / frame.rate.max(1);
             total = total.checked_add(samples)?;
             longest = longest.max(samples);
@@ -44,7 +44,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     if total == 0 {
         return None;
     }
-    // An encoder fills its last frame with silence.
+    // An encoder pads its last frame with silence.
     let whole = total / rate;
     let duration =
         if whole > 0 && total - whole * rate <= longest { Duration::from_secs(whole) } else { length(total) };
@@ -58,7 +58,7 @@ struct FrameReader<'a, R> {
 }
 
 impl<R: Read + Seek> FrameReader<'_, R> {
-    /// Up to eight bytes at a place; those behind the end are nought.
+    /// Eight bytes at `place`. Bytes after the end of the file are zero.
     fn head(&mut self, place: u64) -> Option<[u8; HEAD]> {
         let mut head = [0; HEAD];
         self.reader.seek(SeekFrom::Start(place)).ok()?;
@@ -72,7 +72,7 @@ impl<R: Read + Seek> FrameReader<'_, R> {
         Some(head)
     }
 
-    /// The place behind the ID3 tags that stand before the sound.
+    /// The place after the ID3 tags at the beginning.
     fn after_tags(&mut self, mut place: u64) -> Option<u64> {
         loop {
             let [b'I', b'D', b'3', _, _, flags, _, _] = self.head(place)? else { return Some(place) };
@@ -83,8 +83,8 @@ impl<R: Read + Seek> FrameReader<'_, R> {
         }
     }
 
-    /// The next frame at or after `place`. The first of a file, and one after rubbish, counts only when another follows
-    /// it or the file ends with it.
+    /// The next frame at or after `place`. The first frame of a file, or one after skipped bytes, counts only if
+    /// another frame follows it or the file ends with it.
     fn next(&mut self, mut place: u64, mut doubtful: bool) -> Option<(u64, AudioFrame)> {
         while place + 4 <= self.end {
             let head = self.head(place)?;
@@ -111,7 +111,7 @@ impl<R: Read + Seek> FrameReader<'_, R> {
             || frame(head).is_some_and(|frame| frame.format == before.format)
     }
 
-    /// Whether a frame of MPEG audio holds an index in place of sound (Xing, Info, VBRI).
+    /// Whether a frame of MPEG audio holds an index instead of sound (Xing, Info, VBRI).
     fn is_index(&mut self, place: u64, frame: AudioFrame) -> bool {
         let mut contents = [0; 48];
         let wanted = usize::try_from(frame.length).unwrap_or(usize::MAX).min(contents.len());
@@ -128,9 +128,9 @@ fn frame(head: [u8; HEAD]) -> Option<AudioFrame> {
     mpeg(head).or_else(|| adts(head))
 }
 
-/// A frame of MPEG audio: eleven bits of ones, version, layer, rate of bits and of samples (ISO/IEC 11172-3, 13818-3).
+/// Parses a frame of MPEG audio: eleven one bits, version, layer, bit rate and sample rate (ISO/IEC 11172-3, 13818-3).
 fn mpeg([first, second, third, ..]: [u8; HEAD]) -> Option<AudioFrame> {
-    /// Kilobits a second, by version 1 and others, layer 1 to 3, and index from 1.
+    /// Kilobits a second, by version (1 or other), layer (1 to 3) and index (from 1).
     const RATES: [[u64; 14]; 5] = [
         [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
         [32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
@@ -168,7 +168,7 @@ fn mpeg([first, second, third, ..]: [u8; HEAD]) -> Option<AudioFrame> {
     (length > 4).then_some(AudioFrame { length, samples, rate, format: (second & 0xfe, rate) })
 }
 
-/// A frame of AAC: twelve bits of ones, layer 0, rate of samples, length (ISO/IEC 14496-3, ADTS).
+/// Parses a frame of AAC: twelve one bits, layer 0, sample rate, length (ISO/IEC 14496-3, ADTS).
 fn adts([first, second, third, fourth, fifth, sixth, seventh, _]: [u8; HEAD]) -> Option<AudioFrame> {
     const RATES: [u64; 13] =
         [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];

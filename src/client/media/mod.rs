@@ -1,9 +1,9 @@
-//! What a file says of itself: the size of an image, the length of a sound, both of a video.
+//! Reads the properties of a media file: the size of an image, the duration of a sound, and both of a video.
 //!
-//! What stands in a file counts, not its name. Lengths are counted where headers are known to lie. A file that is not
-//! understood has no width, height or duration.
+//! Only the file's content counts, not its name. Where headers are unreliable, the length is counted. A file in an
+//! unknown format has no width, height or duration.
 //!
-//! May import: nothing of the house.
+//! May import: no other module of this crate.
 
 mod amr;
 mod boxes;
@@ -16,26 +16,26 @@ mod wav;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::time::Duration;
 
-/// What a file is.
+/// The kind of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MediaKind {
-    /// No byte.
+    /// The file has no bytes.
     Empty,
-    /// A picture.
+    /// An image.
     Image,
-    /// A sound without a picture.
+    /// Audio without video.
     Sound,
-    /// A film, with or without sound.
+    /// Video, with or without audio.
     Video,
-    /// A sound or a film in a format that is not looked into.
+    /// Audio or video in a format that is not read.
     SoundOrVideo,
-    /// Anything else.
+    /// Any other content.
     #[default]
     Other,
 }
 
 impl MediaKind {
-    /// The word for it in a message's `body.file`; none where it is not known.
+    /// The kind's name in a message's `body.file`; `None` if the kind is not known.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
@@ -47,7 +47,7 @@ impl MediaKind {
         }
     }
 
-    /// For people.
+    /// The kind in words, for display.
     #[must_use]
     pub const fn in_words(self) -> &'static str {
         match self {
@@ -61,16 +61,16 @@ impl MediaKind {
     }
 }
 
-/// What is known of a file's contents.
+/// The known properties of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MediaInfo {
-    /// What it is.
+    /// The kind of content.
     pub content: MediaKind,
-    /// In pixels, as shown: turned as the file says.
+    /// The width in pixels as displayed, after the rotation that the file specifies; `None` if unknown.
     pub width: Option<u32>,
-    /// In pixels, as shown.
+    /// The height in pixels as displayed; `None` if unknown.
     pub height: Option<u32>,
-    /// How long it plays; never zero.
+    /// The playing time, never zero; `None` if unknown.
     pub duration: Option<Duration>,
 }
 
@@ -80,7 +80,7 @@ impl MediaInfo {
     }
 }
 
-/// Looks into a file, whatever its name. Blocks.
+/// Reads the properties of a file's content. Blocks.
 pub fn probe(reader: impl Read + Seek + Send + Sync) -> MediaInfo {
     let mut reader = BufReader::new(reader);
     let mut start = Vec::new();
@@ -100,7 +100,7 @@ pub fn probe(reader: impl Read + Seek + Send + Sync) -> MediaInfo {
             return media;
         }
     }
-    // The library that counts packets is only asked about what may be one of its formats.
+    // The packet-counting library gets only files that may be in one of its formats.
     let counted = match start.as_slice() {
         [0x1a, 0x45, 0xdf, 0xa3, ..] | [b'f', b'L', b'a', b'C', ..] | [b'O', b'g', b'g', b'S', ..] => {
             sound::by_packets(reader)
@@ -111,7 +111,7 @@ pub fn probe(reader: impl Read + Seek + Send + Sync) -> MediaInfo {
     counted.unwrap_or_else(|| MediaInfo::of(unread(&start)))
 }
 
-/// What a file is that is not looked into, by its first bytes.
+/// The kind of a file whose format is not read, by its first bytes.
 fn unread(start: &[u8]) -> MediaKind {
     match start {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..]

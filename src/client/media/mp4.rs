@@ -1,7 +1,7 @@
-//! MP4 and its relatives (MOV, M4V, M4A, 3GP): the size of the picture as it is shown, and the length (ISO/IEC
+//! MP4 and related formats (MOV, M4V, M4A, 3GP): the displayed size of the picture, and the duration (ISO/IEC
 //! 14496-12).
 //!
-//! A file that was written in fragments says its length in none of the usual places: its samples are counted.
+//! A fragmented file has its length in none of the usual places, so its samples are counted.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::{MediaInfo, MediaKind};
 #[derive(Debug, Default, Clone)]
 struct Track {
     id: u32,
-    /// Width and height as shown; none for a sound.
+    /// The displayed width and height; `None` for a sound.
     size: Option<(u32, u32)>,
     is_sound: bool,
-    /// Units a second.
+    /// Time units a second.
     scale: u32,
-    /// By the track's own header, in units.
+    /// The length in the track's own header, in units.
     said: u64,
-    /// The samples of the file's main part, in units.
+    /// The length of the samples in the file's main part, in units.
     counted: u64,
-    /// Whether only a part of its samples is played.
+    /// Whether an edit list plays only a part of the samples.
     is_edited: bool,
-    /// The length of a sample of a fragment that does not say it.
+    /// The default length of a sample in a fragment, in units.
     default: u32,
-    /// The end of its last fragment, in units.
+    /// The end of the last fragment, in units.
     fragments: u64,
 }
 
@@ -36,7 +36,7 @@ impl Track {
     }
 }
 
-/// Size and length of a movie or a sound in these boxes; none for another kind of file.
+/// The size and duration of a video or a sound; `None` for another kind of file.
 pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
     let mut walk = BoxReader::new(reader);
@@ -64,17 +64,17 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
 #[derive(Debug, Default)]
 struct Movie {
     tracks: Vec<Track>,
-    /// By the movie's header, in seconds.
+    /// The length in the movie's header, in seconds.
     said: Option<f64>,
-    /// By the header of its fragments, in seconds.
+    /// The length in the header of the fragments, in seconds.
     said_of_fragments: Option<f64>,
     is_fragmented: bool,
-    /// By the index of its fragments, in seconds.
+    /// The length in the index of the fragments, in seconds.
     index: f64,
 }
 
 impl Movie {
-    /// `moov`: the movie's header, its tracks, and what fragments have in common.
+    /// Reads `moov`: the movie's header, its tracks, and the defaults of its fragments.
     fn header<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, moov: Mp4Box) {
         let mut scale = 0;
         let mut place = moov.start;
@@ -97,7 +97,7 @@ impl Movie {
         }
     }
 
-    /// `mvex`: the length of all fragments (`mehd`), and each track's defaults (`trex`).
+    /// Reads `mvex`: the length of all fragments (`mehd`), and each track's defaults (`trex`).
     fn extends<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, mvex: Mp4Box, scale: u32) {
         let mut place = mvex.start;
         while let Some(found) = walk.next(place, mvex.end) {
@@ -117,7 +117,7 @@ impl Movie {
         }
     }
 
-    /// `moof`: a part of some tracks' samples.
+    /// Reads `moof`: a part of some tracks' samples.
     fn fragment<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, moof: Mp4Box) {
         let mut place = moof.start;
         while let Some(found) = walk.next(place, moof.end) {
@@ -128,7 +128,7 @@ impl Movie {
         }
     }
 
-    /// `traf`: one track's part of a fragment.
+    /// Reads `traf`: one track's part of a fragment.
     fn part<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, traf: Mp4Box) -> Option<()> {
         let head = walk.within(*b"tfhd", traf)?;
         let (flags, id) = (walk.u32(head.start)?, walk.u32(head.start + 4)?);
@@ -166,7 +166,7 @@ impl Movie {
         let said = [self.said_of_fragments.filter(|_| self.is_fragmented), self.said, Some(self.index)];
         let said = said.into_iter().flatten().find(|seconds| *seconds > 0.0);
         let seconds = match said {
-            // What is played may be less than what is there.
+            // The played part may be shorter than the stored samples.
             Some(said) if is_edited && !self.is_fragmented => said,
             Some(said) if counted <= 0.0 => said,
             _ if counted > 0.0 => counted,
@@ -179,7 +179,7 @@ impl Movie {
     }
 }
 
-/// `trak`.
+/// Reads `trak`.
 fn track<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box) -> Option<Track> {
     let mut track = Track::default();
     let head = walk.within(*b"tkhd", found)?;
@@ -206,7 +206,8 @@ fn track<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box) -> Option<T
     Some(track)
 }
 
-/// From `mvhd` and `mdhd`: a version, two times, then units a second and the length in units, where it is known.
+/// The units a second and the length in units from `mvhd` or `mdhd`; the length is `None` if unknown. These boxes hold
+/// a version and two times before them.
 fn times<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<(u32, Option<u64>)> {
     let [version, ..] = walk.bytes::<4>(header.start)?;
     let (scale, units) = if version == 1 {
@@ -214,13 +215,13 @@ fn times<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<
     } else {
         (walk.u32(header.start + 12)?, u64::from(walk.u32(header.start + 16)?))
     };
-    // All ones say «unknown».
+    // All one bits mean that the length is unknown.
     let unknown = if version == 1 { u64::MAX } else { u64::from(u32::MAX) };
     Some((scale, Some(units).filter(|units| *units != unknown && *units != 0)))
 }
 
-/// From `tkhd`: its last 44 bytes are a matrix of nine numbers, then width and height in 65,536ths of a pixel. A matrix
-/// without its first number turns the picture by a quarter.
+/// Reads the displayed size from `tkhd`. Its last 44 bytes are a matrix of nine numbers, then width and height in
+/// 65,536ths of a pixel. A matrix whose first number is zero turns the picture by 90 degrees.
 fn shown_size<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<(u32, u32)> {
     let place = header.end.checked_sub(8).filter(|place| *place >= header.start)?;
     let (width, height) = (walk.u32(place)? >> 16, walk.u32(place + 4)? >> 16);
@@ -245,7 +246,7 @@ fn run<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box, default: u32)
     Some(lengths.fold(0, |sum: u64, length| sum.saturating_add(u64::from(*length))))
 }
 
-/// The length of what a `sidx` lists, in seconds.
+/// The length of the fragments that a `sidx` lists, in seconds.
 fn index<R: Read + Seek>(walk: &mut BoxReader<'_, R>, found: Mp4Box) -> Option<f64> {
     let [version, ..] = walk.bytes::<4>(found.start)?;
     let scale = walk.u32(found.start + 8).filter(|scale| *scale > 0)?;

@@ -1,4 +1,4 @@
-//! Pictures: their size as they are shown, which is the stored one turned as the file says.
+//! Images: their displayed size, which is the stored size after the rotation that the file specifies.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -7,12 +7,12 @@ use exif::{In, Reader, Tag};
 use super::boxes::BoxReader;
 use super::{MediaInfo, MediaKind};
 
-/// The orientations that turn a picture by a quarter.
+/// The EXIF orientations that turn a picture by 90 degrees.
 const QUARTERS: std::ops::RangeInclusive<u32> = 5..=8;
-/// A larger TIFF is not read whole for its orientation.
+/// The largest TIFF that is read in full for its orientation, in bytes.
 const TIFF_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The size of a picture; none for another file.
+/// The size of an image; `None` for another file.
 pub(super) fn probe<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaInfo> {
     let Ok(size) = imagesize::reader_size(&mut *reader) else {
         return is_svg(reader).then_some(MediaInfo { content: MediaKind::Image, ..MediaInfo::default() });
@@ -26,8 +26,8 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaIn
     Some(MediaInfo { content: MediaKind::Image, width: Some(width), height: Some(height), duration: None })
 }
 
-/// Whether a JPEG, PNG, `WebP`, TIFF, HEIF or AVIF is to be shown turned by a quarter because of its EXIF. What turns a
-/// HEIF in its own way (`irot`) counts in the size already, and then its EXIF is a note of the same.
+/// Whether the EXIF of a JPEG, PNG, `WebP`, TIFF, HEIF or AVIF turns it by 90 degrees. The size of a HEIF already
+/// includes its own rotation property (`irot`); its EXIF only repeats that rotation.
 fn is_turned_by_exif<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<bool> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
     if turns_by_itself(reader, end) {
@@ -44,7 +44,7 @@ fn is_turned_by_exif<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<bool> 
     Some(QUARTERS.contains(&orientation))
 }
 
-/// Whether a HEIF or AVIF has a property that turns it.
+/// Whether a HEIF or AVIF has a rotation property.
 fn turns_by_itself<R: Read + Seek>(reader: &mut BufReader<R>, end: u64) -> bool {
     let mut walk = BoxReader::new(reader);
     let Some(meta) =
@@ -52,13 +52,13 @@ fn turns_by_itself<R: Read + Seek>(reader: &mut BufReader<R>, end: u64) -> bool 
     else {
         return false;
     };
-    // A version and flags stand before its boxes.
+    // The box begins with a version and flags.
     let properties = walk.find(*b"iprp", meta.start + 4, meta.end);
     let container = properties.and_then(|found| walk.find(*b"ipco", found.start, found.end));
     container.is_some_and(|found| walk.find(*b"irot", found.start, found.end).is_some())
 }
 
-/// Whether a file is a drawing in XML.
+/// Whether a file is an SVG drawing.
 fn is_svg<R: Read + Seek>(reader: &mut BufReader<R>) -> bool {
     let mut start = Vec::new();
     if reader.seek(SeekFrom::Start(0)).is_err() || reader.take(1024).read_to_end(&mut start).is_err() {

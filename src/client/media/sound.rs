@@ -1,4 +1,4 @@
-//! Sounds and films of the other formats: what their headers say, and their packets counted where these say nothing.
+//! Audio and video in the other formats: reads their headers, and counts their packets if the headers give no length.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::{MediaInfo, MediaKind};
 
-/// Ogg with all that goes into it, FLAC, AIFF, APE, `WavPack`, Musepack.
+/// Reads the headers of Ogg with all its codecs, FLAC, AIFF, APE, `WavPack`, Musepack.
 pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaInfo> {
     let options = ParseOptions::new().read_tags(false).read_cover_art(false);
     let file = Probe::new(reader).options(options).guess_file_type().ok()?.read().ok()?;
@@ -26,7 +26,7 @@ pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Med
     })
 }
 
-/// A reader for the library that counts packets.
+/// A reader for the packet-counting library.
 struct PacketSource<R> {
     reader: R,
     length: u64,
@@ -54,7 +54,7 @@ impl<R: Read + Seek + Send + Sync> MediaSource for PacketSource<R> {
     }
 }
 
-/// Matroska and `WebM`, FLAC without a length, CAF and more: every packet of the file is looked at.
+/// Counts every packet of Matroska, `WebM`, FLAC without a length, CAF and more.
 pub(super) fn by_packets<R: Read + Seek + Send + Sync>(mut reader: R) -> Option<MediaInfo> {
     let length = reader.seek(SeekFrom::End(0)).ok()?;
     reader.seek(SeekFrom::Start(0)).ok()?;

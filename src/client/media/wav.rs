@@ -1,15 +1,15 @@
-//! WAV: the format's chunk tells how many bytes a second of sound takes, and the sound's bytes are there to be counted.
-//! A program that streams cannot go back to write their number, and leaves nought or all ones.
+//! WAV: the format chunk gives the bytes of sound a second, and the bytes of sound are counted. A program that streams
+//! cannot go back to write their number, and leaves zero or all one bits.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use super::{MediaInfo, MediaKind};
 
-/// Chunks looked at before giving up.
+/// The most chunks that are read.
 const CHUNKS: usize = 1000;
 
-/// The length of a WAV file (RIFF, and RF64 or BW64 for long ones); none for another file.
+/// The duration of a WAV file (RIFF, and RF64 or BW64 for long ones); `None` for another file.
 pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
     let magic: [u8; 12] = bytes(reader, 0)?;
@@ -46,13 +46,13 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
 
 #[derive(Debug, Clone, Copy)]
 struct WavFormat {
-    /// 1 for samples as they are.
+    /// The format tag. 1 means plain samples (PCM).
     tag: u16,
-    /// Samples a second.
+    /// The sample rate, in samples a second.
     rate: u32,
-    /// Bytes a second, by what the file says.
+    /// Bytes a second, as the file states.
     bytes_a_second: u32,
-    /// Bytes of one sample of all channels.
+    /// The bytes of one sample of all channels.
     block: u16,
 }
 
@@ -67,7 +67,7 @@ impl WavFormat {
         })
     }
 
-    /// How long so many bytes play.
+    /// The playing time of `sound` bytes.
     fn duration(self, sound: u64, samples: Option<u32>) -> Option<Duration> {
         // PCM, floating point, A-law, mu-law, and the extensible form of these.
         let is_plain = matches!(self.tag, 1 | 3 | 6 | 7 | 0xfffe);

@@ -1,4 +1,4 @@
-//! `POST /token`.
+//! Fetches a token with `POST /token`.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::client::transport::{Deadline, HttpTransport};
 
 pub(super) const CALL: CallSpec = CallSpec::post("/token", Idempotency::Repeatable);
 
-/// A token as the service gave it.
+/// A token as the service returned it.
 pub(super) struct FetchedToken {
     pub(super) token: SecretString,
-    /// How long it serves; none where the service did not say.
+    /// How long the token is valid; `None` if the service did not say.
     pub(super) life: Option<Duration>,
 }
 
@@ -37,11 +37,11 @@ struct TokenResponse {
     expires_in: Option<f64>,
 }
 
-/// Asks for a token, once.
+/// Requests a token, once.
 ///
 /// # Errors
 ///
-/// As whoever waits for the token should take it: see [`super::Tokens::lease`].
+/// In the form for calls that wait for the token: see [`super::TokenProvider::lease`].
 pub(super) async fn fetch(
     credentials: &ClientCredentials,
     transport: &HttpTransport,
@@ -50,7 +50,7 @@ pub(super) async fn fetch(
     let secret = credentials.secret.expose_secret();
     let ask =
         TokenRequest { grant_type: "client_credentials", client_id: &credentials.id, client_secret: secret };
-    // Large enough from the beginning, so that no part of it is left behind where it grew.
+    // The capacity suffices from the start, so that growing leaves no copy of the secret in freed memory.
     let mut body = Zeroizing::new(Vec::with_capacity(2 * (secret.len() + credentials.id.len()) + 256));
     serde_json::to_writer(&mut *body, &ask)
         .map_err(|_| CALL.refuse("the credentials cannot be written as JSON"))?;
@@ -66,18 +66,18 @@ pub(super) async fn fetch(
     }
     let success = CallSuccess::new(CALL, answer);
     let given: TokenResponse = success.read().map_err(for_waiters)?;
-    // Nought is how a token without an end could be written; a dead one would be answered with a 401.
+    // Zero can mean that the token does not expire. If the token has expired, the service answers 401.
     let life = given.expires_in.filter(|seconds| *seconds > 0.0);
     let life = life.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     Ok(FetchedToken { token: given.access_token, life })
 }
 
-/// The service gave a token that no header can carry.
+/// The error for a token that a header cannot hold.
 pub(super) fn unusable() -> CallError {
     CALL.refuse("the service gave a token with characters that cannot be sent")
 }
 
-/// Those who wait for a token have sent nothing yet, whatever became of the token's own call.
+/// Reclassifies the failure of a token's call for the calls that wait for it: they have sent nothing yet.
 fn for_waiters(mut failure: CallError) -> CallError {
     failure.class = match (failure.class, failure.status) {
         (FailureClass::Permanent, Some(400)) | (FailureClass::Auth, _) => FailureClass::Auth,

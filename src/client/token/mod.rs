@@ -1,8 +1,8 @@
-//! The app's token: fixed, or fetched with the client id and secret, one fetch for all who wait.
+//! The app's token: fixed, or fetched with the client id and secret, with one fetch for all waiting calls.
 //!
-//! The service bans accounts that ask for tokens too often. So a failed fetch is remembered and answers everybody for
-//! a while, a token is kept on disk between processes, and processes that share a project take turns. Where many machines
-//! share a store, it is kept there, sealed, and they all have one.
+//! The service bans accounts that request tokens too often. So a failed fetch is remembered and returned to all calls
+//! for a while, a token is stored on disk between processes, and the processes of a project take turns. If several
+//! machines share a store, the token is stored there, encrypted, and all machines use the same one.
 
 mod fetch;
 mod saved;
@@ -35,39 +35,40 @@ use token_store::CachedToken;
 
 pub use token_store::{FetchTurn, StoredToken, TokenStore};
 
-/// A token is renewed this long before its end, or a tenth of its life before where that is shorter.
+/// How long before its end a token is renewed; a tenth of its lifetime if that is less.
 const MARGIN: Duration = Duration::from_mins(5);
-/// How long everybody is told of a refusal that asking again would not change.
+/// How long a refusal that will not change is returned to all calls.
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
-/// How many tokens in a row may be refused that were fetched in the place of one that had worked.
+/// After this many refused replacements in a row, no token is fetched for a while. This applies if the token before the
+/// first of them had worked; otherwise one refused replacement suffices.
 const UNSERVED_MAX: u32 = 3;
 /// The most refused tokens that are replaced in [`REFUSAL_KEPT`].
 const REPLACED_MAX: usize = 10;
-/// The wait after the first failed fetch; it doubles with each further one, up to [`REFUSAL_KEPT`].
+/// The wait after the first failed fetch. It doubles with each further failure, up to [`REFUSAL_KEPT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// For how long another machine's fetch is its own business.
+/// How long the turn of a machine to fetch a token lasts.
 const TURN: Duration = Duration::from_secs(30);
-/// How long a call waits at the most until the other hosts know that its token has served.
+/// The longest time for which a call waits until the store records that its token has served.
 const SERVED_PATIENCE: Duration = Duration::from_secs(2);
-/// How often one looks whether another machine's fetch is done.
+/// How often a machine checks whether another machine's fetch is done.
 const TURN_POLL: Duration = Duration::from_millis(200);
-/// How long other machines are waited for before a token is fetched all the same.
+/// How long a machine waits for other machines before it fetches a token itself.
 const TURN_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why calls wait for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenWait {
-    /// After how long it is fetched again, where the last try failed.
+    /// The time until the next fetch; `None` if the last one did not fail.
     pub left: Option<Duration>,
-    /// Why that failed.
+    /// Why the last fetch failed; `None` if it did not.
     pub why: Option<String>,
 }
 
-/// A token in use.
+/// The `Authorization` header of a token, and the token's generation.
 #[derive(Clone)]
 pub(super) struct BearerToken {
     header: HeaderValue,
-    /// Tells a token from the one before it.
+    /// Distinguishes a token from the one before it.
     generation: u64,
 }
 
@@ -89,13 +90,13 @@ impl BearerToken {
     }
 }
 
-/// Gives out the app's token.
+/// Provides the app's token.
 pub(super) struct TokenProvider {
     source: TokenSource,
     state: Mutex<TokenState>,
-    /// The generation of the newest token that a call succeeded with.
+    /// The generation of the newest token with which a call succeeded.
     accepted: AtomicU64,
-    /// Held by the one who fetches.
+    /// Locked during a fetch.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -109,7 +110,7 @@ struct ClientCredentials {
     secret: SecretString,
     url: Url,
     store: Option<TokenFile>,
-    /// In place of `store`, once it is there.
+    /// The shared token store, which replaces `store` once it is set.
     shelved: OnceLock<CachedToken>,
 }
 
@@ -117,19 +118,19 @@ struct ClientCredentials {
 struct TokenState {
     generation: u64,
     held: Option<ActiveToken>,
-    /// The number on the shelf of the newest token that is known here.
+    /// The number in the token store of the newest token that this process knows.
     number: i64,
-    /// The token that the service refused last: not to be taken from disk again.
+    /// The token that the service refused last. It is not loaded from disk again.
     refused: Option<SecretString>,
-    /// Whether the next token takes the place of a refused one.
+    /// Whether the next token replaces a refused one.
     replacing: bool,
-    /// How many tokens in a row were refused without having served, each fetched in the place of the one before.
+    /// How many tokens in a row were refused without having served, each fetched to replace the one before.
     unserved: u32,
-    /// Whether a call of this process had succeeded with the token that the first of those took the place of.
+    /// Whether a call of this process had succeeded with the token that the first of those replaced.
     had_worked: bool,
-    /// When tokens were refused, in the last [`REFUSAL_KEPT`].
+    /// When tokens were refused within the last [`REFUSAL_KEPT`].
     refusals: Vec<Instant>,
-    /// The generation of the token whose refusal is the trouble.
+    /// The generation of the token whose refusal is the current `trouble`.
     given_up: Option<u64>,
     failed_fetches: u32,
     trouble: Option<FetchFailure>,
@@ -137,17 +138,17 @@ struct TokenState {
 
 struct ActiveToken {
     lease: BearerToken,
-    /// Its number on the shelf; 0 where it has none.
+    /// The token's number in the token store; 0 if it has none.
     number: i64,
     renew_at: Instant,
     ends_at: Instant,
-    /// When it was fetched in the place of a refused one; none once a call has succeeded with it.
+    /// When the token was fetched to replace a refused one; `None` once a call has succeeded with it.
     replaced_at: Option<Instant>,
-    /// For other processes, as long as it counts as a replacement for them.
+    /// The form for other processes, while they count the token as a replacement.
     saved: Option<SavedToken>,
 }
 
-/// A failure that answers everybody until its time is over.
+/// A failure that is returned to all calls until `until`.
 struct FetchFailure {
     failure: CallError,
     until: Instant,
@@ -175,12 +176,12 @@ impl TokenProvider {
         })
     }
 
-    /// Keeps the token on a shelf from now on, for the app of this key; nothing where it is fixed.
+    /// Stores the token in a token store from now on, for the app with this key. Has no effect if the token is fixed.
     pub(super) fn use_store(&self, app: &str, place: Arc<dyn TokenStore>) {
         if let TokenSource::Client(credentials) = &self.source
             && let Some(seal) = TokenCipher::new(app, &credentials.id, &credentials.secret)
         {
-            // The first one stays.
+            // The first store stays.
             let _ = credentials.shelved.set(CachedToken { shelf: place, seal });
         }
     }
@@ -190,7 +191,7 @@ impl TokenProvider {
         matches!(self.source, TokenSource::Client(_))
     }
 
-    /// Why calls wait for a token, where they do: it is being fetched, or could not be.
+    /// Why calls wait for a token: it is being fetched, or a fetch failed. `None` if they do not wait.
     pub(super) fn wait(&self, clock: &Clock) -> Option<TokenWait> {
         if matches!(self.source, TokenSource::Fixed(_))
             || self.held(|held| clock.now() < held.ends_at).is_some()
@@ -214,10 +215,10 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// Why there is none, as the asker should take it: his own call was not made. [`Class::Auth`] and
-    /// [`Class::Permanent`] as they are, everything else is [`Class::NothingSent`].
+    /// Why there is none, in the form for the caller, whose own call was not made. [`FailureClass::Auth`] and
+    /// [`FailureClass::Permanent`] are returned as they are. Every other failure is [`FailureClass::NothingSent`].
     ///
-    /// A fetch of this asker's ends by the `deadline`.
+    /// A fetch for this caller ends by the `deadline`.
     pub(super) async fn lease(
         &self,
         transport: &HttpTransport,
@@ -234,7 +235,7 @@ impl TokenProvider {
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
             Err(_) => match self.held(|held| clock.now() < held.ends_at) {
-                // Somebody renews it already, and it still serves.
+                // Another call renews it already, and the token is still valid.
                 Some(lease) => return Ok(lease),
                 None => self.turn.lock().await,
             },
@@ -242,13 +243,13 @@ impl TokenProvider {
         if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
             return Ok(lease);
         }
-        // Apart, so that a call with a token at hand is not as large as one that fetches it.
+        // The box keeps a call with an active token smaller than one that fetches it.
         let renewed = Box::pin(self.renew(credentials, transport, deadline)).await;
         renewed.or_else(|failure| self.held(|held| clock.now() < held.ends_at).ok_or(failure))
     }
 
-    /// A call succeeded with `lease`. The first time, the token no longer counts as a replacement, here and for the
-    /// other processes; and when it had been given up, it was wrong to.
+    /// Records that a call succeeded with `lease`. The first time, the token stops counting as a replacement, in this
+    /// process and in the others. If it had been given up, that decision is revoked.
     pub(super) async fn accepted(&self, lease: &BearerToken, clock: &Clock) {
         if lease.generation > self.accepted.load(Ordering::Relaxed) {
             self.accepted.fetch_max(lease.generation, Ordering::Relaxed);
@@ -260,7 +261,7 @@ impl TokenProvider {
         let Some((saved, number)) = self.has_proved(lease) else { return };
         let TokenSource::Client(credentials) = &self.source else { return };
         if let Some(shelved) = credentials.shelved.get() {
-            // The answer of the call waits meanwhile, so not for long.
+            // The answer of the call waits meanwhile, so the time is limited.
             match clock.timeout(SERVED_PATIENCE, shelved.served(number)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
@@ -273,8 +274,8 @@ impl TokenProvider {
         }
     }
 
-    /// Counts the token of `lease` as one that has served; gives what other processes are to be told, where it was a
-    /// replacement until now.
+    /// Marks the token of `lease` as one that has served. If it was a replacement until now, returns what other
+    /// processes must learn.
     fn has_proved(&self, lease: &BearerToken) -> Option<(SavedToken, i64)> {
         let mut state = self.state();
         if state.given_up.take_if(|given_up| *given_up == lease.generation).is_some() {
@@ -285,21 +286,22 @@ impl TokenProvider {
         Some((held.saved.take()?, held.number))
     }
 
-    /// The service answered 401 to `lease`. The first call to say so takes the token out of use; a call with an old
-    /// token changes nothing. A token that some call of any process has succeeded with is replaced again. When a token is
-    /// refused that was fetched in the place of a refused one and never served, the next one is taken to be refused as
-    /// well. Where the refused one before it had just worked, only the third such token in a row says so: a service that
-    /// refuses a few calls at once refuses new tokens too. That, or too many refusals of late, is told to everybody for
-    /// a while, instead of fetching on and on.
+    /// Records that the service answered 401 to `lease`. The first such call takes the token out of use; a call with an
+    /// old token has no effect. A token with which a call of any process succeeded is replaced again.
     ///
-    /// Gives whether it is told so.
+    /// If a replacement of a refused token is refused without having served, the next token would probably be refused
+    /// as well. If the token before it had worked, only the third such replacement in a row counts as proof, because a
+    /// service that refuses a few calls at once refuses new tokens too. That proof, or too many refusals within a short
+    /// time, stops the fetching: all calls get the failure for a while.
+    ///
+    /// Returns true if they do.
     pub(super) async fn refused(&self, lease: &BearerToken, clock: &Clock, failure: &CallError) -> bool {
         let now = clock.now();
         let is_recent = |at: Instant| now.saturating_since(at) < REFUSAL_KEPT;
         let is_unproven = |held: &ActiveToken| {
             held.lease.generation == lease.generation && held.replaced_at.is_some_and(is_recent)
         };
-        // The calls of this process wait until it is known whether the token has served elsewhere.
+        // The calls of this process wait until it is known whether the token has served in another process.
         let (_turn, served) = if self.held(is_unproven).is_some() {
             let turn = self.turn.lock().await;
             (Some(turn), Box::pin(self.has_served_elsewhere(lease)).await)
@@ -330,7 +332,7 @@ impl TokenProvider {
         is_hopeless
     }
 
-    /// Whether a call of another process has succeeded with the token in use.
+    /// Whether a call of another process has succeeded with the current token.
     async fn has_served_elsewhere(&self, lease: &BearerToken) -> bool {
         let TokenSource::Client(credentials) = &self.source else { return false };
         if let Some(shelved) = credentials.shelved.get() {
@@ -346,7 +348,7 @@ impl TokenProvider {
         })
     }
 
-    /// By the one whose turn it is: a token from disk, or a new one.
+    /// Loads a token from disk, or fetches a new one. The caller holds the lock `turn`.
     async fn renew(
         &self,
         credentials: &ClientCredentials,
@@ -367,14 +369,15 @@ impl TokenProvider {
             return Ok(lease);
         }
         let _lock = store.lock(clock).await;
-        // Another process may have renewed it while we waited for the lock.
+        // Another process may have renewed it during the wait for the lock.
         if let Some(lease) = self.adopt(store.load(), 0, clock) {
             return Ok(lease);
         }
         self.fetch(credentials, None, transport, deadline).await
     }
 
-    /// The same for all machines: the token that another one has fetched, or a new one when it is our turn.
+    /// Does the same with a shared store: takes the token that another machine has fetched, or fetches a new one when
+    /// it is this machine's turn.
     async fn renew_for_all(
         &self,
         credentials: &ClientCredentials,
@@ -406,7 +409,7 @@ impl TokenProvider {
                     }
                     clock.sleep(TURN_POLL).await;
                 }
-                // It is our turn, or others were waited for long enough.
+                // It is this machine's turn, or the wait for the others was long enough.
                 Ok(_) => return self.fetch(credentials, Some(shelved), transport, deadline).await,
                 Err(error) => {
                     tracing::warn!(%error, "the token is fetched without regard to the other hosts");
@@ -416,7 +419,8 @@ impl TokenProvider {
         }
     }
 
-    /// The token in use, where it still serves; another machine fetches the next one, and is left some time for it.
+    /// The current token, if it is still valid. Another machine fetches the next one meanwhile, so the next renewal is
+    /// put off.
     fn go_on(&self, clock: &Clock) -> Option<BearerToken> {
         let mut state = self.state();
         let held = state.held.as_mut().filter(|held| clock.now() < held.ends_at)?;
@@ -424,7 +428,7 @@ impl TokenProvider {
         Some(held.lease.clone())
     }
 
-    /// Takes a token that another process has fetched, unless it was refused or is to be renewed.
+    /// Takes a token that another process has fetched, unless it was refused or must be renewed.
     fn adopt(&self, saved: Option<SavedToken>, number: i64, clock: &Clock) -> Option<BearerToken> {
         let saved = saved?;
         let SavedToken { token, renew_unix, ends_unix, replaced_unix } = &saved;
@@ -513,7 +517,7 @@ impl TokenProvider {
         self.trouble(clock).unwrap_or(failure)
     }
 
-    /// The failure that everybody is told now, with the time that is left of it.
+    /// The failure that is returned to all calls now, with its remaining time.
     fn trouble(&self, clock: &Clock) -> Option<CallError> {
         let state = self.state();
         let trouble = state.trouble.as_ref()?;

@@ -1,18 +1,18 @@
-//! A token as other processes and machines are handed it.
+//! The form of a token for other processes and machines.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A token with what is known of its life. Times are in seconds since 1970.
+/// A token and its lifetime. Times are in seconds since 1970.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedToken {
     #[serde(serialize_with = "exposed")]
     pub(super) token: SecretString,
-    /// When to renew it; none for when it is refused.
+    /// When to renew it; `None` if it is renewed only after a refusal.
     pub(super) renew_unix: Option<u64>,
-    /// When it ends; none when that is not known.
+    /// When it expires; `None` if unknown.
     pub(super) ends_unix: Option<u64>,
-    /// When it was fetched in the place of a refused one.
+    /// When it was fetched to replace a refused one; `None` if it is no replacement.
     pub(super) replaced_unix: Option<u64>,
 }
 

@@ -1,7 +1,7 @@
-//! A token as it is kept where others can look: encrypted with a key that is made of the app's client secret.
+//! Encrypts a token for storage where others can read it. The key is derived from the app's client secret.
 //!
-//! Whoever knows the secret could fetch a token anyway. Whoever has only what is sealed has nothing, as long as the secret
-//! cannot be guessed.
+//! A reader that knows the secret could fetch a token anyway. A reader that has only the ciphertext learns nothing, as
+//! long as the secret cannot be guessed.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,20 +11,20 @@ use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-/// Tells what is sealed like this from what will once be sealed in another way.
+/// Names this format, so that a later format has other keys.
 const SALT: &[u8] = b"mooncast, an app's token, 1";
-/// The bytes of a seal's name.
+/// The length of a cipher's name, in bytes.
 const NAME: usize = 15;
 
-/// Seals and opens the tokens of one app, client and secret.
+/// Encrypts and decrypts the tokens of one app, client and secret.
 pub(super) struct TokenCipher {
     key: LessSafeKey,
     name: String,
-    /// Whose tokens they are: one that is moved to another app cannot be opened there.
+    /// The app and the client. A token that is moved to another app cannot be decrypted there.
     of: Vec<u8>,
 }
 
-/// So many bytes of a key.
+/// The length of a key, in bytes.
 struct KeyLength(usize);
 
 impl KeyType for KeyLength {
@@ -34,7 +34,7 @@ impl KeyType for KeyLength {
 }
 
 impl TokenCipher {
-    /// The seal of the app of this key, for the client `id`; none where the cryptography refuses.
+    /// The cipher for the app with this key and the client `id`; `None` if the cryptography library fails.
     pub(super) fn new(app: &str, id: &str, secret: &SecretString) -> Option<Self> {
         let of = [app.as_bytes(), id.as_bytes()].join(&0);
         let root = Salt::new(HKDF_SHA256, SALT).extract(secret.expose_secret().as_bytes());
@@ -45,7 +45,7 @@ impl TokenCipher {
         Some(Self { key: LessSafeKey::new(key), name: URL_SAFE_NO_PAD.encode(name), of })
     }
 
-    /// Tells one secret from another, and says nothing else of it.
+    /// Identifies the secret without revealing anything about it.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -58,7 +58,7 @@ impl TokenCipher {
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &text].concat()))
     }
 
-    /// What was sealed; none where it was sealed by another secret, or changed.
+    /// Decrypts a token; `None` if it was encrypted with another secret, or changed.
     pub(super) fn open(&self, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;

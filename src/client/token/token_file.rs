@@ -1,7 +1,7 @@
-//! The token on disk, for the processes of one project: a file that only its owner can read.
+//! Stores the token on disk for the processes of one project, in a file that only its owner can read.
 //!
-//! The files are a few hundred bytes and are touched once in a token's life, so they are read and written in place.
-//! Nothing here fails a call: without the file a token is fetched.
+//! The files have a few hundred bytes and are used once in a token's lifetime, so blocking reads and writes are
+//! acceptable. No error here fails a call: without the file, a token is fetched.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -19,14 +19,14 @@ use crate::clock::Clock;
 
 use super::saved::SavedToken;
 
-/// How often a lock that another process holds is tried again.
+/// How often to retry a lock that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(50);
-/// How long the other process is waited for: as long as its fetch could take by the default timeouts.
+/// How long to wait for the other process: as long as its fetch can take with the default timeouts.
 const LOCK_PATIENCE: Duration = Duration::from_mins(1);
-/// Longer files are not ours.
+/// A longer file is not a token file.
 const FILE_BYTES: u64 = 64 * 1024;
 
-/// Where an app's token is kept.
+/// The file of an app's token, and its lock.
 pub(super) struct TokenFile {
     directory: PathBuf,
     token: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct TokenFile {
 }
 
 impl TokenFile {
-    /// The place in `directory` of the token of the app `key` for the client `id`.
+    /// The file in `directory` for the token of the app `key` and the client `id`.
     pub(super) fn new(directory: &Path, key: &str, id: &str) -> Self {
         let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(id).finalize();
         let name = URL_SAFE_NO_PAD.encode(&digest[..18]);
@@ -45,7 +45,7 @@ impl TokenFile {
         }
     }
 
-    /// The stored token, whether or not it still serves.
+    /// The stored token, which may have expired; `None` if there is none or it cannot be read.
     pub(super) fn load(&self) -> Option<SavedToken> {
         match self.read() {
             Ok(stored) => Some(stored),
@@ -70,11 +70,11 @@ impl TokenFile {
         }
         let mut text = Zeroizing::new(String::new());
         file.take(FILE_BYTES).read_to_string(&mut text)?;
-        // The reason is left out: it would quote the file.
+        // The reason is left out, because it would quote the file.
         serde_json::from_str(&text).map_err(|_| io::Error::other("it is not a token file"))
     }
 
-    /// Puts the token in the place of the one before, at once and whole.
+    /// Replaces the stored token atomically.
     pub(super) fn save(&self, token: &SavedToken) {
         if let Err(error) = self.write(token) {
             tracing::warn!(file = %self.token.display(), %error, "the token could not be stored");
@@ -84,14 +84,14 @@ impl TokenFile {
     fn write(&self, token: &SavedToken) -> io::Result<()> {
         self.make_directory()?;
         let text = Zeroizing::new(serde_json::to_vec(token)?);
-        // Made with mode 0600, not changed to it afterwards.
+        // The file is created with mode 0600, not changed to it later.
         let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(&self.directory)?;
         file.write_all(&text)?;
         file.persist(&self.token)?;
         Ok(())
     }
 
-    /// Waits for our turn among the processes; none when it cannot be had, and then a token is fetched without it.
+    /// Waits for the lock among the processes; `None` if it cannot be had. The token is fetched without it then.
     pub(super) async fn lock(&self, clock: &Clock) -> Option<File> {
         let opened = self.make_directory().and_then(|()| {
             let mut options = OpenOptions::new();
@@ -121,7 +121,7 @@ impl TokenFile {
     }
 }
 
-/// A link in the file's place is not followed.
+/// The flag that makes `open` refuse a symbolic link.
 fn no_follow() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()
 }

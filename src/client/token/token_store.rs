@@ -1,4 +1,5 @@
-//! Where a token is kept for many machines: who puts it there is somebody else's business, what is in it is sealed.
+//! The interface of a store that several machines share a token through. The implementation is in another module. The
+//! stored token is encrypted.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,23 +15,24 @@ use crate::client::class::FailureClass;
 use crate::client::failure::CallError;
 use crate::client::scrub::SanitizedText;
 
-/// A place that all processes of an app can reach. Errors are in words; a token is had without it then.
+/// A store that all processes of an app can reach. Errors are texts. After an error, a token is fetched without the
+/// store.
 pub trait TokenStore: Debug + Send + Sync {
-    /// Asks for the turn to fetch a token in place of the one of this number, for `length` at the most. `seal` tells the
-    /// tokens of one client secret from those of another.
+    /// Requests the turn to fetch a token that replaces the one with the number `known`, for `length` at most. `seal`
+    /// distinguishes the tokens of one client secret from those of another.
     fn request_turn<'a>(
         &'a self,
         seal: &'a str,
         known: i64,
         length: Duration,
     ) -> BoxFuture<'a, Result<FetchTurn, String>>;
-    /// Keeps a new token, which ends the turn; gives its number, which is higher than all before.
+    /// Stores a new token and ends the turn. Returns the token's number, which is higher than all before.
     fn save<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
-    /// Writes down that a call succeeded with the token of this number.
+    /// Records that a call succeeded with the token with this number.
     fn served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<(), String>>;
-    /// Whether a call of any process succeeded with the token of this number, or a newer one has taken its place.
+    /// Whether a call of any process succeeded with the token with this number, or a newer one has replaced it.
     fn has_served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<bool, String>>;
-    /// Ends the turn without a token: why, for all who would fetch within `length`.
+    /// Ends the turn without a token. The reason is returned to all processes that want to fetch within `length`.
     fn trouble<'a>(
         &'a self,
         seal: &'a str,
@@ -42,34 +44,34 @@ pub trait TokenStore: Debug + Send + Sync {
 /// Whether a process may fetch a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchTurn {
-    /// It is its turn.
+    /// This process may fetch a token now.
     Mine,
-    /// Another one fetches.
+    /// Another process fetches one.
     Theirs,
-    /// There is no need.
+    /// No fetch is needed.
     Kept(StoredToken),
 }
 
-/// What is on the shelf.
+/// The stored state of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredToken {
-    /// The token, sealed; none where none was fetched yet.
+    /// The encrypted token; `None` if none was fetched yet.
     pub sealed: Option<String>,
-    /// Its number; 0 where there is none.
+    /// The token's number; 0 if there is none.
     pub number: i64,
     /// Whether a call of any process succeeded with it.
     pub served: bool,
-    /// Why there is no newer one, and for how long that is everybody's answer.
+    /// Why there is no newer token, and for how long all processes get this answer; `None` if no fetch failed.
     pub trouble: Option<(String, Duration)>,
 }
 
-/// A shelf with the seal of what an app keeps there.
+/// A token store with the cipher for an app's tokens.
 pub(super) struct CachedToken {
     pub(super) shelf: Arc<dyn TokenStore>,
     pub(super) seal: TokenCipher,
 }
 
-/// A failure as the other processes are told of it.
+/// The stored form of a failure for other processes.
 #[derive(Serialize, Deserialize)]
 struct SharedFailure {
     class: String,
@@ -90,26 +92,26 @@ impl CachedToken {
         Some(if kept.served { SavedToken { replaced_unix: None, ..saved } } else { saved })
     }
 
-    /// Keeps a token for all; gives its number.
+    /// Stores a token for all processes. Returns its number.
     pub(super) async fn keep(&self, token: &SavedToken) -> Result<i64, String> {
-        // Sealed in its place.
+        // The text is encrypted in place.
         let text = serde_json::to_vec(token).ok();
         let sealed = text.and_then(|text| self.seal.seal(text));
         let sealed = sealed.ok_or_else(|| "it cannot be sealed".to_owned())?;
         self.shelf.save(self.seal.name(), &sealed).await
     }
 
-    /// Tells the others that a call succeeded with the token of this number.
+    /// Records that a call succeeded with the token with this number.
     pub(super) async fn served(&self, number: i64) -> Result<(), String> {
         self.shelf.served(self.seal.name(), number).await
     }
 
-    /// Whether a call of any process succeeded with it, or a newer one has taken its place.
+    /// Whether a call of any process succeeded with this token, or a newer one has replaced it.
     pub(super) async fn has_served(&self, number: i64) -> Result<bool, String> {
         self.shelf.has_served(self.seal.name(), number).await
     }
 
-    /// Tells the others of a failure, which holds no secret.
+    /// Stores a failure for the other processes. It holds no secret.
     pub(super) async fn trouble(&self, failure: &CallError, length: Duration) -> Result<(), String> {
         let class = match failure.class {
             FailureClass::Auth => "auth",
@@ -130,7 +132,7 @@ impl CachedToken {
     }
 }
 
-/// The failure that another process was told by the service, or could not be told.
+/// The error for a failure that another process has stored.
 pub(super) fn of_another(trouble: &str, left: Duration) -> CallError {
     let told: Option<SharedFailure> = serde_json::from_str(trouble).ok();
     let class = match told.as_ref().map(|told| told.class.as_str()) {

@@ -1,6 +1,6 @@
-//! Uploading a file: its size checked first, then streamed from disk.
+//! Uploads a file: checks its size first, then streams it from disk.
 
-mod stream;
+pub(super) mod stream;
 
 use std::fmt;
 use std::fs::File;
@@ -22,20 +22,19 @@ use super::class::Idempotency;
 use super::failure::CallError;
 use super::media::{self, MediaInfo, MediaKind};
 use crate::clock::Clock;
-pub(super) use stream::FileChangedError;
 use stream::{SharedFileReader, UploadProgress, stream};
 
-/// The endings of formats whose files are always recognised.
+/// The filename extensions of formats whose files are always recognized.
 const READ: [&str; 25] = [
     "jpg", "jpeg", "jpe", "png", "gif", "webp", "bmp", "tif", "tiff", "heic", "heif", "avif", "mp3", "wav",
     "amr", "m4a", "aac", "ogg", "oga", "opus", "flac", "mp4", "m4v", "mov", "3gp",
 ];
-/// Bytes of a file that are hashed at once.
+/// The bytes of a file that are hashed at once.
 const HASHED: usize = 64 * 1024;
 
 const CALL: CallSpec = CallSpec::post("/chatfiles", Idempotency::Repeatable);
 
-/// A file to upload. It stays open, and can be uploaded again.
+/// A file to upload. It stays open and can be uploaded again.
 #[derive(Debug, Clone)]
 pub struct Upload {
     file: Arc<File>,
@@ -46,38 +45,38 @@ pub struct Upload {
     thumbnail: Option<Thumbnail>,
 }
 
-/// The size of the preview that the service makes of an image or a video, in pixels; it takes 170 by 170 by default.
+/// The size in pixels of the preview that the service makes of an image or a video; 170 by 170 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thumbnail {
-    /// Its height.
+    /// The height in pixels.
     pub height: u32,
-    /// Its width.
+    /// The width in pixels.
     pub width: u32,
 }
 
-/// Why a file cannot be uploaded; nothing was sent.
+/// Why a file cannot be uploaded. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// The file is larger than the app's limit.
     #[error("the file has {size} bytes, more than the limit of {limit}")]
     TooLarge {
-        /// `limits.upload_bytes`.
+        /// The limit `limits.upload_bytes`.
         limit: u64,
-        /// The file's size.
+        /// The file's size in bytes.
         size: u64,
     },
-    /// It has no byte.
+    /// The file has no bytes.
     #[error("the file is empty (0 bytes); to upload it all the same, give `force = true`")]
     Empty,
-    /// Its name says that it is something else.
+    /// The name suggests another kind of content than the file has.
     #[error(
         "by its name the file is {named}, but it holds {found}; look at the file, or give it a name that fits; to upload it \
          as it is, give `force = true`"
     )]
     Unlike {
-        /// By its name.
+        /// The kind of content that the name suggests.
         named: &'static str,
-        /// By what is in it.
+        /// The kind of content that was found.
         found: &'static str,
     },
     /// It is a folder, a pipe or a device.
@@ -88,7 +87,7 @@ pub enum UploadError {
     Io(#[from] io::Error),
 }
 
-/// Whether a file of `size` bytes may be uploaded under `limit`.
+/// Checks that a file of `size` bytes may be uploaded under `limit`.
 ///
 /// # Errors
 ///
@@ -98,12 +97,12 @@ pub fn check_size(size: u64, limit: u64) -> Result<(), UploadError> {
 }
 
 impl Upload {
-    /// An upload of `file` under the name `filename`, of which only what follows the last slash counts. The content
-    /// type is guessed by that name. `limit` is the app's `upload_bytes`.
+    /// An upload of `file` under the name `filename`, of which only the part after the last slash counts. The content
+    /// type is guessed from that name. `limit` is the app's `upload_bytes`.
     ///
     /// # Errors
     ///
-    /// When it is larger than `limit`, or no regular file.
+    /// When it is larger than `limit`, or not a regular file.
     pub fn new(file: File, filename: &str, limit: u64) -> Result<Self, UploadError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -122,14 +121,14 @@ impl Upload {
         })
     }
 
-    /// Whether a download needs the share-secret. Not by default.
+    /// Sets whether a download needs the share-secret. The default is no.
     #[must_use]
     pub fn restrict_access(mut self, restrict_access: bool) -> Self {
         self.restrict_access = restrict_access;
         self
     }
 
-    /// The size of the preview; the service's default when none is given.
+    /// Sets the size of the preview; `None` for the service's default.
     #[must_use]
     pub fn thumbnail(mut self, thumbnail: Option<Thumbnail>) -> Self {
         self.thumbnail = thumbnail;
@@ -142,40 +141,40 @@ impl Upload {
         self.len
     }
 
-    /// The name that it is uploaded under.
+    /// The name under which it is uploaded.
     #[must_use]
     pub fn filename(&self) -> &str {
         &self.filename
     }
 
-    /// The guessed content type.
+    /// The content type, guessed from the name.
     #[must_use]
     pub fn content_type(&self) -> &str {
         &self.content_type
     }
 
-    /// What the file says of itself, read on a thread where blocking is allowed. Whatever cannot be told is unknown,
-    /// never an error. A simulated clock stands still meanwhile.
+    /// Reads the properties of the file's content, on a thread where blocking is allowed. A property that cannot be
+    /// read is unknown, never an error. A simulated clock stands still meanwhile.
     pub async fn media(&self, clock: &Clock) -> MediaInfo {
         let _hold = clock.hold();
         let reader = SharedFileReader::new(Arc::clone(&self.file), self.len);
-        // A file that makes a reading library panic is as unknown as one that it cannot read.
+        // If a file makes a reading library panic, its properties are unknown too.
         tokio::task::spawn_blocking(move || media::probe(reader)).await.unwrap_or_default()
     }
 
-    /// Whether the file can be what its name says.
+    /// Checks that the file can be what its name says.
     ///
     /// # Errors
     ///
-    /// [`UploadError::Empty`], or [`UploadError::Unlike`] for a file with the name of a picture, a sound or a film that
-    /// holds something else.
+    /// [`UploadError::Empty`], or [`UploadError::Unlike`] for a file with the name of an image, a sound or a video and
+    /// other content.
     pub fn check_content(&self, media: &MediaInfo) -> Result<(), UploadError> {
         let unlike = |named| Err(UploadError::Unlike { named, found: media.content.in_words() });
         let extension = Path::new(&self.filename).extension().unwrap_or_default();
         let extension = extension.to_string_lossy().to_ascii_lowercase();
         let is_known = READ.contains(&extension.as_str());
         let kind = match self.content_type.split('/').next() {
-            // The list of content types lacks it.
+            // The list of content types lacks AMR.
             _ if extension == "amr" => "audio",
             kind => kind.unwrap_or_default(),
         };
@@ -184,7 +183,7 @@ impl Upload {
             (MediaKind::Sound | MediaKind::Video | MediaKind::SoundOrVideo, "image") => unlike("an image"),
             (MediaKind::Image, "audio") => unlike("a sound"),
             (MediaKind::Image, "video") => unlike("a video"),
-            // A format that is not read may be anything.
+            // A format that is not always recognized may hold any kind of content.
             (MediaKind::Other, "image") if is_known => unlike("an image"),
             (MediaKind::Other, "audio") if is_known => unlike("a sound"),
             (MediaKind::Other, "video") if is_known => unlike("a video"),
@@ -192,12 +191,12 @@ impl Upload {
         }
     }
 
-    /// SHA-256 of its content in hexadecimal, read on a thread where blocking is allowed. A simulated clock stands
+    /// The SHA-256 of its content in hexadecimal, read on a thread where blocking is allowed. A simulated clock stands
     /// still meanwhile.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub async fn sha256(&self, clock: &Clock) -> io::Result<String> {
         let _hold = clock.hold();
         let mut reader = SharedFileReader::new(Arc::clone(&self.file), self.len);
@@ -235,21 +234,22 @@ impl Upload {
     }
 }
 
-/// A file name that a header can carry and that names no folder.
+/// A file name that a header can hold and that contains no folder.
 fn clean(filename: &str) -> String {
     let name = Path::new(filename).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let name: String = name.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
     if name.is_empty() { "file".to_owned() } else { name }
 }
 
-/// A file at the service.
+/// A file that the service has stored.
 #[derive(Clone)]
 pub struct UploadResult {
-    /// Its id.
+    /// The file's id.
     pub uuid: String,
-    /// Where it can be downloaded: the answer's `uri` and the id.
+    /// The download address: the answer's `uri` and the id.
     pub url: String,
-    /// What a download of a restricted file asks for; goes into messages and is shown nowhere.
+    /// The secret that the download of a restricted file requires. It goes into messages and is never shown. `None` if
+    /// the service gave none.
     pub secret: Option<SecretString>,
     /// The service's `type`, `chatfile`.
     pub kind: Option<String>,
@@ -281,12 +281,12 @@ struct UploadEntity {
 }
 
 impl Client {
-    /// Uploads a file once. `progress` is called with the file's bytes that went so far, also with nought when the
-    /// upload begins, and begins again after a 401. There is no limit of time while bytes flow.
+    /// Uploads a file once. `progress` is called with the number of the file's bytes sent so far, first with zero, and
+    /// starts again from zero after a 401. There is no time limit while bytes are written.
     ///
     /// # Errors
     ///
-    /// By [`Failure::class`]; [`super::Class::Permanent`] when the file grew or shrank meanwhile.
+    /// See [`CallError::class`]. [`super::FailureClass::Permanent`] when the file grew or shrank meanwhile.
     pub async fn upload<P>(&self, upload: &Upload, progress: P) -> Result<UploadResult, CallError>
     where
         P: Fn(u64) + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! A file's bytes, read by position: each reader has its own place in the file, so that one that was given up cannot
-//! disturb the next.
+//! Reads a file's bytes by position. Each reader has its own position in the file, so that an abandoned reader cannot
+//! disturb the next one.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,10 +12,10 @@ use futures_util::Stream;
 
 use crate::client::transport::BytesWritten;
 
-/// How much is read at once: large enough to make the hop to another thread cheap.
+/// The bytes that are read at once: enough to make the switch to another thread cheap.
 const CHUNK: u64 = 256 * 1024;
 
-/// The file is not what it was when the upload began.
+/// The error when the file has changed since the upload began.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::client) enum FileChangedError {
     #[error("the file shrank while it was being uploaded")]
@@ -26,7 +26,7 @@ pub(in crate::client) enum FileChangedError {
     Unreadable(io::Error),
 }
 
-/// Whoever wants to know how far an upload is.
+/// Reports the progress of an upload.
 pub(super) struct UploadProgress {
     flow: BytesWritten,
     told: Arc<dyn Fn(u64) + Send + Sync>,
@@ -43,7 +43,7 @@ impl UploadProgress {
     }
 }
 
-/// The `len` bytes of `file`. What was read before counts as sent when more is asked for.
+/// Streams the `len` bytes of `file`. The bytes read before count as sent when the library asks for more.
 pub(super) fn stream(
     file: Arc<File>,
     len: u64,
@@ -60,15 +60,15 @@ pub(super) fn stream(
             chunk.map_err(|_| FileChangedError::Unreadable(io::Error::other("the reader stopped")))??;
         let sent = sent + chunk.len() as u64;
         if sent == len {
-            // The library does not ask again once it has all that it announced.
+            // The library does not ask again once it has all the bytes that it announced.
             progress.tell(sent);
         }
         Ok(Some((chunk, (file, sent, progress))))
     })
 }
 
-/// Reads the chunk at `offset`. The last one is given out only when the file ends with it, because a request with
-/// all its announced bytes could not be taken back.
+/// Reads the chunk at `offset`. The last chunk is returned only if the file ends with it, because a request whose
+/// announced bytes are all written could not be taken back.
 fn read_chunk(file: &File, offset: u64, len: u64) -> Result<Bytes, FileChangedError> {
     let wanted = CHUNK.min(len - offset);
     let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
@@ -82,7 +82,7 @@ fn read_chunk(file: &File, offset: u64, len: u64) -> Result<Bytes, FileChangedEr
     Ok(chunk.into())
 }
 
-/// A reader with a place of its own in a shared file.
+/// A reader with its own position in a shared file.
 pub(super) struct SharedFileReader {
     file: Arc<File>,
     len: u64,

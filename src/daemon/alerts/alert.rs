@@ -1,4 +1,4 @@
-//! One alert, and what makes it the same as another.
+//! The alert type, and the key by which two alerts count as the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -8,54 +8,54 @@ use serde::Serialize;
 
 use crate::config::AlertKind;
 
-/// A run or a broadcast is over once: it is not told again while its alert is remembered.
+/// A run or a broadcast finishes once, so its alert is not repeated while the ledger remembers its key.
 const ONCE: Duration = Duration::from_hours(30 * 24);
 
-/// Bytes of a text: an error's may be long.
+/// The longest text, in bytes. Error messages can be long.
 const LONGEST_TEXT: usize = 4000;
 
-/// Bytes of what a key is about.
+/// The longest subject of a key, in bytes.
 const LONGEST_ABOUT: usize = 500;
 
-/// Something that people are to be told.
+/// A message to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
-    /// What it tells of.
+    /// The kind of event. The `[alerts] events` setting selects kinds.
     #[serde(skip)]
     pub kind: AlertKind,
-    /// What makes it the same as another of its kind: `digest 2026-11-23T09:00:00Z`.
+    /// The subject. Together with the kind it forms the key: `digest 2026-11-23T09:00:00Z`.
     #[serde(skip)]
     pub about: String,
-    /// How long after its delivery the same may be told again. Default 30 days, which is the longest.
+    /// The time after delivery before an alert with the same key is sent again. Default and maximum: 30 days.
     #[serde(skip)]
     pub again_after: Duration,
-    /// In one sentence.
+    /// The message, one sentence.
     pub text: String,
-    /// What helps: a command, mostly.
+    /// The suggested action, usually a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// The script that it is about.
+    /// The script's path, if the alert is about a script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
-    /// The job.
+    /// The job's name, if the alert is about a job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    /// The broadcast.
+    /// The broadcast's name, if the alert is about a broadcast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<String>,
-    /// Which run of the job or the broadcast.
+    /// The run of the job or the broadcast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// The app.
+    /// The app's name, if the alert is about an app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// Counts, by their names.
+    /// Counts by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<&'static str, u64>,
 }
 
 impl Alert {
-    /// One with nothing but its text.
+    /// Creates an alert with a text and no other details.
     #[must_use]
     pub fn new(kind: AlertKind, about: impl Display, text: impl Display) -> Self {
         Self {
@@ -73,14 +73,14 @@ impl Alert {
         }
     }
 
-    /// What it is about, whichever run: by this alerts are counted.
+    /// The job, broadcast, script or app of the alert, without the run. The per-minute limit counts alerts by it.
     pub(super) fn subject(&self) -> String {
         let parts = [&self.job, &self.broadcast, &self.script, &self.app];
         let about = parts.into_iter().flatten().next();
         format!("{} {}", self.kind.name(), about.map_or(self.about.as_str(), String::as_str))
     }
 
-    /// By which whoever takes alerts knows one that comes twice.
+    /// The key that identifies the alert. A receiver uses it to drop duplicates.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{} {}", self.kind.name(), self.about)

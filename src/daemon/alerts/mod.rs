@@ -1,10 +1,10 @@
-//! Alerts: what people are told through a webhook, at least once each, and never at the expense of a run.
+//! Alerts: messages to the operator through a webhook. Delivery is at least once and does not block runs.
 //!
-//! [`Alerts::raise`] writes an alert to the ledger, and is done; [`Alerts::run`] posts what is there and tries again
-//! until the webhook answers with a status of 200 to 299: after 5 s, then twice as long each time up to an hour, for
-//! three days. A daemon that was killed goes on with what its ledger has; one that was killed between the answer and
-//! its note posts again, so whoever takes alerts should go by their `key`. A key is told again only
-//! after [`Alert::again_after`].
+//! [`AlertSender::raise`] writes an alert to the ledger and returns. [`AlertSender::run`] posts the alerts in the
+//! ledger and retries each until the webhook answers with a status of 200 to 299. The first retry comes after 5 s;
+//! the wait doubles each time up to an hour; retries end after three days. After a crash, the next daemon posts
+//! what the ledger holds. If the daemon dies between the webhook's answer and its note in the ledger, the alert is
+//! posted twice, so receivers should dedup by `key`. A key is sent again only after [`Alert::again_after`].
 //!
 //! A post is `application/json`:
 //!
@@ -25,7 +25,8 @@
 //! }
 //! ```
 //!
-//! With `[alerts] secret` the header `X-Mooncast-Signature` is `sha256=` and the HMAC-SHA256 of the body in hexadecimal.
+//! With `[alerts] secret`, the header `X-Mooncast-Signature` is `sha256=` followed by the HMAC-SHA256 of the body
+//! in hexadecimal.
 
 mod alert;
 mod quota;
@@ -51,29 +52,30 @@ use crate::host::Webhook;
 use crate::ledger::{DueAlert, Ledger};
 use crate::message::counted_as;
 
-/// Alerts that are posted before the ledger is asked again.
+/// The number of alerts that are posted before the ledger is queried again.
 const BATCH: u32 = 16;
 
-/// How long a taker of a batch has before others may think that it died: each post takes half a minute at the most.
+/// How long a process holds a batch before another may take it over. Each post takes at most half a minute.
 const HOLD: Duration = Duration::from_mins(10);
 
-/// Between two looks at the ledger for what other processes have put there, and after it failed.
+/// The interval between two polls of the ledger for alerts of other processes, and the wait after a ledger error.
 const LOOK: Duration = Duration::from_mins(1);
 
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
-/// How long a webhook may be out of reach before an alert is given up.
+/// How long the webhook may be unreachable before an alert is dropped.
 const PATIENCE: Duration = Duration::from_hours(72);
 
-/// The header of a post by which a hook of this same daemon knows an alert: its run raises none.
+/// The header that marks a post as an alert. A hook's run that handles such a post raises no alerts.
 pub(super) const ALERT_HEADER: &str = "x-mooncast-alert";
 
-/// Alerts about the same job, broadcast, script or app that are raised within [`MINUTE`]; what is more is counted.
+/// The maximum number of alerts about the same job, broadcast, script or app within [`MINUTE`]. Further ones are
+/// only counted.
 const MOST_A_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Alerts that are remembered here while the ledger takes none.
+/// The maximum number of alerts kept in memory while the ledger cannot be written.
 const OWED: usize = 1000;
 
 #[derive(Serialize)]
@@ -86,22 +88,22 @@ struct AlertPayload<'a> {
     alert: &'a Alert,
 }
 
-/// The way to the webhook.
+/// Writes alerts to the ledger and posts them to the webhook.
 #[derive(Debug)]
 pub struct AlertSender {
-    /// Where they go, if anywhere now.
+    /// The webhook, if alerts are configured.
     to: RefCell<Option<Rc<AlertTarget>>>,
     ledger: Ledger,
     clock: Clock,
     project: String,
     more: Notify,
-    /// What the ledger could not take: key, body, and when the key may be told again.
+    /// Alerts that could not be written to the ledger: key, body, and the time before the key may be sent again.
     owed: RefCell<VecDeque<(String, String, Duration)>>,
-    /// By what they are about: when a minute began, alerts raised in it, and left out since.
+    /// By subject: the start of the current minute, the alerts raised in it, and the alerts left out since.
     lately: RefCell<HashMap<String, (Instant, u32, u32)>>,
 }
 
-/// Where alerts go, and which.
+/// The webhook and the alert settings.
 #[derive(Debug)]
 struct AlertTarget {
     settings: AlertSettings,
@@ -117,11 +119,11 @@ impl AlertTarget {
 }
 
 impl AlertSender {
-    /// The way to the webhook of `settings`, by the daemon's ledger. `project` is how its project is called there.
+    /// Creates a sender that stores alerts in the daemon's ledger. `project` is the project's name in each alert.
     ///
     /// # Errors
     ///
-    /// What is wrong with the address, without the address.
+    /// The webhook's address is invalid. The message does not contain the address.
     pub fn new(
         settings: Option<AlertSettings>,
         ledger: Ledger,
@@ -141,11 +143,11 @@ impl AlertSender {
         })
     }
 
-    /// Sends alerts to another place from now on, or nowhere; what is not delivered yet goes there too.
+    /// Replaces the alert settings; `None` turns alerts off. Pending alerts go to the new webhook.
     ///
     /// # Errors
     ///
-    /// What is wrong with the address, without the address; then nothing is changed.
+    /// The webhook's address is invalid; the settings stay as they are. The message does not contain the address.
     pub fn set(&self, settings: Option<AlertSettings>) -> Result<(), String> {
         let to = settings.map(|settings| AlertTarget::new(settings, &self.clock)).transpose()?;
         self.to.replace(to.map(Rc::new));
@@ -157,10 +159,11 @@ impl AlertSender {
         self.to.borrow().clone()
     }
 
-    /// Raises an alert if its kind is wanted and its key was not told lately. When this returns, the ledger has it;
-    /// what the ledger cannot take is logged and kept in memory until it can.
+    /// Raises an alert if its kind is enabled and its key was not sent recently. When this returns, the ledger has
+    /// the alert. If the ledger cannot be written, the alert is logged and kept in memory until it can.
     ///
-    /// At most ten a minute are about the same: the next one tells how many were left out.
+    /// At most ten alerts a minute are raised about one subject. The next alert about it says how many were left
+    /// out.
     pub async fn raise(&self, mut alert: Alert) {
         if self.to().is_none_or(|to| !to.settings.events.contains(&alert.kind)) {
             return;
@@ -202,7 +205,8 @@ impl AlertSender {
         self.more.notify_one();
     }
 
-    /// How many alerts about the same were left out before this one; none where it is left out itself.
+    /// The number of alerts about the same subject that were left out before this one. `None` if this one is left
+    /// out.
     fn left_out(&self, alert: &Alert) -> Option<u32> {
         let now = self.clock.now();
         let about = alert.subject();
@@ -226,8 +230,7 @@ impl AlertSender {
         None
     }
 
-    /// Delivers, for as long as it is polled. Dropped at any instant, it leaves nothing that the next one does not
-    /// find.
+    /// Delivers alerts while it is polled. It may be dropped at any time; the next call finds all that is pending.
     pub async fn run(&self) {
         loop {
             let wait = match self.deliver().await {
@@ -244,7 +247,7 @@ impl AlertSender {
         }
     }
 
-    /// Posts all that is due; gives how long there is nothing more.
+    /// Posts all due alerts, and returns the time until the next one is due.
     async fn deliver(&self) -> Result<Duration, crate::ledger::LedgerError> {
         let Some(to) = self.to() else { return Ok(LOOK) };
         loop {
@@ -304,7 +307,7 @@ impl AlertSender {
 impl AlertTarget {
     fn signature(&self, body: &str) -> Option<String> {
         let secret = self.settings.secret.as_ref()?.expose_secret();
-        // A key of any length is taken.
+        // HMAC accepts a key of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
         mac.update(body.as_bytes());
         let digest = mac.finalize().into_bytes();
@@ -312,7 +315,7 @@ impl AlertTarget {
     }
 }
 
-/// The wait after so many tries, between three quarters of it and all.
+/// The wait after this many attempts: exponential, with random jitter that takes off up to a quarter.
 fn backoff(tries: u32) -> Duration {
     let most = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LONGEST_WAIT);
     most.mul_f64(rand::rng().random_range(0.75..=1.0))

@@ -1,5 +1,5 @@
-//! The quotas that the service refuses for long, although the pacer goes down with every refusal: somebody else must
-//! be using the app, or the limits in `mooncast.toml` are not what was granted.
+//! Alerts about quotas that the service refuses for a long time, although the pacer slows down after each refusal.
+//! Either another client uses the app too, or the limits in `mooncast.toml` exceed the granted ones.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,14 +13,14 @@ use crate::schedule::run_name;
 
 use super::{Alert, AlertSender};
 
-/// Between two looks: a refusal is seen for a minute.
+/// The polling interval. A refusal stays visible for a minute.
 const LOOK: Duration = Duration::from_secs(30);
 
 impl AlertSender {
-    /// Looks at the apps' quotas for as long as it is polled, and raises one alert for each time that one is refused
-    /// without a minute's pause for as long as `[alerts] after` says.
+    /// Watches the apps' quotas while it is polled. It raises one alert when a quota was refused for the time in
+    /// `[alerts] after` without a pause of a minute.
     pub async fn watch_quotas(&self, apps: &[Rc<Delivery>]) {
-        // Since when, for those that are refused; and whether that was told.
+        // For each refused quota: when the refusals began, and whether the alert was raised.
         let mut refused: BTreeMap<(usize, &'static str), (Duration, bool)> = BTreeMap::new();
         loop {
             for (index, app) in apps.iter().enumerate() {

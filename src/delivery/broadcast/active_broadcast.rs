@@ -1,4 +1,4 @@
-//! A broadcast that this process drives, for whoever shows it.
+//! A broadcast that this process drives, for display.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -10,16 +10,16 @@ use crate::quota::Quota;
 use super::super::{BroadcastWait, Delivery};
 use super::{BroadcastProgress, DriveResult};
 
-/// A broadcast that this process drives, while it goes on and after.
+/// A broadcast that this process drives, during the driving and after it.
 #[derive(Debug)]
 pub struct ActiveBroadcast {
-    /// Its name.
+    /// The broadcast's name.
     pub name: String,
-    /// Which run of that name.
+    /// The run of that name.
     pub run: String,
-    /// How it stands.
+    /// The live progress of the broadcast.
     pub progress: BroadcastProgress,
-    /// A cap of its own, in messages a second.
+    /// The broadcast's own rate limit, in messages a second.
     pub cap: Option<f64>,
     delivery: Rc<Delivery>,
     call: MessageCall,
@@ -27,7 +27,7 @@ pub struct ActiveBroadcast {
 }
 
 impl ActiveBroadcast {
-    /// A broadcast that is about to be driven by `delivery`.
+    /// A broadcast that `delivery` is about to drive.
     #[must_use]
     pub fn new(delivery: &Rc<Delivery>, broadcast: &Broadcast) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl ActiveBroadcast {
         }
     }
 
-    /// The quota that it draws on.
+    /// The quota that the broadcast's calls take permits from.
     #[must_use]
     pub fn quota(&self) -> &Quota {
         match self.call {
@@ -50,7 +50,7 @@ impl ActiveBroadcast {
         }
     }
 
-    /// What it waits for, where it waits.
+    /// What the broadcast waits for; `None` if it does not wait.
     #[must_use]
     pub fn wait(&self) -> Option<BroadcastWait> {
         let (delivery, status) = (&self.delivery, self.quota().status());
@@ -64,19 +64,19 @@ impl ActiveBroadcast {
         )
     }
 
-    /// Says how the driving ended.
+    /// Records how the driving ended.
     pub fn ended(&self, driven: &DriveResult) {
-        // It is driven once.
+        // A broadcast is driven once, so the cell is empty.
         let _ = self.driven.set(driven.clone());
     }
 
-    /// How the driving ended, once it has.
+    /// How the driving ended; `None` while it goes on.
     #[must_use]
     pub fn end(&self) -> Option<&DriveResult> {
         self.driven.get()
     }
 
-    /// Recipients that it still has to come to.
+    /// The number of recipients still to be sent to.
     #[must_use]
     pub const fn left(counts: &RecipientCounts) -> u64 {
         counts.pending + counts.sending

@@ -1,23 +1,23 @@
-//! Recipients from the ledger, page by page, packed into calls.
+//! Reads recipients from the ledger page by page and groups them into calls.
 
 use std::collections::VecDeque;
 
 use crate::ledger::{BroadcastSpec, Lease, Ledger, LedgerError, Recipient};
 use crate::message::{Draft, GROUPS_PER_CALL, Message, MessageCall, MessageLimits, check_stored};
 
-/// Recipients a page: what is in memory at once, however many there are.
+/// Recipients a page. One page is in memory at a time, whatever the size of the broadcast.
 const PAGE: u32 = 512;
 
-/// What one call sends.
+/// The recipients and the message of one call.
 #[derive(Debug)]
 pub(super) struct CallBatch {
-    /// One, or up to three groups with the same message.
+    /// One recipient, or up to three groups with the same message.
     pub(super) recipients: Vec<Recipient>,
-    /// The message, or why it can no longer be sent: limits can be lowered after a plan was fixed.
+    /// The message, or why it can no longer be sent: the limits can be lowered after the plan was fixed.
     pub(super) message: Result<Message, String>,
 }
 
-/// All that waits of a broadcast, once through.
+/// One pass over all pending recipients of a broadcast.
 #[derive(Debug)]
 pub(super) struct Batches<'a> {
     ledger: &'a Ledger,
@@ -28,7 +28,7 @@ pub(super) struct Batches<'a> {
     after: i64,
     page: VecDeque<Recipient>,
     ended: bool,
-    /// The last message: a plain broadcast has no other.
+    /// The last message and its number. A broadcast without templates has only one message.
     draft: Option<(i64, Result<Draft, String>)>,
 }
 
@@ -42,12 +42,12 @@ impl<'a> Batches<'a> {
         Self { ledger, lease, call: spec.call, most, limits, after: 0, page, ended: false, draft }
     }
 
-    /// Whether the last pack was given.
+    /// Whether the last batch was returned.
     pub(super) const fn ended(&self) -> bool {
         self.ended
     }
 
-    /// The next pack, or none after the last.
+    /// The next batch; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<CallBatch>, LedgerError> {
         if self.page.len() < self.most && !self.ended {
             let more = self.ledger.pending(self.lease, self.after, PAGE).await?;
@@ -79,7 +79,8 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// One that was tried before goes alone: in a pack its failure would be that of all.
+/// Whether `next` may join the batch. A recipient that was tried before is sent to alone, because a failed call fails
+/// for all its recipients.
 fn goes_with(recipients: &[Recipient], next: &Recipient) -> bool {
     let fresh = |recipient: &Recipient| recipient.attempts == 0 && recipient.users.is_empty();
     recipients.iter().all(|one| fresh(one) && one.message_number == next.message_number) && fresh(next)

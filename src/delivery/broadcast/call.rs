@@ -1,4 +1,4 @@
-//! One call of a broadcast: permit, intent, request, outcome, and again while that is safe.
+//! One call of a broadcast: permit, intent, request, outcome, and retries while they are safe.
 
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
 use super::{BroadcastDriver, ledger};
 
 impl BroadcastDriver<'_> {
-    /// Sends a pack, unless `halt` says otherwise before its intent is written. What has left is seen through.
+    /// Sends a batch. If `halt` is pressed before the intent is written, nothing is sent. After that the call runs to
+    /// its end.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the ledger from being written: nothing may be sent then.
+    /// Any error of the ledger that prevents a write. Nothing may be sent after it.
     #[tracing::instrument(
         target = "traces", name = "message", skip_all,
         fields(app = self.delivery.name, quota = self.quota().name(), groups = pack.recipients.len())
@@ -52,7 +53,8 @@ impl BroadcastDriver<'_> {
                 Err(_) if halt.is_asked() => return Ok(CallResult::Untouched),
                 Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
             };
-            // A token that is waited for leaves nobody in doubt, so it is there before the intent.
+            // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
+            // doubt.
             let way = tokio::select! {
                 biased;
                 () = halt.asked() => return Ok(CallResult::Untouched),
@@ -86,7 +88,7 @@ impl BroadcastDriver<'_> {
                 recipient.attempts = outcome.attempts;
             }
             self.settle(verdict.outcomes).await?;
-            // Its recipients wait again, so the next token may be long in coming.
+            // The recipients are pending again, so a slow token renewal leaves no recipient in doubt.
             if let (Some(failure), SendRoute::Service(authorisation)) = (&refused, &way)
                 && self.delivery.client.renew(&mut renewals, authorisation, failure).await
             {
@@ -104,14 +106,14 @@ impl BroadcastDriver<'_> {
         }
     }
 
-    /// Waits before another try; gives whether there is to be one.
+    /// Waits before another try. Returns false if `halt` was pressed meanwhile.
     async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &StopSignal) -> bool {
         let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
         self.delivery.pause(wait, None, halt).await.is_ok()
     }
 
-    /// What it means that there is no token: nothing was about to be written, so the recipients are where they were.
-    /// Gives how the call ended, or nothing where it is tried again now.
+    /// Handles a failure to get a token. No intent was written, so the recipients' states are unchanged. Returns how
+    /// the call ended, or `None` if the caller is to try again now.
     async fn unauthorised(
         &self,
         pack: &CallBatch,
@@ -133,7 +135,7 @@ impl BroadcastDriver<'_> {
         }
     }
 
-    /// What can never be sent: refused before it leaves.
+    /// Marks the batch as rejected without a request, because its message can never be sent.
     async fn refuse(&self, pack: &CallBatch, why: &str) -> Result<CallResult, LedgerError> {
         self.ledger.intend(self.lease, seqs(pack)).await?;
         let outcome = |one: &ledger::Recipient| {
@@ -154,7 +156,7 @@ impl BroadcastDriver<'_> {
         Ok(())
     }
 
-    /// Waits for this call's turn under the broadcast's own cap, within its hours.
+    /// Waits for this call's turn under the broadcast's own rate limit, and for its sending hours.
     async fn turn(&self, messages: usize, halt: &StopSignal) -> Result<(), DeliveryError> {
         let clock = &self.delivery.clock;
         let now = clock.now();
@@ -168,13 +170,13 @@ impl BroadcastDriver<'_> {
                 return Ok(());
             }
             self.progress.waits_for(Some(WaitReason::Window(clock.unix_time() + closed)));
-            // The wall clock may be set meanwhile, so it is looked at again.
+            // The wall clock can be set meanwhile, so the hours are checked again after a minute at most.
             self.delivery.pause(closed.min(Duration::from_mins(1)), None, halt).await?;
             self.progress.waits_for(None);
         }
     }
 
-    /// A place among those that wait for a permit.
+    /// Counts a call as waiting for a permit for as long as the guard lives.
     pub(super) fn place(&self) -> WaitingCall<'_> {
         WaitingCall { _waits: CountGuard::new(&self.waiting), room: &self.room }
     }

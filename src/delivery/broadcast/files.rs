@@ -1,4 +1,4 @@
-//! Files of messages that are still to be sent: the service forgets a file after days, and a plan may wait for longer.
+//! Renews the uploaded files of pending messages. The service deletes a file after days, and a plan may wait longer.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::ledger::{AppId, LedgerError};
 use super::super::upload::USED;
 use super::BroadcastDriver;
 
-/// A file that can be used for this much less than a new one is as good as new.
+/// A file is not renewed if a new upload would last less than this much longer.
 const AS_NEW: Duration = Duration::from_hours(1);
 
 impl BroadcastDriver<'_> {
-    /// Uploads anew what expires before all that waits can be sent, and puts it into the plan. Gives why that cannot
-    /// be, where it cannot: nothing may be sent then.
+    /// Uploads again the files that expire before all pending messages can be sent, and puts the new files into the
+    /// plan. The inner error says why a file cannot be renewed; nothing may be sent then.
     pub(super) async fn renew_files(&self, app: AppId) -> Result<Result<(), String>, LedgerError> {
         let id = self.lease.broadcast;
         let clock = &self.delivery.clock;
@@ -37,12 +37,13 @@ impl BroadcastDriver<'_> {
         Ok(Ok(()))
     }
 
-    /// Whether a file has expired since [`Run::renew_files`].
+    /// Whether a file has expired since [`Self::renew_files`].
     pub(super) fn files_expired(&self) -> bool {
         self.files_until.get().is_some_and(|until| self.delivery.clock.unix_time() >= until)
     }
 
-    /// How long what waits takes at the least, by its quota and its own cap.
+    /// The shortest time in which the pending recipients can be sent to, by the quota and the broadcast's own rate
+    /// limit.
     fn time_left(&self) -> Duration {
         let quota = f64::from(self.quota().status().per_second);
         let rate = self.spec.rate.map_or(quota, |cap| cap.min(quota));

@@ -1,4 +1,4 @@
-//! The hours of the day in which a broadcast is sent.
+//! The hours of the day during which a broadcast may be sent.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::zones::{self, DayTime};
 
-/// From an hour to an hour in a time zone, around midnight where the first is the later one; or all day.
+/// A range of hours in a time zone, or all day for `None`. The range crosses midnight if its start is later than its
+/// end.
 #[derive(Debug, Clone)]
 pub(super) struct SendingHours(Option<HourRange>);
 
@@ -20,7 +21,7 @@ struct HourRange {
     zone: TimeZone,
 }
 
-/// As a broadcast says it.
+/// The JSON form in the broadcast's spec.
 #[derive(Deserialize)]
 struct HoursSpec {
     from: String,
@@ -29,7 +30,8 @@ struct HoursSpec {
 }
 
 impl SendingHours {
-    /// Reads what a broadcast's spec holds. What cannot be read is no reason to send at night: it is an error.
+    /// Reads the `window` of a broadcast's spec. An unreadable one is an error: treating it as all day could send at
+    /// night.
     pub(super) fn new(window: Option<&serde_json::Value>) -> Result<Self, String> {
         let Some(window) = window else { return Ok(Self(None)) };
         let said = HoursSpec::deserialize(window).map_err(|error| error.to_string())?;
@@ -37,20 +39,20 @@ impl SendingHours {
         Ok(Self(Some(HourRange { from, to, zone: zones::zone(&said.tz)? })))
     }
 
-    /// How long it is closed from this instant (since 1970) on; zero while it is open.
+    /// How long sending is closed from `unix_time` (since 1970) on; zero while it is open.
     pub(super) fn closed_for(&self, unix_time: Duration) -> Duration {
         let Some(open) = &self.0 else { return Duration::ZERO };
-        // An instant that no calendar names is in no window; it is asked about again in a minute.
+        // A time outside the calendar's range counts as closed; the caller asks again after a minute.
         open.closed_for(unix_time).unwrap_or(Duration::from_mins(1))
     }
 }
 
 impl SendingHours {
-    /// When sending ends that begins at an instant (since 1970) and takes so long, in open hours only.
+    /// When sending ends that begins at `begins` (since 1970) and takes `sending`, if it goes on in open hours only.
     pub(super) fn end_of(&self, begins: Duration, sending: Duration) -> Duration {
         let Some(open) = &self.0 else { return begins.saturating_add(sending) };
         let (mut now, mut left) = (begins, sending);
-        // A year of days is as far as anybody plans.
+        // Stops after 400 ranges of open hours, about 400 days.
         for _ in 0..400 {
             now += self.closed_for(now);
             let Some(opened) = open.open_for(now) else { break };
@@ -65,7 +67,7 @@ impl SendingHours {
 }
 
 impl HourRange {
-    /// How long it stays open from this instant on, which is in it.
+    /// How long sending stays open from `unix_time` on, which must be in open hours.
     fn open_for(&self, unix_time: Duration) -> Option<Duration> {
         let now = self.civil(unix_time)?;
         let to = self.to.time();
@@ -112,7 +114,7 @@ mod tests {
         assert_eq!(closed("09:00", "21:00", "Asia/Shanghai", "2026-06-01T01:00:00Z"), 0);
         assert_eq!(closed("09:00", "21:00", "Asia/Shanghai", "2026-06-01T00:30:00Z"), 30);
         assert_eq!(closed("09:00", "21:00", "Asia/Shanghai", "2026-06-01T13:00:00Z"), 12 * 60);
-        // Around midnight.
+        // Across midnight.
         assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T23:00:00Z"), 0);
         assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T05:59:00Z"), 0);
         assert_eq!(closed("22:00", "06:00", "UTC", "2026-06-01T06:00:00Z"), 16 * 60);
@@ -120,7 +122,7 @@ mod tests {
         assert_eq!(closed("9:00", "24:00", "+08:00", "2026-06-01T15:59:00Z"), 0);
         assert_eq!(closed("9:00", "24:00", "+08:00", "2026-06-01T16:00:00Z"), 9 * 60);
         assert_eq!(closed("00:00", "24:00", "UTC", "2026-06-01T23:59:00Z"), 0);
-        // The night in which clocks go forward in Berlin has an hour less.
+        // The night in which Berlin's clocks go forward has one hour less.
         assert_eq!(closed("09:00", "21:00", "Europe/Berlin", "2026-03-28T20:00:00Z"), 11 * 60);
     }
 

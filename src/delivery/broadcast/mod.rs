@@ -1,11 +1,12 @@
-//! Driving a broadcast from its stored plan to its end: neither its script nor its audience is needed any more.
+//! Drives a broadcast from its stored plan to its end. The driver needs neither the script nor the audience.
 //!
-//! - `packs`: recipients from the ledger, packed into calls;
+//! - `batches`: recipients from the ledger, grouped into calls;
 //! - `call`: one call from its permit to its outcome; `verdict`: what an answer means, a pure function;
-//! - `round`: many calls at once, until nothing waits or something halts them;
+//! - `round`: many calls at once, until none is pending or something stops them;
 //! - `files`: files of messages that expire at the service before they can be sent;
-//! - `window`, `pace`: how many calls at once, and a cap of the broadcast's own;
-//! - `progress`, `underway`, `report`: what others see; `tell`: what they learn through the ledger.
+//! - `window`, `pace`: how many calls run at once, and the broadcast's own rate limit;
+//! - `progress`, `active_broadcast`, `report`: what this process shows; `status_writer`: what it writes to the ledger
+//!   for other processes.
 
 mod active_broadcast;
 mod batches;
@@ -41,44 +42,44 @@ pub use active_broadcast::ActiveBroadcast;
 pub use progress::{BroadcastProgress, ProgressSnapshot, WaitReason};
 pub use report::BroadcastSummary;
 
-/// How long a lease holds without being renewed. Whoever claims one for [`Delivery::drive`] asks for this.
+/// How long a lease is valid without a renewal. A caller that claims a lease for [`Delivery::drive`] asks for this.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// How old a lease becomes before it is renewed.
+/// The age at which the driver renews its lease.
 const RENEW_AFTER: Duration = Duration::from_secs(10);
 
-/// How often the ledger is asked what people want of the broadcast.
+/// How often the driver reads the broadcast's commands from the ledger.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Failures in a row after which a broadcast pauses, where it says nothing else (design, Delivery).
+/// Failures in a row after which a broadcast pauses, unless its spec sets another number (design, Delivery).
 const FAILURES_IN_A_ROW: u64 = 20;
 
-/// What the note of a pause begins with that no person asked for. Driving such a broadcast again resumes it.
+/// The note of an automatic pause begins with this. Driving such a broadcast again resumes it.
 const BY_ITSELF: &str = "paused by itself: ";
 
-/// What became of a broadcast under a driver.
+/// The result of driving a broadcast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DriveResult {
     /// How the driving ended.
     pub end: DriveEnd,
-    /// How the broadcast stands.
+    /// The broadcast's counts at the end.
     pub report: BroadcastSummary,
 }
 
 /// How the driving of a broadcast ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DriveEnd {
-    /// Nothing is left to send.
+    /// Every recipient is settled.
     Finished,
-    /// Somebody cancelled it; nothing is left to send.
+    /// A command cancelled it; no recipient is pending.
     Cancelled,
-    /// It paused by itself, and this is why. Driven again it goes on.
+    /// The driver paused it for this reason. The next driver resumes it.
     Paused(String),
-    /// It was asked to stop. Driven again it goes on.
+    /// The process asked the driver to stop. The next driver goes on.
     Stopped,
 }
 
-/// One driving of one broadcast.
+/// The state of one driving of one broadcast.
 struct BroadcastDriver<'a> {
     delivery: &'a Delivery,
     ledger: &'a Ledger,
@@ -90,27 +91,28 @@ struct BroadcastDriver<'a> {
     hours: SendingHours,
     /// Calls that wait for a permit.
     waiting: Cell<u64>,
-    /// Told whenever one of them has got it.
+    /// Notified whenever a waiting call gets its permit.
     room: Notify,
     /// Failures since the last success.
     failures: Cell<u64>,
     renewed: Cell<Instant>,
-    /// Until when all files of what waits can be used (since 1970); none where there is none.
+    /// The earliest expiry (since 1970) of the files of pending messages; `None` if there are no files.
     files_until: Cell<Option<Duration>>,
 }
 
 impl Delivery {
-    /// Sends what waits of a broadcast whose plan is fixed, until nothing does, it pauses itself, or `stop` is
-    /// pressed: then what is in flight is finished and the rest stays for the next driver. While a person has it
-    /// paused, this waits.
+    /// Sends a broadcast whose plan is fixed until no recipient is pending, it pauses itself, or `stop` is pressed.
+    /// After `stop` the driver waits for the calls in flight and leaves the rest to the next driver. While a command
+    /// has the broadcast paused, the driver waits.
     ///
-    /// `lease` is a fresh claim of [`LEASE`]; it is renewed here, and given back. What an earlier driver had in flight
-    /// is settled first. Dropped half-way, what was in flight is settled so by the next driver.
+    /// `lease` must be freshly claimed for [`LEASE`]. The driver renews and releases it. It first settles the
+    /// recipients that an earlier driver left in flight. If this future is dropped half-way, the next driver settles
+    /// its calls in the same way.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`] when another drives it now, [`LedgerError::NotNow`] when its plan is not fixed or it
-    /// is over, and faults of the store: nothing was sent from then on.
+    /// [`LedgerError::LeaseLost`] when another process drives it now, [`LedgerError::NotNow`] when its plan is not
+    /// fixed or it has ended, and faults of the store. Nothing is sent after an error.
     #[tracing::instrument(
         target = "traces", name = "broadcast", skip_all,
         fields(id = lease.broadcast.0, app = self.name, name = Empty, run = Empty, groups = Empty)
@@ -148,10 +150,10 @@ impl Delivery {
             over.notify_one();
             driven
         };
-        // Apart, so that the driver's future is not larger for it.
+        // The box keeps the driver's future small.
         let (driven, ()) = futures_util::future::join(to_its_end, Box::pin(run.publish_status(&over))).await;
         if !matches!(&driven, Ok(DriveResult { end: DriveEnd::Finished | DriveEnd::Cancelled, .. })) {
-            // One that cannot be given back runs out, or dies with its owner.
+            // A lease that cannot be released expires, or ends when its process is dead.
             if let Err(error) = ledger.release(lease).await {
                 tracing::warn!("the lease of broadcast {} was not given back: {error}", lease.broadcast);
             }
@@ -161,8 +163,8 @@ impl Delivery {
 }
 
 impl Delivery {
-    /// Leaves a broadcast whose plan is fixed to other hosts of a fleet, and waits until they have sent it, or `stop` is
-    /// pressed.
+    /// Releases a broadcast whose plan is fixed to the other hosts of a fleet. Waits until they have sent it, or until
+    /// `stop` is pressed.
     ///
     /// # Errors
     ///
@@ -181,7 +183,7 @@ impl Delivery {
             let now = match ledger.show(lease.broadcast).await {
                 Err(error) if error.is_away() && !stop.is_asked() => {
                     watch.waits_for(Some(WaitReason::Store(error.to_string())));
-                    // Asked to stop, it is seen below.
+                    // The loop checks `stop` below.
                     let _ = self.pause(LOOK, None, stop).await;
                     continue;
                 }
@@ -231,7 +233,7 @@ impl BroadcastDriver<'_> {
         }
     }
 
-    /// One round, or what somebody wants instead. Gives nothing while it is to go on.
+    /// Runs one round, or applies a command instead. Returns `None` if the driver is to go on.
     async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<DriveResult>, LedgerError> {
         let halt = match self.permission().await? {
             BroadcastCommand::Run => match self.renew_files(broadcast.app).await? {
@@ -272,7 +274,7 @@ impl BroadcastDriver<'_> {
                     .await
                 {
                     Ok(()) => DriveEnd::Paused(why),
-                    // Somebody has cancelled it meanwhile.
+                    // A command cancelled the broadcast meanwhile.
                     Err(LedgerError::NotNow { .. }) => return Ok(None),
                     Err(error) => return Err(error),
                 }
@@ -284,7 +286,7 @@ impl BroadcastDriver<'_> {
     fn report(&self, broadcast: &Broadcast, counts: &RecipientCounts, began: Instant) -> BroadcastSummary {
         let elapsed = self.delivery.clock.now().saturating_since(began);
         let sent_now = if self.ledger.is_shared() {
-            // By all hosts.
+            // Sent by all hosts.
             counts.sent.saturating_sub(broadcast.counts.sent)
         } else {
             self.progress.snapshot().sent_now
@@ -292,24 +294,24 @@ impl BroadcastDriver<'_> {
         BroadcastSummary::new(broadcast, counts, sent_now, elapsed)
     }
 
-    /// Nothing is left for this host for now: others send to the rest, and may die over it.
+    /// Waits for the other hosts, which send to the rest. Then settles what dead hosts left in flight.
     async fn wait_for_hosts(&self) -> Result<(), LedgerError> {
         self.progress.waits_for(Some(WaitReason::Hosts));
-        // Asked to stop, it is seen by whoever goes on.
+        // The caller checks `stop`.
         let _ = self.delivery.pause(LOOK, None, self.stop).await;
         self.progress.waits_for(None);
         self.renew().await?;
         self.settle_dead().await
     }
 
-    /// The store does not answer, so nothing can be sent.
+    /// Waits because the store does not answer. Nothing can be sent meanwhile.
     async fn wait_for_store(&self, error: &LedgerError) {
         self.progress.waits_for(Some(WaitReason::Store(error.to_string())));
         let _ = self.delivery.pause(LOOK, None, self.stop).await;
         self.progress.waits_for(None);
     }
 
-    /// The lease is gone: another host has ended the broadcast, or has taken this one for dead.
+    /// Ends the driving after the lease was lost: another host has ended the broadcast, or has declared this host dead.
     async fn left_to_others(
         &self,
         broadcast: &Broadcast,
@@ -325,7 +327,7 @@ impl BroadcastDriver<'_> {
         Ok(DriveResult { end, report: self.report(broadcast, &now.counts, began) })
     }
 
-    /// Takes the broadcast over from whoever drove it before.
+    /// Takes the broadcast over from an earlier driver.
     async fn begin(&self) -> Result<Broadcast, LedgerError> {
         let id = self.lease.broadcast;
         let broadcast = self.ledger.show(id).await?;
@@ -342,7 +344,7 @@ impl BroadcastDriver<'_> {
         Ok(broadcast)
     }
 
-    /// Settles what dead drivers had in flight.
+    /// Settles the calls that dead drivers left in flight.
     async fn settle_dead(&self) -> Result<(), LedgerError> {
         let taken = self.ledger.take_over(self.lease).await?;
         self.delivery.figures.messages(self.spec.call, ledger::DeliveryState::InDoubt, taken.in_doubt);
@@ -356,8 +358,8 @@ impl BroadcastDriver<'_> {
         Ok(())
     }
 
-    /// Waits while the broadcast is paused. Gives a pause only when this driver is asked to stop, or when the inputs of the
-    /// broadcast changed.
+    /// Waits while the broadcast is paused. Returns a pause only when the process asks this driver to stop, or when the
+    /// inputs of the broadcast have changed.
     async fn permission(&self) -> Result<BroadcastCommand, LedgerError> {
         loop {
             if self.stop.is_asked() {
@@ -369,17 +371,17 @@ impl BroadcastDriver<'_> {
                 return Ok(wishes.command);
             }
             if wishes.note.as_deref().is_some_and(|note| note.starts_with(ledger::CHANGED)) {
-                // A new plan may take the place of this one: that needs the lease.
+                // A new plan may replace this one. Replacing it needs the lease.
                 return Ok(BroadcastCommand::Pause);
             }
             self.progress.waits_for(Some(WaitReason::Resume(wishes.note)));
             self.renew().await?;
-            // Asked to stop, it is seen above.
+            // The loop checks `stop` above.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;
         }
     }
 
-    /// Keeps the lease from running out.
+    /// Renews the lease when it is older than [`RENEW_AFTER`].
     async fn renew(&self) -> Result<(), LedgerError> {
         let now = self.delivery.clock.now();
         if now.saturating_since(self.renewed.get()) >= RENEW_AFTER {
@@ -389,9 +391,9 @@ impl BroadcastDriver<'_> {
         Ok(())
     }
 
-    /// Ends it, unless somebody has made something pending again meanwhile.
+    /// Ends the broadcast. Returns `None` if another process has made recipients pending again meanwhile.
     async fn finish(&self, report: &BroadcastSummary) -> Result<Option<DriveEnd>, LedgerError> {
-        // A report is numbers and two names: it has a JSON form.
+        // The report holds numbers and two names, so serialization cannot fail.
         let report = serde_json::to_string(report).unwrap_or_default();
         match self.ledger.finish(self.lease, &report).await {
             Ok(BroadcastStage::Cancelled) => Ok(Some(DriveEnd::Cancelled)),

@@ -1,4 +1,4 @@
-//! A broadcast's own cap, in messages a second, over and above its quota.
+//! A broadcast's own rate limit, in messages a second, below that of its quota.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(super) struct RateCap {
 }
 
 impl RateCap {
-    /// `rate` is in messages a second; one that is not positive counts as none.
+    /// `rate` is in messages a second. A rate that is not positive means no limit.
     pub(super) fn new(rate: Option<f64>) -> Self {
         let each = rate
             .filter(|rate| *rate > 0.0)
@@ -21,7 +21,7 @@ impl RateCap {
         Self { each, next: Cell::new(Instant::ZERO) }
     }
 
-    /// Takes the next turn for so many messages, and gives its instant.
+    /// Takes the next turn for a call of `messages` messages. Returns the time at which the call may go.
     pub(super) fn turn(&self, messages: usize, now: Instant) -> Instant {
         let turn = self.next.get().max(now);
         self.next.set(turn + self.each.saturating_mul(u32::try_from(messages).unwrap_or(u32::MAX)));

@@ -1,4 +1,4 @@
-//! How a broadcast stands while it is driven, for whoever shows it.
+//! The live progress of a broadcast while it is driven, for display.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -6,60 +6,60 @@ use std::time::Duration;
 use crate::clock::Instant;
 use crate::ledger::{DeliveryState, RecipientCounts, RecipientOutcome};
 
-/// Counts that the driver keeps and others look at.
+/// Counts that the driver updates and other code reads.
 #[derive(Debug, Default)]
 pub struct BroadcastProgress {
     look: RefCell<ProgressSnapshot>,
     in_flight: Cell<u64>,
-    /// Calls that wait for another try.
+    /// Calls that wait before a retry.
     retrying: Cell<u64>,
 }
 
-/// What a broadcast waits for, where it is not its quota.
+/// What a broadcast waits for, other than its quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitReason {
-    /// Somebody who resumes it: it is paused, and this is why, where they said so.
+    /// A command that resumes it. The text is the note of the pause, if it has one.
     Resume(Option<String>),
-    /// The opening of its window, at this instant since 1970.
+    /// The start of its sending hours, at this time since 1970.
     Window(Duration),
-    /// Another try of calls that failed.
+    /// The retry of failed calls.
     Retry {
-        /// How many.
+        /// The number of calls.
         calls: u64,
-        /// When the one that failed last is tried again.
+        /// When the call that failed last is retried.
         at: Instant,
         /// Whether the service cannot be reached at all.
         unreachable: bool,
     },
-    /// The store, which does not answer; what it says.
+    /// The store, which does not answer. The text is its error.
     Store(String),
-    /// Other hosts, which send to the rest.
+    /// Other hosts, which send to the remaining recipients.
     Hosts,
 }
 
-/// A look at a [`Progress`].
+/// A copy of a [`BroadcastProgress`] at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProgressSnapshot {
-    /// Recipients by state. Those in flight are counted as pending.
+    /// Recipients by state. Those in flight count as pending.
     pub counts: RecipientCounts,
-    /// Of those sent, the ones that this driver sent.
+    /// Recipients that this driver has sent to.
     pub sent_now: u64,
-    /// Recipients that this driver has settled: sent, refused or in doubt.
+    /// Recipients that this driver has settled: sent, rejected or in doubt.
     pub settled_now: u64,
-    /// Throttled answers, each followed by a repetition.
+    /// Throttled answers. The driver retries each such call.
     pub throttled: u64,
-    /// Calls that are with the service right now.
+    /// Calls whose answer has not come yet.
     pub in_flight: u64,
-    /// What the broadcast waits for, where it is not its quota.
+    /// What the broadcast waits for, other than its quota.
     pub waits_for: Option<WaitReason>,
 }
 
 impl BroadcastProgress {
-    /// How it stands.
+    /// Copies the counts of this moment.
     #[must_use]
     pub fn snapshot(&self) -> ProgressSnapshot {
         let mut look = ProgressSnapshot { in_flight: self.in_flight.get(), ..self.look.borrow().clone() };
-        // Those that are tried again have told nobody that they no longer wait.
+        // A call that is retried does not clear `waits_for`, so it is corrected here.
         match (&mut look.waits_for, self.retrying.get()) {
             (Some(WaitReason::Retry { .. }), 0) => look.waits_for = None,
             (Some(WaitReason::Retry { calls, .. }), retrying) => *calls = retrying,
@@ -76,7 +76,7 @@ impl BroadcastProgress {
         self.look.borrow_mut().waits_for = what;
     }
 
-    /// Counts a call as waiting for another try for as long as the guard lives.
+    /// Counts a call as waiting before a retry for as long as the guard lives.
     pub(super) fn retries(&self, at: Instant, unreachable: bool) -> CountGuard<'_> {
         self.look.borrow_mut().waits_for = Some(WaitReason::Retry { calls: 0, at, unreachable });
         CountGuard::new(&self.retrying)
@@ -94,7 +94,7 @@ impl BroadcastProgress {
                 DeliveryState::Sent => &mut counts.sent,
                 DeliveryState::Rejected => &mut counts.rejected,
                 DeliveryState::InDoubt => &mut counts.in_doubt,
-                // They wait as before.
+                // The recipient is still pending.
                 _ => continue,
             };
             *count += 1;
@@ -110,7 +110,7 @@ impl BroadcastProgress {
     }
 }
 
-/// Counts one more for as long as it lives.
+/// Raises a count by one for as long as the guard lives.
 #[derive(Debug)]
 pub(super) struct CountGuard<'a>(&'a Cell<u64>);
 

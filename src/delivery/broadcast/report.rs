@@ -1,4 +1,4 @@
-//! What a broadcast came to.
+//! The final counts of a broadcast.
 
 use std::time::Duration;
 
@@ -6,41 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Broadcast, RecipientCounts};
 
-/// What a broadcast came to, as `im.broadcast` returns it and the ledger keeps it.
+/// The counts of a broadcast, as `im.broadcast` returns them and the ledger stores them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastSummary {
-    /// Its name.
+    /// The broadcast's name.
     pub name: String,
-    /// Which run of that name.
+    /// The run of that name.
     pub run: String,
-    /// All recipients of its plan, those skipped included.
+    /// All recipients of its plan, including skipped ones.
     pub total: u64,
     /// Recipients that have the message.
     pub sent: u64,
-    /// Recipients that the service refused.
+    /// Recipients that the service rejected.
     pub rejected: u64,
-    /// Recipients of which nobody knows.
+    /// Recipients that may or may not have the message.
     pub in_doubt: u64,
-    /// Recipients left out.
+    /// Recipients that the plan excludes.
     pub skipped: u64,
-    /// Recipients cancelled before their turn.
+    /// Recipients that a cancel left unsent.
     pub cancelled: u64,
-    /// Recipients that were named more than once, and dropped.
+    /// Repeated recipients, which the plan dropped.
     pub duplicates: u64,
-    /// Seconds that its last driver took.
+    /// Seconds that the last driver took.
     pub elapsed: f64,
-    /// Recipients a second that this driver sent to.
+    /// Recipients a second that the last driver sent to.
     pub rate: f64,
 }
 
 impl BroadcastSummary {
-    /// Whether everybody who was not left out has the message.
+    /// Whether every recipient that the plan does not skip has the message.
     #[must_use]
     pub const fn all_delivered(&self) -> bool {
         self.sent + self.skipped == self.total
     }
 
-    /// The report of a broadcast that stands like this.
+    /// The summary of `broadcast` with these counts. `sent_now` is the number of recipients that this driver sent to.
     #[must_use]
     pub fn new(broadcast: &Broadcast, counts: &RecipientCounts, sent_now: u64, elapsed: Duration) -> Self {
         let elapsed = elapsed.as_secs_f64();

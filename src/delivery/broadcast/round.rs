@@ -1,4 +1,4 @@
-//! One round: everything that waits is sent, many calls at once, until nothing waits or something halts it.
+//! One round: sends to all pending recipients, many calls at once, until none is left or something stops it.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -17,24 +17,25 @@ use super::verdict::CallResult;
 use super::window::ConcurrencyWindow;
 use super::{BroadcastDriver, FAILURES_IN_A_ROW, LOOK};
 
-/// The most calls that wait for a permit at once, as a part of a second's quota: enough that none goes unused, and few
-/// enough that a pause is soon heard and single sends do not wait long.
+/// The most calls that wait for a permit at once: a second's quota divided by this, but at least 2 and at most 64.
+/// Enough calls wait that no permit goes unused. Few enough wait that a pause takes effect soon and single sends do not
+/// wait long.
 const WAITING_PART: u32 = 50;
 
-/// Why a round ended. Nothing is in flight then.
+/// Why a round ended. No call is in flight then.
 #[derive(Debug)]
 pub(super) enum StopReason {
-    /// It came to the last recipient that waited.
+    /// The round came to the last pending recipient.
     Over,
-    /// Somebody wants something else than running.
+    /// A command other than run is requested, or a file has expired.
     Wish,
-    /// The driver is asked to stop.
+    /// The process asked the driver to stop.
     Stopped,
-    /// It cannot go on like this, and this is why.
+    /// The driver cannot go on, for this reason.
     Paused(String),
 }
 
-/// What is under way, and what has ended and was not looked at yet.
+/// Calls in progress, and results that are not processed yet.
 struct PendingCalls<F: Future> {
     under_way: FuturesUnordered<F>,
     ended: VecDeque<F::Output>,
@@ -51,7 +52,7 @@ impl<F: Future> PendingCalls<F> {
         self.under_way.is_empty() && self.ended.is_empty()
     }
 
-    /// Waits until one has ended.
+    /// Waits until a call has ended.
     async fn ended(&mut self) {
         if self.ended.is_empty()
             && let Some(ended) = self.under_way.next().await
@@ -60,12 +61,13 @@ impl<F: Future> PendingCalls<F> {
         }
     }
 
-    /// One that has ended by now.
+    /// Takes the result of a call that has ended by now.
     fn take(&mut self) -> Option<F::Output> {
         self.ended.pop_front().or_else(|| self.under_way.next().now_or_never().flatten())
     }
 
-    /// Waits for something else while they go on: what it waits for, the ledger's writer for one, a call may have.
+    /// Waits for `other` while the calls go on. They must be polled meanwhile, because a call may hold what `other`
+    /// waits for, such as the ledger's writer.
     async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = pin!(other);
         loop {
@@ -119,7 +121,7 @@ impl BroadcastDriver<'_> {
                     news = calls.beside(self.poll_commands(&mut next_look)).await;
                 }
             }
-            // All that have ended by now make room at once.
+            // All calls that have ended by now make room at once.
             while let Some(ended) = calls.take() {
                 window.ended(clock.now());
                 let heard = self.stop_after(ended);
@@ -134,7 +136,7 @@ impl BroadcastDriver<'_> {
         }
     }
 
-    /// What the end of a call means for the others.
+    /// Whether the result of this call stops the round.
     fn stop_after(&self, ended: Result<CallResult, LedgerError>) -> Option<Result<StopReason, LedgerError>> {
         match ended {
             Ok(CallResult::Delivered) => self.failures.set(0),
@@ -153,15 +155,15 @@ impl BroadcastDriver<'_> {
         None
     }
 
-    /// Asks what people want, and keeps the lease.
+    /// Reads the broadcast's commands and renews the lease.
     async fn poll_commands(&self, next: &mut Instant) -> Option<Result<StopReason, LedgerError>> {
         let looked = async {
             self.renew().await?;
             if self.ledger.is_shared() {
-                // Others move recipients too.
+                // Other hosts change the recipients' states too.
                 self.progress.begin(self.ledger.counts(self.lease.broadcast).await?);
             }
-            // In a scratch ledger nobody steers, and hours of a simulated clock have many looks.
+            // No commands arrive in a scratch ledger, and hours of a simulated clock would have many polls.
             if self.ledger.is_scratch() {
                 return Ok(BroadcastCommand::Run);
             }
@@ -170,7 +172,7 @@ impl BroadcastDriver<'_> {
         .await;
         *next = self.delivery.clock.now() + LOOK;
         match looked {
-            // The next round begins with a look at the files.
+            // The next round begins with a check of the files.
             Ok(BroadcastCommand::Run) if !self.files_expired() => None,
             Ok(_) => Some(Ok(StopReason::Wish)),
             Err(error) => Some(Err(error)),

@@ -1,4 +1,5 @@
-//! What the driver tells the ledger of a broadcast, beside the road: rate, expected end, and what it waits for.
+//! Writes the driver's status of a broadcast to the ledger: rate, expected end, and what it waits for. Writing never
+//! delays a send.
 
 use std::time::Duration;
 
@@ -8,20 +9,20 @@ use super::super::status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
 use super::{ActiveBroadcast, BroadcastDriver};
 use crate::clock::Instant;
 
-/// How often it is looked whether there is news.
+/// How often the status is checked for changes.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often a rate that changed is told.
+/// The shortest time between two writes for a changed rate or expected end.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// So much of a rate is worth telling.
+/// A rate must change by more than this part to be written.
 const WORTH: f64 = 0.02;
 
 impl BroadcastDriver<'_> {
-    /// Tells what is new until `over`. What it was writing then is written to its end.
+    /// Writes changes of the status until `over` is notified. A write that has begun by then is completed.
     pub(super) async fn publish_status(&self, over: &Notify) {
         let clock = &self.delivery.clock;
-        // In a simulated time nobody looks, and a scratch ledger is this process's own.
+        // In simulated time nothing reads the status, and no other process reads a scratch ledger.
         if clock.is_simulated() || self.ledger.is_scratch() {
             return;
         }
@@ -41,7 +42,7 @@ impl BroadcastDriver<'_> {
             {
                 continue;
             }
-            // It has a JSON form.
+            // The status always has a JSON form.
             let text = serde_json::to_string(&status).unwrap_or_default();
             match self.ledger.write_status(self.lease, &text).await {
                 Ok(()) => told = Some((status, now)),
@@ -69,8 +70,8 @@ impl BroadcastDriver<'_> {
         DriverStatus { rate, most, wait, ends_at }
     }
 
-    /// When the rest will have been sent: at the rate of late, or at the most while nothing could be sent. Nobody can
-    /// tell where somebody has to do something first.
+    /// When the remaining recipients will have been sent to, at the recent rate, or at the highest possible rate while
+    /// nothing can be sent. `None` while the broadcast waits for a person, the store or a driver.
     fn ends_at(
         &self,
         left: u64,
@@ -91,7 +92,7 @@ impl BroadcastDriver<'_> {
     }
 }
 
-/// Whether a status is worth a write.
+/// Whether a status differs enough from the last one to be written.
 fn is_news(before: &DriverStatus, now: &DriverStatus, age: Duration) -> bool {
     let waits = |status: &DriverStatus| status.wait.as_ref().map(|wait| (wait.kind, wait.note.clone()));
     if waits(before) != waits(now) {

@@ -8,39 +8,39 @@ use crate::ledger::{DeliveryState, InDoubtPolicy, Recipient, RecipientOutcome};
 
 use super::super::retry::Backoff;
 
-/// What an answer means.
+/// The consequences of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CallVerdict {
-    /// For each recipient.
+    /// The outcome of each recipient.
     pub(super) outcomes: Vec<RecipientOutcome>,
-    /// For the call.
+    /// What the call does next.
     pub(super) next: NextAction,
 }
 
-/// What comes after an answer.
+/// What a call does after an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NextAction {
-    /// The call has come to its end.
+    /// The call has ended.
     End(CallResult),
-    /// It is tried again after this time; that was a throttled answer where it is nothing.
+    /// The call is tried again after this time; `None` after a throttled answer, where the quota sets the wait.
     Again(Option<Duration>),
 }
 
-/// How a call came to its end.
+/// How a call ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum CallResult {
     /// All its recipients have the message.
     Delivered,
-    /// At least one has not, and this is why.
+    /// At least one recipient does not have the message, for this reason.
     Failed(String),
-    /// The service does not take the app's credentials: no other call will do better.
+    /// The service does not accept the app's credentials, so every other call would fail too.
     Locked(String),
-    /// It was given up before it began.
+    /// The call was given up before its request was sent.
     Untouched,
 }
 
-/// How often a call is tried again, and how long it waits before: what is in doubt does not use up the tries of what
-/// was never sent, nor the other way round.
+/// The retries of one call. Tries of which nothing was sent and tries that are in doubt are counted apart, so neither
+/// uses up the tries of the other.
 #[derive(Debug, Default)]
 pub(super) struct RetryBackoffs {
     unsent: Backoff,
@@ -48,13 +48,13 @@ pub(super) struct RetryBackoffs {
 }
 
 impl RetryBackoffs {
-    /// None so far.
+    /// No tries yet.
     pub(super) fn of(clock: &Clock) -> Self {
         Self { unsent: Backoff::of(clock), doubtful: Backoff::of(clock) }
     }
 }
 
-/// Judges an answer by its class.
+/// Decides what an answer means, by the class of its failure.
 pub(super) fn judge(
     recipients: &[Recipient],
     policy: InDoubtPolicy,
@@ -96,10 +96,10 @@ pub(super) fn judge(
             None => ends(DeliveryState::Pending),
         },
         FailureClass::Permanent if !packed => ends(DeliveryState::Rejected),
-        // Some groups of a refused pack may have got it (design): which, nobody says.
+        // Some groups of a refused batch may have the message (design). The answer does not say which.
         FailureClass::Permanent | FailureClass::InDoubt => match policy {
             InDoubtPolicy::Hold => ends(DeliveryState::InDoubt),
-            // Alone from now on, so that one group's refusal is not that of the others.
+            // Each recipient is sent to alone from now on, so that one group's refusal does not affect the others.
             InDoubtPolicy::Resend if packed => ends(DeliveryState::Pending),
             InDoubtPolicy::Resend => match tries.doubtful.next(failure.retry_after) {
                 Some(wait) => {
@@ -111,7 +111,7 @@ pub(super) fn judge(
     }
 }
 
-/// A 200 that lacks a group leaves that group in doubt.
+/// Decides what a 200 means. A group without a message id is in doubt.
 fn accepted(
     recipients: &[Recipient],
     policy: InDoubtPolicy,
@@ -136,7 +136,7 @@ fn accepted(
         })
         .collect();
     let next = match again {
-        // Those of a pack that lack are sent to alone.
+        // The missing recipients of a batch are sent to alone, in a later round.
         Some(wait) if !packed => NextAction::Again(Some(wait)),
         _ if lacking => NextAction::End(CallResult::Failed(LACKING.to_owned())),
         _ => NextAction::End(CallResult::Delivered),

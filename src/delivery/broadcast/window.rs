@@ -1,14 +1,14 @@
-//! How many calls are under way at once: as many as the quota and the latency need, and no more.
+//! How many calls run at once: as many as the quota and the latency need, and no more.
 //!
-//! It begins small and doubles while that makes more calls end in a second. Where the service or this machine is at
-//! its limit, more calls would only wait there.
+//! The window begins small. It doubles while doubling makes more calls end in a second. Where the service or this
+//! machine is at its limit, more calls would only wait.
 
 use crate::clock::Instant;
 
 const SMALLEST: usize = 32;
 const LARGEST: usize = 512;
 
-/// How much more must end in a second for a doubling to have been worth it.
+/// A doubling counts as useful if the rate grows by at least this factor.
 const WORTH: f64 = 1.1;
 
 #[derive(Debug)]
@@ -30,13 +30,13 @@ impl ConcurrencyWindow {
         self.size
     }
 
-    /// Calls wait for their permits: it is the quota that sets the rate, and the window is wide enough.
+    /// Restarts the measurement. Calls wait for permits, so the quota limits the rate and the window is wide enough.
     pub(super) const fn paced(&mut self, now: Instant) {
         self.ended = 0;
         self.since = now;
     }
 
-    /// A call has ended.
+    /// Counts the end of a call.
     pub(super) fn ended(&mut self, now: Instant) {
         self.ended += 1;
         if self.ended < self.size {
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// The size after calls that take `latency` each and of which `most` end in a second at the most.
+    /// The final size for calls that take `latency` seconds each, of which at most `most` end in a second.
     fn settled(latency: f64, most: f64) -> usize {
         let mut window = ConcurrencyWindow::new(Instant::ZERO);
         let mut now = 0.0;

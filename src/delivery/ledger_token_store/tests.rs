@@ -1,4 +1,4 @@
-//! Hosts with one ledger, each with a client of its own: how often they ask the service for a token.
+//! Counts how often several hosts with one ledger, each with its own client, ask the service for a token.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::ledger::tests::server;
 const KEY: &str = "http://service/org/app";
 const SECRET: &str = "CANARY-secret";
 
-/// A service that gives the tokens CANARY-t1, CANARY-t2, …, each after a while, and refuses those that it is told to.
+/// A service that returns the tokens CANARY-t1, CANARY-t2, …, each after a delay, and refuses those below `first_good`.
 #[derive(Debug)]
 struct Service {
     clock: Clock,
@@ -27,7 +27,7 @@ struct State {
     fetched: u64,
     /// Tokens below this are refused.
     first_good: u64,
-    /// Whether it gives none.
+    /// Whether it returns no token.
     closed: bool,
 }
 
@@ -68,7 +68,7 @@ impl InProcessService for Service {
     }
 }
 
-/// A host: a client and a ledger of its own, on the store of all.
+/// A host: a client and a ledger of its own, on the shared store.
 async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, Ledger) {
     let app = App {
         name: "default".into(),
@@ -118,20 +118,20 @@ fn all_hosts_have_one_token_and_renew_it_once() {
         };
         all_send().await;
         assert_eq!(service.fetched(), 1);
-        // Somebody who comes later finds it, also where everybody else is gone.
+        // A host that starts later finds the token, even if every other host has ended.
         let (late, _ledger) = host(&folder, &service, SECRET).await;
         send(&late).await.unwrap();
         assert_eq!(service.fetched(), 1);
-        // It is renewed before its end, once; meanwhile the old one serves.
+        // One host renews it before its end, once; meanwhile the old one serves.
         service.clock.sleep(Duration::from_mins(56)).await;
         all_send().await;
         all_send().await;
         assert_eq!(service.fetched(), 2);
-        // It is refused to all of them, and replaced once.
+        // The service refuses it to all hosts, and one host replaces it once.
         service.state.lock().unwrap().first_good = 3;
         all_send().await;
         assert_eq!(service.fetched(), 3);
-        // Who comes with one that is older still fetches none.
+        // A host with an older token fetches none either.
         send(&late).await.unwrap();
         assert_eq!(service.fetched(), 3);
     });
@@ -160,7 +160,7 @@ fn a_token_that_served_on_one_host_is_renewed_on_another() {
         let (first, _one) = host(&folder, &service, SECRET).await;
         let (second, _two) = host(&folder, &service, SECRET).await;
         send(&first).await.unwrap();
-        // It takes the place of a refused one, and serves the first host only.
+        // This token replaces a refused one. Only the first host has used it.
         service.state.lock().unwrap().first_good = 2;
         send(&first).await.unwrap();
         service.state.lock().unwrap().first_good = 3;
@@ -176,8 +176,8 @@ fn a_token_that_serves_elsewhere_while_a_call_with_it_is_under_way_is_renewed() 
         let (second, _two) = host(&folder, &service, SECRET).await;
         send(&first).await.unwrap();
         service.state.lock().unwrap().first_good = 2;
-        // A refusal, a token and a send of the first host take 300 ms each; the second one begins with that token before
-        // it has served, and is refused after it has.
+        // A refusal, a token and a send of the first host take 300 ms each. The second host begins with that token
+        // before the first send with it succeeds. The service refuses it after that.
         let later = async {
             service.clock.sleep(Duration::from_millis(700)).await;
             send(&second).await
@@ -218,7 +218,7 @@ fn a_host_that_dies_in_its_turn_is_waited_for_and_no_longer() {
     with_service(|folder, service| async move {
         let (first, _one) = host(&folder, &service, SECRET).await;
         let (second, _two) = host(&folder, &service, SECRET).await;
-        // Dropped while its request is on the way.
+        // The future is dropped while its request is in flight.
         assert!(service.clock.timeout(Duration::from_millis(100), send(&first)).await.is_err());
         let began = service.clock.now();
         send(&second).await.unwrap();
@@ -235,7 +235,7 @@ fn the_ledger_holds_neither_token_nor_secret_and_another_secret_opens_nothing() 
         let rows = ledger.all_app_tokens().await;
         assert_eq!(rows.len(), 1);
         assert!(!rows[0].contains("CANARY") && !rows[0].contains("secret"), "{rows:?}");
-        // One whose secret was changed meanwhile asks for a token of its own, and takes nobody's away.
+        // A host whose secret was changed meanwhile fetches a token of its own. The others' token stays.
         let (other, _other) = host(&folder, &service, "CANARY-secret-of-tomorrow").await;
         send(&other).await.unwrap();
         send(&client).await.unwrap();

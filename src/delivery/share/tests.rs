@@ -1,4 +1,4 @@
-//! Several processes on one ledger, started and killed at random, against a service that counts in all four ways.
+//! Several processes on one ledger, started and killed at random, against services that count in all four ways.
 
 use std::cell::RefCell;
 use std::num::NonZeroU32;
@@ -16,7 +16,7 @@ use crate::ledger::tests::server;
 use crate::quota::tests::model::{Counting, Service};
 use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
-/// What all processes send to.
+/// The ledger, the clock and the services that all processes use.
 struct World {
     clock: Clock,
     folder: PathBuf,
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// Sends all that its quota lets it, from one instant until it is killed at another; gives how much that was.
+    /// Sends all that the quota allows, from `from` until it is killed at `until`. Returns how much it sent.
     async fn live(self: Rc<Self>, from: f64, until: f64) -> u64 {
         self.clock.sleep(Duration::from_secs_f64(from)).await;
         let place = server::place(&self.folder).await;
@@ -77,7 +77,7 @@ impl World {
     }
 }
 
-/// Plays lives, each from one instant until another, and gives what each sent.
+/// Runs a process for each (start, end) in `lives`. Returns how much each sent.
 fn play(per_second: u32, seed: u64, lives: &[(f64, f64)]) -> Vec<u64> {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::simulated(Duration::from_secs(1_700_000_000));
@@ -129,11 +129,11 @@ fn two_share_alike_and_one_alone_has_it_all() {
     for per_second in [20, 100] {
         let sent = play(per_second, 1, &[(0.0, 24.0), (4.0, 24.0)]);
         let n = u64::from(per_second);
-        // 4 s alone, some 2 until the other has its part, and half of 18.
+        // 4 s alone, about 2 s until the other has its part, and half of 18 s.
         assert!(sent[0] >= n * 12 && sent[1] >= n * 8, "{per_second}/s: {sent:?}");
         let alone = play(per_second, 1, &[(0.0, 10.0)]);
         assert!(alone[0] * 100 >= n * 10 * 92, "{per_second}/s: {alone:?}");
-        // The places of one that was killed come free again within 3 s.
+        // The slots of a killed process are free again within 3 s.
         let sent = play(per_second, 1, &[(0.0, 4.0), (4.0, 12.0)]);
         assert!(sent[1] >= n * 4, "{per_second}/s: {sent:?}");
     }

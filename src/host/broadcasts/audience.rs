@@ -1,4 +1,4 @@
-//! Recipients out of what scripts and files say.
+//! Parses recipients from the values that scripts and audience files supply.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,18 +6,18 @@ use serde_json::Value;
 use crate::input::{group_id, split_users, user};
 use crate::message::{IdKind, MessageCall, USERS_PER_CALL, id};
 
-/// A recipient as it was handed over, with what is to be said about it.
+/// A recipient as the worker or the file supplied it, with its position and message.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawRecipient {
-    /// The recipient: an id, or an object with `group_id` and perhaps `users`.
+    /// The recipient: an id, or an object with `group_id` and optionally `users`.
     #[serde(rename = "r")]
     pub(super) recipient: Value,
-    /// Which one it is, counted from 1.
+    /// The position of the recipient, from 1.
     #[serde(rename = "n")]
     number: u64,
     #[serde(default)]
     line: Option<u64>,
-    /// Its message; a null one skips it, and none at all stands for the plain one.
+    /// Its message. A null message skips the recipient; `None` means that it gets the shared message.
     #[serde(rename = "m", default, deserialize_with = "present")]
     pub(super) message: Option<Value>,
 }
@@ -31,12 +31,12 @@ impl RawRecipient {
         Self { recipient, number: line, line: Some(line), message: None }
     }
 
-    /// Which one it is, counted from 1.
+    /// Returns the position of the recipient, from 1.
     pub(super) const fn number(&self) -> u64 {
         self.number
     }
 
-    /// How errors name it.
+    /// Returns the location for error messages: a line of the file, or the recipient's number.
     pub(super) fn place(&self) -> String {
         match self.line {
             Some(line) => format!("line {line}"),
@@ -45,18 +45,18 @@ impl RawRecipient {
     }
 }
 
-/// A group, and its members where it names some.
+/// A group, and the members that a targeted message names; empty for a message to the whole group.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct GroupMembers {
     pub(super) group_id: String,
     pub(super) users: Vec<String>,
 }
 
-/// What is wrong with a recipient: the field and a sentence.
+/// A problem with a recipient: the field, and a sentence about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RecipientError(pub(super) &'static str, pub(super) String);
 
-/// Reads a recipient.
+/// Parses a recipient.
 pub(super) fn named(recipient: &Value) -> Result<GroupMembers, RecipientError> {
     let Value::Object(fields) = recipient else {
         return Ok(GroupMembers { group_id: group_of(recipient)?, users: Vec::new() });
@@ -114,12 +114,12 @@ fn without_repeats(users: Vec<String>) -> Vec<String> {
 }
 
 impl GroupMembers {
-    /// Which call this recipient is for.
+    /// Returns the call that this recipient needs.
     pub(super) const fn call(&self) -> MessageCall {
         if self.users.is_empty() { MessageCall::Group } else { MessageCall::Targeted }
     }
 
-    /// The recipients that it takes to name all its users, each within the limit of a call.
+    /// Splits the users into recipients that are each within the limit of a call.
     pub(super) fn split(self) -> Vec<(String, Vec<String>)> {
         if self.users.len() <= USERS_PER_CALL {
             return vec![(self.group_id, self.users)];

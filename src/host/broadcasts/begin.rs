@@ -1,4 +1,4 @@
-//! A broadcast is asked for: made, found again, compared with what it was made of.
+//! Begins a broadcast: creates it, or finds the stored one and compares its inputs.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ use super::drive::{BroadcastTask, LeasedBroadcast};
 use super::request::BroadcastRequest;
 use super::{LeaseRenewal, OpenBroadcast, continued, ended, fault, inputs, json_answer, watch};
 
-/// Makes a broadcast, or finds it again.
+/// Creates a broadcast, or finds the stored one.
 pub(super) async fn begin(
     services: &RunServices,
     number: u32,
@@ -66,7 +66,7 @@ pub(super) async fn begin(
     }
     let old_code = old_code(services, &mut asked, ledger, found.broadcast()).await.map_err(fault)?;
     if let Some(job) = &services.job {
-        // Its script may end before it does.
+        // The script may end before the broadcast does.
         ledger.hand_to_daemon(id).await.map_err(fault)?;
         if let Some(driving) = job.keeper.driving(id) {
             let stored = &found.broadcast().spec.inputs;
@@ -89,13 +89,13 @@ pub(super) async fn begin(
     let Some(lease) = claim(ledger, id, owner).await.map_err(fault)? else {
         let broadcast = ledger.show(id).await.map_err(fault)?;
         if has_ended && broadcast.is_over() {
-            // Another process compares it.
+            // Another process compares its inputs.
             return ended::already(services, delivery, &broadcast);
         }
         return Err(driven_elsewhere(ledger, found.broadcast()).await);
     };
     let heartbeat = LeaseRenewal::start(ledger, lease, &services.clock);
-    // Another may have driven it between the look and the claim.
+    // Another process may have driven the broadcast between the lookup and the claim.
     let broadcast = ledger.show(id).await.map_err(fault)?;
     if broadcast.is_over() && !(has_ended && broadcast.stage == BroadcastStage::Finished) {
         ledger.release(lease).await.map_err(fault)?;
@@ -123,14 +123,14 @@ pub(super) async fn begin(
     Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"))
 }
 
-/// What becomes of a broadcast that is met again.
+/// The result of reopening a stored broadcast.
 enum ReopenResult {
     Open(OpenBroadcast, &'static str),
-    /// It ended, and there is nothing to add to it.
+    /// The broadcast has ended, and there is nothing to add to it.
     Over(HostResponse),
 }
 
-/// A broadcast whose plan is fixed is met again: an unfinished one, or one that ended and may have more recipients by now.
+/// Reopens a broadcast whose plan is fixed: an unfinished one, or one that ended and may have more recipients now.
 async fn reopen(
     services: &RunServices,
     number: u32,
@@ -169,7 +169,7 @@ async fn reopen(
     resume(services, role).await
 }
 
-/// The recipients of a list or an iterator were drawn.
+/// Decides how to go on, once the recipients of a list or an iterator have been drawn and compared.
 pub(super) async fn compared(
     services: &RunServices,
     handle: u64,
@@ -193,7 +193,7 @@ pub(super) async fn compared(
     }
 }
 
-/// It goes on with its stored plan.
+/// Resumes the broadcast with its stored plan.
 async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<ReopenResult, RequestFailure> {
     let ready = match watch::resumes(services, &role.delivery, &role.broadcast) {
         Ok(()) => {
@@ -213,7 +213,7 @@ async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<Reo
     Ok(ReopenResult::Open(OpenBroadcast::Driving(BroadcastTask::start(services, role)), "resume"))
 }
 
-/// A new plan is built beside the stored one.
+/// Begins to build a new plan beside the stored one.
 async fn beside(
     services: &RunServices,
     number: u32,
@@ -252,19 +252,20 @@ async fn beside(
     Ok(ReopenResult::Open(OpenBroadcast::Building(Box::new(building)), "build"))
 }
 
-/// What an operator decided counts as if the script said it, unless the command line says otherwise.
+/// Applies the operator's decision as if the script had set it. An option of the command line has priority.
 fn decided(services: &RunServices, asked: &mut BroadcastRequest, broadcast: &Broadcast) {
     match broadcast.spec.decision {
         _ if services.broadcasts.on_change.get().is_some() => {}
         Some(OperatorDecision::Replan) => asked.on_change = OnChange::Replan,
-        // A run by hand is asked anew.
+        // A run by hand decides again for itself.
         Some(OperatorDecision::Continue) if services.job.is_some() => asked.on_change = OnChange::Continue,
         Some(OperatorDecision::Continue) | None => {}
     }
 }
 
-/// Which of the script and its modules are by now not what a job's run began with, of a broadcast that a process which is
-/// gone has left. Such a run cannot make the new plan, so it refuses, whatever its script says.
+/// Returns which of the script and its modules differ from what a job's run began with, for a broadcast whose driver
+/// process has died. Such a run cannot build the new plan, so it refuses, even if its script sets another
+/// `on_change`.
 async fn old_code(
     services: &RunServices,
     asked: &mut BroadcastRequest,
@@ -297,7 +298,7 @@ fn app_of(services: &RunServices, number: u32) -> Result<&Rc<Delivery>, RequestF
     })
 }
 
-/// Gives a broadcast a handle, and says what comes next.
+/// Registers the broadcast under a new handle, and answers with the state in which the script finds it.
 fn opened(services: &RunServices, open: OpenBroadcast, state: &str) -> HostResponse {
     let handle = services.broadcasts.last.get() + 1;
     services.broadcasts.last.set(handle);
@@ -321,7 +322,8 @@ async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> RequestFail
     )
 }
 
-/// Says that a stored plan goes on. One of before inputs were kept is compared by its script alone.
+/// Logs that the stored plan is resumed. For a broadcast stored before inputs were recorded, only the script is
+/// compared.
 fn goes_on(broadcast: &Broadcast, script: Option<&ScriptRef>) {
     let (name, run) = (&broadcast.name, &broadcast.run);
     if broadcast.spec.script.as_ref().map(|mark| &mark.hash) == script.map(|mark| &mark.hash) {

@@ -1,4 +1,4 @@
-//! A plan that is being built: recipients and messages checked, and put into the ledger.
+//! Builds a plan: checks recipients and messages, and adds them to the ledger.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -27,20 +27,20 @@ use super::{ended, report, watch};
 use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
 use crate::host::services::RunServices;
 
-/// Recipients of a file that are read at once.
+/// Recipients read from a file at once.
 const PAGE: usize = 500;
 
-/// Lines that are left out and told one by one; the others are in the plan alone.
+/// The most skipped lines that are logged one by one. The plan records all of them.
 const TOLD: usize = 5;
 
-/// How long other hosts have to let go of a broadcast that is planned anew: so many times so long.
+/// How often, and how long each time, a replan waits for other hosts to release the broadcast.
 const LET_GO_TRIES: u32 = 60;
 const LET_GO: Duration = Duration::from_millis(500);
 
-/// Recipients that are checked until others have their turn.
+/// Recipients that are checked before other tasks get their turn.
 const IN_TURN: usize = 32;
 
-/// A plan that is being built, as those see it who watch.
+/// The progress of a plan that is being built, for display.
 #[derive(Debug)]
 pub struct PlanProgress {
     /// The broadcast's name.
@@ -49,7 +49,7 @@ pub struct PlanProgress {
 }
 
 impl PlanProgress {
-    /// Recipients put into it so far, duplicates among them.
+    /// Returns the number of recipients added so far, including duplicates.
     #[must_use]
     pub fn recipients(&self) -> u64 {
         self.recipients.get()
@@ -63,41 +63,42 @@ pub(super) struct PlanBuilder {
     asked: BroadcastRequest,
     spec: BroadcastSpec,
     exclusion: Option<Exclusion>,
-    /// Known from the first recipient on: whether it names users.
+    /// Set by the first recipient: a targeted call if it names users, otherwise a group call.
     call: Option<MessageCall>,
     plain: SharedMessage,
     options: AudienceOptions,
     file: Option<Audience>,
-    /// What the file was taken for, and its rows without any text, once all of it was read.
+    /// How the file was read (encoding, rows, separator) and its number of rows without text. Set once the whole file
+    /// was read.
     read: Option<(String, u64)>,
     columns: AudienceColumns,
-    /// The columns of recipients that the worker makes messages for, by their numbers.
+    /// The columns of the recipients for which the worker makes messages, by recipient number.
     awaited: HashMap<u64, Vec<(String, Value)>>,
-    /// Recipients of the file that the worker was given.
+    /// The number of recipients of the file that were passed to the worker.
     given: u64,
-    /// Lines that are left out, until it is known which call the broadcast makes: that begins the plan anew.
+    /// Skipped lines, kept until the type of call is known: setting the type begins the plan again.
     held: Vec<String>,
-    /// The stored plan, where this one is built beside it.
+    /// The stored plan, if this plan is built beside it.
     beside: Option<Box<StoredPlan>>,
-    /// What the recipients are known by that were handed over one by one.
+    /// Hashes the recipients that were supplied one by one.
     drawn: RecipientHasher,
-    /// The hash of the file of the recipients before it was read.
+    /// The hash of the audience file before it was read.
     audience: Option<String>,
     checked: Option<BroadcastPlan>,
-    /// Whether the stored plan has ended and has all the recipients of this one.
+    /// Whether the stored plan has ended and already has all the recipients of this plan.
     nothing_new: bool,
 }
 
-/// The message of all.
+/// The message that is the same for all recipients.
 enum SharedMessage {
     Unread,
     Checked(NewMessage),
-    /// In a rehearsal, where what is wrong with it was noted.
+    /// In a rehearsal: the message is invalid, and the problem was noted.
     Wrong,
 }
 
 impl PlanBuilder {
-    /// Begins anew, whatever an earlier try has left.
+    /// Begins a plan, and discards what an earlier attempt left.
     pub(super) async fn begin(
         role: LeasedBroadcast,
         asked: BroadcastRequest,
@@ -146,12 +147,12 @@ impl PlanBuilder {
         }
     }
 
-    /// What is to be seen of it for as long as it is being built.
+    /// Returns the progress of the plan, which lasts as long as the builder.
     pub(super) fn underway(&self) -> Weak<PlanProgress> {
         Rc::downgrade(&self.underway)
     }
 
-    /// Gives it up: nothing of it was sent, and the next run builds it anew.
+    /// Abandons the plan. Nothing of it was sent, and the next run builds it again.
     pub(super) async fn abandon(self) {
         let draft = self.asked.test_only || self.beside.is_some();
         let (ledger, lease) = (self.role.ledger.clone(), self.role.lease);
@@ -164,22 +165,22 @@ impl PlanBuilder {
         }
     }
 
-    /// Whether only its test is sent.
+    /// Whether only the test messages are sent.
     pub(super) const fn is_test_only(&self) -> bool {
         self.asked.test_only
     }
 
-    /// Whether only its test is sent, and it is time for that.
+    /// Whether only the test messages are sent, and the plan is checked, so that they may be sent now.
     pub(super) const fn is_being_tested(&self) -> bool {
         self.asked.test_only && self.checked.is_some()
     }
 
-    /// Whether it would add nothing to a broadcast that has ended.
+    /// Whether the plan would add nothing to a broadcast that has ended.
     pub(super) const fn has_nothing_new(&self) -> bool {
         self.nothing_new
     }
 
-    /// Throws the plan away that adds nothing to a broadcast that has ended.
+    /// Discards a plan that adds nothing to a broadcast that has ended.
     pub(super) async fn leave_as_it_is(self, services: &RunServices) -> Result<HostResponse, RequestFailure> {
         let delivery = Rc::clone(&self.role.delivery);
         let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
@@ -188,14 +189,14 @@ impl PlanBuilder {
         ended::already(services, &delivery, &broadcast)
     }
 
-    /// What its driver needs.
+    /// Returns what the driver needs.
     pub(super) fn into_drive(self) -> LeasedBroadcast {
         let mut role = self.role;
         role.blank_rows = self.read.map_or(0, |(_, blank)| blank);
         role
     }
 
-    /// The next recipients of the file, for a message function to see.
+    /// Returns the next recipients of the file, for the script's message function.
     pub(super) async fn page(&mut self, services: &RunServices) -> Result<Value, RequestFailure> {
         let (given, done) = self.read(services).await?;
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
@@ -212,7 +213,7 @@ impl PlanBuilder {
         Ok(json!({ "items": items, "lines": lines, "done": done }))
     }
 
-    /// Puts the next recipients of the file into the plan; gives whether they were the last.
+    /// Adds the next recipients of the file to the plan. Returns whether they were the last.
     pub(super) async fn take(&mut self, services: &RunServices) -> Result<bool, RequestFailure> {
         let (given, done) = self.read(services).await?;
         let named = given.into_iter().map(|(given, _, named)| (given, named)).collect();
@@ -220,7 +221,7 @@ impl PlanBuilder {
         Ok(done)
     }
 
-    /// Puts a batch of the worker's into the plan.
+    /// Adds a batch of the worker's recipients to the plan.
     pub(super) async fn append(
         &mut self,
         services: &RunServices,
@@ -247,10 +248,10 @@ impl PlanBuilder {
         self.add(services, all).await
     }
 
-    /// Reads and makes all that is left, and checks the plan as a whole. Nothing of it can be sent yet.
+    /// Reads the remaining recipients, and checks the plan as a whole. Nothing of it can be sent yet.
     pub(super) async fn check(&mut self, services: &RunServices) -> Result<BroadcastPlan, RequestFailure> {
         if self.call.is_none() && self.asked.message.is_some() {
-            // No recipient gets it, but its author will want to know.
+            // No recipient gets this message, but its author needs to know if it is invalid.
             self.plain_message(services, MessageCall::Group)?;
         }
         self.put_held().await?;
@@ -288,7 +289,7 @@ impl PlanBuilder {
         Ok(plan)
     }
 
-    /// Fixes the plan; one that was built beside a stored plan takes its place.
+    /// Fixes the plan. A plan that was built beside a stored plan replaces it.
     pub(super) async fn fix(&mut self, services: &RunServices) -> Result<BroadcastPlan, RequestFailure> {
         if self.asked.test_only {
             return Err(RequestFailure::invalid("test_only", "only the test is sent"));
@@ -326,7 +327,7 @@ impl PlanBuilder {
         Ok(plan)
     }
 
-    /// The recipients of a group, with what they will get.
+    /// Returns the recipients of a group, with their messages.
     pub(super) async fn rows(&self, group_id: &str) -> Result<Value, RequestFailure> {
         let group_id = crate::message::id_text("group_id", group_id, crate::message::IdKind::Group)
             .map_err(|problem| RequestFailure::invalid("group_id", problem.message))?;
@@ -344,7 +345,7 @@ impl PlanBuilder {
             .collect()
     }
 
-    /// What the recipients are known by. A file that was changed while it was read is no audience.
+    /// Returns the hash of the recipients as an input. A file that changed while it was read is an error.
     async fn audience_read(&self, services: &RunServices) -> Result<PlanInput, RequestFailure> {
         let Some(path) = &self.asked.path else {
             let hash = self.drawn.hash();
@@ -363,7 +364,7 @@ impl PlanBuilder {
         Ok(PlanInput { kind: InputKind::Audience, name: path.clone(), hash })
     }
 
-    /// Says in what this plan differs from the stored one, and holds the broadcast back.
+    /// Reports how this plan differs from the stored one, and pauses the broadcast.
     async fn refuse(&self, services: &RunServices) -> RequestFailure {
         let Some(beside) = &self.beside else {
             return RequestFailure::new(FailureKind::Invalid, "there is no stored plan");
@@ -373,11 +374,12 @@ impl PlanBuilder {
             Ok(difference) => difference,
             Err(error) => return fault(error),
         };
-        // This run made its messages from the old code, so they say nothing about the new ones.
+        // This run made its messages with the old code, so they are no evidence of what the new code makes.
         let first = difference.first.filter(|first| !beside.old_code || first.old != first.new);
         let difference = PlanDifference { first, ..difference };
         if stored.is_over() {
-            // Those who have it get nothing again, so neither another text nor who is gone matters.
+            // Recipients that already have the message get nothing again, so changed texts and removed recipients do
+            // not matter.
             let added = PlanDifference {
                 added: difference.added,
                 first_added: difference.first_added,
@@ -398,14 +400,14 @@ impl PlanBuilder {
         change::refused(stored, &lines)
     }
 
-    /// Puts this plan in the place of the stored one, and becomes its builder.
+    /// Replaces the stored plan with this plan, and continues as its builder.
     async fn replan(&mut self, services: &RunServices, plan: &BroadcastPlan) -> Result<(), RequestFailure> {
         let Some(beside) = self.beside.as_mut() else { return Ok(()) };
         let (ledger, draft) = (&self.role.ledger, self.role.lease);
         let delivery = Rc::clone(&self.role.delivery);
         let lease = beside.role.lease;
         delivery.pass(CrashPoint::BeforeReplan);
-        // Other hosts let go of a broadcast that is paused for changed inputs.
+        // Other hosts release a broadcast that is paused for changed inputs.
         for _ in 0..LET_GO_TRIES {
             if !ledger.has_other_drivers(lease).await.map_err(fault)? {
                 break;
@@ -427,7 +429,7 @@ impl PlanBuilder {
         Ok(())
     }
 
-    /// The number of problems whose line of the script is not known yet.
+    /// Returns the number under which problems still lack their line of the script.
     pub(super) fn unplaced(&self, services: &RunServices) -> Option<u64> {
         self.role.watched.unplaced(services)
     }
@@ -441,7 +443,7 @@ impl PlanBuilder {
         self.role.watched.note(services, &self.asked.name, recipient, why)
     }
 
-    /// Good lines of the file, and whether they were its last.
+    /// Returns the valid lines of the next page of the file, and whether they are its last.
     async fn read(
         &mut self,
         services: &RunServices,
@@ -496,7 +498,7 @@ impl PlanBuilder {
         Ok((good, done))
     }
 
-    /// Puts the lines that are left out into the plan, each with its reason.
+    /// Adds the skipped lines to the plan, each with its reason.
     async fn skip(&mut self, path: &str, bad: Vec<String>) -> Result<(), RequestFailure> {
         if bad.is_empty() {
             return Ok(());
@@ -518,7 +520,7 @@ impl PlanBuilder {
         self.role.ledger.append_skipped(self.role.lease, &held).await.map_err(fault)
     }
 
-    /// Says what the file was taken for, and how many of its lines are left out.
+    /// Logs how the file was read, and how many of its lines are skipped.
     fn tell_read(&self) {
         let (name, run) = (&self.asked.name, &self.role.broadcast.run);
         if let (Some((read, _)), Some(path)) = (&self.read, &self.asked.path) {
@@ -531,7 +533,7 @@ impl PlanBuilder {
         }
     }
 
-    /// The report of a broadcast that had nothing to send, of which nothing is kept.
+    /// Returns the report of a broadcast that has no recipients, and deletes the broadcast.
     pub(super) async fn end_without_recipients(
         self,
         services: &RunServices,
@@ -579,7 +581,7 @@ impl PlanBuilder {
         let mut recipients = Vec::with_capacity(named.len());
         for (index, (given, named)) in named.into_iter().enumerate() {
             if index % IN_TURN == IN_TURN - 1 {
-                // The others of the host's only thread have their turn too.
+                // The host has one thread: other tasks get their turn here.
                 tokio::task::yield_now().await;
             }
             if named.call() != call {
@@ -630,10 +632,10 @@ impl PlanBuilder {
         Ok(())
     }
 
-    /// The first recipient says which call it is: that is kept with the broadcast.
+    /// Sets the type of call from the first recipient, and stores it with the broadcast.
     async fn decide(&mut self, call: MessageCall) -> Result<MessageCall, RequestFailure> {
         if call == MessageCall::Targeted {
-            // Members are never packed.
+            // Targeted messages are never packed into one call.
             self.spec = BroadcastSpec { call, pack: 1, ..self.spec.clone() };
             self.role.ledger.discard_unbuilt(self.role.lease, &self.spec).await.map_err(fault)?;
             self.role.broadcast.spec = self.spec.clone();
@@ -644,7 +646,7 @@ impl PlanBuilder {
         Ok(call)
     }
 
-    /// The message of all; none in a rehearsal in which something is wrong with it, which was noted.
+    /// Returns the shared message. It is `None` in a rehearsal that noted a problem with the message.
     fn plain_message(
         &mut self,
         services: &RunServices,
@@ -695,7 +697,7 @@ impl PlanBuilder {
     }
 }
 
-/// Why a plan was not fixed.
+/// Explains why a plan was not fixed.
 fn not_planned(error: LedgerError, name: &str, run: &str) -> RequestFailure {
     match error {
         LedgerError::OtherPlan { .. } => RequestFailure::denied(format!(
@@ -705,7 +707,7 @@ fn not_planned(error: LedgerError, name: &str, run: &str) -> RequestFailure {
     }
 }
 
-/// What is wrong with a recipient of the other call.
+/// Explains what is wrong with a recipient that needs the other type of call.
 const fn mixed(call: MessageCall) -> &'static str {
     match call {
         MessageCall::Group => {
@@ -717,7 +719,7 @@ const fn mixed(call: MessageCall) -> &'static str {
     }
 }
 
-/// The file is named by the field `to`.
+/// Names the field `to` in a failure of the audience file.
 fn of_to(failure: RequestFailure) -> RequestFailure {
     RequestFailure { field: Some("to".into()), ..failure }
 }

@@ -1,4 +1,4 @@
-//! An unfinished broadcast whose inputs changed: refused, continued as it is stored, or planned anew.
+//! Handles an unfinished broadcast whose inputs changed: refuses it, continues its stored plan, or plans it again.
 
 use serde::Deserialize;
 
@@ -11,34 +11,34 @@ use crate::protocol::RequestFailure;
 use super::drive::LeasedBroadcast;
 use super::{fault, inputs, texts};
 
-/// What begins the note of a broadcast that is paused because its inputs changed.
+/// The prefix of the note on a broadcast that is paused because its inputs changed.
 pub(super) const NOTE: &str = crate::ledger::CHANGED;
 
-/// What becomes of an unfinished broadcast whose inputs changed.
+/// What a run does with an unfinished broadcast whose inputs changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnChange {
-    /// Nothing is sent, and what differs is shown.
+    /// Sends nothing, and reports the differences.
     #[default]
     Refuse,
-    /// It goes on with the recipients and messages of its stored plan.
+    /// Continues with the recipients and messages of the stored plan.
     Continue,
-    /// A new plan takes the place of what is left of the stored one.
+    /// Replaces the unsent part of the stored plan with a new plan.
     Replan,
 }
 
-/// The stored plan that a draft is built beside.
+/// The stored plan beside which a draft is built.
 pub(super) struct StoredPlan {
-    /// The right to the broadcast itself.
+    /// The lease of the broadcast itself.
     pub(super) role: LeasedBroadcast,
-    /// What is known to have changed.
+    /// The inputs known to have changed.
     pub(super) changed: Vec<PlanInput>,
-    /// Whether the script or a module is not what this run began with, so that it cannot make the new plan.
+    /// Whether the script or a module differs from what this run began with, so that it cannot build the new plan.
     pub(super) old_code: bool,
     pub(super) on_change: OnChange,
 }
 
-/// Holds a broadcast back while its inputs are not what they were. A pause that a person asked for stays as it is.
+/// Pauses a broadcast whose inputs changed. A pause that an operator requested stays as it is.
 pub(super) async fn hold(
     role: &LeasedBroadcast,
     note: &str,
@@ -47,7 +47,7 @@ pub(super) async fn hold(
     role.ledger.hold_for_changes(role.broadcast.id, note, changes).await.map_err(fault)
 }
 
-/// What changed, for the page: messages are cut short.
+/// Returns the changes for the web page. Messages are shortened.
 pub(super) fn changes(changed: &[PlanInput], difference: Option<PlanDifference>) -> BroadcastChanges {
     let difference = difference.map(|difference| PlanDifference {
         first: difference.first.map(|first| {
@@ -59,8 +59,8 @@ pub(super) fn changes(changed: &[PlanInput], difference: Option<PlanDifference>)
     BroadcastChanges { inputs: changed.iter().map(inputs::words).collect(), difference }
 }
 
-/// Settles what a process that is gone had in flight, where its broadcast is held back: whether it arrived is not known. One
-/// that sends those in doubt again keeps them as they are, for whoever goes on with it.
+/// Settles the calls that a dead process had in flight for a paused broadcast: their outcome is in doubt. A broadcast
+/// that sends recipients in doubt again keeps them as they are, for the process that resumes it.
 pub(super) async fn settle_in_flight(
     ledger: &Ledger,
     lease: Lease,
@@ -72,7 +72,7 @@ pub(super) async fn settle_in_flight(
     Ok(())
 }
 
-/// Lets a broadcast go on that was held back for this reason.
+/// Resumes a broadcast that was paused for changed inputs.
 pub(super) async fn release(role: &mut LeasedBroadcast) -> Result<(), RequestFailure> {
     if role.broadcast.is_held_for_changes() {
         role.ledger.request_command(role.broadcast.id, BroadcastCommand::Run, None).await.map_err(fault)?;
@@ -84,7 +84,7 @@ pub(super) async fn release(role: &mut LeasedBroadcast) -> Result<(), RequestFai
     Ok(())
 }
 
-/// What differs, in lines of text.
+/// Describes the differences in lines of text.
 pub(super) fn lines(changed: &[PlanInput], difference: &PlanDifference) -> Vec<String> {
     let names: Vec<String> = changed.iter().map(inputs::words).collect();
     let mut lines = vec![format!("changed: {}", names.join(", "))];
@@ -111,13 +111,13 @@ pub(super) fn lines(changed: &[PlanInput], difference: &PlanDifference) -> Vec<S
     lines
 }
 
-/// How many there are, and the first of them: `7 (1001, 1002, 1003, 1004, 1005, …)`.
+/// Formats a count and the first ids: `7 (1001, 1002, 1003, 1004, 1005, …)`.
 pub(super) fn listed(many: u64, first: &[String]) -> String {
     let more = if many > first.len() as u64 { ", …" } else { "" };
     format!("{many} ({}{more})", first.join(", "))
 }
 
-/// The refusal, with what differs and the ways on.
+/// Returns the refusal, with the differences and the ways to go on.
 pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure {
     let Broadcast { name, run, .. } = broadcast;
     let counts = &broadcast.counts;
@@ -132,7 +132,7 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     )
 }
 
-/// The note that the page and `runs show` have.
+/// Returns the note that the web page and `runs show` display.
 #[must_use]
 pub fn note(lines: &[String]) -> String {
     format!(

@@ -1,4 +1,4 @@
-//! Recipients that are drawn from a list or an iterator only to see whether they are those of the stored plan.
+//! Draws recipients from a list or an iterator only to compare them with those of the stored plan.
 
 use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::RequestFailure;
@@ -8,14 +8,14 @@ use super::drive::LeasedBroadcast;
 use super::inputs::RecipientHasher;
 use super::request::BroadcastRequest;
 
-/// An unfinished broadcast whose other inputs are as they were.
+/// An unfinished broadcast whose other inputs are unchanged.
 pub(super) struct RecipientComparison {
     pub(super) role: LeasedBroadcast,
     pub(super) asked: BroadcastRequest,
-    /// The app's index among those of the run.
+    /// The app's index among the apps of the run.
     pub(super) app: u32,
     drawn: RecipientHasher,
-    /// One that cannot be read is none of the stored plan's.
+    /// Whether some recipient could not be parsed. Such recipients differ from those of the stored plan.
     unreadable: bool,
 }
 
@@ -37,7 +37,7 @@ impl RecipientComparison {
         Ok(())
     }
 
-    /// The input that differs, if it does.
+    /// Returns the recipients' input if it differs.
     pub(super) fn changed(&self) -> Vec<PlanInput> {
         let stored = self.role.broadcast.spec.inputs.iter();
         let hash = self.drawn.hash();

@@ -1,5 +1,5 @@
-//! A broadcast goes on as it is stored though its file of recipients changed: who gets nothing, and who gets it all the
-//! same.
+//! Reports the effect of a changed audience file on a broadcast that continues with its stored plan: which recipients
+//! get nothing, and which get the message although they were removed.
 
 use bytes::Bytes;
 
@@ -14,11 +14,11 @@ use super::request::BroadcastRequest;
 use super::{change, draft, fault, inputs};
 use crate::host::answers;
 
-/// Recipients that are read at once.
+/// Recipients read at once.
 const PAGE: usize = 500;
 
-/// Says in which recipients the file differs from the stored plan. It changes nothing, so where the file cannot be read, that
-/// is said and no more.
+/// Logs in which recipients the file differs from the stored plan. This changes nothing, so if the file cannot be
+/// read, that is only logged too.
 pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: &BroadcastRequest) {
     let Some(path) = &asked.path else { return };
     let broadcast = &role.broadcast;
@@ -59,7 +59,7 @@ pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: 
     }
 }
 
-/// The recipients of the file beside those of the stored plan.
+/// Compares the recipients of the file with those of the stored plan.
 async fn difference(
     services: &RunServices,
     role: &LeasedBroadcast,
@@ -89,7 +89,7 @@ async fn difference(
     compared
 }
 
-/// Puts the good lines of the file into a draft, with a message that stands for theirs.
+/// Adds the valid lines of the file to a draft, with a placeholder as their message.
 async fn put(
     services: &RunServices,
     draft: &LeasedBroadcast,

@@ -1,4 +1,4 @@
-//! The right to a broadcast, and to a plan that is built beside it.
+//! Claims the leases of broadcasts, and of plans that are built beside them.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;
 use super::{LeaseRenewal, fault, watch};
 
-/// The right to build a draft.
+/// Creates a draft and claims its lease.
 pub(super) async fn draft(
     services: &RunServices,
     delivery: &Rc<Delivery>,
@@ -42,7 +42,7 @@ pub(super) async fn draft(
     })
 }
 
-/// What a script asks a broadcast to be, with what is known of the run that asks.
+/// Returns the specification of a broadcast: what the script requests, and what is known of the run.
 pub(super) fn spec_of(services: &RunServices, asked: &BroadcastRequest) -> BroadcastSpec {
     let job = services.job.as_deref();
     BroadcastSpec {
@@ -56,8 +56,8 @@ pub(super) fn spec_of(services: &RunServices, asked: &BroadcastRequest) -> Broad
     }
 }
 
-/// The lease of a broadcast; none where a process that lives has it. On a store that hosts share, one that has just died
-/// is waited for until that is known.
+/// Claims the lease of a broadcast. Returns `None` while a live process holds it. On a store that several hosts
+/// share, this waits until it is known whether the holder is alive.
 pub(super) async fn claim(
     ledger: &Ledger,
     id: BroadcastId,

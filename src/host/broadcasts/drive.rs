@@ -1,4 +1,4 @@
-//! The end of a fixed plan: sent by the road's driver, waited for by the script.
+//! Drives a fixed plan to its end: the delivery's driver sends it, and the script waits for it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,30 +17,30 @@ use super::super::services::RunServices;
 use super::watch::BroadcastProblems;
 use super::{LeaseRenewal, fault, report};
 
-/// How long a script waits before it is told how the broadcast stands.
+/// How long a script waits before it is told the progress of the broadcast.
 const TOLD: Duration = Duration::from_secs(1);
 
-/// The same in simulated time, of which hours pass in seconds.
+/// The same in simulated time, in which hours pass in seconds.
 const TOLD_SIMULATED: Duration = Duration::from_mins(1);
 
-/// The right to build a broadcast and then to drive it, and what that takes.
+/// A lease to build and then to drive a broadcast, with what both need.
 pub(super) struct LeasedBroadcast {
     pub(super) delivery: Rc<Delivery>,
     pub(super) ledger: Ledger,
     pub(super) lease: Lease,
     pub(super) broadcast: Broadcast,
-    /// Renews the lease until the driver does.
+    /// Renews the lease until the driver takes over the renewal.
     pub(super) heartbeat: LeaseRenewal,
-    /// Lines of its file that were left out.
+    /// Lines of its file that were skipped.
     pub(super) bad_lines: u64,
     /// Rows of its file without any text.
     pub(super) blank_rows: u64,
-    /// What a rehearsal sees of it.
+    /// The problems that a rehearsal notes.
     pub(super) watched: BroadcastProblems,
 }
 
 impl LeasedBroadcast {
-    /// Gives the right back.
+    /// Releases the lease.
     pub(super) async fn release(self) {
         drop(self.heartbeat);
         if let Err(error) = self.ledger.release(self.lease).await {
@@ -53,24 +53,25 @@ impl LeasedBroadcast {
 pub(super) struct BroadcastTask {
     ledger: Ledger,
     lease: Lease,
-    /// Its report or why there is none, once it has ended.
+    /// The report, or the reason why there is none, once the broadcast has ended.
     end: RefCell<Option<Result<Value, RequestFailure>>>,
     ended: Notify,
 }
 
 impl BroadcastTask {
-    /// Begins to send in a task of its own, which the run's stop ends; or, where a daemon keeps it, the daemon's.
+    /// Starts to send in a task of its own. The run's stop signal ends the task; a broadcast of a daemon's supervisor
+    /// ends with the daemon's instead.
     pub(super) fn start(services: &RunServices, role: LeasedBroadcast) -> Rc<Self> {
         let tally = Rc::clone(&services.tally);
         let underway = services.broadcasts.watch(ActiveBroadcast::new(&role.delivery, &role.broadcast));
         match &services.job {
             None => Self::send(role, true, services.stop.stop(), tally, underway, |_| ()),
-            // It counts by itself: it may outlive the run.
+            // The task keeps its own counts, because it may outlive the run.
             Some(job) => job.keeper.supervise(role, Rc::default(), underway),
         }
     }
 
-    /// Sends, or leaves that to other hosts, and then says how it ended.
+    /// Sends the broadcast, or waits for other hosts to send it, and then reports how it ended.
     pub(super) fn send(
         role: LeasedBroadcast,
         sends: bool,
@@ -92,17 +93,17 @@ impl BroadcastTask {
             task.end.replace(Some(end));
             task.ended.notify_waiters();
         };
-        // Traced as a part of the run that asked for it.
+        // Traced as a part of the run that requested it.
         tokio::task::spawn_local(drive.in_current_span());
         driving
     }
 
-    /// Which broadcast it is.
+    /// Returns the id of the broadcast.
     pub(super) const fn id(&self) -> BroadcastId {
         self.lease.broadcast
     }
 
-    /// Waits for its end.
+    /// Waits until the broadcast ends.
     pub(super) async fn ended(&self) {
         let ended = self.ended.notified();
         if self.end.borrow().is_none() {
@@ -110,9 +111,9 @@ impl BroadcastTask {
         }
     }
 
-    /// Waits for its end or for about a second, and tells how it stands.
+    /// Waits until the broadcast ends, but at most one second (one minute of simulated time), and returns its progress.
     pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, RequestFailure> {
-        // Whether it came to its end in time is seen below.
+        // A timeout is not an error here: the state is read below.
         let told = if clock.is_simulated() { TOLD_SIMULATED } else { TOLD };
         let _ = clock.timeout(told, self.ended()).await;
         let end = self.end.borrow().clone().transpose()?;
@@ -121,7 +122,7 @@ impl BroadcastTask {
     }
 }
 
-/// Drives a broadcast, and makes of its end what its script is told.
+/// Drives a broadcast, and turns its end into the report for its script.
 async fn to_end(
     role: LeasedBroadcast,
     sends: bool,

@@ -1,5 +1,5 @@
-//! A broadcast that has ended is asked for again: nothing is left to send, or recipients have come since that it does not
-//! have.
+//! Handles a request for a broadcast that has ended: either nothing is left to send, or its audience has new
+//! recipients.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;
 use super::{inputs, json_answer, report, watch};
 
-/// Whether the recipients of one that ended are compared with what its script asks for now. The run of a job that is
-/// entered again goes on with the rest of its script, and so does a run whose file of recipients is gone.
+/// Whether the recipients of an ended broadcast are compared with what its script requests now. They are not for a
+/// job's run (which goes on with the rest of its script), unless it replans, nor for a run whose audience file is
+/// gone.
 pub(super) async fn is_compared(
     services: &RunServices,
     asked: &BroadcastRequest,
@@ -37,14 +38,14 @@ pub(super) async fn is_compared(
     if services.files.open_upload(path).await.is_err() {
         return false;
     }
-    // Of a file, the script has no say in who the recipients are, but by these fields.
+    // For an audience file, only these inputs determine the recipients; the script does not.
     let of_recipients = |kind: InputKind| {
         replans || matches!(kind, InputKind::Audience | InputKind::Fields | InputKind::Recipients)
     };
     inputs::changed(services, asked, stored).await.iter().any(|input| of_recipients(input.kind))
 }
 
-/// Gives the right to one back that has no recipients to add.
+/// Releases the lease of a broadcast that has no recipients to add.
 pub(super) async fn left_as_it_is(
     services: &RunServices,
     role: LeasedBroadcast,
@@ -54,8 +55,8 @@ pub(super) async fn left_as_it_is(
     already(services, &delivery, &broadcast)
 }
 
-/// Says that nothing is left to send, and how to send anew. Those who never got it count for the exit status as they
-/// did when it ended.
+/// Answers that nothing is left to send, and how to send again. Recipients that never got the message count for the
+/// exit status as they did when the broadcast ended.
 pub(super) fn already(
     services: &RunServices,
     delivery: &Delivery,
@@ -84,7 +85,7 @@ pub(super) fn already(
     Ok(json_answer(&json!({ "state": "already", "report": report })))
 }
 
-/// The refusal of one that has more recipients by now, with what differs and the ways on.
+/// Returns the refusal for an ended broadcast that has new recipients, with the differences and the ways to go on.
 pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure {
     let Broadcast { name, run, counts, .. } = broadcast;
     RequestFailure::invalid(
@@ -99,7 +100,7 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     )
 }
 
-/// When it ended, in UTC.
+/// Returns when the broadcast ended, in UTC.
 fn end_of(broadcast: &Broadcast) -> String {
     broadcast
         .finished_at

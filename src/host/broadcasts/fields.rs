@@ -1,28 +1,28 @@
-//! The audience's own columns of a recipient, as they are kept for exports.
+//! The audience's own columns of a recipient, stored for exports.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Columns of one broadcast at the most.
+/// The most columns of one broadcast.
 const MOST: usize = 200;
 
-/// Letters of one value at the most: a cell of a spreadsheet takes 32,767.
+/// The most characters of one value. A cell of a spreadsheet holds 32,767.
 const LONGEST: usize = 4_000;
 
-/// What names the recipient itself, and is in every export.
+/// The columns that identify the recipient, which every export has.
 const ITS_OWN: [&str; 2] = ["group_id", "users"];
 
-/// Takes the columns of the recipients of one broadcast, within bounds.
+/// Collects the columns of the recipients of one broadcast, within limits.
 #[derive(Debug, Default)]
 pub(super) struct AudienceColumns {
     known: BTreeSet<String>,
-    /// Whether it was said that something is left out.
+    /// Whether it was logged that something is left out.
     told: bool,
 }
 
 impl AudienceColumns {
-    /// The columns of a recipient, in the order of the file's header where there is one.
+    /// Returns the columns of a recipient, in the order of the file's header if it has one.
     pub(super) fn of(
         &mut self,
         recipient: Value,
@@ -61,10 +61,10 @@ impl AudienceColumns {
     }
 }
 
-/// Cuts a value that is too long; gives whether it did.
+/// Shortens a value that is too long. Returns whether it did.
 fn shorten(value: &mut Value) -> bool {
     let text = match &*value {
-        // No text has more letters than bytes.
+        // A text never has more characters than bytes.
         Value::String(text) if text.len() <= LONGEST => return false,
         Value::String(text) => text.clone(),
         Value::Array(_) | Value::Object(_) => value.to_string(),

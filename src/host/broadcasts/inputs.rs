@@ -1,4 +1,4 @@
-//! What a plan is made of, kept with it, and compared when its broadcast is met again.
+//! The inputs of a plan: stored with it, and compared when its broadcast is reopened.
 
 use std::io::{Read as _, Seek as _};
 
@@ -14,10 +14,10 @@ use crate::protocol::{FailureKind, RequestFailure};
 use super::audience::GroupMembers;
 use super::request::BroadcastRequest;
 
-/// Bytes that are hashed at once.
+/// Bytes hashed at once.
 const CHUNK: usize = 64 * 1024;
 
-/// SHA-256 of a whole open file, which is at its beginning afterwards.
+/// Hashes a whole open file with SHA-256, and leaves it at its beginning.
 pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, String), RequestFailure> {
     let hashed = tokio::task::spawn_blocking(move || {
         let mut file = file;
@@ -42,7 +42,7 @@ pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, Strin
         })
 }
 
-/// The hash of recipients that are drawn one by one from a list or an iterator.
+/// Hashes recipients that are drawn one by one from a list or an iterator.
 #[derive(Default)]
 pub(super) struct RecipientHasher(Sha256);
 
@@ -75,7 +75,7 @@ impl RecipientHasher {
     }
 }
 
-/// All inputs of a plan, as they are kept with it.
+/// Returns all inputs of a plan, as they are stored with it.
 pub(super) fn of_plan(
     services: &RunServices,
     asked: &BroadcastRequest,
@@ -87,8 +87,8 @@ pub(super) fn of_plan(
     all
 }
 
-/// Which inputs of a stored plan are not what they were. The recipients of a list or an iterator are not among them: they
-/// have to be drawn first.
+/// Returns the inputs of a stored plan that have changed. The recipients of a list or an iterator are not compared
+/// here: they must be drawn first.
 pub(super) async fn changed(
     services: &RunServices,
     asked: &BroadcastRequest,
@@ -100,7 +100,7 @@ pub(super) async fn changed(
             InputKind::Script | InputKind::Arguments => services.inputs.get(input.kind, ""),
             InputKind::Module => match services.inputs.get(input.kind, &input.name) {
                 Some(hash) => Some(hash),
-                // It may be required later than its broadcast is asked for.
+                // The script may require the module only after it requests its broadcast.
                 None => services.sources.find(&input.name).ok().map(|source| inputs::hash(&source.text)),
             },
             InputKind::File => match services.inputs.get(input.kind, &input.name) {
@@ -125,7 +125,7 @@ async fn audience(services: &RunServices, asked: &BroadcastRequest) -> Option<St
     of_file(opened.file).await.ok().map(|(_, hash)| hash)
 }
 
-/// An input in the words of a person.
+/// Describes an input for messages.
 #[must_use]
 pub fn words(input: &PlanInput) -> String {
     match input.kind {

@@ -1,7 +1,8 @@
-//! The host's side of `im.broadcast`: from what a script asks to a fixed plan in the ledger, and then to its end.
+//! The host's side of `im.broadcast`: builds a fixed plan in the ledger from a script's request, and then drives it
+//! to its end.
 //!
-//! A plan is built by one script and driven by one process; whatever ends either leaves it to be built anew, or to go
-//! on from where it stopped.
+//! One script builds a plan, and one process drives it. If the script ends early, the plan is built again; if the
+//! process ends early, the broadcast resumes where it stopped.
 
 mod audience;
 mod begin;
@@ -17,6 +18,7 @@ mod inputs;
 mod project;
 mod report;
 mod request;
+mod steps;
 mod supervisor;
 mod texts;
 mod watch;
@@ -27,16 +29,15 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::delivery::{ActiveBroadcast, LEASE};
 use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptRef};
-use crate::protocol::{BroadcastStep, FailureKind, HostResponse, LuaSource, RequestFailure};
+use crate::protocol::{FailureKind, HostResponse, LuaSource, RequestFailure};
 
-use super::services::RunServices;
 use build::PlanBuilder;
 pub use build::PlanProgress;
 pub use change::{OnChange, note as changed_note};
@@ -45,12 +46,13 @@ use drive::BroadcastTask;
 
 pub use inputs::words as input_words;
 pub use project::ProjectInputs;
+pub(super) use steps::step;
 pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
 
-/// What the `once` key of a campaign's test message begins with.
+/// The prefix of the `once` key of a campaign's test message.
 const TEST_KEY: &str = "campaign test ";
 
-/// How often it is renewed.
+/// The interval at which a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
 
 /// The broadcasts of one run.
@@ -64,7 +66,7 @@ pub struct RunBroadcasts {
     on_change: Cell<Option<OnChange>>,
     test_only: Cell<bool>,
     refused: Cell<bool>,
-    /// Whether drafts of dead processes were looked for.
+    /// Whether drafts of dead processes have been deleted.
     swept: Cell<bool>,
 }
 
@@ -75,23 +77,24 @@ enum OpenBroadcast {
 }
 
 impl RunBroadcasts {
-    /// Says which script it is that asks.
+    /// Sets the script that makes the requests.
     pub(super) fn of_script(&self, script: &LuaSource) {
         self.script.replace(Some(script.clone()));
     }
 
-    /// What becomes of unfinished broadcasts whose inputs changed, whatever their script says.
+    /// Sets what happens to unfinished broadcasts whose inputs changed. This overrides their script.
     pub fn decide_on_change(&self, on_change: OnChange) {
         self.on_change.set(Some(on_change));
     }
 
-    /// Has campaigns end after their test, whatever their script says; any other broadcast is refused.
+    /// Makes campaigns end after their test messages, even if their script says otherwise. Any other broadcast is
+    /// refused.
     pub fn only_test(&self) {
         self.test_only.set(true);
     }
 
-    /// Whether a message of this key may leave: with [`Broadcasts::only_test`] the tests of campaigns alone, while their plan
-    /// is checked.
+    /// Whether a message with this `once` key may be sent. With [`RunBroadcasts::only_test`] only the test messages
+    /// of campaigns may, while their plan is being checked.
     pub(super) fn lets_through(&self, once: Option<&str>) -> bool {
         if !self.test_only.get() {
             return true;
@@ -100,30 +103,31 @@ impl RunBroadcasts {
         once.is_some_and(|key| key.starts_with(TEST_KEY)) && self.open.borrow().values().any(testing)
     }
 
-    /// Whether the tests of campaigns alone may leave.
+    /// Whether only the test messages of campaigns may be sent.
     pub(super) fn only_tests(&self) -> bool {
         self.test_only.get()
     }
 
-    /// Whether one was refused because its inputs changed.
+    /// Whether a broadcast was refused because its inputs changed.
     #[must_use]
     pub fn refused(&self) -> bool {
         self.refused.get()
     }
 
-    /// Those that are driven, and those that ended with something left to say about them; the oldest first.
+    /// Returns the broadcasts that are being driven, and the ended ones that are still worth showing; the oldest
+    /// first.
     pub fn watched(&self) -> Vec<Rc<ActiveBroadcast>> {
         self.watched.borrow().clone()
     }
 
-    /// The plans that are being built.
+    /// Returns the plans that are being built.
     pub fn plans(&self) -> Vec<Rc<PlanProgress>> {
         let mut plans = self.plans.borrow_mut();
         plans.retain(|plan| plan.strong_count() > 0);
         plans.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Keeps one to be shown, and no longer those that were delivered to all.
+    /// Adds a broadcast to show, and removes those that were delivered to all recipients.
     fn watch(&self, underway: ActiveBroadcast) -> Rc<ActiveBroadcast> {
         let underway = Rc::new(underway);
         let mut watched = self.watched.borrow_mut();
@@ -132,8 +136,8 @@ impl RunBroadcasts {
         underway
     }
 
-    /// Gives up those that are being built. Those that are driven must have been told to stop and are waited for, but
-    /// where they are `kept`: then they go on without their script.
+    /// Abandons the plans that are being built. Waits for the broadcasts that are being driven, which must have been
+    /// told to stop; if `kept` is true, they go on without their script.
     pub(super) async fn end(&self, kept: bool) {
         let all: Vec<OpenBroadcast> = self.open.borrow_mut().drain().map(|(_, open)| open).collect();
         for open in all {
@@ -146,7 +150,7 @@ impl RunBroadcasts {
         }
     }
 
-    /// The numbers of those that are driven.
+    /// Returns the ids of the broadcasts that are being driven.
     #[must_use]
     pub fn driven(&self) -> Vec<BroadcastId> {
         let open = self.open.borrow();
@@ -176,7 +180,7 @@ impl RunBroadcasts {
         }
     }
 
-    /// One whose recipients are being compared, if this is such a one.
+    /// Returns the broadcast under this handle if its recipients are being compared.
     fn comparing(&self, handle: u64) -> Option<Box<RecipientComparison>> {
         let mut open = self.open.borrow_mut();
         match open.remove(&handle)? {
@@ -205,110 +209,7 @@ impl RunBroadcasts {
     }
 }
 
-/// Takes one step of a broadcast.
-pub(super) async fn step(
-    services: &RunServices,
-    step: BroadcastStep,
-) -> Result<HostResponse, RequestFailure> {
-    let broadcasts = &services.broadcasts;
-    match step {
-        BroadcastStep::Begin { app, spec } => Box::pin(begin::begin(services, app, &spec)).await,
-        BroadcastStep::Page { handle } => {
-            let mut building = broadcasts.building(handle)?;
-            let page = building.page(services).await;
-            keep(services, handle, building, page).await
-        }
-        BroadcastStep::Take { handle } => {
-            let mut building = broadcasts.building(handle)?;
-            let taken = building.take(services).await;
-            keep(services, handle, building, taken.map(Value::from)).await
-        }
-        BroadcastStep::Append { handle, batch } => {
-            if let Some(mut comparing) = broadcasts.comparing(handle) {
-                let added = comparing.add(&batch);
-                broadcasts.put(handle, OpenBroadcast::Comparing(comparing));
-                return added.map(|()| HostResponse::Nothing);
-            }
-            let mut building = broadcasts.building(handle)?;
-            let added = building.append(services, &batch).await;
-            keep(services, handle, building, added.map(|()| Value::Null)).await
-        }
-        BroadcastStep::Compared { handle } => {
-            let comparing = broadcasts.comparing(handle).ok_or_else(|| {
-                RequestFailure::new(FailureKind::Invalid, "no broadcast is being compared under this handle")
-            })?;
-            Box::pin(begin::compared(services, handle, *comparing)).await
-        }
-        BroadcastStep::Check { handle } => {
-            let mut building = broadcasts.building(handle)?;
-            let checked = Box::pin(building.check(services)).await.map(|plan| json!(plan));
-            keep(services, handle, building, checked).await
-        }
-        BroadcastStep::Rows { handle, group_id } => {
-            let building = broadcasts.building(handle)?;
-            let rows = building.rows(&group_id).await;
-            keep(services, handle, building, rows).await
-        }
-        BroadcastStep::Fix { handle } => {
-            let mut building = broadcasts.building(handle)?;
-            match Box::pin(building.fix(services)).await {
-                Ok(plan) if plan.total == 0 => {
-                    let number = building.unplaced(services);
-                    if building.has_nothing_new() {
-                        let answer = building.leave_as_it_is(services).await?;
-                        return Ok(watch::noted(number, answer));
-                    }
-                    let report = building.end_without_recipients(services, &plan).await?;
-                    Ok(watch::noted(number, json_answer(&json!({ "report": report }))))
-                }
-                Ok(plan) => {
-                    let number = building.unplaced(services);
-                    let driving = BroadcastTask::start(services, building.into_drive());
-                    broadcasts.put(handle, OpenBroadcast::Driving(driving));
-                    Ok(watch::noted(number, json_answer(&json!(plan))))
-                }
-                Err(failure) => {
-                    building.abandon().await;
-                    Err(failure)
-                }
-            }
-        }
-        BroadcastStep::Wait { handle } => {
-            let driving = broadcasts.driving(handle)?;
-            Ok(json_answer(&driving.wait(&services.clock).await?))
-        }
-        BroadcastStep::Abandon { handle } => {
-            if let Some(comparing) = broadcasts.comparing(handle) {
-                comparing.role.release().await;
-            } else if let Ok(building) = broadcasts.building(handle) {
-                building.abandon().await;
-            }
-            Ok(HostResponse::Nothing)
-        }
-    }
-}
-
-/// Keeps a plan that goes on being built; one that met an error is given up.
-async fn keep(
-    services: &RunServices,
-    handle: u64,
-    building: Box<PlanBuilder>,
-    result: Result<Value, RequestFailure>,
-) -> Result<HostResponse, RequestFailure> {
-    match result {
-        Ok(value) => {
-            let number = building.unplaced(services);
-            services.broadcasts.put(handle, OpenBroadcast::Building(building));
-            Ok(watch::noted(number, json_answer(&value)))
-        }
-        Err(failure) => {
-            building.abandon().await;
-            Err(failure)
-        }
-    }
-}
-
-/// Renews a lease for as long as it lives.
+/// Renews a lease until it is dropped.
 struct LeaseRenewal(JoinHandle<()>);
 
 impl LeaseRenewal {
@@ -331,14 +232,14 @@ impl Drop for LeaseRenewal {
     }
 }
 
-/// A failure of the ledger in the words of a script.
+/// Converts an error of the ledger into the failure that the script sees.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 fn fault(error: LedgerError) -> RequestFailure {
     match &error {
         LedgerError::TooMany { .. } => {
             RequestFailure::invalid("max_recipients", format!("{error}; nothing was sent"))
         }
-        // As for a single send: the ledger could not be reached.
+        // A single send fails in the same way if the ledger cannot be reached.
         _ if error.is_fault() => RequestFailure::new(
             FailureKind::Unreachable,
             format!("{error}; after that the same call goes on where it stopped"),

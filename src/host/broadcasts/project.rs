@@ -1,4 +1,4 @@
-//! The inputs of a stored plan as the project has them now, compared without a run of its script.
+//! Compares the inputs of a stored plan with the project's current files, without running the script.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::ledger::{InputKind, PlanInput};
 
 use super::inputs::of_file;
 
-/// What a script and its modules, files and audience are now.
+/// The current script, modules, files and audience of a broadcast.
 pub struct ProjectInputs {
     script: PathBuf,
     sources: ModuleSources,
@@ -19,11 +19,11 @@ pub struct ProjectInputs {
 }
 
 impl ProjectInputs {
-    /// Those of a script, by the path that its plan has.
+    /// Opens the inputs of a script. `script` is the path that its plan stores.
     ///
     /// # Errors
     ///
-    /// [`SetUpError`] when the project's folder cannot be opened.
+    /// [`SetupError`] when the project's folder cannot be opened.
     pub fn of(project: &Project, settings: &Settings, script: &str) -> Result<Self, SetupError> {
         let path = project.root.join(script);
         let script = path.canonicalize().unwrap_or(path);
@@ -33,8 +33,8 @@ impl ProjectInputs {
         Ok(Self { script, sources, files })
     }
 
-    /// Which inputs are not what they were. Arguments and fields follow from the script; recipients that a script draws
-    /// are known only to a run of it.
+    /// Returns the inputs that have changed. Arguments and fields follow from the script; recipients that a script
+    /// draws are known only when the script runs.
     pub async fn changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let mut changed = self.code_changed(stored);
         for input in stored {
@@ -53,7 +53,7 @@ impl ProjectInputs {
         changed
     }
 
-    /// Which of the script and its modules are not what they were.
+    /// Returns which of the script and its modules have changed.
     #[must_use]
     pub fn code_changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let changed = stored.iter().filter(|input| {

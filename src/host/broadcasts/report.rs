@@ -1,4 +1,4 @@
-//! What a broadcast has come to, as scripts see it.
+//! The reports and the progress of broadcasts, as scripts see them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Broadcast, RecipientCounts};
 
-/// The report of its end. `elapsed` and `sent_now` are those of this driving.
+/// Creates the report of an ended broadcast. `elapsed` and `sent_now` cover only the driver that ended it.
 pub(super) fn of(broadcast: &Broadcast, sent_now: u64, elapsed: Duration, bad_lines: u64) -> Value {
     let counts = &broadcast.counts;
     let seconds = elapsed.as_secs_f64();
@@ -30,7 +30,7 @@ pub(super) fn of(broadcast: &Broadcast, sent_now: u64, elapsed: Duration, bad_li
     report
 }
 
-/// The report that was kept, with the counts as they are now: some in doubt may have been settled since.
+/// Returns the stored report with the current counts, because recipients in doubt may have been settled since.
 pub(super) fn stored(broadcast: &Broadcast) -> Value {
     let kept: Value = broadcast
         .report
@@ -47,7 +47,7 @@ pub(super) fn stored(broadcast: &Broadcast) -> Value {
     report
 }
 
-/// How it stands, for `on_progress`.
+/// Returns the progress, for `on_progress`.
 pub(super) fn progress(counts: &RecipientCounts) -> Value {
     json!({
         "total": counts.total(),

@@ -1,4 +1,4 @@
-//! What a script asked a broadcast to be.
+//! A script's request for a broadcast.
 
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
@@ -17,18 +17,18 @@ use super::super::jobs::JobContext;
 use super::change::OnChange;
 use super::fault;
 
-/// The fields of `im.broadcast` as they come over the pipe. The worker has checked them for its user's sake; here they
-/// are checked because a worker is not trusted.
+/// The fields of `im.broadcast` as they arrive over the pipe. The worker has checked them to give the user good
+/// errors. The host checks them again because it does not trust the worker.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BroadcastRequest {
     pub(super) name: String,
     #[serde(default)]
     run: Option<String>,
-    /// The file of its recipients, where they are in one.
+    /// The audience file, if the recipients are in a file.
     #[serde(default)]
     pub(super) path: Option<String>,
-    /// The message, where it is the same for all.
+    /// The message, if it is the same for all recipients.
     #[serde(default)]
     pub(super) message: Option<Value>,
     #[serde(default = "one")]
@@ -59,22 +59,22 @@ pub(super) struct BroadcastRequest {
     sheet: Option<String>,
     #[serde(default)]
     pub(super) on_change: OnChange,
-    /// Whether messages to a few groups go before it.
+    /// Whether test messages to a few groups are sent before it.
     #[serde(default)]
     pub(super) tested: bool,
-    /// Whether it ends after these.
+    /// Whether it ends after the test messages.
     #[serde(default)]
     pub(super) test_only: bool,
-    /// SHA-256 of the fields that say how it is sent.
+    /// SHA-256 of the fields that determine how it is sent.
     #[serde(skip)]
     hash: String,
 }
 
-/// Fields that are known by other inputs, or say nothing about the plan.
+/// Fields that other inputs cover, or that do not affect the plan.
 const OF_NO_PLAN: [&str; 8] =
     ["name", "run", "path", "message", "on_change", "on_progress", "tested", "test_only"];
 
-/// Recipients of an earlier broadcast that are left out.
+/// The recipients of an earlier broadcast that are excluded.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExclusionRequest {
@@ -124,7 +124,7 @@ impl BroadcastRequest {
         Ok(asked)
     }
 
-    /// How its file is to be read.
+    /// Returns how the audience file is to be read.
     pub(super) fn options(&self) -> Result<AudienceOptions, RequestFailure> {
         let invalid =
             |field: &'static str, what: String| RequestFailure::invalid(field, format!("`{field}`: {what}"));
@@ -150,17 +150,17 @@ impl BroadcastRequest {
         })
     }
 
-    /// SHA-256 of the fields that say how it is sent.
+    /// Returns the SHA-256 of the fields that determine how it is sent.
     pub(super) fn hash(&self) -> String {
         self.hash.clone()
     }
 
-    /// Which run of that name it is; where it does not say, that of the job that it runs for.
+    /// Returns the `run` of the broadcast. The default is the one of the job that requests it, otherwise 1.
     pub(super) fn run(&self, job: Option<&JobContext>) -> String {
         self.run.clone().unwrap_or_else(|| job.map_or("1", |job| &job.run).to_owned())
     }
 
-    /// As the ledger keeps it.
+    /// Returns the specification that the ledger stores.
     pub(super) fn spec(&self, call: MessageCall, script: Option<ScriptRef>) -> BroadcastSpec {
         BroadcastSpec {
             in_doubt: self.in_doubt,
@@ -174,7 +174,7 @@ impl BroadcastRequest {
         }
     }
 
-    /// The broadcasts whose recipients are left out.
+    /// Returns the broadcasts whose recipients are excluded.
     pub(super) async fn exclusion(
         &self,
         ledger: &Ledger,

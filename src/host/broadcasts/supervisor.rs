@@ -1,4 +1,5 @@
-//! The broadcasts that a daemon drives: each once, whoever asks for it, and to its end, whatever becomes of its script.
+//! Supervises the broadcasts of a daemon: drives each one once, however many scripts request it, and to its end, even
+//! if its script ends.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,41 +19,41 @@ use super::project::ProjectInputs;
 use super::watch::BroadcastProblems;
 use super::{LeaseRenewal, change};
 
-/// How long one that could not be driven is left alone.
+/// How long the supervisor waits before it tries again a broadcast that it could not drive.
 const REST: Duration = Duration::from_secs(30);
 
-/// How a broadcast that was kept came to its end.
+/// How a supervised broadcast ended.
 #[derive(Debug, Clone)]
 pub struct SupervisedEnd {
-    /// Which one.
+    /// The id of the broadcast.
     pub id: BroadcastId,
-    /// Its name.
+    /// The name of the broadcast.
     pub name: String,
-    /// Which run of that name.
+    /// The run of that name.
     pub run: String,
-    /// What it came to, or why nobody knows.
+    /// The result, or why it is unknown.
     pub end: Result<DriveResult, String>,
 }
 
-/// A driving, and what it shows.
+/// The task that drives a broadcast, and its progress for display.
 type SupervisedBroadcast = (Rc<BroadcastTask>, Rc<ActiveBroadcast>);
 
-/// Drives broadcasts without their scripts.
+/// Drives broadcasts independently of their scripts.
 pub struct BroadcastSupervisor {
     driven: RefCell<HashMap<BroadcastId, SupervisedBroadcast>>,
-    /// Whether it sends, or leaves that to other hosts and waits for them.
+    /// Whether it sends; if not, it waits for other hosts to send.
     sends: bool,
     switch: StopSwitch,
     stop: StopSignal,
     told: Box<dyn Fn(SupervisedEnd)>,
     idle: Notify,
-    /// Until when those are left alone that could not be driven.
+    /// The earliest time of the next attempt, for broadcasts that could not be driven.
     resting: RefCell<HashMap<BroadcastId, Instant>>,
 }
 
 impl BroadcastSupervisor {
-    /// One that drives nothing yet. `told` hears of each that ends. One that does not send leaves broadcasts whose plan is
-    /// fixed to other hosts, and waits for them.
+    /// Creates a supervisor without broadcasts. It calls `told` for each broadcast that ends. If `sends` is false, it
+    /// leaves broadcasts with a fixed plan to other hosts, and waits for them.
     #[must_use]
     pub fn new(sends: bool, told: impl Fn(SupervisedEnd) + 'static) -> Rc<Self> {
         let (switch, stop) = StopSwitch::new();
@@ -68,12 +69,12 @@ impl BroadcastSupervisor {
         })
     }
 
-    /// Takes a broadcast that was left to the daemon and that nobody drives; gives whether it did. What a process which is
-    /// gone has left is compared with `project` first, which gives the inputs of a script as they are now.
+    /// Takes over a broadcast that was handed to the daemon and that no process drives. Returns whether it did. First
+    /// it compares what a dead process left with the project: `project` returns the current inputs of a script.
     ///
     /// # Errors
     ///
-    /// Faults of the ledger.
+    /// Errors of the ledger.
     pub async fn adopt(
         self: &Rc<Self>,
         ledger: &Ledger,
@@ -100,7 +101,7 @@ impl BroadcastSupervisor {
         let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
         let ledger = ledger.clone();
         let heartbeat = LeaseRenewal::start(&ledger, lease, clock);
-        // Another may have driven it between the look and the claim.
+        // Another process may have driven the broadcast between the lookup and the claim.
         let broadcast = ledger.show(id).await?;
         if broadcast.is_over() {
             ledger.release(lease).await?;
@@ -128,8 +129,8 @@ impl BroadcastSupervisor {
         Ok(true)
     }
 
-    /// Whether the inputs of a broadcast are what its plan was made of. Where they are not, it is paused and told. Where a
-    /// run is entered again that draws its recipients, that run compares, and this waits for it.
+    /// Whether the inputs of a broadcast still match its plan. If they differ, this pauses the broadcast and reports
+    /// that. If an open job run draws the recipients, that run compares them, and this returns false.
     async fn is_compared(
         &self,
         ledger: &Ledger,
@@ -178,7 +179,7 @@ impl BroadcastSupervisor {
         Ok(false)
     }
 
-    /// Drives one in a task of its own.
+    /// Drives a broadcast in a task of its own.
     pub(super) fn supervise(
         self: &Rc<Self>,
         role: LeasedBroadcast,
@@ -204,30 +205,30 @@ impl BroadcastSupervisor {
         driving
     }
 
-    /// The driving of a broadcast, if it is one of these.
+    /// Returns the task of a broadcast, if this supervisor drives it.
     pub(super) fn driving(&self, id: BroadcastId) -> Option<Rc<BroadcastTask>> {
         self.driven.borrow().get(&id).map(|(driving, _)| Rc::clone(driving))
     }
 
-    /// Those that it drives, by their numbers.
+    /// Returns the broadcasts that it drives, with their ids.
     #[must_use]
     pub fn underway(&self) -> Vec<(BroadcastId, Rc<ActiveBroadcast>)> {
         let driven = self.driven.borrow();
         driven.iter().map(|(id, (_, underway))| (*id, Rc::clone(underway))).collect()
     }
 
-    /// How many it drives.
+    /// Returns the number of broadcasts that it drives.
     #[must_use]
     pub fn count(&self) -> usize {
         self.driven.borrow().len()
     }
 
-    /// Has all of them finish what is in flight and begin nothing new.
+    /// Makes all broadcasts finish what is in flight and begin nothing new.
     pub fn stop(&self) {
         self.switch.press();
     }
 
-    /// Waits until it drives none.
+    /// Waits until it drives no broadcast.
     pub async fn idle(&self) {
         loop {
             let idle = self.idle.notified();

@@ -1,20 +1,20 @@
-//! One recipient's message by two plans, as people see it: the text, and every other field in which the two differ.
+//! Compares one recipient's message in two plans, for display: its text, and every other field that differs.
 
 use serde_json::Value;
 
-/// Characters of a text that are shown of each side.
+/// The most characters of a text that are shown, for each message.
 const SHOWN: usize = 300;
 
-/// Characters before the first that differs, where the beginning is left out.
+/// Characters shown before the first difference, if the beginning is left out.
 const BEFORE: usize = 40;
 
-/// Fields that are shown.
+/// The most fields that are shown.
 const FIELDS: usize = 5;
 
-/// Where the text of a text message is.
+/// The JSON pointer of the text in a text message.
 const TEXT: &str = "/body/msg";
 
-/// Both messages, given as JSON.
+/// Returns a description of each of the two messages, which are given as JSON.
 pub(super) fn both(old: &str, new: &str) -> (String, String) {
     let read = |json: &str| serde_json::from_str::<Value>(json).unwrap_or_default();
     let (old_message, new_message) = (read(old), read(new));
@@ -40,14 +40,14 @@ pub(super) fn both(old: &str, new: &str) -> (String, String) {
     (old_shown, new_shown)
 }
 
-/// A field in which two messages differ.
+/// A field in which the two messages differ.
 struct MessageDifference {
     path: String,
     old: String,
     new: String,
 }
 
-/// The fields in which two values differ, by their paths, in order.
+/// Collects the fields in which two values differ, in order of their paths.
 fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<MessageDifference>) {
     if old == new {
         return;
@@ -75,7 +75,7 @@ fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<MessageDiffe
     fields.push(MessageDifference { path: path.to_owned(), old, new });
 }
 
-/// A value as it stands in a list.
+/// Formats a value for a list.
 fn shown(value: Option<Value>) -> String {
     match value {
         None => "none".to_owned(),
@@ -91,14 +91,14 @@ fn shown(value: Option<Value>) -> String {
     }
 }
 
-/// Both texts in quotes, cut so that the first difference is seen.
+/// Quotes both texts, shortened so that their first difference is visible.
 fn cut_both(old: &str, new: &str) -> (String, String) {
     let same = old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count();
     let from = if old != new && same >= SHOWN { same - BEFORE } else { 0 };
     (cut(old, from), cut(new, from))
 }
 
-/// A text from one of its characters on, in quotes and with what is invisible made visible.
+/// Quotes a text from the character `from` on, and escapes invisible characters.
 fn cut(text: &str, from: usize) -> String {
     let before = if from > 0 { "…" } else { "" };
     let mut rest = text.chars().skip(from);

@@ -1,4 +1,4 @@
-//! What a rehearsal sees of broadcasts, and what a run that is held to one lets through.
+//! Records broadcasts in a rehearsal, and restricts them in a run that is held to one.
 
 use crate::delivery::Delivery;
 use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
@@ -6,7 +6,7 @@ use crate::host::services::RunServices;
 use crate::ledger::{Broadcast, BroadcastPlan};
 use crate::protocol::{HostResponse, RequestFailure};
 
-/// The problems of one broadcast in a rehearsal; of nothing in any other run.
+/// The number under which a rehearsal notes the problems of one broadcast; `None` in any other run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct BroadcastProblems(Option<u64>);
 
@@ -15,7 +15,8 @@ impl BroadcastProblems {
         Self(services.part.as_rehearsal().map(|rehearsal| rehearsal.number()))
     }
 
-    /// Keeps what is wrong with a recipient and goes on, in a rehearsal; anywhere else it is an error.
+    /// In a rehearsal, notes a problem with a recipient and returns `Ok`. In any other run, returns the problem as an
+    /// error.
     pub(super) fn note(
         self,
         services: &RunServices,
@@ -32,14 +33,14 @@ impl BroadcastProblems {
         }
     }
 
-    /// The number of problems whose line of the script is not known yet.
+    /// Returns the number of the problems if their line of the script is not known yet.
     pub(super) fn unplaced(self, services: &RunServices) -> Option<u64> {
         let rehearsal = services.part.as_rehearsal()?;
         self.0.filter(|number| rehearsal.awaits_place(*number))
     }
 }
 
-/// One goes on whose plan was fixed before.
+/// Handles a broadcast that resumes a plan fixed earlier.
 pub(super) fn resumes(
     services: &RunServices,
     delivery: &Delivery,
@@ -48,7 +49,7 @@ pub(super) fn resumes(
     known(services, delivery, broadcast, BroadcastOrigin::Resumed)
 }
 
-/// One of which nothing is left was asked for again.
+/// Handles a request for a broadcast that has nothing left to send.
 pub(super) fn over(
     services: &RunServices,
     delivery: &Delivery,
@@ -91,7 +92,7 @@ fn known(
     Ok(())
 }
 
-/// An answer that goes with problems.
+/// Attaches the number of noted problems to an answer.
 pub(super) fn noted(number: Option<u64>, answer: HostResponse) -> HostResponse {
     match number {
         Some(number) => HostResponse::Noted(number, Box::new(answer)),
@@ -99,7 +100,7 @@ pub(super) fn noted(number: Option<u64>, answer: HostResponse) -> HostResponse {
     }
 }
 
-/// The bytes that stand for a message in its plan's hash, where they are not its own.
+/// Returns the bytes that represent a message in the hash of its plan, if they differ from its own.
 pub(super) fn known_as(services: &RunServices, json: &[u8]) -> Option<bytes::Bytes> {
     services.part.files()?.known_as(json).map(Into::into)
 }

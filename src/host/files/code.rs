@@ -1,41 +1,41 @@
-//! What is run: the files that scripts and modules resolve to, wherever links lead.
+//! Finds the code files: the files that scripts and modules resolve to, through any links.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::inode::InodeId;
 use super::names::{self, CODE};
-use super::protected::InodeId;
 
-/// The most names that are looked at for what is run.
+/// The most names that are inspected while searching for code.
 const MAX_NAMES: usize = 50_000;
 
-/// The most names that are looked at in the project's other folders for links to what is run.
+/// The most names that are inspected in the project's other folders for links to code.
 const MAX_OTHERS: usize = 10_000;
 
 /// The folder that scripts write in.
 const DATA: &str = "data";
 
-/// The most links that lead to one file, as the system has it.
+/// The most links that lead to one file; the system has the same limit.
 const MAX_LINKS: usize = 40;
 
-/// What is run, at one moment.
+/// The code files at one moment.
 #[derive(Debug, Default)]
 pub(super) struct CodeFiles {
-    /// Folders that hold nothing but what is run.
+    /// Folders that contain only code.
     pub(super) folders: Vec<InodeId>,
-    /// Folders in which what has a script's name is run.
+    /// Folders in which files with a script's name are code.
     pub(super) modules: Vec<InodeId>,
-    /// Files that are run under another name.
+    /// Code files under another name.
     pub(super) files: Vec<InodeId>,
-    /// Where links lead, whether something is there or not: a folder, and a name in it.
+    /// The targets of links, even missing ones: a folder, and a name in it.
     pub(super) places: Vec<(InodeId, String)>,
     seen: usize,
     full: bool,
 }
 
 impl CodeFiles {
-    /// What is run in a project, and beside a script of it.
+    /// Finds the code of a project, and the code beside `script`.
     pub(super) fn of(root: &Path, script: Option<&Path>) -> Self {
         let mut code = Self::default();
         for name in CODE {
@@ -57,13 +57,13 @@ impl CodeFiles {
         code
     }
 
-    /// Whether everything was looked at.
+    /// Whether the search inspected everything.
     pub(super) const fn is_complete(&self) -> bool {
         !self.full
     }
 
-    /// Notes what links with a script's name lead to from the project's folder and from those of its folders in which
-    /// scripts may stand. Beyond a bound nothing more is looked at: these folders may hold anything.
+    /// Notes the targets of links with a script's name in the project's folder, and in those of its folders that may
+    /// contain scripts. The search has a limit, because these folders may contain anything.
     fn scan_others(&mut self, root: &Path) {
         let Ok(entries) = fs::read_dir(root) else { return };
         let counted = std::mem::replace(&mut self.seen, MAX_NAMES.saturating_sub(MAX_OTHERS));
@@ -80,7 +80,7 @@ impl CodeFiles {
         (self.seen, self.full) = (counted, false);
     }
 
-    /// Notes what a folder's links lead to.
+    /// Notes the targets of a folder's links.
     fn scan(&mut self, folder: &Path, deep: bool) {
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.filter_map(io::Result::ok) {
@@ -118,7 +118,7 @@ impl CodeFiles {
         }
     }
 
-    /// Notes each place that a link leads to, one after the other.
+    /// Notes each target in a chain of links.
     fn trace(&mut self, link: &Path) {
         let mut path = link.to_owned();
         for _ in 0..MAX_LINKS {
@@ -131,7 +131,7 @@ impl CodeFiles {
     }
 }
 
-/// Whether a folder holds the file under some name. Counts `left` down for every entry; at 0 it gives up.
+/// Whether a folder contains the file under some name. Counts `left` down for every entry, and gives up at 0.
 pub(super) fn holds(folder: &Path, deep: bool, file: InodeId, left: &mut usize) -> bool {
     let Ok(entries) = fs::read_dir(folder) else { return false };
     for entry in entries.filter_map(io::Result::ok) {

@@ -1,4 +1,4 @@
-//! The blocking work on files: each call walks to its place once, checks what it has come to, and uses that.
+//! The blocking file operations: each walks to its path once, checks the result, and uses exactly that.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,20 +15,22 @@ use rustix::io::Errno;
 use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
-use super::grants::{Access, DATA, LocatedPath, PathGrant, PathGrants, check_text, joined};
+use super::access::Access;
+use super::grants::{DATA, LocatedPath, PathGrant, PathGrants, check_text, joined};
 use super::names;
 use super::protected::{PathGuard, ProtectedFiles};
 use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
 use super::walk::{PathWalk, ResolvedPath, WalkError, kind};
 use super::{FileInfo, MAX_READ, OpenedFile};
 
-/// The most names of one folder that are listed: they travel in one frame.
+/// The most names of a folder that are listed, because they travel in one frame.
 const MAX_NAMES: usize = 50_000;
 
-/// Neither waits for the other end of a pipe, nor follows a link put there meanwhile, nor takes over a terminal.
+/// The flags of every open: it never blocks on a pipe, follows no link that replaced the file, and takes over no
+/// terminal.
 const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// What a new file or folder may be at the most; the process's mask takes away from it.
+/// The most permissive modes of new files and folders; the process's umask removes bits.
 const NEW_FILE: u32 = 0o666;
 const NEW_FOLDER: u32 = 0o777;
 
@@ -38,7 +40,7 @@ pub(super) struct Disk {
     protected: ProtectedFiles,
 }
 
-/// A file's place that may be written: a name in an open folder.
+/// A checked destination of a write: a name in an open folder.
 struct WriteTarget<'a> {
     guard: PathGuard<'a>,
     folder: OwnedFd,
@@ -68,7 +70,7 @@ impl Disk {
         }
         let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         file.take(MAX_READ + 1).read_to_end(&mut content).map_err(|error| of_system(text, &error))?;
-        // It may have grown meanwhile.
+        // The file may have grown since its size was read.
         if content.len() as u64 > MAX_READ {
             return Err(too_large());
         }
@@ -93,7 +95,7 @@ impl Disk {
         let flags = CAREFUL | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
         let file = openat(&place.folder, place.spot.name(), flags, Mode::from_raw_mode(NEW_FILE));
         let file = file.map_err(|error| failed(error.into()))?;
-        // What was looked at may have been replaced meanwhile: what is open decides.
+        // The file may have been replaced since the check, so the open file is checked again.
         let stat = fstat(&file).map_err(|error| failed(error.into()))?;
         check_regular(text, &stat)?;
         if let Some(reason) = place.guard.in_place(&stat) {
@@ -178,14 +180,15 @@ impl Disk {
         unlinkat(folder, spot.name(), flags).map_err(failed)
     }
 
-    /// The absolute path that this leads to, links resolved as far as anything is there, if it may be reached.
+    /// Resolves the absolute path of `text`, following links as far as they exist. Fails unless the permissions allow
+    /// `access`.
     pub(super) fn resolve(&self, text: &str, access: Access) -> Result<PathBuf, RequestFailure> {
         let (guard, located) = self.locate(text, access)?;
         let spot = self.walk(text, &guard, &located, true)?;
         Ok(joined(&located.grant.root, spot.real))
     }
 
-    /// Whether a file may be written here, without writing it. Gives the folder that would be made for it.
+    /// Checks whether a file may be written, without writing it. Returns the folder that would be created for it.
     pub(super) fn check_write(&self, text: &str) -> Result<Option<PathBuf>, RequestFailure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let spot = self.walk(text, &guard, &located, true)?;
@@ -194,12 +197,12 @@ impl Disk {
         Ok(made.then(|| joined(&located.grant.root, spot.real.parent().unwrap_or(Path::new(".")))))
     }
 
-    /// Whether a folder or something else is at this absolute path, and may be reached.
+    /// Whether a folder is at this absolute path: `None` if nothing is there. Fails if the path may not be reached.
     pub(super) fn folder_at(&self, path: &Path) -> Result<Option<bool>, RequestFailure> {
         Ok(self.info(&path.to_string_lossy())?.map(|info| info.kind == "folder"))
     }
 
-    /// The folder that relative paths start from.
+    /// Returns the folder that relative paths start from.
     pub(super) fn root(&self) -> &Path {
         self.grants.start()
     }
@@ -212,7 +215,7 @@ impl Disk {
         check_regular(text, stat)?;
         let Some((folder, _)) = &spot.parent else { return Err(invalid(text, "is a folder")) };
         let file = openat(folder, spot.name(), CAREFUL | OFlags::RDONLY, Mode::empty()).map_err(failed)?;
-        // What was looked at may have been replaced meanwhile: what is open decides.
+        // The file may have been replaced since the check, so the open file is checked again.
         let stat = fstat(&file).map_err(failed)?;
         check_regular(text, &stat)?;
         if let Some(reason) = guard.file(&stat) {
@@ -221,7 +224,8 @@ impl Disk {
         Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0)))
     }
 
-    /// A place for a file, there or not yet there. The project's folder for what scripts write is made.
+    /// Returns the destination of a write, for a file that may not exist yet. Creates the project's `data` folder if
+    /// it is missing.
     fn to_write<'a>(&'a self, text: &str) -> Result<WriteTarget<'a>, RequestFailure> {
         let (guard, located) = self.locate(text, Access::Write)?;
         let mut spot = self.walk(text, &guard, &located, true)?;
@@ -237,7 +241,7 @@ impl Disk {
         Ok(WriteTarget { guard, folder, spot })
     }
 
-    /// The grant for a path, and what is protected now.
+    /// Returns the grant for a path, and the files protected now.
     fn locate<'a>(
         &'a self,
         text: &str,
@@ -248,7 +252,7 @@ impl Disk {
             Ok(located) => Ok((self.protected.guard(located.grant, access), located)),
             Err(path) => {
                 let shown = self.grants.shown(&path);
-                // No grant would open these.
+                // A grant would not open these paths, so the error does not suggest one.
                 let reason = (access == Access::Write && shown != path)
                     .then(|| ProtectedFiles::by_names(shown))
                     .flatten();
@@ -297,7 +301,7 @@ fn check_regular(text: &str, stat: &Stat) -> Result<(), RequestFailure> {
     }
 }
 
-/// Whether a file can be written to a place.
+/// Checks whether a file can be written at this place.
 fn check_place(
     text: &str,
     guard: &PathGuard,
@@ -327,7 +331,7 @@ fn of_walk(text: &str, stopped: WalkError, access: Access) -> RequestFailure {
     }
 }
 
-/// Makes the first missing folders of a place, each in the one before it.
+/// Creates the first `count` missing folders of a path, each in the one before it.
 fn make(guard: &PathGuard, spot: &ResolvedPath, count: usize) -> Result<(), WalkError> {
     let Some((parent, _)) = &spot.parent else { return Ok(()) };
     let mut folder = parent.try_clone().map_err(WalkError::System)?;
@@ -345,13 +349,13 @@ fn make(guard: &PathGuard, spot: &ResolvedPath, count: usize) -> Result<(), Walk
         if kind(&stat) != FileType::Directory {
             return Err(WalkError::System(Errno::NOTDIR.into()));
         }
-        within.push(super::protected::InodeId::of(&stat));
+        within.push(super::inode::InodeId::of(&stat));
         folder = fd;
     }
     Ok(())
 }
 
-/// Writes beside the place, then takes it over in one step.
+/// Writes a temporary file in the same folder, and renames it over the destination.
 fn put(folder: &OwnedFd, name: &OsStr, old: Option<&Stat>, content: &[u8]) -> io::Result<()> {
     let beside = format!(".mooncast-{:016x}.tmp", rand::random::<u64>());
     let flags = CAREFUL | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -365,7 +369,7 @@ fn put(folder: &OwnedFd, name: &OsStr, old: Option<&Stat>, content: &[u8]) -> io
         .and_then(|()| file.sync_data())
         .and_then(|()| Ok(renameat(folder, &beside, folder, name)?));
     if written.is_err() {
-        // The failure that matters is the first one.
+        // If this fails too, the first error is the one to report.
         let _ = unlinkat(folder, &beside, AtFlags::empty());
     }
     written

@@ -1,4 +1,4 @@
-//! Which open folder a path belongs to.
+//! Finds the granted folder that a path belongs to.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -10,41 +10,35 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
+use super::access::Access;
+use super::inode::InodeId;
 use super::names;
-use super::protected::InodeId;
 use super::sentence;
 
-/// The folder of a project that scripts write to without a grant. It is made when something is written there.
+/// The project's folder that scripts may write to without a grant. It is created by the first write.
 pub(super) const DATA: &str = "data";
 
-/// The longest path that the system takes (`PATH_MAX`).
+/// The longest path that the system accepts (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
 
-/// What a script wants to do with a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
-
-/// One place that scripts may reach, and everything below it.
+/// A granted path, and everything below it.
 #[derive(Debug)]
 pub(super) struct PathGrant {
-    /// The place as it was named, made absolute.
+    /// The absolute path as the permissions name it.
     named: PathBuf,
-    /// The folder that is open: the place itself, or the nearest one above it.
+    /// The open folder: the granted path itself, or its nearest existing ancestor.
     pub(super) dir: OwnedFd,
-    /// Where that folder really is.
+    /// The real path of the open folder.
     pub(super) root: PathBuf,
-    /// What of the folder is granted; empty for all.
+    /// The granted path relative to the open folder; empty if the grant covers all of it.
     below: PathBuf,
-    /// Whether it grants reading, and whether writing.
+    /// Whether it grants reading, and whether it grants writing.
     access: [bool; 2],
     /// The folders above the open one.
     pub(super) above: Vec<InodeId>,
     /// Whether names that begin with a dot may be written in it.
     pub(super) opens_hidden: bool,
-    /// Whether the folder that is granted is made when something is written there.
+    /// Whether the granted folder is created by the first write to it.
     pub(super) made: bool,
 }
 
@@ -64,12 +58,12 @@ impl PathGrant {
         Self::at(named, folder, below, access, opens_hidden)
     }
 
-    /// A folder that is there, and all below it, for reading.
+    /// Grants reading of an existing folder, and everything below it.
     pub(super) fn readable(folder: &Path) -> io::Result<Self> {
         Self::at(folder.to_owned(), folder.to_owned(), PathBuf::new(), [true, false], false)
     }
 
-    /// The project's folder for what scripts write: a name in it, wherever a link of that name leads.
+    /// Grants writing to the project's `data` folder: a name in the project folder, which may be a link.
     fn data(project: &Path) -> io::Result<Self> {
         let grant = Self::at(project.join(DATA), project.to_owned(), DATA.into(), [false, true], true)?;
         Ok(Self { made: true, ..grant })
@@ -91,7 +85,7 @@ impl PathGrant {
         Ok(Self { named, dir, root, below, access, above, opens_hidden, made: false })
     }
 
-    /// Whether it grants this.
+    /// Whether it grants this access.
     const fn allows(&self, access: Access) -> bool {
         match access {
             Access::Read => self.access[0],
@@ -99,31 +93,31 @@ impl PathGrant {
         }
     }
 
-    /// The path inside the open folder, for one that lies in this place by its names.
+    /// Returns the path relative to the open folder, if the path's names lie within the granted path.
     fn inside(&self, path: &Path) -> Option<PathBuf> {
         let real = joined(&self.root, &self.below);
         let rest = path.strip_prefix(&self.named).or_else(|_| path.strip_prefix(&real)).ok()?;
         Some(joined(&self.below, rest))
     }
 
-    /// Whether a path in the open folder, free of links, is granted.
+    /// Whether a path in the open folder, without links, is granted.
     pub(super) fn covers(&self, real: &Path) -> bool {
         real.starts_with(&self.below)
     }
 }
 
-/// All places, and the folder that relative paths start from.
+/// All grants, and the folder that relative paths start from.
 #[derive(Debug)]
 pub(super) struct PathGrants {
     start: PathBuf,
     grants: Vec<PathGrant>,
 }
 
-/// Where a path was found.
+/// The result of locating a path.
 #[derive(Debug)]
 pub(super) struct LocatedPath<'a> {
     pub(super) grant: &'a PathGrant,
-    /// The path inside the grant's folder by its names; `.` for the folder itself.
+    /// The path relative to the grant's folder, by names; `.` is the folder itself.
     pub(super) path: PathBuf,
 }
 
@@ -144,8 +138,8 @@ impl PathGrants {
         &self.start
     }
 
-    /// Finds the narrowest place that allows this. A `..` takes away the name before it.
-    /// Where none does, the error is the absolute path.
+    /// Finds the narrowest grant that allows this access. A `..` removes the name before it. If no grant allows it,
+    /// the error is the absolute path.
     pub(super) fn locate(&self, text: &str, access: Access) -> Result<LocatedPath<'_>, PathBuf> {
         let path = plain(&self.start.join(text));
         self.grants
@@ -157,13 +151,13 @@ impl PathGrants {
             .ok_or(path)
     }
 
-    /// A path in the project as an error shows it, and as a grant names it.
+    /// Shortens a path in the project, as errors show it and as grants name it.
     pub(super) fn shown<'p>(&self, path: &'p Path) -> &'p Path {
         path.strip_prefix(&self.start).unwrap_or(path)
     }
 }
 
-/// Whether a text can be a path at all.
+/// Checks whether a text can be a path at all.
 pub(super) fn check_text(text: &str) -> Result<(), RequestFailure> {
     if text.is_empty() {
         return Err(sentence::invalid(text, "is no path; it is empty"));
@@ -177,14 +171,14 @@ pub(super) fn check_text(text: &str) -> Result<(), RequestFailure> {
     Ok(())
 }
 
-/// Joins without leaving a slash at the end or a `.` at the start.
+/// Joins two paths, without a slash at the end or a `.` at the start.
 pub(super) fn joined(left: impl AsRef<Path>, right: impl AsRef<Path>) -> PathBuf {
     let parts = left.as_ref().components().chain(right.as_ref().components());
     let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
     if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
 }
 
-/// An absolute path without `.` and `..`.
+/// Removes `.` and `..` from an absolute path.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -199,7 +193,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// The nearest place on a path that is there, links resolved, and the names that are missing below it.
+/// Returns the real path of the nearest existing ancestor, and the names missing below it.
 fn nearest(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let mut missing: Vec<OsString> = Vec::new();
     for place in path.ancestors() {

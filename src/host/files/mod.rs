@@ -1,13 +1,15 @@
-//! The files that scripts reach: the project's own, and what the permissions grant besides.
+//! The files that scripts can reach: the project's own, and those that the permissions grant.
 //!
-//! Scripts read the project's folder and write to its folder `data`; `[permissions]` grants more. A path is walked once,
-//! name by name, from a folder that was opened before: what was checked is what is used. What holds credentials or
-//! scripts is refused whatever is granted. All work is blocking and runs on threads of its own. May import: `config`,
-//! `protocol`.
+//! Scripts read the project's folder and write to its folder `data`; `[permissions]` grants more. Each path is walked
+//! once, name by name, from a folder opened earlier, so that the file that was checked is the file that is used.
+//! Files with credentials and scripts are refused even if they are granted. All operations block, and run on threads
+//! of their own. May import: `config`, `protocol`.
 
+mod access;
 mod code;
 mod disk;
 mod grants;
+mod inode;
 mod modules;
 mod names;
 mod overlay;
@@ -36,17 +38,17 @@ pub(super) use modules::ModuleFolders;
 pub use overlay::FileChange;
 pub use scripts::ScriptFiles;
 
-/// The most bytes of a file that a script may take in at once: what one frame of the protocol holds.
+/// The most bytes of a file that a script may read at once: the content of one protocol frame.
 pub(super) const MAX_READ: u64 = 16 * 1024 * 1024;
 
-/// Works on files that one run has under way at once: each takes a thread of the host.
+/// The most file operations of one run at once: each takes a thread of the host.
 const AT_ONCE: usize = 8;
 
 /// The files that the scripts of one project may reach.
 #[derive(Debug, Clone)]
 pub struct ProjectFiles {
     disk: Arc<Disk>,
-    /// Where changes go in a rehearsal.
+    /// Receives the changes in a rehearsal.
     overlay: Option<Arc<FileOverlay>>,
     places: Arc<Semaphore>,
 }
@@ -57,7 +59,7 @@ pub struct FileInfo {
     /// `file`, `folder` or `other`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
     /// Seconds since 1970-01-01T00:00:00Z.
     #[serde(rename = "modified")]
@@ -67,21 +69,21 @@ pub struct FileInfo {
 /// A file opened for reading, to be sent elsewhere.
 #[derive(Debug)]
 pub struct OpenedFile {
-    /// The open file.
+    /// The open file, at its beginning.
     pub file: std::fs::File,
     /// Its name as the script gave it, without folders.
     pub name: String,
-    /// Bytes.
+    /// The size in bytes.
     pub len: u64,
 }
 
 impl ProjectFiles {
-    /// Opens the project's folder and the places that are granted. `secret_files` are refused whatever is granted; so is
-    /// writing to what is run, `script` among it.
+    /// Opens the project's folder and the granted paths. Access to `secret_files` is refused even if it is granted,
+    /// and so is writing to code, including `script`.
     ///
     /// # Errors
     ///
-    /// When the project's folder, or a granted place that is there, cannot be opened.
+    /// When the project's folder, or a granted path that exists, cannot be opened.
     pub fn new(
         project: &Project,
         permissions: &Permissions,
@@ -95,39 +97,41 @@ impl ProjectFiles {
         })
     }
 
-    /// Why a script may not write here, where that is so.
+    /// Returns why a script may not write to this path; `None` if it may.
     #[must_use]
     pub fn write_refused(&self, path: &str) -> Option<RequestFailure> {
         self.disk.check_write(path).err().filter(|failure| failure.kind == FailureKind::Denied)
     }
 
-    /// The same files with all changes kept in memory from now on, where later reads see them. `now` is in seconds since
-    /// 1970; all changes together take at most `limit` bytes.
+    /// Returns the same files with all changes kept in memory from now on, where later reads see them. `now` is in
+    /// seconds since 1970; all changes together take at most `limit` bytes.
     #[must_use]
     pub fn overlaid(self, now: u64, limit: u64) -> Self {
         Self { overlay: Some(Arc::new(FileOverlay::new(now, limit))), ..self }
     }
 
-    /// The changes that were kept in memory.
+    /// Returns the changes that were kept in memory.
     #[must_use]
     pub fn changes(&self) -> Vec<FileChange> {
         self.overlay.as_ref().map(|overlay| overlay.changes(self.disk.root())).unwrap_or_default()
     }
 
-    /// The content of a regular file of at most 16 `MiB`. Never blocks on a pipe or a device.
+    /// Returns the content of a regular file of at most 16 `MiB`. Never blocks on a pipe or a device.
     ///
     /// # Errors
     ///
-    /// `denied` where the permissions say no; `invalid` for what is not there, no file, or too large.
+    /// `denied` if the permissions do not allow it; `invalid` if the path does not exist, is not a regular file, or
+    /// is too large.
     pub async fn read(&self, path: &str) -> Result<Bytes, RequestFailure> {
         self.blocking(path, Disk::read, FileOverlay::read).await
     }
 
-    /// Puts a file's content: all of it at once (a reader sees the old one or the new one), or at its end.
+    /// Writes a file. Without `append` it replaces the whole content at once (readers see either the old or the new
+    /// content); with `append` it adds to the end.
     ///
     /// # Errors
     ///
-    /// As [`Files::read`]; besides, scripts and their library are never written.
+    /// As [`ProjectFiles::read`]; also `denied` for scripts and modules, which are never written.
     pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), RequestFailure> {
         let laid = content.clone();
         self.blocking(
@@ -140,29 +144,29 @@ impl ProjectFiles {
         .await
     }
 
-    /// The names in a folder, sorted, without those that scripts never reach.
+    /// Returns the names in a folder, sorted, without those that scripts can never reach.
     ///
     /// # Errors
     ///
-    /// As [`Files::read`].
+    /// As [`ProjectFiles::read`].
     pub async fn list(&self, path: &str) -> Result<Vec<String>, RequestFailure> {
         self.blocking(path, Disk::list, FileOverlay::list).await
     }
 
-    /// What a path leads to, or `None` when nothing is there.
+    /// Returns what a path leads to, or `None` if nothing is there.
     ///
     /// # Errors
     ///
-    /// `denied` where the permissions say no.
+    /// `denied` if the permissions do not allow it.
     pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, RequestFailure> {
         self.blocking(path, Disk::info, FileOverlay::info).await
     }
 
-    /// Makes a folder and those above it; one that is there is left as it is.
+    /// Creates a folder and its missing ancestors. An existing folder stays as it is.
     ///
     /// # Errors
     ///
-    /// As [`Files::write`].
+    /// As [`ProjectFiles::write`].
     pub async fn make_folder(&self, path: &str) -> Result<(), RequestFailure> {
         self.blocking(path, Disk::make_folder, FileOverlay::make_folder).await
     }
@@ -171,16 +175,16 @@ impl ProjectFiles {
     ///
     /// # Errors
     ///
-    /// As [`Files::write`].
+    /// As [`ProjectFiles::write`].
     pub async fn remove(&self, path: &str) -> Result<(), RequestFailure> {
         self.blocking(path, Disk::remove, FileOverlay::remove).await
     }
 
-    /// Opens a regular file of any size to be uploaded.
+    /// Opens a regular file of any size for an upload.
     ///
     /// # Errors
     ///
-    /// As [`Files::read`].
+    /// As [`ProjectFiles::read`].
     pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, RequestFailure> {
         self.blocking(path, Disk::open_upload, FileOverlay::open_upload).await
     }
@@ -191,7 +195,7 @@ impl ProjectFiles {
         work: impl FnOnce(&Disk, &str) -> Result<T, RequestFailure> + Send + 'static,
         in_memory: impl FnOnce(&FileOverlay, &Disk, &str) -> Result<T, RequestFailure> + Send + 'static,
     ) -> Result<T, RequestFailure> {
-        // They are never closed, so there is a place in the end.
+        // The semaphore is never closed, so a permit comes in the end.
         let _place = self.places.acquire().await;
         let (disk, overlay, path) = (Arc::clone(&self.disk), self.overlay.clone(), path.to_owned());
         tokio::task::spawn_blocking(move || match overlay {

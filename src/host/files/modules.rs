@@ -1,4 +1,4 @@
-//! The folders that modules are looked for in. What a script may not read is no module either.
+//! The folders in which modules are searched. A file that a script may not read is not a module either.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,11 +10,12 @@ use rustix::io::Errno;
 
 use crate::config::Project;
 
-use super::grants::{Access, PathGrant};
+use super::access::Access;
+use super::grants::PathGrant;
 use super::protected::ProtectedFiles;
 use super::walk::{PathWalk, WalkError, kind};
 
-/// Folders that modules are looked for in, in this order.
+/// Folders in which modules are searched, in this order.
 #[derive(Debug)]
 pub(in super::super) struct ModuleFolders {
     root: PathBuf,
@@ -23,7 +24,7 @@ pub(in super::super) struct ModuleFolders {
 }
 
 impl ModuleFolders {
-    /// Opens those that are there, each once.
+    /// Opens the folders that exist, each once.
     pub(in super::super) fn open(project: &Project, wanted: Vec<PathBuf>) -> Self {
         let mut seen: Vec<PathBuf> = Vec::new();
         let mut folders = Vec::new();
@@ -40,17 +41,18 @@ impl ModuleFolders {
         Self { protected: ProtectedFiles::new(&root, None, &[]), root, folders }
     }
 
-    /// The same, and none of these files is ever a module.
+    /// Returns the same folders, which never read these files as modules.
     pub(in super::super) fn without(self, secret_files: &[PathBuf]) -> Self {
         Self { protected: ProtectedFiles::new(&self.root, None, secret_files), ..self }
     }
 
-    /// The folders as people see them.
+    /// Returns the names of the folders for display.
     pub(in super::super) fn names(&self) -> impl Iterator<Item = &str> {
         self.folders.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The text of a file in the folder of this index, if one is there. The error says why it cannot be read.
+    /// Returns the content of a file in the folder at `index`, if the file exists. The error says why it cannot be
+    /// read.
     pub(in super::super) fn read(
         &self,
         index: usize,
@@ -73,7 +75,7 @@ impl ModuleFolders {
         let said = |error: Errno| std::io::Error::from(error).to_string();
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(folder, spot.name(), flags, Mode::empty()).map_err(said)?;
-        // What was looked at may have been replaced meanwhile: what is open decides.
+        // The file may have been replaced since the check, so the open file is checked again.
         let stat = fstat(&file).map_err(said)?;
         if kind(&stat) != FileType::RegularFile {
             return Ok(None);

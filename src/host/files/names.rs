@@ -1,36 +1,36 @@
-//! Names of files as a file system compares them that ignores case or drops letters.
+//! Compares file names as a file system does that ignores case or drops characters.
 
 use std::ffi::OsStr;
 
 use crate::config::{FILE_NAME, STATE_FOLDER};
 
-/// The version control's own folder: its settings can hold credentials, its hooks are programs.
+/// The folder of the version control: its settings can hold credentials, and its hooks are programs.
 pub(super) const REPOSITORY: &str = ".git";
 
-/// The beginning of the names of files that hold secrets.
+/// The prefix of the names of files that hold secrets.
 pub(super) const DOTENV: &str = ".env";
 
 /// The project's folders of scripts.
 pub(super) const CODE: [&str; 2] = ["scripts", "stdlib"];
 
-/// The end of a script's name.
+/// The suffix of a script's name.
 const LUA: &str = ".lua";
 
-/// Short names that an 8.3 file system gives to the host's own files, without their number.
+/// The short names that an 8.3 file system gives to the host's own files, without their number.
 const SHORT: [&str; 4] = ["moonca", "git", "env", "gitmod"];
 
-/// One name for all the names that some file system takes for the same: case folded, without invisible letters, without
-/// dots and blanks at the end, without the name of a stream.
+/// Maps all names that some file system considers equal to one name: it folds case, and removes invisible characters,
+/// dots and spaces at the end, and the name of an NTFS stream.
 pub(super) fn folded(name: &OsStr) -> String {
     let name = name.to_string_lossy();
     let name = name.split_once(':').map_or(&*name, |(before, _)| before);
     let visible = name.chars().filter(|letter| !is_ignorable(*letter));
-    // By way of the capitals: `ſ` and `K` (Kelvin) have a small letter that is not their own.
+    // Through upper case, because `ſ` and `K` (the Kelvin sign) then become the ordinary letters `s` and `k`.
     let folded: String = visible.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
     folded.trim_end_matches(['.', ' ']).to_owned()
 }
 
-/// Whether this name, inside any granted place, is one that scripts never reach.
+/// Whether scripts can never reach a file of this name, in any granted folder.
 pub(super) fn is_hosts(name: &OsStr) -> bool {
     let name = folded(name);
     name == STATE_FOLDER
@@ -45,24 +45,24 @@ pub(super) fn is_lua(name: &OsStr) -> bool {
     folded(name).ends_with(LUA)
 }
 
-/// Whether this is the name of a folder of scripts, where it stands in the project's folder.
+/// Whether this is the name of a folder of scripts, if it stands in the project's folder.
 pub(super) fn is_code(name: &OsStr) -> bool {
     CODE.contains(&folded(name).as_str())
 }
 
-/// Whether the name begins with a dot, as those of tools' settings do (`.github`, `.vscode`).
+/// Whether the name begins with a dot, like those of tools' settings (`.github`, `.vscode`).
 pub(super) fn is_hidden(name: &OsStr) -> bool {
     folded(name).starts_with('.')
 }
 
-/// `MOONCA~1` is `.mooncast`, `GIT~1` is `.git`.
+/// Whether this is a short name of one of the host's files: `MOONCA~1` is `.mooncast`, `GIT~1` is `.git`.
 fn is_short_of_hosts(folded: &str) -> bool {
     folded.split_once('~').is_some_and(|(before, number)| {
         SHORT.contains(&before) && number.starts_with(|letter: char| letter.is_ascii_digit())
     })
 }
 
-/// Letters that HFS+ leaves out of a comparison, and others that show nothing.
+/// Characters that HFS+ ignores in comparisons, and others that are invisible.
 const fn is_ignorable(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'

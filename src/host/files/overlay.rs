@@ -1,6 +1,6 @@
-//! Changes to files that stay in memory, as a rehearsal makes them: later reads see them, the disk does not.
+//! Keeps changes to files in memory, for rehearsals and tests: later reads see them, the disk stays as it is.
 //!
-//! What is allowed is decided as for the disk itself; only the last step differs.
+//! The same checks apply as for changes on disk; only the last step differs.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::protocol::{FailureKind, RequestFailure};
 
+use super::access::Access;
 use super::disk::Disk;
-use super::grants::Access;
 use super::sentence::invalid;
 use super::{FileInfo, MAX_READ, OpenedFile};
 
@@ -22,14 +22,14 @@ use super::{FileInfo, MAX_READ, OpenedFile};
 pub struct FileChange {
     /// `write`, `make folder` or `remove`.
     pub change: &'static str,
-    /// What it is done to, relative to the project where it is inside.
+    /// The path that changes, relative to the project if it is inside.
     pub path: String,
-    /// Bytes that a file would have.
+    /// The size that a written file would have, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
 
-/// What lies over a place.
+/// What the overlay holds for a path.
 #[derive(Debug)]
 enum OverlayEntry {
     File(Vec<u8>),
@@ -38,24 +38,24 @@ enum OverlayEntry {
 }
 
 impl OverlayEntry {
-    /// Bytes that it takes under this path, the report's copies of the path among them.
+    /// Returns the memory that the entry takes under this path, in bytes, including the report's copies of the path.
     fn size(&self, path: &Path) -> u64 {
         let content = if let Self::File(content) = self { content.len() } else { 0 };
         ENTRY + (COPIES * path.as_os_str().len() + content) as u64
     }
 }
 
-/// Bytes of a change besides its path and its content.
+/// The memory of a change besides its path and content, in bytes.
 const ENTRY: u64 = 128;
 
 /// Copies of a path: here, in the list of changes, and twice in the text of the report.
 const COPIES: usize = 4;
 
-/// The changes, by what their paths really lead to.
+/// The changes, by real path.
 #[derive(Debug, Default)]
 struct OverlayChanges {
     by_path: BTreeMap<PathBuf, OverlayEntry>,
-    /// Bytes that they take.
+    /// The memory that they take, in bytes.
     bytes: u64,
 }
 
@@ -64,8 +64,8 @@ impl OverlayChanges {
         self.by_path.get(path)
     }
 
-    /// Puts a change in the place of an earlier one. `None` where all would take more than `limit` bytes: nothing is
-    /// changed then.
+    /// Adds a change, which replaces an earlier one for the same path. Returns `None` and changes nothing if all
+    /// changes would take more than `limit` bytes.
     fn put(&mut self, path: PathBuf, laid: OverlayEntry, limit: u64) -> Option<()> {
         let old = self.get(&path).map_or(0, |old| old.size(&path));
         let bytes = (self.bytes + laid.size(&path)).saturating_sub(old);
@@ -77,7 +77,7 @@ impl OverlayChanges {
         Some(())
     }
 
-    /// Puts content at the end of a file that is among the changes. `None` as for [`Changes::put`].
+    /// Appends content to a file that is among the changes. Returns `None` as [`OverlayChanges::put`] does.
     fn append(&mut self, path: &Path, content: &[u8], limit: u64) -> Option<()> {
         let bytes = self.bytes + content.len() as u64;
         match self.by_path.get_mut(path) {
@@ -95,13 +95,13 @@ impl OverlayChanges {
     }
 }
 
-/// Changes to files, in memory.
+/// The changes to files, in memory.
 #[derive(Debug)]
 pub(super) struct FileOverlay {
     changes: Mutex<OverlayChanges>,
-    /// When its files were changed, as far as scripts are told: seconds since 1970.
+    /// The modification time that scripts see for its files, in seconds since 1970.
     modified_unix: u64,
-    /// Bytes that all changes may take.
+    /// The most memory of all changes, in bytes.
     limit: u64,
 }
 
@@ -114,7 +114,7 @@ impl FileOverlay {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The failure of a change that would take too much memory.
+    /// Returns the failure of a change that would take too much memory.
     fn full(&self, text: &str) -> RequestFailure {
         let most = bytesize::ByteSize(self.limit);
         invalid(
@@ -126,7 +126,7 @@ impl FileOverlay {
         )
     }
 
-    /// All changes, by path.
+    /// Returns all changes, ordered by path.
     pub(super) fn changes(&self, root: &Path) -> Vec<FileChange> {
         let change = |(path, laid): (&PathBuf, &OverlayEntry)| {
             let (change, bytes) = match laid {
@@ -156,7 +156,7 @@ impl FileOverlay {
             Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
             None => return disk.open_upload(text),
         };
-        // One that has no name, and is gone when it is closed.
+        // An unnamed file, which the system deletes when it is closed.
         let file = tempfile::tempfile().and_then(|mut file| {
             file.write_all(content)?;
             file.rewind()?;
@@ -246,7 +246,7 @@ impl FileOverlay {
                     return Err(invalid(text, "leads through something that is no folder"));
                 }
                 Some(OverlayEntry::Nothing) => {}
-                // What may not be looked at is above what is granted, and so is there.
+                // A folder that may not be inspected is above the granted one, so it exists.
                 None => match disk.folder_at(folder).unwrap_or(Some(true)) {
                     Some(true) => return Ok(()),
                     Some(false) => return Err(invalid(text, "is there already")),
@@ -273,7 +273,7 @@ impl FileOverlay {
     }
 }
 
-/// Whether a file of so many bytes may stay in memory.
+/// Checks whether a file of this size may stay in memory.
 fn fits(text: &str, bytes: usize) -> Result<(), RequestFailure> {
     if bytes as u64 <= MAX_READ {
         return Ok(());

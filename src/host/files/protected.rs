@@ -1,26 +1,29 @@
-//! What scripts never reach, whatever is granted: credentials and settings for anyone, scripts for writing.
+//! The files that no grant opens: credentials and settings for any access, and scripts for writing.
 //!
-//! A thing is known by its device and inode where it is there, and by its name in every spelling that a file system may
-//! take for the same. What is asked for is asked once for each call, so a file that is put there later counts too.
+//! A file is identified by its device and inode if it exists, and by its name in every spelling that a file system
+//! may consider equal. Each call looks up the protected files again, so a file that is created later is protected
+//! too.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 
 use crate::config::{FILE_NAME, STATE_FOLDER};
 
+use super::access::Access;
 use super::code::{CodeFiles, holds};
-use super::grants::{Access, PathGrant};
+use super::grants::PathGrant;
+use super::inode::InodeId;
 use super::names::{self, CODE, DOTENV, REPOSITORY};
 use super::walk::ResolvedPath;
 
-/// The most files that are looked at to find the other names of one that has several.
+/// The most files that are searched for the other names of a file with several hard links.
 const MAX_TWINS: usize = 10_000;
 
-/// Why a place of the host's is refused.
+/// Why access to one of the host's own files is refused.
 pub(super) const HOSTS_OWN: &str =
     "leads to what is the host's own, which scripts never reach, whatever is granted";
 const SECRET: &str = "leads to a file with credentials, which scripts never reach, whatever is granted";
@@ -35,37 +38,20 @@ const TWICE: &str =
 const TOO_MANY: &str =
     "cannot be written: the project's scripts are too many files to tell whether this is one of them";
 
-/// Which file it is, under whatever name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InodeId {
-    pub(super) device: u64,
-    inode: u64,
-}
-
-impl InodeId {
-    pub(super) fn of(stat: &Stat) -> Self {
-        Self { device: stat.st_dev, inode: stat.st_ino }
-    }
-
-    /// What a path leads to now, links followed.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        stat(path).ok().map(|stat| Self::of(&stat))
-    }
-}
-
-/// What is the host's in one project.
+/// The protected files of one project.
 #[derive(Debug)]
 pub(super) struct ProtectedFiles {
     root: PathBuf,
-    /// The project's folder as it was at first.
+    /// The project's folder as it was at the start.
     root_id: Option<InodeId>,
     script: Option<PathBuf>,
     secret_files: Vec<PathBuf>,
-    /// The host's own as it was at first. They stay open, so that their numbers are given to nothing else.
+    /// The host's own files as they were at the start. They stay open, so that the system does not reuse their inode
+    /// numbers.
     first: Vec<(InodeId, OwnedFd)>,
 }
 
-/// What is protected at the moment of one call.
+/// The protected files at the moment of one call.
 #[derive(Debug)]
 pub(super) struct PathGuard<'a> {
     protected: &'a ProtectedFiles,
@@ -78,13 +64,13 @@ pub(super) struct PathGuard<'a> {
     /// The host's own folders and files.
     own: Vec<InodeId>,
     secrets: Vec<InodeId>,
-    /// Where files with credentials are, there or not: the folder, and the name in it.
+    /// The places of files with credentials, even of missing ones: the folder, and the name in it.
     secret_places: Vec<(InodeId, String)>,
     code: CodeFiles,
 }
 
 impl ProtectedFiles {
-    /// `script` is the one that is run.
+    /// Prepares the protection of a project. `script` is the script that runs.
     pub(super) fn new(root: &Path, script: Option<&Path>, secret_files: &[PathBuf]) -> Self {
         let absolute = |path: &PathBuf| std::path::absolute(path).ok();
         let secret_files: Vec<PathBuf> = secret_files.iter().filter_map(absolute).collect();
@@ -103,7 +89,7 @@ impl ProtectedFiles {
         }
     }
 
-    /// What holds for one call by way of a grant.
+    /// Returns the protection for one call through this grant.
     pub(super) fn guard<'a>(&'a self, grant: &'a PathGrant, access: Access) -> PathGuard<'a> {
         self.guard_of(access, &grant.above, grant.opens_hidden)
     }
@@ -128,7 +114,8 @@ impl ProtectedFiles {
         }
     }
 
-    /// Why an open file is no script: it is the host's own, or one with credentials. `real` is its path, free of links.
+    /// Returns why an open file cannot be a script: it is one of the host's own files, or holds credentials. `real`
+    /// is its path without links.
     pub(super) fn refuses(&self, file: &Stat, real: &Path) -> Option<&'static str> {
         let guard = self.guard_of(Access::Read, &[], false);
         let hosts = real
@@ -138,7 +125,7 @@ impl ProtectedFiles {
         if hosts || within() { Some(HOSTS_OWN) } else { guard.file(file) }
     }
 
-    /// Why a place in the project is refused for writing by its names alone.
+    /// Returns why a write in the project is refused because of the names in its path.
     pub(super) fn by_names(inside: &Path) -> Option<&'static str> {
         let mut parts = inside.components().map(Component::as_os_str).filter(|name| *name != ".").peekable();
         let code = parts.peek().is_some_and(|name| names::is_code(name));
@@ -155,7 +142,7 @@ impl PathGuard<'_> {
         self.access
     }
 
-    /// Why a name in these folders, the outermost first, is refused.
+    /// Returns why a name is refused in the innermost of these folders. They are ordered from the outermost.
     pub(super) fn name(&self, within: &[InodeId], name: &OsStr) -> Option<&'static str> {
         if names::is_hosts(name) {
             return Some(HOSTS_OWN);
@@ -174,7 +161,7 @@ impl PathGuard<'_> {
         hidden.then_some(HIDDEN)
     }
 
-    /// Why a folder is refused.
+    /// Returns why a folder is refused.
     pub(super) fn folder(&self, id: InodeId) -> Option<&'static str> {
         if self.own.contains(&id) || self.own.iter().any(|own| self.above.contains(own)) {
             return Some(HOSTS_OWN);
@@ -183,7 +170,7 @@ impl PathGuard<'_> {
         (code.contains(&id) || code.iter().any(|code| self.above.contains(code))).then_some(SCRIPTS)
     }
 
-    /// Why nothing may be written, made or removed under this name in these folders.
+    /// Returns why nothing may be written, created or removed under this name in these folders.
     pub(super) fn written(&self, within: &[InodeId], name: &OsStr) -> Option<&'static str> {
         if self.access == Access::Read {
             return None;
@@ -199,7 +186,7 @@ impl PathGuard<'_> {
         within.last().is_some_and(|here| has(&self.code.places, *here, name)).then_some(RUN)
     }
 
-    /// Why a place is refused that a walk has come to.
+    /// Returns why the path that a walk reached is refused.
     pub(super) fn spot(&self, spot: &ResolvedPath) -> Option<&'static str> {
         let within = match &spot.parent {
             Some((_, parent)) => {
@@ -212,7 +199,7 @@ impl PathGuard<'_> {
         self.written(within, name)
     }
 
-    /// Why an open file is refused: it is one of the refused ones under another name.
+    /// Returns why an open file is refused: it is a protected file under another name.
     pub(super) fn file(&self, file: &Stat) -> Option<&'static str> {
         let id = InodeId::of(file);
         if self.secrets.contains(&id) || self.own.contains(&id) {
@@ -228,7 +215,8 @@ impl PathGuard<'_> {
         let root = &self.protected.root;
         let git = root.join(REPOSITORY);
         let hidden = holds(&root.join(STATE_FOLDER), true, id, &mut left)
-            // Objects of a repository are shared by its clones and hold no credentials: only its own files count.
+            // Clones share the objects of a repository, which hold no credentials. So only the repository's own files
+            // count.
             || holds(&git, false, id, &mut left)
             || holds(&git.join("hooks"), false, id, &mut left)
             || dotenv_holds(root, id);
@@ -244,7 +232,7 @@ impl PathGuard<'_> {
         (code || left == 0).then_some(RUN)
     }
 
-    /// Why nothing may be added to an open file that is not replaced.
+    /// Returns why an open file must not be changed in place.
     pub(super) fn in_place(&self, file: &Stat) -> Option<&'static str> {
         self.file(file).or_else(|| (file.st_nlink > 1).then_some(TWICE))
     }
@@ -261,12 +249,12 @@ fn has(places: &[(InodeId, String)], folder: InodeId, name: &OsStr) -> bool {
     }
 }
 
-/// The host's own places in the project.
+/// Returns the paths of the host's own files in the project.
 fn own_places(root: &Path) -> [PathBuf; 3] {
     [STATE_FOLDER, FILE_NAME, REPOSITORY].map(|name| root.join(name))
 }
 
-/// Whether one of the project's `.env` files is that file.
+/// Whether one of the project's `.env` files is this file.
 fn dotenv_holds(root: &Path, file: InodeId) -> bool {
     let Ok(entries) = std::fs::read_dir(root) else { return false };
     entries.filter_map(io::Result::ok).any(|entry| {

@@ -1,5 +1,5 @@
-//! The files of scripts, read as a daemon takes them in. What a script may not read is no script either: an error of its
-//! syntax would show what is in it.
+//! Reads the files of scripts for a daemon. A file that a script may not read is not loaded as a script either: a
+//! syntax error would reveal parts of its content.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,25 +10,25 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use super::protected::ProtectedFiles;
 use super::walk::kind;
 
-/// Reads scripts of a project, but for the files that are the host's own.
+/// Reads the scripts of a project, except the host's own files.
 #[derive(Debug)]
 pub struct ScriptFiles {
     protected: ProtectedFiles,
 }
 
 impl ScriptFiles {
-    /// For the project in this folder; none of `secret_files` is ever a script.
+    /// Creates a reader for the project in the folder `root`. It never reads `secret_files`.
     #[must_use]
     pub fn new(root: &Path, secret_files: &[PathBuf]) -> Self {
         Self { protected: ProtectedFiles::new(root, None, secret_files) }
     }
 
-    /// The bytes of the file that a path leads to, links followed.
+    /// Returns the content of the file that a path leads to, through links.
     ///
     /// # Errors
     ///
-    /// The system's; a file that is larger than `most` bytes; one that is none of a script, but the host's own or one with
-    /// credentials, under whatever name.
+    /// Errors of the system; a file that is larger than `most` bytes; a file that is not a script because it is one
+    /// of the host's own or holds credentials, under any name.
     pub fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(CWD, path, flags, Mode::empty())?;

@@ -1,4 +1,4 @@
-//! The failures of files, in sentences that say what would help.
+//! The failures of file operations, as sentences that say what would help.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -7,12 +7,12 @@ use rustix::io::Errno;
 
 use crate::protocol::{FailureKind, RequestFailure};
 
-use super::grants::Access;
+use super::access::Access;
 
-/// The most letters of a path that are shown.
+/// The most characters of a path that are shown.
 const SHOWN: usize = 200;
 
-/// A path as an error shows it.
+/// Shortens a path for an error.
 pub(super) fn shown(path: &str) -> String {
     if path.chars().count() <= SHOWN {
         return path.to_owned();
@@ -20,12 +20,12 @@ pub(super) fn shown(path: &str) -> String {
     path.chars().take(SHOWN).chain(['…']).collect()
 }
 
-/// A malformed path, or one that leads to something else than what was asked for.
+/// The failure of a malformed path, or of a path that leads to the wrong kind of file.
 pub(super) fn invalid(path: &str, what: &str) -> RequestFailure {
     RequestFailure::invalid("path", format!("`{}` {what}", shown(path)))
 }
 
-/// A path outside all that is granted; `real` is what to grant.
+/// The failure of a path outside all grants. `real` is the path to grant.
 pub(super) fn outside(path: &str, real: &Path, access: Access) -> RequestFailure {
     let (doing, word) = match access {
         Access::Read => ("is outside the project", "read"),
@@ -38,12 +38,12 @@ pub(super) fn outside(path: &str, real: &Path, access: Access) -> RequestFailure
     )
 }
 
-/// A link to what is not there.
+/// The failure of a link whose target does not exist.
 pub(super) fn nowhere(path: &str) -> RequestFailure {
     invalid(path, "is a link that leads nowhere")
 }
 
-/// A link that leads out of what is granted.
+/// The failure of a link that leads out of the granted folder.
 pub(super) fn escapes(path: &str, access: Access) -> RequestFailure {
     let word = match access {
         Access::Read => "read",
@@ -58,7 +58,7 @@ pub(super) fn escapes(path: &str, access: Access) -> RequestFailure {
     )
 }
 
-/// A path that the permissions do not open.
+/// The failure of a path that no permission opens.
 pub(super) fn denied(path: &str, what: &str) -> RequestFailure {
     RequestFailure {
         field: Some("path".into()),
@@ -66,7 +66,7 @@ pub(super) fn denied(path: &str, what: &str) -> RequestFailure {
     }
 }
 
-/// What the system said, for a path that was allowed.
+/// The failure that the system reported for an allowed path.
 pub(super) fn of_system(path: &str, error: &io::Error) -> RequestFailure {
     match error.kind() {
         ErrorKind::NotFound => invalid(path, "is not there"),

@@ -1,4 +1,4 @@
-//! Attacks by path, and what they must leave as it was.
+//! Attacks through paths, and the files that must stay unchanged.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 
 const SECRET: &str = "SECRET";
 
-/// Everything that must be as it was after any attack.
+/// The files that must be unchanged after any attack.
 const GUARDED: [&str; 10] = [
     "outside.txt",
     "project/mooncast.toml",
@@ -34,7 +34,7 @@ struct Tree {
 
 impl Tree {
     fn new() -> Self {
-        // In memory where there is such a place: hundreds of these are made.
+        // On a memory file system if there is one, because the tests create hundreds of these.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let at = |path: &str| folder.path().join(path);
         for made in ["project/data/sub", "project/scripts", "project/stdlib", "readonly/sub", "writable"] {
@@ -144,7 +144,7 @@ fn what_is_granted_can_be_used() {
     assert_eq!(kind(disk.replace(&tree.at("later/other.csv"), b"no")), FailureKind::Denied);
     let opened = disk.open_upload("inner/a.csv").unwrap();
     assert_eq!((opened.name.as_str(), opened.len), ("a.csv", 5));
-    // Scripts may be read, for they are no secret.
+    // Scripts may be read, because they are not secret.
     assert_eq!(disk.read("scripts/hello.lua").unwrap(), SECRET);
     tree.guarded_is_whole();
 }
@@ -255,7 +255,7 @@ fn no_path_attack_reads_anything() {
         format!("{}etc/passwd", "../".repeat(60)),
     ];
     for attack in attacks.into_iter().chain(formatted.iter().map(String::as_str)) {
-        // A slash at the end of a file's name is no attack: the name is what counts.
+        // A slash after a file's name is not an attack: only the name counts.
         if attack == "data/a.csv/" {
             continue;
         }
@@ -344,7 +344,7 @@ fn no_path_attack_changes_anything() {
             "{attack}"
         );
     }
-    // A link is removed itself, not what it leads to.
+    // Removing a link removes the link itself, not its target.
     tree.disk.remove("token-link").unwrap();
     tree.guarded_is_whole();
     assert!(!Path::new("/tmp/mooncast-attack").exists());
@@ -435,7 +435,7 @@ fn the_faces_work_off_the_hosts_thread() {
         .unwrap();
 }
 
-/// Names that lead somewhere interesting, in any order.
+/// Generates paths of names that lead to interesting files, in any order.
 fn paths() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
         "..",

@@ -1,7 +1,8 @@
-//! One walk along a path. Each name is looked up once, in a folder that is open; what was checked is what is used.
+//! Walks along a path once. It looks up each name once, in an open folder, so that the file that was checked is the
+//! file that is used.
 //!
-//! A folder that is exchanged for a link while a script reads through it is either the old folder or the link: the walk
-//! sees one of them, checks it, and goes on from its descriptor.
+//! If a folder is replaced by a link while a script reads through it, the walk sees either the folder or the link. It
+//! checks what it sees, and goes on from that descriptor.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -13,24 +14,25 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::protected::{HOSTS_OWN, InodeId, PathGuard};
+use super::inode::InodeId;
+use super::protected::{HOSTS_OWN, PathGuard};
 
-/// The most links on one path, as the system has it.
+/// The most links on one path; the system has the same limit.
 const MAX_LINKS: usize = 40;
 
-/// A file, a folder or a link, whatever its rights say, without opening it for anything.
+/// Opens a file, a folder or a link regardless of its mode, and only as a reference.
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Why a walk ended before its place.
+/// Why a walk ended early.
 #[derive(Debug)]
 pub(super) enum WalkError {
-    /// The system said so.
+    /// The system reported an error.
     System(io::Error),
-    /// Something on the way is protected.
+    /// A name, folder or file on the way is protected, for this reason.
     Refused(&'static str),
     /// A link leads out of the granted folder.
     Escapes,
-    /// A link leads to what is not there.
+    /// A link leads to a missing file.
     Nowhere,
 }
 
@@ -40,7 +42,7 @@ impl From<Errno> for WalkError {
     }
 }
 
-/// A walk that goes on from folder to folder.
+/// A walk in progress.
 #[derive(Debug)]
 pub(super) struct PathWalk<'a> {
     base: BorrowedFd<'a>,
@@ -48,7 +50,8 @@ pub(super) struct PathWalk<'a> {
     guard: &'a PathGuard<'a>,
     folders: Vec<WalkedFolder>,
     links: usize,
-    /// How many names were left behind the last link: those before them are the link's.
+    /// The number of names that were left after the last link was replaced by its target: the names before them
+    /// belong to the link.
     after_link: Option<usize>,
 }
 
@@ -59,23 +62,23 @@ struct WalkedFolder {
     id: InodeId,
 }
 
-/// Where a path leads.
+/// The place that a path leads to.
 #[derive(Debug)]
 pub(super) struct ResolvedPath {
-    /// The folder that holds it, open; none for the granted folder itself.
+    /// The open folder that contains it; `None` for the granted folder itself.
     pub(super) parent: Option<(OwnedFd, InodeId)>,
-    /// Its path in the granted folder, free of links; for what is not there, the names as they would be.
+    /// The path in the granted folder, without links. Names that do not exist are included.
     pub(super) real: PathBuf,
-    /// What is there.
+    /// The file, folder or link at the place, if one exists.
     pub(super) found: Option<(OwnedFd, Stat)>,
-    /// Names that are missing below `parent`: none where something is there, more than one where a folder is missing.
+    /// The names that are missing below `parent`: none if the place exists, several if a folder is missing.
     pub(super) missing: Vec<OsString>,
-    /// The folders that it is in.
+    /// The folders that contain the place, the outermost first.
     pub(super) within: Vec<InodeId>,
 }
 
 impl ResolvedPath {
-    /// The last name.
+    /// Returns the last name.
     pub(super) fn name(&self) -> &OsStr {
         self.real.file_name().unwrap_or_else(|| OsStr::new("."))
     }
@@ -86,13 +89,13 @@ impl ResolvedPath {
     }
 }
 
-/// What kind of file this is.
+/// Returns the kind of a file.
 pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
 impl<'a> PathWalk<'a> {
-    /// Begins at a folder that is open.
+    /// Begins a walk in an open folder.
     pub(super) fn from(base: BorrowedFd<'a>, guard: &'a PathGuard<'a>) -> Result<Self, WalkError> {
         let base_id = InodeId::of(&fstat(base)?);
         if let Some(reason) = guard.folder(base_id) {
@@ -102,7 +105,7 @@ impl<'a> PathWalk<'a> {
         Ok(Self { base, base_id, guard, folders: Vec::new(), links: 0, after_link: None })
     }
 
-    /// Goes to the end of a path without `..`. `follow` is whether a link in its last name is followed.
+    /// Walks to the end of a path. `follow` is whether a link in the last name is followed.
     pub(super) fn to(mut self, path: &Path, follow: bool) -> Result<ResolvedPath, WalkError> {
         let mut names: VecDeque<OsString> = parts(path);
         while let Some(name) = names.pop_front() {
@@ -229,12 +232,12 @@ impl<'a> PathWalk<'a> {
     }
 }
 
-/// The environment and the memory of this very process are files of `/proc`.
+/// Refuses `/proc`, whose files include the environment and the memory of this process.
 fn check_system(fd: BorrowedFd<'_>) -> Result<(), WalkError> {
     if fstatfs(fd)?.f_type == PROC_SUPER_MAGIC { Err(WalkError::Refused(HOSTS_OWN)) } else { Ok(()) }
 }
 
-/// The names of a path, `..` among them.
+/// Returns the names of a path, including `..`.
 fn parts(path: &Path) -> VecDeque<OsString> {
     path.components()
         .filter_map(|part| match part {

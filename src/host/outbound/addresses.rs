@@ -1,9 +1,9 @@
-//! Which addresses are no part of the public internet, and ranges of addresses.
+//! Classifies addresses that are not part of the public internet, and parses address ranges.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// A range of addresses: `10.0.0.0/8`, or a single one.
+/// A range of addresses such as `10.0.0.0/8`, or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AddressRange {
     first: IpAddr,
@@ -52,14 +52,14 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The address that is really meant, for one of version 4 can be written as one of version 6.
+/// Converts an IPv4 address that is written as an IPv6 address to IPv4.
 pub(super) fn meant(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// Whether an address is anything but an ordinary public one: this machine, a private network, a network's own
-/// services (such as the metadata service of a cloud), a group of receivers, a reserved range (IANA's registries of
-/// special-purpose addresses).
+/// Whether an address is not an ordinary public one: this machine, a private network, a network's own services (such
+/// as the metadata service of a cloud), multicast, or a reserved range (IANA's registries of special-purpose
+/// addresses).
 pub(super) fn is_special(address: IpAddr) -> bool {
     match meant(address) {
         IpAddr::V4(address) => is_special_v4(address),
@@ -76,23 +76,23 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || a == 0
         || a >= 240
-        // Shared by the customers of a carrier.
+        // Shared address space of carriers.
         || (a == 100 && (64..128).contains(&b))
-        // Protocol assignments, and what used to be the way to 6to4.
+        // Protocol assignments, and the former relay addresses of 6to4.
         || (a == 192 && b == 0 && c == 0)
         || (a == 192 && b == 88 && c == 99)
-        // Measurements between networks.
+        // Benchmarks between networks.
         || (a == 198 && (18..20).contains(&b))
 }
 
 fn is_special_v6(address: Ipv6Addr) -> bool {
     let pair = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
-        // Translation to IPv4, and 6to4: as special as the IPv4 address inside.
+        // Translation to IPv4, and 6to4: special if the IPv4 address inside is.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => is_special_v4(pair(high, low)),
-        // Protocol assignments (Teredo among them), documentation.
+        // Protocol assignments (including Teredo), and documentation.
         [0x2001, 0..0x200 | 0xdb8, ..] | [0x3fff, 0..0x1000, ..] => true,
-        // Of the rest, only 2000::/3 is given out to networks.
+        // Of the other addresses, only 2000::/3 is allocated to networks.
         [first, ..] => first & 0xe000 != 0x2000,
     }
 }

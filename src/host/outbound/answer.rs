@@ -1,4 +1,4 @@
-//! What came back, within limits, or why nothing did.
+//! Reads a response within limits, or explains why there is none.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,16 +12,16 @@ use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 
 use super::ResponseMemory;
 
-/// The most bytes of a body: what one frame of the protocol holds.
+/// The most bytes of a body: the content of one protocol frame.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// The most bytes that a byte of a compressed body can become.
+/// The most bytes to which one byte of a compressed body can expand.
 const MOST_OF_A_BYTE: usize = 1032;
 
-/// The most bytes of an answer's headers.
+/// The most bytes of a response's headers.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// No answer that can be used.
+/// The request failed without a usable response.
 #[derive(Debug)]
 pub(super) struct ResponseError {
     what: String,
@@ -34,7 +34,7 @@ impl ResponseError {
         Self { what, maybe_sent: true }
     }
 
-    /// The failure as the script sees it.
+    /// Converts the error into the failure that the script sees.
     pub(super) fn failure(self, place: &str, repeatable: bool) -> RequestFailure {
         if !self.maybe_sent || repeatable {
             return RequestFailure::new(
@@ -55,7 +55,7 @@ impl ResponseError {
 impl From<reqwest::Error> for ResponseError {
     fn from(error: reqwest::Error) -> Self {
         let maybe_sent = !(error.is_connect() || error.is_builder());
-        // The address is the script's own and long; what is wrong stands at the end of the chain.
+        // The script knows its own address, which may be long; the end of the chain holds the actual problem.
         let error = error.without_url();
         let mut cause: &dyn Error = &error;
         while let Some(next) = cause.source() {
@@ -65,7 +65,7 @@ impl From<reqwest::Error> for ResponseError {
     }
 }
 
-/// Reads the whole answer.
+/// Reads the whole response.
 pub(super) async fn read(
     mut response: Response,
     memory: &mut ResponseMemory<'_>,
@@ -84,7 +84,7 @@ pub(super) async fn read(
             return Err(too_large());
         }
         if length > body.capacity() {
-            // As the body doubles, so does what it holds.
+            // The reservation doubles together with the buffer.
             let larger = length.next_power_of_two().min(MAX_BODY);
             memory.to(larger as u64).await;
             body.reserve(larger - body.len());
@@ -93,25 +93,25 @@ pub(super) async fn read(
     }
     let body = body.freeze();
     if !codings.is_empty() {
-        // How much comes of it is known only afterwards.
+        // The decoded size is known only after decoding.
         memory.to(body.len().saturating_mul(MOST_OF_A_BYTE).min(MAX_BODY) as u64).await;
     }
     let body = match codings.undo(body.clone(), MAX_BODY) {
         Ok(plain) => {
             if !codings.is_empty() {
-                // They speak of the body as it travelled.
+                // These headers describe the encoded body.
                 headers.retain(|(name, _)| !matches!(name.as_str(), "content-encoding" | "content-length"));
             }
             plain
         }
-        // The script may know it.
+        // The script may know this coding.
         Err(DecodeError::UnknownCoding(_)) => body,
         Err(error) => return Err(ResponseError::after_sending(error.to_string())),
     };
     Ok(HostResponse::Response { status, headers, body })
 }
 
-/// Each name once: values of a header that comes several times are joined by `, `.
+/// Returns each header once: the values of a repeated header are joined by `, `.
 fn headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, ResponseError> {
     let mut joined: BTreeMap<String, BytesMut> = BTreeMap::new();
     let mut bytes = 0;

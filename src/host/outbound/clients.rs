@@ -1,4 +1,4 @@
-//! HTTP clients that connect to given addresses and to no others.
+//! HTTP clients that connect only to given addresses.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,13 +14,13 @@ use crate::protocol::{FailureKind, RequestFailure};
 /// The most hosts whose connections are kept open.
 const MAX_KEPT: usize = 32;
 
-/// How long a connection may take to be made, TLS included.
+/// The timeout for a connection, including TLS.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept without being used, where its server does not announce less.
+/// How long an unused connection is kept, unless its server announces a shorter time.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// One client a host, kept as long as the host stays at the same addresses.
+/// One client per host. A client is kept while the host's addresses stay the same.
 #[derive(Debug, Default)]
 pub(super) struct PinnedClients(Mutex<HashMap<String, PinnedClient>>);
 
@@ -31,7 +31,7 @@ struct PinnedClient {
 }
 
 impl PinnedClients {
-    /// Connections that reach `host` at these addresses.
+    /// Returns connections that reach `host` at these addresses.
     pub(super) fn pinned(
         &self,
         host: &str,
@@ -70,7 +70,7 @@ fn build(host: &str, addresses: &[SocketAddr]) -> Result<ConnectionPool, Request
     ConnectionPool::new(IDLE, build).map_err(|error| unusable(&error))
 }
 
-/// Resolves nothing: what is not pinned is not reached.
+/// Resolves no names: a client reaches only pinned hosts.
 #[derive(Debug)]
 struct NoResolver;
 

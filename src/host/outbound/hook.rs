@@ -1,4 +1,5 @@
-//! Posts of the house itself to an address that its operator gave: unlike a script's, they need no permission.
+//! Posts from the program itself, such as alerts, to an address that its operator configured. Unlike a script's
+//! requests they need no permission.
 
 use std::cell::OnceCell;
 use std::error::Error;
@@ -12,14 +13,14 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::client::{Proxies, tls_config};
 use crate::clock::Clock;
 
-/// How long a connection may take to be made, TLS included.
+/// The timeout for a connection, including TLS.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a post may take until its status is there.
+/// The timeout for a post, until its status arrives.
 const OVERALL: Duration = Duration::from_secs(30);
 
-/// Somebody else's address that takes JSON. Whoever knows it may be able to write there, so of the address only the
-/// host is shown.
+/// An address of another service that takes JSON. Knowing the address may be enough to write there, so only its
+/// host is ever shown.
 pub struct Webhook {
     url: Url,
     client: OnceCell<reqwest::Client>,
@@ -33,11 +34,11 @@ impl std::fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    /// Nothing is opened before the first post.
+    /// Creates the webhook. No connection is opened before the first post.
     ///
     /// # Errors
     ///
-    /// What is wrong with the address, without the address.
+    /// What is wrong with the address. The text does not contain the address.
     pub fn new(url: &SecretString, clock: Clock) -> Result<Self, String> {
         let url = Url::parse(url.expose_secret()).map_err(|error| format!("it cannot be read: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -46,18 +47,18 @@ impl Webhook {
         Ok(Self { url, client: OnceCell::new(), clock })
     }
 
-    /// Its host, for people.
+    /// Returns the host of the address, for display.
     #[must_use]
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Posts JSON with more headers, once; a simulated clock stands still meanwhile. Any status from 200 to 299 is a
-    /// delivery. Redirects are not followed.
+    /// Posts JSON with additional headers, once; a simulated clock stands still meanwhile. Any status from 200 to 299
+    /// counts as delivered. Redirects are not followed.
     ///
     /// # Errors
     ///
-    /// Why it was not delivered, or is not known to be.
+    /// Why the post was not delivered, or may not have been.
     pub async fn post(&self, body: String, headers: &[(&'static str, String)]) -> Result<(), String> {
         let _hold = self.clock.hold();
         let client = self.client()?;
@@ -71,7 +72,7 @@ impl Webhook {
         }
         let status = response.status();
         let location = response.headers().get(LOCATION).filter(|_| status.is_redirection());
-        // Of the address that it leads to, too, only the host is shown.
+        // Of the redirect's target, too, only the host is shown.
         let leads_to = location.and_then(|value| self.url.join(value.to_str().ok()?).ok()).map(|url| {
             format!(", a redirect to {}, which is not followed", url.origin().ascii_serialization())
         });
@@ -88,7 +89,7 @@ impl Webhook {
             return Ok(client.clone());
         }
         let tls = tls_config().map_err(|error| error.to_string())?;
-        // This machine is not asked for by way of a proxy.
+        // Requests to this machine bypass the proxy.
         let proxies = if self.is_here() { Proxies::default() } else { Proxies::of_environment()? };
         let client = proxies
             .lead(reqwest::Client::builder())
@@ -99,7 +100,7 @@ impl Webhook {
             .referer(false)
             .connect_timeout(CONNECT)
             .timeout(OVERALL)
-            // Alerts are rare: a connection would be stale by the next one.
+            // Alerts are rare, so a kept connection would be stale by the next one.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| cause(&error))?;
@@ -107,7 +108,7 @@ impl Webhook {
     }
 }
 
-/// What is wrong stands at the end of the chain.
+/// Returns the innermost cause, which describes the actual problem.
 fn cause(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), cause)
 }

@@ -1,4 +1,4 @@
-//! Which hosts the permissions name.
+//! Matches hosts against the permissions.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::addresses::{AddressRange, is_special, meant};
 
-/// What is wrong with the first entry of `net` that names no host.
+/// Returns the problem with the first entry of `net` that names no host.
 #[must_use]
 pub fn net_problem(entries: &[String]) -> Option<String> {
     let text = entries.iter().find(|text| entry(text.trim()).is_none())?;
@@ -18,7 +18,7 @@ pub fn net_problem(entries: &[String]) -> Option<String> {
     ))
 }
 
-/// What the permissions say of hosts.
+/// The hosts that the permissions name.
 #[derive(Debug)]
 pub(super) struct AllowedHosts {
     entries: Vec<HostRule>,
@@ -36,15 +36,15 @@ struct HostRule {
 enum HostPattern {
     /// `*`: every host with a public address.
     Any,
-    /// `example.com`
+    /// `example.com`: this host.
     Name(String),
-    /// `*.example.com`, kept as `.example.com`.
+    /// `*.example.com`: its subdomains. Stored as `.example.com`.
     Under(String),
-    /// `10.0.0.7`, `10.0.0.0/8`
+    /// `10.0.0.7` or `10.0.0.0/8`: these addresses.
     Addresses(AddressRange),
 }
 
-/// Where a request goes.
+/// The host that a request goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RequestHost {
     Name(String),
@@ -74,7 +74,7 @@ impl AllowedHosts {
         hosts
     }
 
-    /// Whether requests may go to this host.
+    /// Whether requests may go to this host and port.
     pub(super) fn grants(&self, target: &RequestHost, port: u16) -> bool {
         self.at(port).any(|what| match (what, target) {
             (HostPattern::Any, _) => true,
@@ -87,8 +87,8 @@ impl AllowedHosts {
         })
     }
 
-    /// Whether a host that is granted may be at this address: a public one, one that is named itself, or this
-    /// machine's for a `localhost` that is named.
+    /// Whether a granted host may have this address: a public address, an address that the permissions name, or a
+    /// loopback address if they name `localhost`.
     pub(super) fn grants_address(&self, target: &RequestHost, address: IpAddr, port: u16) -> bool {
         let address = meant(address);
         let named = |what: &HostPattern| match what {
@@ -103,7 +103,7 @@ impl AllowedHosts {
         !is_special(address) || self.at(port).any(named)
     }
 
-    /// What to say of entries that name no host.
+    /// Returns a remark about entries that name no host.
     pub(super) fn unread(&self) -> String {
         if self.unread.is_empty() {
             return String::new();
@@ -140,7 +140,7 @@ fn entry(text: &str) -> Option<HostRule> {
     Some(HostRule { what, port })
 }
 
-/// A name as addresses write it: lower case, other scripts in their ASCII form, no dot at the end.
+/// Normalizes a host name as addresses do: lower case, other scripts in their ASCII form, no dot at the end.
 fn canonical(name: &str) -> Option<String> {
     if name.is_empty() || name.contains(['/', '@', '?', '#', '*', ':', '\\', ' ']) {
         return None;

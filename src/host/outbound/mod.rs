@@ -1,14 +1,14 @@
-//! The `http` module's way out: requests to other services, for hosts that the permissions name.
+//! The requests of the `http` module to other services, on hosts that the permissions name.
 //!
-//! - A name is resolved once, here; every address is checked, and the connection goes to exactly those addresses.
-//!   Private ones and this machine's must be named themselves.
-//! - Redirects are not followed: the 3xx is the answer, and the script decides.
-//! - Proxies of the environment are not used: they would resolve the name a second time, elsewhere.
-//! - Secrets are filled in here, in headers and bodies only, and only over https or to this machine. A host that is
-//!   granted is trusted with them: one that sends back what it was sent shows it to the script.
-//! - Requests and answers are in real time; a simulated clock stands still meanwhile.
+//! - A name is resolved once, here. Every address is checked, and the connection goes to exactly those addresses.
+//!   Private addresses, and those of this machine, must be named in the permissions.
+//! - Redirects are not followed: the script gets the 3xx response and decides.
+//! - Proxies of the environment are not used: they would resolve the name again, elsewhere.
+//! - Secrets are filled in here, only in headers and bodies, and only over https or to this machine. A granted host
+//!   is trusted with them: if it echoes what it received, the script sees the secret.
+//! - Requests and responses are in real time; a simulated clock stands still meanwhile.
 //!
-//! `hook` is the house's own way out, for its alerts.
+//! `hook` sends the program's own alerts.
 //!
 //! May import: `clock`, `config`, `protocol`. With `client`, the only place that names reqwest.
 
@@ -40,13 +40,14 @@ use hosts::{AllowedHosts, RequestHost};
 pub use hook::Webhook;
 pub use hosts::net_problem;
 
-/// The longest address that is taken.
+/// The longest address that is accepted, in bytes.
 const MAX_URL: usize = 16 * 1024;
 
-/// Requests of one run that are under way at once: each has a connection.
+/// The most requests of one run at once: each has a connection.
 const AT_ONCE: usize = 32;
 
-/// Bytes of a connection, whose buffers grow with what is read, and of an answer as most are; a longer body takes more.
+/// The memory of a connection, whose buffers grow with what is read, and of a typical response, in bytes. A longer
+/// body takes more.
 const EXCHANGE: u64 = 1024 * 1024;
 
 /// Requests of scripts to services other than the chat service.
@@ -55,13 +56,13 @@ pub struct OutboundHttp {
     hosts: AllowedHosts,
     clients: PinnedClients,
     clock: Clock,
-    /// Servers answer in real time, whatever time the house lives in.
+    /// The real clock: servers respond in real time even if `clock` is simulated.
     network: Clock,
     places: Semaphore,
 }
 
 impl OutboundHttp {
-    /// What the permissions grant. Nothing is opened before the first request.
+    /// Creates the client for the hosts that the permissions grant. No connection is opened before the first request.
     #[must_use]
     pub fn new(permissions: &Permissions, clock: Clock) -> Self {
         Self {
@@ -73,40 +74,39 @@ impl OutboundHttp {
         }
     }
 
-    /// Checks a request as far as that is possible without making it.
+    /// Checks a request as far as possible without sending it.
     ///
     /// # Errors
     ///
-    /// `invalid` for what is no request; `denied` for a host or a secret that is not granted.
+    /// `invalid` for a malformed request; `denied` for a host or a secret that is not granted.
     pub fn look(&self, request: &HttpRequest, variables: &GrantedVariables) -> Result<(), RequestFailure> {
         let url = checked_url(&request.url)?;
         RequestEndpoint::of(&url, &self.hosts)?;
         outgoing::prepare(request, variables).map(drop)
     }
 
-    /// Makes one request, and gives its answer whatever its status.
+    /// Sends one request, and returns its response with any status. The number of concurrent requests of a run is
+    /// limited; more wait. `memory` is the reservation of the answer: it grows with the body.
     ///
     /// # Errors
     ///
-    /// `invalid` for what is no request; `denied` for a host or a secret that is not granted; `unreachable` when no
-    /// answer came and the same call may be made again; `in_doubt` when none came to a method that must not be
-    /// repeated blindly (POST, PATCH and the like) and that may have arrived.
-    /// Requests that are under way at once are so many for each run; more wait for their turn. `memory` is what the
-    /// answer may hold: it grows with the body.
+    /// `invalid` for a malformed request; `denied` for a host or a secret that is not granted; `unreachable` if no
+    /// response came and the same call may be repeated; `in_doubt` if no response came, the request may have arrived,
+    /// and its method must not be repeated blindly (POST, PATCH and the like).
     pub(super) async fn request(
         &self,
         mut request: HttpRequest,
         variables: &GrantedVariables,
         memory: &mut MemoryReservation,
     ) -> Result<HostResponse, RequestFailure> {
-        // They are never closed, so there is a place in the end.
+        // The semaphore is never closed, so a permit comes in the end.
         let _place = self.places.acquire().await;
         let mut memory = ResponseMemory { memory, clock: &self.clock, hold: Some(self.clock.hold()) };
         memory.to(EXCHANGE).await;
         let url = checked_url(&request.url)?;
         let place = RequestEndpoint::of(&url, &self.hosts)?;
         let prepared = outgoing::prepare(&request, variables)?;
-        // It is whole in what was prepared.
+        // The prepared request contains the whole body.
         request.body = None;
         let end = self.network.now() + Duration::from_millis(request.timeout_ms);
         let timed_out = || format!("{} did not answer within {} ms", place.shown(), request.timeout_ms);
@@ -145,16 +145,17 @@ impl OutboundHttp {
     }
 }
 
-/// The memory of an answer that is being read.
+/// The reservation for a response that is being read.
 pub(super) struct ResponseMemory<'a> {
     memory: &'a mut MemoryReservation,
     clock: &'a Clock,
-    /// A simulated clock stands still, but while memory is waited for: what holds it may wait for the clock.
+    /// Holds a simulated clock, except while this waits for memory: the calls that hold the memory may wait for the
+    /// clock.
     hold: Option<ClockHold>,
 }
 
 impl ResponseMemory<'_> {
-    /// Waits until the answer may hold so many bytes.
+    /// Waits until the response may hold this many bytes.
     async fn to(&mut self, bytes: u64) {
         if !self.memory.try_grow(bytes) {
             self.hold.take();
@@ -167,7 +168,7 @@ impl ResponseMemory<'_> {
 /// The host and port of a request.
 struct RequestEndpoint {
     target: RequestHost,
-    /// As it stands in the address.
+    /// The host as the address writes it.
     host: String,
     port: u16,
 }
@@ -196,7 +197,7 @@ impl RequestEndpoint {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// The addresses to connect to, each of them granted.
+    /// Resolves the addresses to connect to. All of them are granted.
     async fn resolve(&self, hosts: &AllowedHosts) -> Result<Vec<SocketAddr>, RequestFailure> {
         let mut addresses: Vec<SocketAddr> = match &self.target {
             RequestHost::Address(address) => vec![SocketAddr::new(*address, self.port)],

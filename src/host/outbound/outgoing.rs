@@ -1,4 +1,4 @@
-//! A request with its secrets filled in. From here on nothing of it is shown to anybody.
+//! A request with its secrets filled in. From here on none of it is logged or shown.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
@@ -10,12 +10,12 @@ use crate::protocol::{HttpRequest, HttpValue, HttpValuePart, RequestFailure};
 
 use super::super::variables::GrantedVariables;
 
-/// The most headers of one request, and the most bytes in them: what common servers take.
+/// The most headers of one request, and their most bytes: the limits of common servers.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
-/// Headers that belong to the connection, not to the script. `host` would reach another service behind the same
-/// address than the one that was granted.
+/// Headers that belong to the connection, which a script may not set. A different `host` would reach another service
+/// behind the granted address.
 const OF_CONNECTION: [&str; 10] = [
     "connection",
     "content-length",
@@ -29,14 +29,14 @@ const OF_CONNECTION: [&str; 10] = [
     "upgrade",
 ];
 
-/// A request that only lacks its address.
+/// A complete request except for its address.
 pub(super) struct OutboundRequest {
     method: Method,
     headers: HeaderMap,
     body: Option<Zeroizing<Vec<u8>>>,
-    /// The name of a secret in it, if there is one.
+    /// The name of a secret that it contains, if there is one.
     pub(super) secret: Option<String>,
-    /// Whether making it twice does no more than making it once.
+    /// Whether the request can be repeated without doing more than once.
     pub(super) repeatable: bool,
 }
 
@@ -106,7 +106,7 @@ fn header(
     }
     let bytes = filler.fill(value)?;
     let Ok(mut value) = HeaderValue::from_bytes(&bytes) else {
-        // The value is not shown: it may hold a secret.
+        // The value is not shown, because it may contain a secret.
         let message = format!(
             "the value of the header `{parsed}` holds a character that no header can, such as a line break"
         );
@@ -116,7 +116,7 @@ fn header(
     Ok((parsed, value))
 }
 
-/// Bytes that a secret is expected to have at the most.
+/// The expected maximum length of a secret, in bytes.
 const LONGEST_SECRET: usize = 4096;
 
 struct SecretFiller<'a> {
@@ -125,13 +125,13 @@ struct SecretFiller<'a> {
 }
 
 impl SecretFiller<'_> {
-    /// The text with its secrets in it, zeroed when it is no longer needed.
+    /// Returns the text with its secrets filled in. It is zeroed when it is dropped.
     fn fill(&mut self, value: &HttpValue) -> Result<Zeroizing<Vec<u8>>, RequestFailure> {
         let texts = value.0.iter().map(|part| match part {
             HttpValuePart::Text(text) => text.len(),
             HttpValuePart::Secret(_) => LONGEST_SECRET,
         });
-        // Large enough from the beginning, so that no part of it is left behind where it grew.
+        // Large enough from the start: growth would leave a copy of the secret behind.
         let mut filled = Zeroizing::new(Vec::with_capacity(texts.sum()));
         for part in &value.0 {
             match part {

@@ -1,4 +1,4 @@
-//! Requests to servers of our own on this machine.
+//! Requests to test servers on this machine.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::protocol::{HttpValue, HttpValuePart};
 
 const SECRET: &str = "s3cr3t-value";
 
-/// A server for one connection: reads a request, writes `answer`, gives the request.
+/// A server for one connection: it reads a request, writes `answer`, and returns the request.
 struct Server {
     port: u16,
     received: JoinHandle<String>,
@@ -104,7 +104,7 @@ async fn ask(
             _ => Some(OsString::from(format!("{SECRET}\n{SECRET}"))),
         }),
     );
-    // A simulated clock, to show that the network does not wait for it.
+    // A simulated clock, which shows that the network does not wait for it.
     let outbound = OutboundHttp::new(&permissions, Clock::simulated(Duration::ZERO));
     match outbound.request(request, &variables, &mut MemoryBudget::alone(1).of_answer()).await {
         Ok(HostResponse::Response { status, headers, body }) => Ok((status, headers, body)),
@@ -190,7 +190,7 @@ fn a_name_is_never_resolved_a_second_time() {
         let server = Server::new("HTTP/1.1 204 No Content\r\n\r\n").await;
         let clients = PinnedClients::default();
         let here = SocketAddr::from(([127, 0, 0, 1], server.port));
-        // No such name exists: only the address that was given can be meant.
+        // This name does not exist, so only the pinned address can be reached.
         let client = clients.pinned("pinned.invalid", &[here]).unwrap();
         let elsewhere = format!("http://localhost:{}/", server.port);
         assert!(client.client().get(&elsewhere).send().await.unwrap_err().is_connect());
@@ -202,7 +202,7 @@ fn a_name_is_never_resolved_a_second_time() {
 #[test]
 fn secrets_travel_encrypted_or_not_at_all() {
     run(async {
-        // Denied before anything is opened, so no public address is ever reached.
+        // The request is denied before anything is opened, so the test never reaches a public address.
         let mut request = get("http://9.9.9.9/");
         request.headers = vec![("authorization".to_owned(), bearer("KEY"))];
         let failure = ask(&["9.9.9.9"], request).await.unwrap_err();
@@ -316,7 +316,7 @@ fn an_answer_over_the_limits_is_refused() {
         let server = Server::with(async |stream: &mut TcpStream| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
             let chunk = [&b"10000\r\n"[..], &vec![b'x'; 0x10000], b"\r\n"].concat();
-            // Without end: it stops when the other side has had enough.
+            // The body is endless: writing stops when the other side closes the connection.
             while stream.write_all(&chunk).await.is_ok() {}
         })
         .await;

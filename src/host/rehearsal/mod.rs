@@ -1,11 +1,12 @@
-//! A rehearsal: a run whose messages reach a stage instead of the service, and what was seen there.
+//! A rehearsal: a run whose messages are recorded instead of sent.
 //!
-//! Everything takes its usual road: checks, quota, ledger, clock. Only the ends differ, and each is here or asks here:
-//! messages (`stage`), uploads (`uploads`), requests to others (`outside`). Files have an overlay of their own. What
-//! breaks a limit is noted and the script goes on, so that one rehearsal finds all of it (`problems`).
+//! Everything else takes its usual path: checks, quota, ledger, clock. Only the effects outside differ, and each is
+//! handled here: messages (`stage`), uploads (`uploads`), requests to other services (`outside`). Files have an
+//! overlay of their own. A broken limit is noted and the script goes on, so that one rehearsal finds all problems
+//! (`problems`).
 //!
-//! - `seen`: what the stage has seen, for whoever reports it;
-//! - `plan`: what a rehearsal commits to, and the gate that holds a run to it.
+//! - `seen`: what the rehearsal has recorded, for reports;
+//! - `plan`: what a rehearsal commits to, and the guard that holds a run to it.
 
 mod outside;
 mod plan;
@@ -40,14 +41,14 @@ pub use uploads::FilesByContent;
 pub(super) use stage::PlannedBroadcast;
 pub(super) use uploads::look;
 
-/// What a rehearsal sees.
+/// The record of a rehearsal.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// Since 1970, when its clock began.
+    /// When its clock began, since 1970.
     start: Duration,
-    /// The apps whose lists may be read for real; the road there is in real time.
+    /// The deliveries through which the apps' real lists may be read, in real time.
     lists: Vec<Rc<Delivery>>,
-    /// What stands before the path of a file that was not uploaded, for each app.
+    /// The prefix of the address of a file that was not uploaded, for each app.
     prefixes: Vec<String>,
     next_id: Cell<u64>,
     apps: RefCell<Vec<AppTotals>>,
@@ -56,13 +57,13 @@ pub struct Rehearsal {
     problems: RefCell<RehearsalProblems>,
     outside: RefCell<Vec<SkippedEffect>>,
     uploads: RefCell<Vec<RehearsedUpload>>,
-    /// By app, where they will be looked up.
+    /// The targets by app, if they are kept to be looked up later.
     targets: Option<RefCell<BTreeMap<String, RehearsalTargets>>>,
 }
 
 impl Rehearsal {
-    /// A rehearsal that begins at `start`. `lists` are roads to the real lists, one an app, or none where these are not
-    /// to be read; `prefixes` stand before the addresses of files.
+    /// Creates a rehearsal that begins at `start`, since 1970. `lists` holds one delivery per app to read its real
+    /// lists, or is empty if they must not be read; `prefixes` holds the prefix of file addresses of each app.
     #[must_use]
     pub fn new(start: Duration, lists: Vec<Rc<Delivery>>, prefixes: Vec<String>) -> Self {
         Self {
@@ -80,55 +81,56 @@ impl Rehearsal {
         }
     }
 
-    /// The same, with whom it reaches kept for looking them up: that takes memory for each.
+    /// Returns the same rehearsal, which also keeps its targets so that they can be looked up. This takes memory for
+    /// each target.
     #[must_use]
     pub fn keeping_targets(self) -> Self {
         Self { targets: Some(RefCell::default()), ..self }
     }
 
-    /// Whom the messages of each app would reach.
+    /// Returns the targets of the messages of each app.
     #[must_use]
     pub fn targets(&self) -> BTreeMap<String, RehearsalTargets> {
         self.targets.as_ref().map(|targets| targets.borrow().clone()).unwrap_or_default()
     }
 
-    /// Totals of each app that something would be sent through.
+    /// Returns the totals of each app that would send something.
     #[must_use]
     pub fn apps(&self) -> Vec<AppTotals> {
         self.apps.borrow().clone()
     }
 
-    /// The broadcasts, in the order in which they began.
+    /// Returns the broadcasts, in the order in which they began.
     #[must_use]
     pub fn broadcasts(&self) -> Vec<RehearsedBroadcast> {
         self.broadcasts.borrow().clone()
     }
 
-    /// The single sends.
+    /// Returns the single sends.
     #[must_use]
     pub fn singles(&self) -> RehearsedSends {
         self.singles.borrow().clone()
     }
 
-    /// What breaks limits.
+    /// Returns the messages that break limits.
     #[must_use]
     pub fn problems(&self) -> RehearsalProblems {
         self.problems.borrow().clone()
     }
 
-    /// What was asked of others and not done.
+    /// Returns the effects outside that were requested and skipped.
     #[must_use]
     pub fn not_sent(&self) -> Vec<SkippedEffect> {
         self.outside.borrow().clone()
     }
 
-    /// The files that would be uploaded.
+    /// Returns the files that would be uploaded.
     #[must_use]
     pub fn uploads(&self) -> Vec<RehearsedUpload> {
         self.uploads.borrow().clone()
     }
 
-    /// The road to an app's real lists.
+    /// Returns the delivery that reads an app's real lists.
     pub(super) fn lists(&self, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
         self.lists.get(app as usize).ok_or_else(|| {
             RequestFailure::denied(
@@ -137,7 +139,7 @@ impl Rehearsal {
         })
     }
 
-    /// Keeps what is wrong with something, and gives the number under which the script's line will be told.
+    /// Notes a problem, and returns the number under which the line of the script will be reported.
     pub(super) fn note(
         &self,
         of: Option<u64>,
@@ -148,27 +150,27 @@ impl Rehearsal {
         self.problems.borrow_mut().note(of, broadcast, recipient, why)
     }
 
-    /// A number for problems that are found in one place of the script.
+    /// Returns a number for the problems of one place in the script.
     pub(super) fn number(&self) -> u64 {
         self.problems.borrow_mut().number()
     }
 
-    /// Whether problems under this number have no line yet.
+    /// Whether the problems under this number have no line yet.
     pub(super) fn awaits_place(&self, number: u64) -> bool {
         self.problems.borrow().awaits_place(number)
     }
 
-    /// The script's line for the problems under this number.
+    /// Sets the line of the script for the problems under this number.
     pub(super) fn place(&self, number: u64, place: &str) {
         self.problems.borrow_mut().place(number, place);
     }
 
-    /// A single send is about to begin.
+    /// Records a single send that is about to begin.
     pub(super) fn single(&self, fingerprint: plan::SendFingerprint) {
         self.singles.borrow_mut().add(fingerprint);
     }
 
-    /// What stands for the receipts of a message that breaks a limit: an id for each group that can be read from it.
+    /// Returns placeholder receipts for a message that breaks a limit: an id for each group that can be read from it.
     pub(super) fn stand_in_receipts(&self, message: &Value) -> Vec<(String, String)> {
         let groups = match message.get("to") {
             Some(Value::Array(groups)) => groups.iter().filter_map(word).collect(),
@@ -178,7 +180,7 @@ impl Rehearsal {
         groups.into_iter().map(|group: String| (group, self.ids(1).to_string())).collect()
     }
 
-    /// The first of so many new message ids.
+    /// Reserves `count` new message ids, and returns the first.
     fn ids(&self, count: usize) -> u64 {
         let first = self.next_id.get();
         self.next_id.set(first + count as u64);

@@ -1,4 +1,5 @@
-//! What would change something elsewhere: requests to other services, recalls. It is listed and not done.
+//! Effects outside the program, such as requests to other services and recalls: a rehearsal lists them and skips
+//! them.
 
 use bytes::Bytes;
 
@@ -10,23 +11,23 @@ use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart};
 
 use super::Rehearsal;
 
-/// The most that are listed.
+/// The most effects that are listed.
 const MOST: usize = 1000;
 
-/// The header that tells a script's author why an answer is empty.
+/// The header that tells the author of the script why a response is empty.
 const HEADER: &str = "x-mooncast-rehearsal";
 
-/// Something that was asked for and not done.
+/// An effect that was requested and skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedEffect {
-    /// `POST https://api.example.com/orders`, or `recall`.
+    /// What was requested: for example `POST https://api.example.com/orders`, or a recall.
     pub what: String,
-    /// Bytes of its body, as far as they are known without secrets.
+    /// Bytes of the request's body, without its secrets; 0 for a recall.
     pub bytes: u64,
 }
 
 impl Rehearsal {
-    /// Lists a request that was granted, and answers it as one that went well.
+    /// Lists a granted request, and answers as if it had succeeded.
     pub(in super::super) fn http(&self, request: &HttpRequest) -> HostResponse {
         let bytes = request.body.as_ref().map_or(0, known_bytes);
         let url = request.url.split(['?', '#']).next().unwrap_or_default();
@@ -41,14 +42,14 @@ impl Rehearsal {
         }
     }
 
-    /// Lists a recall, and answers it as one that went well.
+    /// Lists a recall, and answers as if it had succeeded.
     pub(in super::super) fn recall(&self, receipts: &[(String, String)]) -> HostResponse {
         self.list(SkippedEffect { what: format!("recall of {} messages", receipts.len()), bytes: 0 });
         let answer = serde_json::json!({ "recalled": receipts.len(), "failed": [] });
         HostResponse::Json(answer.to_string().into())
     }
 
-    /// Lists the recall of a broadcast, and tells what would come of it.
+    /// Lists the recall of a broadcast, and returns the result that it would have.
     pub(in super::super) fn recall_broadcast(&self, broadcast: &Broadcast) -> BroadcastRecallSummary {
         let sent = broadcast.counts.sent;
         let what = format!("recall of broadcast {} (run {}): {sent} messages", broadcast.name, broadcast.run);

@@ -1,4 +1,4 @@
-//! What a rehearsal commits to: the recipients and messages of every broadcast, and every single send.
+//! The plan of a rehearsal: the recipients and messages of every broadcast, and every single send.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -14,13 +14,13 @@ use crate::protocol::{FailureKind, RequestFailure};
 
 use super::Rehearsal;
 
-/// Letters of the hash that are in a plan's name.
+/// Characters of the hash that appear in a plan's name.
 const SHOWN: usize = 24;
 
-/// What a single send is known by: its app, call, recipients and message.
+/// Identifies a single send: its app, call, recipients and message.
 pub(in super::super) type SendFingerprint = [u8; 16];
 
-/// The fingerprint of a single send whose JSON has files by content.
+/// Returns the fingerprint of a single send. Its JSON must represent files by their content.
 pub(in super::super) fn fingerprint(app: &str, call: MessageCall, json: &[u8]) -> SendFingerprint {
     let call = match call {
         MessageCall::Group => "\ngroup\n",
@@ -35,16 +35,16 @@ pub(in super::super) fn fingerprint(app: &str, call: MessageCall, json: &[u8]) -
     fingerprint
 }
 
-/// A plan by name: when its clock began, its random seed, how many messages it has, and a hash of them.
+/// A plan by name: the start of its clock, its random seed, its number of messages, and a hash of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RehearsalPlan {
-    /// Since 1970, in whole seconds.
+    /// The start since 1970, in whole seconds.
     pub start: Duration,
     /// The seed of `math.random`.
     pub seed: u32,
-    /// Messages: the recipients of all broadcasts, and the single sends.
+    /// The number of messages: the recipients of all broadcasts, and the single sends.
     pub messages: u64,
-    /// The hash, in hexadecimal.
+    /// The beginning of the hash, in hexadecimal.
     pub hash: String,
 }
 
@@ -81,13 +81,13 @@ impl FromStr for RehearsalPlan {
 type BroadcastKey = (String, String, String);
 
 impl Rehearsal {
-    /// The plan of what was seen, of a rehearsal with this seed.
+    /// Returns the plan of what was recorded. `seed` is the random seed of the rehearsal.
     #[must_use]
     pub fn plan(&self, seed: u32) -> RehearsalPlan {
         let gate = self.gate();
         let mut hasher = Sha256::new();
         for ((key, name, run), hash) in &gate.broadcasts {
-            // No field can hold a line feed.
+            // No field can contain a line feed.
             hasher.update(format!("broadcast\n{key}\n{name}\n{run}\n{hash}\n"));
         }
         let mut singles = self.singles.borrow().fingerprints.clone();
@@ -106,7 +106,7 @@ impl Rehearsal {
         }
     }
 
-    /// What holds a run to what was seen.
+    /// Returns the guard that holds a run to what was recorded.
     #[must_use]
     pub fn gate(&self) -> PlanGuard {
         let mut singles = HashMap::new();
@@ -119,17 +119,17 @@ impl Rehearsal {
     }
 }
 
-/// Holds a run to its rehearsal: what was not in that does not leave.
+/// Holds a run to its rehearsal: it refuses everything that was not rehearsed.
 #[derive(Debug)]
 pub struct PlanGuard {
-    /// How often each single send may still be made.
+    /// How many more times each single send may be made.
     singles: RefCell<HashMap<SendFingerprint, u64>>,
-    /// The plans' hashes.
+    /// The hash of each broadcast's plan.
     broadcasts: BTreeMap<BroadcastKey, String>,
 }
 
 impl PlanGuard {
-    /// Lets a single send through, once for each time that it was rehearsed.
+    /// Allows a single send once for each time that it was rehearsed.
     pub(in super::super) fn single(
         &self,
         fingerprint: &SendFingerprint,
@@ -147,7 +147,7 @@ impl PlanGuard {
         }
     }
 
-    /// The hash that the plan of a broadcast must have.
+    /// Returns the hash that the plan of a broadcast must have.
     pub(in super::super) fn broadcast(
         &self,
         key: &str,
@@ -165,7 +165,7 @@ impl PlanGuard {
         })
     }
 
-    /// Lets a broadcast go on whose plan was fixed before.
+    /// Allows a broadcast to resume if its plan, fixed earlier, was part of the rehearsal.
     pub(in super::super) fn resumed(
         &self,
         key: &str,

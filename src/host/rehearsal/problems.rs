@@ -1,4 +1,4 @@
-//! What breaks limits in a rehearsal: counted in full, listed up to a limit.
+//! The problems that a rehearsal finds. All are counted, but only some are listed.
 
 use std::collections::HashSet;
 
@@ -6,54 +6,54 @@ use serde::Serialize;
 
 use crate::protocol::RequestFailure;
 
-/// Problems that are listed; the rest is only counted.
+/// The most problems that are listed; the others are only counted.
 const MOST: usize = 100;
 
 /// One limit that a message breaks.
 #[derive(Debug, Clone, Serialize)]
 pub struct RehearsalProblem {
-    /// The script's line: `scripts/news.lua:12`.
+    /// The line of the script: `scripts/news.lua:12`.
     #[serde(rename = "where")]
     pub place: String,
-    /// The broadcast, where it is of one.
+    /// The broadcast, if the message belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<String>,
-    /// The recipient, as the audience names it: `line 7 (group g7)`; empty where it is the message of all.
+    /// The recipient, as the audience names it: `line 7 (group g7)`. Empty for the shared message.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub recipient: String,
-    /// The field.
+    /// The field that breaks the limit.
     pub field: String,
-    /// What is wrong with it.
+    /// A sentence about the problem.
     pub message: String,
     #[serde(skip)]
     number: u64,
 }
 
-/// What breaks limits.
+/// The problems of a rehearsal.
 #[derive(Debug, Clone, Default)]
 pub struct RehearsalProblems {
     listed: Vec<RehearsalProblem>,
     total: u64,
     messages: u64,
     last: u64,
-    /// Numbers whose line is not known yet.
+    /// Numbers of problems whose line is not known yet.
     unplaced: HashSet<u64>,
 }
 
 impl RehearsalProblems {
-    /// The problems, up to a limit.
+    /// Returns the first problems, up to the limit of the list.
     #[must_use]
     pub fn listed(&self) -> &[RehearsalProblem] {
         &self.listed
     }
 
-    /// How many there are, listed or not.
+    /// Returns the number of all problems, listed or not.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many messages or recipients have any.
+    /// Returns the number of messages and recipients that have a problem.
     #[must_use]
     pub const fn messages(&self) -> u64 {
         self.messages

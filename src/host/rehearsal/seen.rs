@@ -1,4 +1,4 @@
-//! What would be sent, as a rehearsal has seen it.
+//! What a run would send, as its rehearsal recorded it.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use crate::message::{Message, MessageCall};
 
 use super::plan::SendFingerprint;
 
-/// Different messages that are shown of a broadcast, besides the largest.
+/// The most different messages that are shown of a broadcast, besides the largest.
 const SAMPLES: usize = 3;
 
-/// Messages that are looked at for samples.
+/// The most messages that are considered as samples.
 const LOOKED_AT: u64 = 1000;
 
-/// What would go through one app.
+/// The messages that would go through one app.
 #[derive(Debug, Clone, Default)]
 pub struct AppTotals {
-    /// Its name for scripts.
+    /// The app's name in scripts.
     pub app: String,
-    /// Group messages: a call to three groups has three.
+    /// Group messages: a call to three groups counts as three.
     pub group_messages: u64,
     /// Calls to groups.
     pub group_calls: u64,
-    /// Calls to members.
+    /// Targeted calls.
     pub targeted_calls: u64,
-    /// Members that these name.
+    /// Members named in the targeted calls.
     pub targeted_users: u64,
-    /// The first call, since 1970.
+    /// The time of the first call, since 1970.
     pub first: Option<Duration>,
-    /// The last one.
+    /// The time of the last call, since 1970.
     pub last: Option<Duration>,
-    /// The largest message, in bytes that count against the limit.
+    /// The largest message, in the bytes that count against the limit.
     pub largest: usize,
 }
 
@@ -58,46 +58,46 @@ impl AppTotals {
 /// How a broadcast came to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BroadcastOrigin {
-    /// Its plan was built.
+    /// The rehearsal built its plan.
     Built,
-    /// It goes on where an earlier run of this rehearsal's script stopped.
+    /// It resumes a plan that an earlier run of the script fixed.
     Resumed,
-    /// Nothing of it was left.
+    /// It had nothing left to send.
     Already,
 }
 
-/// One broadcast.
+/// A broadcast that was rehearsed.
 #[derive(Debug, Clone)]
 pub struct RehearsedBroadcast {
-    /// Its number in the scratch ledger.
+    /// Its id in the temporary ledger.
     pub id: BroadcastId,
-    /// The app's name for scripts.
+    /// The app's name in scripts.
     pub app: String,
     /// The app's key.
     pub key: String,
-    /// Its name.
+    /// The broadcast's name.
     pub name: String,
-    /// Which run of that name.
+    /// The run of that name.
     pub run: String,
     /// How it came to be sent.
     pub how: BroadcastOrigin,
-    /// Its plan.
+    /// The plan that was fixed.
     pub plan: ledger::BroadcastPlan,
-    /// What it was asked to be.
+    /// The specification that its script requested.
     pub spec: BroadcastSpec,
-    /// Lines of its file that were left out.
+    /// Lines of its file that were skipped.
     pub bad_lines: u64,
-    /// What its file was taken for: encoding, rows, separator.
+    /// How its file was read: encoding, rows, separator.
     pub read: Option<String>,
-    /// Calls.
+    /// The number of calls.
     pub calls: u64,
-    /// Recipients that would have been sent to.
+    /// The number of recipients that it would have sent to.
     pub sent: u64,
-    /// The first call, since 1970.
+    /// The time of the first call, since 1970.
     pub first: Option<Duration>,
-    /// The last one.
+    /// The time of the last call, since 1970.
     pub last: Option<Duration>,
-    /// Some of its messages, different ones.
+    /// Some of its messages, all different.
     pub samples: Vec<MessageSample>,
     /// Its largest message.
     pub largest: Option<MessageSample>,
@@ -118,12 +118,12 @@ impl RehearsedBroadcast {
     }
 }
 
-/// Single sends.
+/// The single sends that were rehearsed.
 #[derive(Debug, Clone, Default)]
 pub struct RehearsedSends {
-    /// The first few different ones.
+    /// The first few different messages.
     pub samples: Vec<MessageSample>,
-    /// Calls.
+    /// The number of calls.
     pub calls: u64,
     pub(super) fingerprints: Vec<SendFingerprint>,
 }
@@ -141,16 +141,16 @@ impl RehearsedSends {
     }
 }
 
-/// A message as people see it.
+/// A message as it is displayed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageSample {
-    /// The groups.
+    /// The groups that get it.
     pub to: Vec<String>,
-    /// The members of a targeted one.
+    /// The members, for a targeted message.
     pub users: Vec<String>,
-    /// The message without its recipients, and without a file's share-secret.
+    /// The message without its recipients, and without the share-secret of a file.
     pub message: Value,
-    /// Bytes that count against the limit.
+    /// The bytes that count against the limit.
     pub bytes: usize,
 }
 
@@ -168,7 +168,7 @@ impl MessageSample {
         }
     }
 
-    /// Adds a message that is not shown yet.
+    /// Adds a message if it is not among the samples yet.
     fn add(samples: &mut Vec<Self>, message: &Message) {
         let sample = Self::of(message);
         if samples.iter().all(|known| known.message != sample.message) {

@@ -1,4 +1,4 @@
-//! The end of the road: every message that gets here would have left.
+//! The transport of a rehearsal: it records each message that would be sent.
 
 use crate::delivery::{OutgoingCall, Transport};
 use crate::ledger::{Broadcast, BroadcastPlan, BroadcastSpec};
@@ -44,7 +44,7 @@ pub(in super::super) struct PlannedBroadcast<'a> {
 }
 
 impl Rehearsal {
-    /// A broadcast is about to be sent.
+    /// Records a broadcast that is about to be sent.
     pub(in super::super) fn planned(&self, planned: PlannedBroadcast<'_>) {
         let PlannedBroadcast { app, broadcast, spec, how, plan, bad_lines, read } = planned;
         self.broadcasts.borrow_mut().push(RehearsedBroadcast {

@@ -1,23 +1,23 @@
-//! Whom a rehearsal would reach: kept where it will be looked up in the service's lists.
+//! The targets of a rehearsal, kept so that they can be looked up in the service's lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::Message;
 
-/// Groups that are kept for each sender: it is looked for among the members of these.
+/// The most groups kept for each sender. The sender is looked up among their members.
 const GROUPS_A_SENDER: usize = 20;
 
-/// The sender that the service takes where a message names none; it is nobody's member.
+/// The sender that the service uses if a message names none. It is not a member of any group.
 const SERVICE: &str = "admin";
 
-/// Whom the messages of one app would reach.
+/// The targets of the messages of one app.
 #[derive(Debug, Clone, Default)]
 pub struct RehearsalTargets {
-    /// The groups.
+    /// The groups that get messages.
     pub groups: BTreeSet<String>,
     /// The members that targeted messages name, by group.
     pub members: BTreeMap<String, BTreeSet<String>>,
-    /// The senders, each with some of the groups that it writes to.
+    /// The senders, each with some of the groups that it sends to.
     pub senders: BTreeMap<String, BTreeSet<String>>,
 }
 

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-/// Begins where the rehearsal began, and moves by what the script sleeps alone: so what a script makes of the time
-/// before its first send is the same in both.
+/// A clock that starts when the rehearsal began, and that only the script's own sleeps advance. So the script
+/// computes the same from the time before its first send in both runs.
 #[derive(Debug)]
 pub struct ScriptTime {
     start: Duration,
@@ -12,23 +12,23 @@ pub struct ScriptTime {
 }
 
 impl ScriptTime {
-    /// A script's time from this instant (since 1970) on.
+    /// Creates the clock. `start` is the start of the rehearsal, since 1970.
     #[must_use]
     pub const fn new(start: Duration) -> Self {
         Self { start, slept: Cell::new(Duration::ZERO) }
     }
 
-    /// The time since 1970.
+    /// Returns the time since 1970.
     pub(in super::super) fn now(&self) -> Duration {
         self.start + self.slept.get()
     }
 
-    /// A sleep begins; gives what [`ScriptTime::woken`] is to be told when it is over.
+    /// Begins a sleep. Returns the value to pass to [`ScriptTime::woken`] when it ends.
     pub(in super::super) fn sleeps(&self, time: Duration) -> Duration {
         self.slept.get().saturating_add(time)
     }
 
-    /// Sleeps at the same time count once.
+    /// Ends a sleep. Sleeps that overlap count once.
     pub(in super::super) fn woken(&self, at: Duration) {
         self.slept.set(self.slept.get().max(at));
     }

@@ -1,4 +1,5 @@
-//! Files in a rehearsal: looked at and hashed, not uploaded; and the same files in a run that is held to it.
+//! Uploads in a rehearsal: files are inspected and hashed instead of uploaded. A run held to the rehearsal recognizes
+//! the same files by their content.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,21 +16,21 @@ use crate::protocol::{FailureKind, RequestFailure, UploadParams};
 
 use super::Rehearsal;
 
-/// Bytes that are read at once.
+/// Bytes read at once.
 const PIECE: usize = 64 * 1024;
 
 /// A file that would be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RehearsedUpload {
-    /// Its name for readers.
+    /// The file name that recipients see.
     pub filename: String,
-    /// Bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its content.
+    /// The SHA-256 of its content, in hexadecimal.
     pub sha256: String,
 }
 
-/// What stands for a file: made of its content, its name, and how it would be uploaded.
+/// A placeholder for an uploaded file, derived from its content, its name and its upload options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct UploadPlaceholder {
     uuid: String,
@@ -46,13 +47,13 @@ impl UploadPlaceholder {
     }
 }
 
-/// A file that was looked at on its way.
+/// A file whose content was hashed before its upload.
 pub(in super::super) struct HashedUpload {
     pub(in super::super) file: File,
     content: String,
 }
 
-/// Hashes a file's content, and leaves it at its beginning.
+/// Hashes a file's content, and leaves the file at its beginning.
 pub(in super::super) async fn look(mut file: File) -> Result<HashedUpload, RequestFailure> {
     let work = move || -> std::io::Result<HashedUpload> {
         let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE]);
@@ -73,7 +74,8 @@ pub(in super::super) async fn look(mut file: File) -> Result<HashedUpload, Reque
 }
 
 impl Rehearsal {
-    /// What a script gets of a file that is not uploaded; `media` is what the file says of itself.
+    /// Returns the value that a script gets for a file that is not uploaded. `inspected` holds what the file's own
+    /// data says.
     pub(in super::super) fn upload(
         &self,
         app: u32,
@@ -110,15 +112,15 @@ impl Rehearsal {
     }
 }
 
-/// The files that a run has uploaded, by what their rehearsal knew them by.
+/// The files that a run has uploaded, with the placeholders that identify them in the rehearsal.
 #[derive(Debug, Default)]
 pub struct FilesByContent {
-    /// Of each address and share-secret, what stood for it.
+    /// The placeholder of each address, share-secret and id.
     known_as: RefCell<HashMap<String, String>>,
 }
 
 impl FilesByContent {
-    /// A file was uploaded, or stands for one that was; `value` is what its script gets.
+    /// Adds a file that was uploaded, or whose upload was rehearsed. `value` is what the script gets for it.
     pub(in super::super) fn uploaded(
         &self,
         looked_at: &str,
@@ -136,7 +138,7 @@ impl FilesByContent {
         }
     }
 
-    /// A message with files by content, where it holds any.
+    /// Returns a message with its files replaced by their placeholders, or `None` if it contains none.
     pub(in super::super) fn known_as(&self, json: &[u8]) -> Option<Vec<u8>> {
         let known_as = self.known_as.borrow();
         if known_as.is_empty() {

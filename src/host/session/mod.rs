@@ -1,4 +1,4 @@
-//! One worker from its start to its end: frames in, answers out, limits held.
+//! One worker from its start to its end: the host reads its frames, answers its requests and enforces its limits.
 
 mod outgoing;
 mod watch;
@@ -29,43 +29,43 @@ use super::{answers, exit_reason, reserve};
 use outgoing::OutgoingFrames;
 use watch::WorkerWatchdog;
 
-/// How often the limits of a worker are looked at.
+/// The interval at which a worker's limits are checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So many of these looks go by from one at its memory to the next.
+/// The memory is checked once in this many checks.
 const LOOKS_AT_MEMORY: u32 = 10;
 
 /// Bytes read from a worker at once.
 const READ: usize = 64 * 1024;
 
-/// Requests of one worker that are taken in until the others have their turn.
+/// The requests of one worker that are handled before the others get their turn.
 const REQUESTS_IN_TURN: u64 = 32;
 
-/// Requests that a worker may have unanswered beyond one for each task it may have.
+/// The unanswered requests that a worker may have, beyond one for each task that it may have.
 const MORE_REQUESTS: usize = 100;
 
-/// How far a run of a daemon stands back for the host and for others, as `nice` counts it.
+/// The `nice` value of a run in a daemon: its priority is below that of the host and of other processes.
 const NICE: i32 = 5;
 
-/// Where the kernel finds the binary that runs, even after its file was replaced.
+/// The path of the running binary. The kernel resolves it even after the file was replaced.
 pub const OWN_BINARY: &str = "/proc/self/exe";
 
-/// What to run.
+/// What to run, and within which limits.
 #[derive(Debug)]
 pub struct RunSpec {
-    /// The binary that workers are started from: [`OWN_BINARY`], but where a test embeds the host.
+    /// The binary that workers are started from: [`OWN_BINARY`], except where a test embeds the host.
     pub program: PathBuf,
-    /// The script.
+    /// The name and text of the script.
     pub script: LuaSource,
-    /// The job to run, with [`Mode::Job`].
+    /// The job to run, with [`LoadMode::Job`].
     pub job: Option<JobStart>,
-    /// What it is loaded for.
+    /// The purpose of the run, such as to run the script, to check it, or to load its jobs.
     pub mode: LoadMode,
-    /// Its arguments.
+    /// The arguments of the script.
     pub args: Vec<String>,
-    /// What it may use.
+    /// The limits of the worker: memory, CPU and tasks.
     pub limits: WorkerLimits,
-    /// Real time for the whole run.
+    /// The longest real time of the whole run; `None` for no limit.
     pub timeout: Option<Duration>,
     /// The seed of `math.random`.
     pub seed: u64,
@@ -74,30 +74,30 @@ pub struct RunSpec {
 /// How a run ended.
 #[derive(Debug)]
 pub enum RunEnd {
-    /// The script came to its end.
+    /// The script ran to its end.
     Finished,
-    /// It did not.
+    /// The script failed, or was stopped.
     Failed(RunError),
-    /// Somebody asked for the stop.
+    /// The run was interrupted on request.
     Interrupted,
 }
 
-/// Why a script did not come to its end.
+/// Why a script did not run to its end.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RunError {
-    /// An error that it did not catch.
+    /// The script raised an error that it did not catch.
     #[error("{}", .0.message)]
     Script(ScriptError),
-    /// It was stopped, or its process died.
+    /// The host stopped it, or its process died.
     #[error("{0}")]
     Stopped(String),
-    /// Its process could not be started.
+    /// The process could not be started.
     #[error("a process for the script could not be started: {0}")]
     NotStarted(String),
 }
 
-/// Runs a script in a worker of its own. When this returns, the worker is gone and whatever it had in flight has
-/// been settled.
+/// Runs a script in a worker of its own. When this returns, the worker has ended and everything that it had in flight
+/// is settled.
 pub async fn run(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
     let (process, pipes) = match process::start(&spec.program) {
         Ok(started) => started,
@@ -111,7 +111,7 @@ pub async fn run(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt)
         outgoing: Rc::default(),
         answering: JoinSet::new(),
         most_requests: spec.limits.tasks as usize + MORE_REQUESTS,
-        // Limits of workers are real time always, whatever clock their scripts see.
+        // The limits of a worker are in real time, even if its script sees a simulated clock.
         clock: Clock::real(),
         services,
         interrupt,
@@ -131,7 +131,7 @@ pub async fn run(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt)
     ended
 }
 
-/// The span of a run, for whoever traces; what only looks at a script is none.
+/// Returns the tracing span of a run. A run that only checks a script has none.
 fn span_of(spec: &RunSpec) -> Span {
     let script = &*spec.script.name;
     match (&spec.job, spec.mode) {
@@ -158,24 +158,24 @@ struct WorkerSession {
     interrupt: Interrupt,
     process: WorkerProcess,
     mode: LoadMode,
-    /// Whether the top level is still running in a mode in which it only declares.
+    /// Whether the top level is still running in a mode in which it may only declare.
     declaring: bool,
-    /// Whether it runs beside others in a daemon, and stands back for them.
+    /// Whether it runs beside others in a daemon, with a lower priority.
     beside: bool,
-    /// Requests that came in so far.
+    /// The number of requests so far.
     calls: u64,
-    /// Calls to the outside that are not answered yet: an interrupt waits for them.
+    /// The calls to outside that are not answered yet. An interrupt waits for them.
     under_way: Rc<Cell<usize>>,
-    /// The most memory that the worker was seen with.
+    /// The peak memory of the worker as last read, in bytes.
     peak_memory: Option<u64>,
 }
 
-/// Why the frames stop.
+/// Why the exchange of frames ended.
 enum SessionEnd {
     Done(Result<(), ScriptError>),
-    /// The pipe ended: the worker is gone.
+    /// The pipe was closed: the worker has ended.
     Gone,
-    /// The host ends it, and says why.
+    /// The host stops the worker, for this reason.
     Stop(String),
     Interrupted,
 }
@@ -197,7 +197,8 @@ impl WorkerSession {
             self.process.kill();
         }
         self.outgoing.close();
-        // A script that came to its end has nothing left to ask; what is still waiting was asked by one that did not.
+        // A script that ran to its end waits for nothing. Any call that still waits was made by a script that did
+        // not.
         self.outgoing.release_clock();
         self.services.stop.press();
         let finishing = async {
@@ -207,13 +208,13 @@ impl WorkerSession {
         tokio::select! {
             biased;
             () = finishing => {}
-            // Nobody waits for the answers any more.
+            // No calls are waiting for the answers now.
             () = self.interrupt.pressed(2) => self.services.tally.give_up(),
         }
         self.answering.abort_all();
         writing.abort();
 
-        // A simulated clock stands still until the process is gone.
+        // A simulated clock stands still until the process has ended.
         let hold = self.services.clock.hold();
         let (status, cpu) = self.process.wait().await;
         let status = status.ok();
@@ -251,8 +252,8 @@ impl WorkerSession {
         self.outgoing.push_start(Box::new(start), &self.services.clock);
     }
 
-    /// Takes frames and holds limits until one of the two ends it. While the run holds all the memory that it may, nothing is
-    /// read: the worker, and with it the script, waits.
+    /// Reads frames and enforces limits until either ends the session. While the run holds all the memory that it
+    /// may, this reads nothing, so the worker and its script wait.
     async fn converse(
         &mut self,
         mut output: impl AsyncReadExt + Unpin,
@@ -261,14 +262,14 @@ impl WorkerSession {
         let memory = Rc::clone(&self.services.memory);
         let mut frames = FrameDecoder::<ToHost>::default();
         frames.make_room(READ);
-        // What has come of a large frame, and what is still to come.
+        // The reservation for a large frame: the part that has arrived and the part still to come.
         let mut incoming = memory.of_request(0);
         let mut next_look = self.clock.now() + LOOK;
         let interrupt = self.interrupt.clone();
         let mut stopping = false;
         let mut looks: u32 = 0;
         loop {
-            // Settled answers are let go of, so that their number is that of the ones still under way.
+            // Finished answers are removed, so that the length of the set is the number of unfinished ones.
             while self.answering.try_join_next().is_some() {}
             let freed = memory.freed();
             let missing = frames.missing();
@@ -279,7 +280,7 @@ impl WorkerSession {
                 frames.buffer().reserve(missing);
             }
             if !admitted {
-                // What holds the memory may wait for a simulated clock.
+                // The calls that hold the memory may wait for a simulated clock.
                 self.outgoing.release_clock();
             }
             tokio::select! {
@@ -291,7 +292,7 @@ impl WorkerSession {
                             incoming.set(0);
                         }
                         if self.peak_memory.is_none() {
-                            // One that ends soon is seen once.
+                            // Read early too, so that a worker that ends soon has at least one reading.
                             self.peak_memory = self.process.peak_memory();
                         }
                         loop {
@@ -299,7 +300,7 @@ impl WorkerSession {
                             if let Some(close) = self.take_in(&mut frames, turn) {
                                 return close;
                             }
-                            // The others of the host's only thread have their turn too.
+                            // The host has one thread: other tasks get their turn here.
                             tokio::task::yield_now().await;
                             if self.calls < turn {
                                 break;
@@ -330,7 +331,7 @@ impl WorkerSession {
         }
     }
 
-    /// Takes in the frames that are here, until so many calls were made in all.
+    /// Handles the frames that have arrived, until the total number of requests reaches `calls`.
     fn take_in(&mut self, frames: &mut FrameDecoder<ToHost>, calls: u64) -> Option<SessionEnd> {
         loop {
             if self.calls >= calls {
@@ -347,14 +348,15 @@ impl WorkerSession {
                     }
                     if self.mode == LoadMode::Check && !request.only_looks() {
                         match answers::refuse(&self.services, &request) {
-                            // It would do what a check must not: as far as a check can see, the script is right.
+                            // The request would have an effect, which a check must not have. As far as a check can
+                            // tell, the script is correct.
                             None => return Some(SessionEnd::Done(Ok(()))),
                             Some(failure) => {
                                 self.refuse(id, HostResponse::Failed(Box::new(failure)));
                             }
                         }
                     } else if self.mode == LoadMode::Check && matches!(request, HostRequest::Test(_)) {
-                        // A file of tests is only looked at.
+                        // A file of tests is only checked.
                         self.refuse(id, HostResponse::Nothing);
                     } else if self.declaring && !request.only_looks() {
                         self.services.jobs.refuse();
@@ -390,7 +392,7 @@ impl WorkerSession {
         }
     }
 
-    /// Answers a request that is not carried out.
+    /// Sends an answer to a request that is not carried out.
     fn refuse(&self, id: u64, answer: HostResponse) {
         let memory = self.services.memory.of_answer();
         self.outgoing.push_answer(id, answer, &self.services.clock, memory);
@@ -406,7 +408,7 @@ impl WorkerSession {
         let mut memory = services.memory.of_answer();
         let granted = memory.try_grow(needed);
         let mut hold = (granted && !takes_time).then(|| clock.hold());
-        // A task's future is moved several times until it runs.
+        // Boxed, because a task's future is moved several times before it runs.
         let answering = Box::pin(async move {
             let waited = if granted { Ok(()) } else { wait_for_memory(&services, &mut memory, needed).await };
             if !granted && !takes_time {
@@ -425,7 +427,7 @@ impl WorkerSession {
     }
 }
 
-/// Waits until a call may hold so much, or the run ends.
+/// Waits until a call may hold `bytes`, or the run is stopped.
 async fn wait_for_memory(
     services: &RunServices,
     memory: &mut MemoryReservation,
@@ -441,7 +443,7 @@ async fn wait_for_memory(
     }
 }
 
-/// Counts a call to the outside for as long as it lives.
+/// Counts a call to outside until it is dropped.
 struct CallCountGuard(Rc<Cell<usize>>);
 
 impl CallCountGuard {

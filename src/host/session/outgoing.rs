@@ -1,4 +1,4 @@
-//! What the host tells a worker, until it is written into the pipe.
+//! The frames that the host sends to a worker, until they are written to the pipe.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,10 +11,10 @@ use crate::clock::{Clock, ClockHold};
 use crate::host::budget::MemoryReservation;
 use crate::protocol::{FailureKind, HostResponse, RequestFailure, StartFrame, ToWorker, encode};
 
-/// Frames share a batch until it has so many bytes.
+/// The size in bytes up to which frames share a batch.
 const BATCH: usize = 64 * 1024;
 
-/// What a frame takes besides its content, at the most.
+/// The most bytes of a frame besides its content.
 const FRAME: usize = 64;
 
 /// Frames that wait to be written.
@@ -23,9 +23,9 @@ pub(super) struct OutgoingFrames {
     batches: RefCell<VecDeque<FrameBatch>>,
     more: Notify,
     closed: Cell<bool>,
-    /// Answers so far.
+    /// The number of answers so far.
     answers: Cell<u64>,
-    /// Keeps a simulated clock still while the worker computes.
+    /// Holds a simulated clock while the worker computes.
     computing: RefCell<Option<ClockHold>>,
 }
 
@@ -41,7 +41,7 @@ impl OutgoingFrames {
         self.push(&ToWorker::Start(start), clock, None);
     }
 
-    /// An answer; from now on it holds what it takes here, until it is written.
+    /// Adds an answer. From now on its call holds only the memory of the encoded answer, until it is written.
     pub(super) fn push_answer(
         &self,
         id: u64,
@@ -59,7 +59,7 @@ impl OutgoingFrames {
             return;
         }
         let mut batches = self.batches.borrow_mut();
-        // A large one has a batch of its own, so that its memory is free as soon as it is written.
+        // A large frame gets a batch of its own, so that its memory is released as soon as it is written.
         let expected = content(frame) + FRAME;
         if batches.back().is_none_or(|batch| batch.bytes.len() + expected > BATCH) {
             batches.push_back(FrameBatch { bytes: Vec::with_capacity(expected), held: Vec::new() });
@@ -73,7 +73,7 @@ impl OutgoingFrames {
                 FailureKind::Invalid,
                 format!("the answer cannot be handed over: {error}"),
             );
-            // A failure is small: it fits.
+            // A failure is small, so it fits into a frame.
             let _ = encode(&ToWorker::Answer(*id, HostResponse::Failed(Box::new(failure))), &mut batch.bytes);
         }
         if let Some(mut memory) = memory {
@@ -83,26 +83,27 @@ impl OutgoingFrames {
         self.more.notify_one();
     }
 
-    /// Every task of the worker waits, after so many answers. It computes all the same if more are on their way to it.
+    /// Handles the worker's report that every task waits, after it received `answers` answers. If more answers are on
+    /// their way, the worker still has work to do.
     pub(super) fn waiting(&self, answers: u64) {
         if answers == self.answers.get() {
             self.computing.take();
         }
     }
 
-    /// Lets a simulated clock go on: there is nothing that it waits for.
+    /// Releases a simulated clock, because nothing requires it to stand still.
     pub(super) fn release_clock(&self) {
         self.computing.take();
     }
 
-    /// Nothing more is to be written, and what waits is let go of.
+    /// Stops writing, and discards the frames that wait.
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.batches.borrow_mut().clear();
         self.more.notify_one();
     }
 
-    /// Writes whatever gathers, in batches, until it is closed or the worker's end of the pipe is.
+    /// Writes the frames in batches, until this queue or the worker's end of the pipe is closed.
     pub(super) async fn write_to(&self, mut input: ChildStdin) {
         while !self.closed.get() {
             let batch = self.batches.borrow_mut().pop_front();
@@ -118,7 +119,7 @@ impl OutgoingFrames {
     }
 }
 
-/// The bytes of a frame that may be large.
+/// Returns the number of content bytes of a frame; only some kinds of frames can be large.
 fn content(frame: &ToWorker) -> usize {
     match frame {
         ToWorker::Answer(_, HostResponse::Bytes(bytes) | HostResponse::Json(bytes)) => bytes.len(),

@@ -1,4 +1,4 @@
-//! The limits of a worker that the host holds.
+//! The limits of a worker that the host enforces.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use crate::host::process::WorkerProcess;
 
 use super::{RunSpec, SessionEnd};
 
-/// What a script gets on top of its CPU limit to end with its own error before it is killed.
+/// The time beyond its CPU limit in which a script may end with its own error before it is killed.
 const CPU_GRACE: Duration = Duration::from_millis(500);
 
-/// What a script gets after an interrupt, once nothing of its is in flight any more.
+/// The time that a script has after an interrupt, once it has nothing in flight.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
 
-/// How far a run of a daemon that computes and computes stands back, as `nice` counts it.
+/// The `nice` value of a run in a daemon that computes for long.
 const NICEST: i32 = 19;
 
-/// CPU without a call to the host after which a run of a daemon stands back the more.
+/// The CPU time without a call to the host after which a run in a daemon gets [`NICEST`].
 const HOG: Duration = Duration::from_millis(30);
 
-/// The limits that the host holds: CPU between two calls, real time, an end after an interrupt.
+/// Enforces the limits: CPU between two calls, real time, and an end after an interrupt.
 pub(super) struct WorkerWatchdog {
     cpu_limit: Duration,
     deadline: Option<Instant>,
     timeout: Duration,
     calls_seen: u64,
     cpu_at_last_call: Duration,
-    /// Whether it is to stand back once it computes for long.
+    /// Whether its priority is lowered once it computes for long.
     stands_back: bool,
-    /// When an interrupted script has to be gone, once nothing of its is in flight.
+    /// When an interrupted script must have ended. Set once it has nothing in flight.
     last_respite: Option<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! The clock in a test's hands, and the jobs that are due while it moves.
+//! The simulated clock of a test, and the jobs that become due while it moves.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -21,19 +21,19 @@ pub(super) struct TestJob {
     pub(super) job: Rc<Job>,
     pub(super) path: PathBuf,
     pub(super) source: LuaSource,
-    /// Since 1970: its instants up to this one have had their turn.
+    /// Since 1970. Scheduled times up to this one have been handled.
     pub(super) after: Duration,
     pub(super) running: bool,
 }
 
-/// An instant of a job.
+/// A scheduled time of a job.
 struct DueTestJob {
     name: String,
     at: Duration,
 }
 
 impl Testbed {
-    /// Runs a job of a loaded script at once, as of now.
+    /// Runs a job of a loaded script now.
     pub(super) async fn trigger(
         self: &Rc<Self>,
         name: &str,
@@ -42,7 +42,7 @@ impl Testbed {
         self.run_now(name, None, stop).await
     }
 
-    /// Runs a hook of a loaded script with a request, which needs no signature here.
+    /// Runs a hook of a loaded script with a request. The request needs no signature here.
     pub(super) async fn post(
         self: &Rc<Self>,
         name: &str,
@@ -71,15 +71,15 @@ impl Testbed {
             };
             return Err(RequestFailure::invalid("job", format!("job: there is no `{name}`; {known}")));
         }
-        // As `run --job` does it: in whole seconds.
+        // Whole seconds, as in `run --job`.
         let at = Duration::from_secs(self.parts.clock.unix_time().as_secs());
         self.run_job(DueTestJob { name: name.to_owned(), at }, request, stop).await
     }
 
-    /// Moves the clock, and runs the jobs of loaded scripts that are due meanwhile; ends when they have ended.
+    /// Moves the clock, and runs the jobs of loaded scripts that become due. Returns when they have ended.
     ///
-    /// As in the daemon, jobs run beside each other, and an instant that finds its own job running goes by its
-    /// `overlap`; but `cancel` is played as `skip`, and there is no jitter.
+    /// As in the daemon, jobs run side by side, and a scheduled time whose job is still running follows the job's
+    /// `overlap`. But `cancel` is treated as `skip`, and there is no jitter.
     pub(super) async fn advance(
         self: &Rc<Self>,
         by: Duration,
@@ -122,7 +122,7 @@ impl Testbed {
         ended
     }
 
-    /// The next instant of all jobs.
+    /// Returns the next scheduled time of all jobs.
     fn next_due(&self) -> Option<DueTestJob> {
         let loaded = self.loaded.borrow();
         let waits = |loaded: &&TestJob| !(loaded.running && loaded.job.overlap == OverlapPolicy::Queue);
@@ -133,7 +133,7 @@ impl Testbed {
         loaded.iter().filter(waits).filter_map(due).min_by_key(|due| due.at)
     }
 
-    /// Takes an instant; whether it begins a run.
+    /// Handles a scheduled time. Returns whether it begins a run.
     fn begins(&self, due: &DueTestJob) -> bool {
         self.with(&due.name, |loaded| {
             loaded.after = due.at;

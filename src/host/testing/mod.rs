@@ -1,14 +1,15 @@
-//! Tests written in Lua: what a test may ask of its host, on a testbed of its own.
+//! Tests written in Lua: the requests of a test, and the testbed on which each test runs.
 //!
-//! A test runs in a worker like any script, and the scripts that it runs in others, all in the simulated time of one
-//! clock. Messages take their usual road to a service which is in this process, and which the test looks into.
+//! A test runs in a worker like any script, and the scripts that it runs have workers of their own. All share one
+//! simulated clock. Messages take their usual path to a service in this process, which the test can inspect.
 //!
-//! - `play`: runs of scripts and of their jobs; `advance`: the clock, and what is due meanwhile;
-//! - `outside`: requests to other services, which never leave.
+//! - `play`: runs of scripts and of their jobs; `advance`: the clock, and the jobs that become due;
+//! - `outside`: requests to other services, which are never sent.
 
 mod advance;
 mod outside;
 mod play;
+mod steps;
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -16,59 +17,58 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
 use crate::delivery::Delivery;
-use crate::protocol::{HostResponse, RequestFailure, TestStep, WorkerLimits};
+use crate::protocol::{HostResponse, RequestFailure, WorkerLimits};
 
 use super::files::ProjectFiles;
-use super::services::{RunMode, RunServices};
 
 use advance::TestJob;
 use outside::{TestHttpReply, TestHttpRequest};
 pub use play::CapturedOutput;
+pub(super) use steps::answer;
 
-/// The service that a test's messages go to.
+/// The service that receives a test's messages.
 pub trait TestService: std::fmt::Debug {
-    /// The messages of a group as a list, or those of all groups by group.
+    /// Returns the messages of a group as a list, or those of all groups by group if `group` is `None`.
     fn sent(&self, group: Option<&str>) -> Value;
 
-    /// How many messages a group got, or all of them together.
+    /// Returns the number of messages of a group, or of all groups if `group` is `None`.
     fn count(&self, group: Option<&str>) -> u64;
 
-    /// Plans these faults from now on.
+    /// Uses these faults from now on.
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// What is wrong with the text of the faults.
     fn plan(&self, faults: &str) -> Result<(), String>;
 }
 
-/// What a testbed is made of.
+/// The parts that a testbed is made of.
 #[derive(Debug)]
 pub struct TestbedParts {
     /// The binary that workers are started from.
     pub program: PathBuf,
     /// The project whose scripts are tested.
     pub project: Project,
-    /// Its settings.
+    /// The settings of the project.
     pub settings: Rc<Settings>,
-    /// What a run may use.
+    /// The limits of each worker: memory, CPU and tasks.
     pub limits: WorkerLimits,
-    /// The apps whose road leads to the service.
+    /// The apps, which deliver to the service.
     pub apps: Vec<Rc<Delivery>>,
-    /// The time of everything on it.
+    /// The clock of everything on the testbed.
     pub clock: Clock,
     /// The project's files, with an overlay for changes.
     pub files: ProjectFiles,
-    /// Where messages go.
+    /// The service that receives the messages.
     pub service: Rc<dyn TestService>,
 }
 
-/// All that one test uses: nothing of it is another's.
+/// The environment of one test. Tests share nothing.
 #[derive(Debug)]
 pub struct Testbed {
     parts: TestbedParts,
@@ -77,21 +77,21 @@ pub struct Testbed {
     replies: RefCell<Vec<TestHttpReply>>,
     asked: RefCell<Vec<TestHttpRequest>>,
     runs: Cell<u64>,
-    /// What the test and its scripts print and log.
+    /// The output and log lines of the test and its scripts.
     said: Arc<CapturedOutput>,
 }
 
 /// A test that a file declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredTest {
-    /// Unique in its file.
+    /// The name, unique in its file.
     pub name: String,
-    /// Where: `scripts/tests/hello.lua:3`.
+    /// The place of the declaration: `scripts/tests/hello.lua:3`.
     pub place: String,
 }
 
 impl Testbed {
-    /// A testbed on which nothing has happened yet.
+    /// Creates an unused testbed.
     #[must_use]
     pub fn new(parts: TestbedParts) -> Self {
         Self {
@@ -105,13 +105,13 @@ impl Testbed {
         }
     }
 
-    /// The tests that were declared, in their order.
+    /// Returns the declared tests, in order.
     #[must_use]
     pub fn declared(&self) -> Vec<DeclaredTest> {
         self.declared.borrow().clone()
     }
 
-    /// What was printed and logged.
+    /// Returns the output and the log lines.
     #[must_use]
     pub const fn said(&self) -> &Arc<CapturedOutput> {
         &self.said
@@ -145,40 +145,8 @@ impl Testbed {
             Duration::try_from(at.as_duration()).map_err(|_| wrong(&"it is before 1970"))?
         };
         self.parts.clock.set_unix_time(at);
-        // What was due before then is nobody's business now.
+        // Scheduled times before the new time are dropped.
         self.loaded.borrow_mut().iter_mut().for_each(|loaded| loaded.after = at);
         Ok(HostResponse::Nothing)
     }
-}
-
-/// Answers a step of a test.
-pub(super) async fn answer(services: &RunServices, asked: TestStep) -> Result<HostResponse, RequestFailure> {
-    let bed = match &services.part {
-        RunMode::Test(bed) => bed,
-        RunMode::Tested(_) => {
-            return Err(RequestFailure::denied("a script that a test runs is no test itself"));
-        }
-        _ => return Err(RequestFailure::denied("tests are run by `mooncast test`")),
-    };
-    let stop = &services.stop.stop();
-    let json = match asked {
-        TestStep::Declare { name, place } => return bed.declare(name, place),
-        TestStep::Clock { time } => return bed.set_clock(&time),
-        TestStep::Fault(faults) => {
-            let planned = bed.parts.service.plan(&faults);
-            return planned
-                .map(|()| HostResponse::Nothing)
-                .map_err(|why| RequestFailure::invalid("faults", format!("faults: {why}")));
-        }
-        TestStep::Reply { url, status, body } => return bed.reply(url, status, body),
-        TestStep::Run { script, args } => bed.run_script(&script, args, stop).await?,
-        TestStep::Load(script) => bed.load(&script, stop).await?,
-        TestStep::Trigger(job) => bed.trigger(&job, stop).await?,
-        TestStep::Post { job, request } => bed.post(&job, request, stop).await?,
-        TestStep::Advance { ms } => bed.advance(Duration::from_millis(ms), stop).await?,
-        TestStep::Sent(group) => bed.parts.service.sent(group.as_deref()),
-        TestStep::Count(group) => bed.parts.service.count(group.as_deref()).into(),
-        TestStep::Requests => bed.requests(),
-    };
-    Ok(HostResponse::Json(Bytes::from(json.to_string())))
 }

@@ -1,4 +1,4 @@
-//! Requests to other services in a test: none leaves, and the test says what they are answered.
+//! Requests to other services in a test: none is sent, and the test defines the responses.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart, Reque
 
 use super::Testbed;
 
-/// What requests to an address are answered.
+/// The response to requests to an address.
 #[derive(Debug)]
 pub(super) struct TestHttpReply {
     url: String,
@@ -24,7 +24,7 @@ impl TestHttpReply {
     }
 }
 
-/// A request that was made.
+/// A request that a script made.
 #[derive(Debug)]
 pub(super) struct TestHttpRequest {
     method: String,
@@ -34,7 +34,7 @@ pub(super) struct TestHttpRequest {
 }
 
 impl Testbed {
-    /// Says what requests to an address are answered from now on.
+    /// Sets the response to requests to an address.
     pub(super) fn reply(
         &self,
         url: String,
@@ -47,12 +47,12 @@ impl Testbed {
                 format!("status: {status} is not between 100 and 599"),
             ));
         }
-        // The last word counts.
+        // The newest reply is found first.
         self.replies.borrow_mut().insert(0, TestHttpReply { url, status, body });
         Ok(HostResponse::Nothing)
     }
 
-    /// Keeps a request that is granted, and answers it.
+    /// Records a granted request, and answers it.
     pub(in super::super) fn request(&self, request: &HttpRequest) -> Result<HostResponse, RequestFailure> {
         let headers =
             request.headers.iter().map(|(name, value)| (name.to_lowercase(), shown(value))).collect();
@@ -76,7 +76,7 @@ impl Testbed {
         })
     }
 
-    /// The requests in their order.
+    /// Returns the requests, in order.
     pub(super) fn requests(&self) -> Value {
         let asked = self.asked.borrow();
         let one = |asked: &TestHttpRequest| {
@@ -92,7 +92,7 @@ impl Testbed {
     }
 }
 
-/// A text of a request, with secrets by their names.
+/// Returns a text of a request, with secrets shown by name.
 fn shown(value: &HttpValue) -> String {
     let part = |part: &HttpValuePart| match part {
         HttpValuePart::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),

@@ -1,4 +1,4 @@
-//! Runs within a test: of scripts as `mooncast run` runs them, of jobs as the daemon does.
+//! Runs within a test: of scripts as `mooncast run` runs them, and of jobs as the daemon does.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,21 +17,21 @@ use super::super::sources::MAX_SOURCE;
 use super::advance::TestJob;
 use super::{Testbed, TestbedParts};
 
-/// The most bytes that are kept of what was said.
+/// The most bytes of output that are kept.
 const SAID: usize = 64 * 1024;
 
-/// What was printed and logged, kept for whoever asks.
+/// Captures what a run prints and logs.
 #[derive(Debug, Default)]
 pub struct CapturedOutput(Mutex<String>);
 
 impl CapturedOutput {
-    /// All of it, up to 64 `KiB`.
+    /// Returns the captured text, up to 64 `KiB`.
     #[must_use]
     pub fn text(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Adds to it, as far as there is room.
+    /// Adds text, until the limit is reached.
     pub fn add(&self, more: &str) {
         let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if text.len() < SAID {
@@ -52,7 +52,7 @@ impl ScriptOutput for Arc<CapturedOutput> {
     }
 }
 
-/// What one run says, which is heard by the test's report too.
+/// The output of one run, which is added to the test's output too.
 struct TeeOutput(Arc<CapturedOutput>, Arc<CapturedOutput>);
 
 impl ScriptOutput for TeeOutput {
@@ -67,7 +67,7 @@ impl ScriptOutput for TeeOutput {
     }
 }
 
-/// What is to be run.
+/// What a testbed runs.
 pub(super) struct TestRunSpec<'a> {
     pub(super) path: &'a Path,
     pub(super) source: LuaSource,
@@ -89,7 +89,7 @@ impl Testbed {
         Ok(self.play(play, stop).await?.0)
     }
 
-    /// Loads a script for its jobs.
+    /// Loads the jobs of a script.
     pub(super) async fn load(
         self: &Rc<Self>,
         script: &str,
@@ -123,7 +123,7 @@ impl Testbed {
         Ok(json!(names))
     }
 
-    /// Runs something in a worker of its own; gives what came of it, and what it used.
+    /// Runs a script, a load or a job in a worker of its own. Returns the result, and the services that it used.
     pub(super) async fn play(
         self: &Rc<Self>,
         play: TestRunSpec<'_>,
@@ -145,7 +145,7 @@ impl Testbed {
             seed: self.seed(),
         };
         let (switch, interrupt) = InterruptSwitch::new();
-        // Boxed, for a run answers steps, and a step is a run.
+        // Boxed, because the types are recursive: a run answers steps, and a step can start a run.
         let mut run = Box::pin(session::run(spec, Rc::clone(&services), interrupt));
         let ended = tokio::select! {
             biased;
@@ -179,11 +179,11 @@ impl Testbed {
         Ok((came, services))
     }
 
-    /// What a script gets on this testbed.
+    /// Creates the services of a script on this testbed.
     ///
     /// # Errors
     ///
-    /// When the settings or the script are of no use.
+    /// When the settings or the script cannot be used.
     pub fn services(&self, path: &Path, output: Rc<dyn ScriptOutput>) -> Result<RunServices, RequestFailure> {
         let TestbedParts { project, settings, apps, clock, .. } = &self.parts;
         let services = RunServices::new(project, settings, apps.clone(), clock, path, output);
@@ -192,14 +192,14 @@ impl Testbed {
         Ok(services)
     }
 
-    /// The seed of the next run: the same in every run of the test.
+    /// Returns the seed of the next run. It is the same in every execution of the test.
     fn seed(&self) -> u64 {
         let run = self.runs.get() + 1;
         self.runs.set(run);
         run
     }
 
-    /// A script of the project, by its path there.
+    /// Reads a script of the project, by its path in the project.
     fn open(&self, script: &str) -> Result<(PathBuf, LuaSource), RequestFailure> {
         let wrong = |why: &dyn std::fmt::Display| {
             RequestFailure::invalid("script", format!("script: `{script}`: {why}"))

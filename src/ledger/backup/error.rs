@@ -1,10 +1,10 @@
-//! Why a ledger was not backed up or restored.
+//! Errors of a backup or a restore.
 
 use std::path::{Path, PathBuf};
 
 use crate::ledger::{CopyError, LedgerError};
 
-/// Why a ledger was not backed up or restored. The ledger is as it was, and no file was left under the backup's name.
+/// Why a backup or a restore failed. The ledger is unchanged, and there is no new file under the backup's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
@@ -14,21 +14,21 @@ pub enum BackupError {
     /// The rows could not be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// The system refused something with a file.
+    /// A file operation failed.
     #[error("{}: {error}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// There is a file of this name.
+    /// A file of this name already exists.
     #[error("{}: this file exists; choose another name, or add --overwrite to replace it", .0.display())]
     Exists(PathBuf),
-    /// The name is not one of a file.
+    /// The path has no file name.
     #[error("{}: this is not the name of a file that can be written", .0.display())]
     NoFile(PathBuf),
-    /// Another process is at it.
+    /// Another process uses the work folder at this path.
     #[error("{}: another backup or restore works in this folder; wait for its end", .0.display())]
     Busy(PathBuf),
     /// The file is not a backup.
@@ -37,12 +37,12 @@ pub enum BackupError {
         .0.display()
     )]
     NoBackup(PathBuf),
-    /// The file is a backup, and its content is not what was written.
+    /// The file is a backup, but its content is not what was written.
     #[error("{}: this backup is damaged ({detail}); take another one. Nothing was changed", path.display())]
     Damaged {
         /// The backup.
         path: PathBuf,
-        /// What was found.
+        /// The damage that was found.
         detail: String,
     },
     /// A newer program made the backup.
@@ -53,23 +53,23 @@ pub enum BackupError {
     Newer {
         /// The backup.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the backup.
         found: i64,
-        /// The newest version that this program knows.
+        /// The newest schema version that this program supports.
         known: i64,
     },
-    /// A process works on the ledger that would be replaced.
+    /// A process uses the ledger that would be replaced.
     #[error("{}: {by} works on this ledger; stop it, then restore. Nothing was changed", path.display())]
     InUse {
         /// The ledger.
         path: PathBuf,
-        /// The process, for people.
+        /// The process, as text for people.
         by: String,
     },
 }
 
 impl BackupError {
-    /// The error that the system gave for `path`.
+    /// Converts a system error for `path`.
     pub(super) fn of_file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::File { path, error }

@@ -1,10 +1,10 @@
-//! Backups: a whole ledger in one file, and back.
+//! Backups: writing a whole ledger to one file, and restoring it.
 //!
-//! - `seal`: the end of a backup's file, by which damage is found;
-//! - `workplace`: where files are written before they get their name;
-//! - `write`: a backup is taken while others work on the ledger;
-//! - `prepare`: a backup becomes a ledger again, in which all that may have been sent since is in doubt;
-//! - `replace`: that ledger takes the place of the one in a folder, or on a server.
+//! - `seal`: the end of a backup's file, which detects damage;
+//! - `work_folder`: the folder where files are written before they get their final name;
+//! - `write`: takes a backup while other processes use the ledger;
+//! - `prepare`: turns a backup into a ledger in which everything that may have been sent since is in doubt;
+//! - `replace`: puts that ledger in place of the one in a folder or on a server.
 
 mod error;
 mod prepare;
@@ -17,13 +17,13 @@ pub use error::BackupError;
 pub use replace::{ReplacedLedger, RestoredLedger};
 pub use write::BackupInfo;
 
-/// A moment at which a crash test may end the process.
+/// A point at which a crash test may end the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackupStep {
     /// A backup is complete under its temporary name.
     Written,
     /// A restored ledger is complete beside the one that it replaces.
     Prepared,
-    /// The replaced ledger is kept, and the restored one is not in its place yet.
+    /// The replaced ledger has its new name, and the restored one is not in place yet.
     Kept,
 }

@@ -1,5 +1,6 @@
-//! A backup becomes a ledger again, beside the one that it will replace. All that was not over when it was taken may have
-//! been sent since: recipients and single sends are in doubt, runs are interrupted, and nothing of it goes on by itself.
+//! Turns a backup into a ledger, next to the one that it will replace. Everything that had not finished when the
+//! backup was taken may have been sent since. So recipients and single sends are in doubt, runs are interrupted, and
+//! nothing continues by itself.
 
 use std::path::Path;
 
@@ -18,11 +19,12 @@ use super::work_folder::{make, sync};
 use super::write::check;
 use super::{BackupError, seal};
 
-/// By how much the numbers of leases are raised: a process that wakes after a restore holds none of them.
+/// The amount that is added to all lease numbers, so that a process that wakes up after a restore holds no valid
+/// lease.
 const LEASES: i64 = 1_000_000;
 
-/// Makes the ledger `to` of the backup `from`; gives when that was taken. `now` is when it is restored. Both are in
-/// milliseconds since 1970.
+/// Creates the ledger `to` from the backup `from`; returns when the backup was taken. `now` is the time of the
+/// restore. Both times are in milliseconds since 1970.
 pub(super) async fn prepare(from: &Path, to: &Path, now: i64, clock: &Clock) -> Result<i64, BackupError> {
     let mut file = make(to)?;
     let taken_at = seal::unpack(from, &mut file, to)?;
@@ -68,7 +70,7 @@ async fn version(path: &Path) -> Result<i64, LedgerError> {
     Ok(version)
 }
 
-/// What is changed in the ledger, all in one transaction.
+/// The changes to the ledger, all in one transaction.
 fn statements(taken_at: i64, now: i64) -> Vec<Statement> {
     let taken = instant(taken_at);
     let may_be_sent = format!("restored from a backup of {taken}: it may have been sent since then");
@@ -90,7 +92,8 @@ fn statements(taken_at: i64, now: i64) -> Vec<Statement> {
                 WHERE state <> 0 AND NOT draft"),
         sql("UPDATE broadcasts SET owner = NULL, lease_until = 0, lease_for = 0, lease_number = lease_number + ?")
             .bind(LEASES),
-        // What was asked for and not begun is a run that ended too: its request is kept, to be run again.
+        // A requested run that had not begun becomes an interrupted run too. Its request is kept, so that it can run
+        // again.
         sql("INSERT INTO job_runs (job, scheduled_at, state, attempt, owner, note, started_at, finished_at, args)
                 SELECT job, scheduled_at, ?, 0, 0, ?, ?, ?, args FROM job_wishes
                 WHERE wish = 0 AND scheduled_at IS NOT NULL ON CONFLICT DO NOTHING")

@@ -1,5 +1,5 @@
-//! A restored ledger takes the place of the one that is there, which is kept. Until the last step the old one is untouched,
-//! and that step is one rename, or one commit on a server.
+//! Replaces a ledger by a restored one, and keeps the old one. The old ledger is untouched until the last step, which
+//! is one rename, or one commit on a server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,37 +24,37 @@ use super::work_folder::{WorkFolder, publish, sync};
 use super::write::{copy_database, finish};
 use super::{BackupError, BackupStep};
 
-/// A ledger that was restored.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoredLedger {
     /// The ledger: its file, or the server's address without credentials.
     pub to: PathBuf,
     /// When the backup was taken.
     pub taken_at: Duration,
-    /// What was there before.
+    /// The ledger that was there before; `None` if there was none.
     pub kept: Option<ReplacedLedger>,
 }
 
-/// The ledger that was replaced.
+/// Where the replaced ledger is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplacedLedger {
-    /// The file itself, under this name.
+    /// The file itself, renamed to this path.
     File(PathBuf),
     /// A backup of it, in this file.
     Backup(PathBuf),
 }
 
-/// Tables of a server that hold what is of the moment, and are emptied too.
+/// Tables of a server that hold transient state. They are emptied too.
 const OF_THE_SERVER: &str = "app_tokens, driver_status, drivers, enlisted, owners, shares, stretches";
 
 impl Ledger {
-    /// Puts the backup `from` in the place of the ledger in `place`. `state` is the folder of this machine in which the
-    /// new ledger is prepared, and a server's replaced one is kept. Nothing is sent from the restored ledger until
-    /// [`Ledger::accept_restore`].
+    /// Replaces the ledger in `place` by the backup `from`. `state` is the folder on this machine in which the new
+    /// ledger is prepared, and in which a server's replaced ledger is kept. Nothing is sent from the restored ledger
+    /// until [`Ledger::accept_restore`].
     ///
     /// # Errors
     ///
-    /// [`BackupError`]; then the ledger is as it was.
+    /// [`BackupError`]. The ledger is unchanged then.
     pub async fn restore(
         place: &LedgerLocation,
         from: &Path,
@@ -80,7 +80,7 @@ impl Ledger {
                 })
             }
             LedgerLocation::Server(address) => {
-                // The prepared ledger is opened in a folder of its own.
+                // The prepared ledger is opened in a separate folder.
                 drop(opening);
                 into_server(address, from, &work, state, clock, step).await
             }
@@ -88,8 +88,8 @@ impl Ledger {
     }
 }
 
-/// Puts a prepared file into the place of a folder's ledger, while no other process can open that. Gives where the old one
-/// is.
+/// Moves a prepared file into the place of a folder's ledger, while no other process can open that ledger. Returns the
+/// new path of the old file.
 async fn into_folder(
     new: &Path,
     folder: &Path,
@@ -102,11 +102,11 @@ async fn into_folder(
         may_be_replaced(&old).await?;
         let name = kept_name(folder, now);
         if fs::hard_link(&old, &name).is_err() {
-            // A file system without hard links.
+            // The file system has no hard links.
             fs::copy(&old, &name).map_err(BackupError::of_file(&name))?;
         }
         for beside in ["-wal", "-shm", "-journal"] {
-            // Only a file that cannot be read has left any. The log is part of it.
+            // Only a ledger that cannot be read still has such files. The log belongs to it.
             let log = with_suffix(&old, beside);
             match fs::rename(&log, with_suffix(&name, beside)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -124,15 +124,15 @@ async fn into_folder(
     Ok(kept)
 }
 
-/// Refuses while a process works on a file, or has it open. Afterwards the file is the whole ledger, without a log beside
-/// it, unless it is too damaged for that.
+/// Returns an error while a process uses the file or has it open. On success the file is the whole ledger, without a
+/// log next to it, unless it is too damaged for that.
 async fn may_be_replaced(file: &Path) -> Result<(), BackupError> {
     let in_use = |by: String| BackupError::InUse { path: file.to_owned(), by };
     let options = SqliteConnectOptions::new()
         .filename(file)
         .busy_timeout(Duration::from_secs(2))
         .disable_statement_logging();
-    // A damaged ledger is what backups are for. It is kept as it is, with its log: writing that into it would change it.
+    // A damaged ledger is a reason to restore. It is kept unchanged with its log: a checkpoint would change it.
     let mut reader = options.clone().read_only(true).connect().await;
     let alive = alive(file);
     if !alive.is_empty() {
@@ -160,14 +160,14 @@ async fn may_be_replaced(file: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// The lock files that are held by living processes.
+/// Returns the lock files that live processes hold.
 fn alive(file: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(file.with_file_name(FOLDER)) else { return Vec::new() };
     let held = entries.flatten().filter(|entry| is_alive(&entry.path()));
     held.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// The processes that hold these lock files, for people.
+/// Returns the names of the processes that hold these lock files, for people.
 async fn names(connection: &mut SqliteConnection, locks: &[String]) -> Result<Vec<String>, sqlx::Error> {
     let mut names = Vec::new();
     for lock in locks {
@@ -182,7 +182,7 @@ fn shown(owner: &InstanceName) -> String {
     format!("`mooncast {}` (process {})", owner.name, owner.pid)
 }
 
-/// A name with a date that no file has.
+/// Returns an unused file name that contains the date.
 fn kept_name(folder: &Path, now: i64) -> PathBuf {
     let at = jiff::Timestamp::from_millisecond(now).unwrap_or_default();
     let stem = format!("ledger-replaced-{}", at.strftime("%Y%m%dT%H%M%SZ"));
@@ -198,7 +198,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Puts a backup into the place of a server's ledger, in one transaction. What was there is kept as a backup in `state`.
+/// Replaces a server's ledger by a backup, in one transaction. The old ledger is kept as a backup in `state`.
 async fn into_server(
     address: &SecretString,
     from: &Path,
@@ -240,7 +240,7 @@ async fn into_server(
     write.run(sql(format!("TRUNCATE {}, {OF_THE_SERVER}", tables.join(", ")))).await?;
     let copied = copy_rows(&mut read, &mut write).await?;
     compare(&mut write, &copied).await?;
-    // An older program does not ask whether the restore was accepted.
+    // An older program does not check whether the restore was accepted, so it must not work on this store.
     let least = sql("UPDATE schema_version SET least = ?1 WHERE least < ?1").bind(postgres::KNOWN);
     write.run(least).await?;
     step(BackupStep::Kept);

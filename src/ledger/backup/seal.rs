@@ -1,5 +1,5 @@
-//! The seal: a line behind the bytes of a backup's database. It says when the backup was taken, and holds a hash of all
-//! before it, so that a file that was cut off or changed is found before anything is restored from it.
+//! The seal: a line after the bytes of a backup's database. It contains the time of the backup and a hash of
+//! everything before it, so that a truncated or changed file is detected before anything is restored from it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,17 +9,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::BackupError;
 
-/// What the line begins with; the digit is the version of the form.
+/// The start of the line, with the version of the format in its last digit.
 const MARK: &str = "\nmooncast backup ";
 const VERSION: &str = "1";
-/// Digits of the instant.
+/// The number of digits of the backup's time.
 const DIGITS: usize = 16;
-/// The length of the whole line: mark, version, a space, instant, a space, hash, a line's end.
+/// The length of the line in bytes: mark, version, space, time, space, hash, line feed.
 const LENGTH: usize = MARK.len() + VERSION.len() + 1 + DIGITS + 1 + 64 + 1;
-/// Bytes that are read at once.
+/// How many bytes are read at once.
 const BLOCK: usize = 1 << 20;
 
-/// Writes the seal behind all that is in a file. `taken_at` is in milliseconds since 1970.
+/// Writes the seal at the end of a file. `taken_at` is in milliseconds since 1970.
 pub(super) fn write(file: &mut File, taken_at: i64) -> std::io::Result<()> {
     file.seek(SeekFrom::Start(0))?;
     let mut hash = Sha256::new();
@@ -40,8 +40,8 @@ fn line(taken_at: i64, mut hash: Sha256) -> String {
     format!("{MARK}{VERSION} {instant} {}\n", data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
-/// Copies the database of a backup to `to`; gives when the backup was taken, in milliseconds since 1970. After an error
-/// what is in `to` is worth nothing.
+/// Copies the database of a backup to `to`; returns when the backup was taken, in milliseconds since 1970. After an
+/// error the content of `to` is unusable.
 pub(super) fn unpack(path: &Path, to: &mut File, to_path: &Path) -> Result<i64, BackupError> {
     let mut from = File::open(path).map_err(BackupError::of_file(path))?;
     let length = from.metadata().map_err(BackupError::of_file(path))?.len();

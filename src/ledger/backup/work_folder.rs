@@ -1,5 +1,6 @@
-//! Where files of a backup or a restore are written before they get their name: a folder for their owner alone, on the file
-//! system of the name, used by one process at a time. What a killed process has left in it, the next one removes.
+//! The folder where files of a backup or a restore are written before they get their final name. Only its owner can
+//! read it, it is on the same file system as the final name, and one process at a time uses it. The next process
+//! removes the files that a killed process left in it.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::ErrorKind;
@@ -10,23 +11,24 @@ use crate::ledger::open::private;
 
 use super::BackupError;
 
-/// The file that is locked by the process that uses the folder.
+/// The file that the process which uses the folder keeps locked.
 const LOCK: &str = "lock";
 
-/// Such a folder; it is removed in the end.
+/// A work folder; it is removed when it is dropped.
 pub(super) struct WorkFolder {
     path: PathBuf,
-    /// Locked as long as it is open.
+    /// Locked while it is open.
     _lock: File,
 }
 
 impl WorkFolder {
-    /// Makes the folder, or takes over what a dead process has left.
+    /// Creates the folder, or takes over the folder of a dead process.
     pub(super) fn open(path: PathBuf) -> Result<Self, BackupError> {
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                // All in it will be removed: a link to another folder, or another user's, is left alone.
+                // Everything in the folder will be removed, so a link to another folder, or another user's folder, is
+                // left alone.
                 let found = fs::symlink_metadata(&path).map_err(BackupError::of_file(&path))?;
                 if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
                     return Err(BackupError::Exists(path));
@@ -63,7 +65,7 @@ impl WorkFolder {
         Ok(())
     }
 
-    /// The path of a file or folder in it.
+    /// Returns the path of a file or folder in the work folder.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -71,22 +73,22 @@ impl WorkFolder {
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        // The next one would clear it.
+        // A failure does not matter: the next process clears the folder.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Makes a file of its own for its owner alone.
+/// Creates a new file that only its owner can read and write.
 pub(super) fn make(path: &Path) -> Result<File, BackupError> {
     private().create_new(true).open(path).map_err(BackupError::of_file(path))
 }
 
-/// Has the disk keep what was written to a file.
+/// Flushes a file to disk.
 pub(super) fn sync(path: &Path) -> Result<(), BackupError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(BackupError::of_file(path))
 }
 
-/// Gives a complete file its name, and has the disk keep that. A file of that name is replaced only where that is wanted.
+/// Gives a complete file its final name, and flushes that to disk. An existing file is replaced only with `overwrite`.
 pub(super) fn publish(file: &Path, name: &Path, overwrite: bool) -> Result<(), BackupError> {
     sync(file)?;
     if overwrite {
@@ -97,7 +99,7 @@ pub(super) fn publish(file: &Path, name: &Path, overwrite: bool) -> Result<(), B
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(BackupError::Exists(name.to_owned()));
             }
-            // A file system without hard links.
+            // The file system has no hard links.
             Err(_) if !name.exists() => fs::rename(file, name).map_err(BackupError::of_file(name))?,
             Err(error) => return Err(BackupError::of_file(name)(error)),
         }
@@ -105,7 +107,7 @@ pub(super) fn publish(file: &Path, name: &Path, overwrite: bool) -> Result<(), B
     sync(folder_of(name))
 }
 
-/// The folder that a file is in.
+/// Returns the folder that contains a file.
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

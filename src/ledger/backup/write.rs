@@ -1,4 +1,4 @@
-//! A backup is taken: the ledger as it stands at one instant, in one file. Others work on the ledger meanwhile.
+//! Takes a backup: the ledger as it is at one instant, in one file. Other processes can use the ledger meanwhile.
 
 use std::path::{Path, PathBuf};
 
@@ -13,27 +13,27 @@ use crate::ledger::{Ledger, LedgerError, LedgerLocation};
 use super::work_folder::{WorkFolder, folder_of, make, publish};
 use super::{BackupError, BackupStep, seal};
 
-/// A backup that was taken.
+/// The result of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupInfo {
     /// The ledger: its file, or the server's address without credentials.
     pub from: PathBuf,
-    /// The instant that the backup is of; it may hold a little of what came after.
+    /// The instant of the backup. It may contain a little data from after it.
     pub taken_at: std::time::Duration,
     /// The size of the backup's file in bytes.
     pub size: u64,
 }
 
-/// Tables whose rows are of the moment, and the app's token.
+/// Tables whose rows are transient, and the app's token.
 const LEFT_OUT: [&str; 4] = ["app_tokens", "owners", "shares", "driver_status"];
 
 impl Ledger {
-    /// Takes a backup of the ledger in `place` into the new file `to`. Others may work on the ledger meanwhile. The file
-    /// gets its name once it is complete, read back and on the disk.
+    /// Takes a backup of the ledger in `place` into the new file `to`. Other processes may use the ledger meanwhile.
+    /// The file gets its name only once it is complete, verified and on disk.
     ///
     /// # Errors
     ///
-    /// [`BackupError`]; then no file was left under that name, or the one that was there.
+    /// [`BackupError`]. No file exists under that name then, unless one was there before.
     pub async fn back_up(
         place: &LedgerLocation,
         to: &Path,
@@ -55,7 +55,7 @@ impl Ledger {
             }
             LedgerLocation::Server(_) => {
                 let ledger = Self::open_at(place, clock.clone()).await?;
-                // By the server's clock, which opening has asked.
+                // The store's clock follows the server's clock, which was read when the store was opened.
                 let taken_at = ledger.store().now();
                 let copy = work.join("copy");
                 Self::snapshot_into(place, &copy, clock).await?;
@@ -72,7 +72,7 @@ impl Ledger {
     }
 }
 
-/// Copies a database as it stands at one instant into a new file, without what is of the moment, and checks the copy.
+/// Copies a database as it is at one instant into a new file, without transient rows, and checks the copy.
 pub(super) async fn copy_database(from: &Path, to: &Path) -> Result<(), BackupError> {
     drop(make(to)?);
     let failed = |error: sqlx::Error| LedgerError::of(from, &error);
@@ -104,7 +104,7 @@ pub(super) async fn copy_database(from: &Path, to: &Path) -> Result<(), BackupEr
     Ok(())
 }
 
-/// Reads a whole database and looks for damage.
+/// Reads a whole database and checks it for damage.
 pub(super) async fn check(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<(), LedgerError> {
     let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
         .fetch_one(connection)
@@ -116,7 +116,7 @@ pub(super) async fn check(connection: &mut sqlx::SqliteConnection, path: &Path) 
     Err(LedgerError::Corrupt { path: path.to_owned(), detail: found })
 }
 
-/// Seals a copy.
+/// Writes the seal at the end of a copy.
 pub(super) fn finish(file: &Path, taken_at: i64) -> Result<(), BackupError> {
     let mut opened = std::fs::File::options().read(true).write(true).open(file);
     let opened = opened.as_mut().map_err(|error| BackupError::File {

@@ -1,4 +1,4 @@
-//! Building: recipients and their messages, before anything is sent.
+//! Builds a plan: recipients and their messages, before anything is sent.
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -12,38 +12,39 @@ use super::message_dedup::{MessageDedup, MessageHash};
 use super::shift::RANGE_LENGTH;
 use super::{BroadcastId, BroadcastSpec, CountsDelta, Lease, apply, fields};
 
-/// A recipient as it comes from the audience.
+/// A recipient as the audience provides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecipient {
     /// The group.
     pub group_id: String,
     /// The members of a targeted message, in the order in which they are sent; empty for the whole group.
     pub users: Vec<String>,
-    /// The message; none when it is to be skipped.
+    /// The message; `None` if the recipient is skipped.
     pub message: Option<NewMessage>,
-    /// The audience's own columns: names and values, kept for exports. What does not name the recipient itself.
+    /// The audience's own columns, as names and values, for exports. Columns that identify the recipient are left out.
     pub fields: Vec<(String, Value)>,
 }
 
-/// A checked message without its recipients. Clones of one are stored once, and so are equal ones that are not too far
-/// apart.
+/// A checked message without its recipients. Clones of one message are stored once. So are equal messages that are not
+/// too far apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
     /// Its JSON.
     pub content: Bytes,
-    /// Bytes that count against the service's limit.
+    /// Its size in bytes, as the service's limit counts it.
     pub size: u64,
-    /// What stands for it in the plan's hash, where that is not its content: the same with files by content.
+    /// Replaces the content in the plan's hash: the same message, with its files identified by content. `None` uses
+    /// `content`.
     pub known_as: Option<Bytes>,
 }
 
 impl Ledger {
-    /// Adds recipients to a plan that is being built, in this order; gives the sequence number of the last. Batches of
-    /// a thousand or so are best.
+    /// Appends recipients to a plan that is being built, in this order. Returns the sequence number of the last one.
+    /// Batches of about a thousand are best.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn append(&self, lease: Lease, recipients: &[NewRecipient]) -> Result<i64, LedgerError> {
         let mut desk = self.0.desks.take(lease);
         let mut write = self.store().write().await?;
@@ -53,7 +54,7 @@ impl Ledger {
         Ok(last)
     }
 
-    /// Adds lines of an audience that cannot be sent to, each with its reason: they are `skipped`, without a group.
+    /// Records audience lines that cannot be sent to, each with its reason. They are `skipped`, without a group.
     ///
     /// # Errors
     ///
@@ -64,11 +65,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Forgets a broadcast whose plan was never fixed, as though nobody had asked for it.
+    /// Deletes a broadcast whose plan was never fixed, as if it had never been requested.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn forget_unbuilt(&self, lease: Lease) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         self.clear(lease.broadcast, Some(lease.number)).await?;
@@ -81,11 +82,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Throws away what was built of a plan that was never fixed, to build it anew as `spec` says.
+    /// Discards what was built of a plan that was never fixed, so that it can be built again with `spec`.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn discard_unbuilt(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
@@ -104,7 +105,7 @@ impl Ledger {
         .await;
         write.end(result).await?;
         self.clear(lease.broadcast, Some(lease.number)).await?;
-        // Numbers that were given out and are of nobody would count as duplicates when the plan is fixed.
+        // Otherwise the numbers of the deleted recipients would count as duplicates when the plan is fixed.
         let statement = sql(
             "UPDATE broadcasts SET next_seq = 1, next_message = 1 WHERE id = ? AND lease_number = ? AND state = 0",
         );
@@ -135,7 +136,7 @@ impl Ledger {
     }
 }
 
-/// Why a builder's write found nothing to change.
+/// Returns the reason why a builder's write changed nothing.
 pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result<LedgerError, LedgerError> {
     let question = sql("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
     let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
@@ -152,7 +153,7 @@ async fn append(
     lease: Lease,
     recipients: &[NewRecipient],
 ) -> Result<i64, LedgerError> {
-    // Messages that are new, and for each recipient the hash of its own.
+    // The new messages, and the message hash of each recipient.
     let mut fresh: Vec<(MessageHash, &NewMessage)> = Vec::new();
     let mut seen: std::collections::HashSet<MessageHash> = std::collections::HashSet::new();
     let mut hashes = Vec::with_capacity(recipients.len());
@@ -246,7 +247,7 @@ fn users_json(write: &Transaction<'_>, users: &[String]) -> Result<String, Ledge
     if users.is_empty() { Ok(String::new()) } else { json(write, users) }
 }
 
-/// What a statement is given as a list.
+/// Serializes a list for an argument of a statement.
 pub(in crate::ledger) fn json<T: serde::Serialize + ?Sized>(
     write: &Transaction<'_>,
     list: &T,
@@ -254,7 +255,7 @@ pub(in crate::ledger) fn json<T: serde::Serialize + ?Sized>(
     serde_json::to_string(list).map_err(|error| write.store.record(error))
 }
 
-/// Gives the last sequence number that there can be.
+/// Clears one range of numbers; returns the last number of the broadcast.
 async fn clear_range(
     write: &mut Transaction<'_>,
     id: BroadcastId,

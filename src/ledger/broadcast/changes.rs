@@ -1,4 +1,4 @@
-//! A broadcast whose inputs changed is paused until an operator decides how it goes on.
+//! Broadcasts whose inputs changed. Such a broadcast is paused until an operator decides how it continues.
 
 use crate::ledger::instance::lives;
 use crate::ledger::sql::sql;
@@ -8,7 +8,7 @@ use crate::ledger::{BroadcastCommand, Instance, Ledger, LedgerError};
 use super::{Broadcast, BroadcastChanges, BroadcastId, BroadcastSpec, CHANGED, OperatorDecision};
 
 impl Broadcast {
-    /// Whether it is paused because its inputs changed.
+    /// Whether the broadcast is paused because its inputs changed.
     #[must_use]
     pub fn is_held_for_changes(&self) -> bool {
         self.command == BroadcastCommand::Pause
@@ -17,7 +17,7 @@ impl Broadcast {
 }
 
 impl Broadcast {
-    /// What changed, while it is paused and that is known; whoever paused it.
+    /// Returns what changed, if the broadcast is paused and that is known. It does not matter who paused it.
     #[must_use]
     pub fn shown_changes(&self) -> Option<BroadcastChanges> {
         let paused = !self.is_over() && self.command == BroadcastCommand::Pause;
@@ -27,12 +27,12 @@ impl Broadcast {
 }
 
 impl Ledger {
-    /// Pauses a broadcast because its inputs changed, and keeps what changed. A pause or a cancel that a person asked for
-    /// stays as it is. `note` begins with [`CHANGED`].
+    /// Pauses a broadcast because its inputs changed, and stores what changed. A pause or a cancel that a person
+    /// requested stays in effect. `note` begins with [`CHANGED`].
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn hold_for_changes(
         &self,
         id: BroadcastId,
@@ -50,11 +50,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Keeps what an operator decided about changed inputs, or that nothing is decided; the pause is not ended by that.
+    /// Stores an operator's decision about changed inputs; `None` removes it. This does not end the pause.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn decide(
         &self,
         id: BroadcastId,
@@ -69,20 +69,20 @@ impl Ledger {
         .await
     }
 
-    /// Forgets in what the inputs of a broadcast differ, as it goes on.
+    /// Deletes the recorded changes of a broadcast's inputs, because the broadcast continues.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn forget_changes(&self, id: BroadcastId) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| spec.changes = None).await
     }
 
-    /// Keeps that this owner has compared the inputs of a broadcast, and that they are what they were.
+    /// Records that this instance has compared the inputs of a broadcast and found no change.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn inputs_compared(&self, id: BroadcastId, owner: &Instance) -> Result<(), LedgerError> {
         let number = owner.id();
         self.amend_spec(id, |spec| {
@@ -92,11 +92,11 @@ impl Ledger {
         .await
     }
 
-    /// Whether the owner of this number lives.
+    /// Returns whether the instance with this number is alive.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn owner_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let result = lives(&mut write, number).await;

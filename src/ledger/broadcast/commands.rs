@@ -1,20 +1,20 @@
-//! What people want of a broadcast, said in any process and heard by its driver.
+//! Commands for a broadcast. Any process can give them; the broadcast's driver polls them.
 
 use crate::ledger::sql::sql;
 use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, LedgerError};
 
 use super::BroadcastId;
 
-/// What is wished of a broadcast; see [`Ledger::wishes`].
+/// The latest command for a broadcast; see [`Ledger::requested_command`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotedCommand {
-    /// The wish.
+    /// The command.
     pub command: BroadcastCommand,
-    /// Why, where it was said.
+    /// The reason, if one was given.
     pub note: Option<String>,
 }
 
-/// How those in doubt are settled.
+/// How recipients in doubt are settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// They count as sent.
@@ -24,12 +24,12 @@ pub enum Settlement {
 }
 
 impl Ledger {
-    /// Asks for a broadcast to be paused, resumed or cancelled. `note` says why, for people.
+    /// Requests that a broadcast is paused, resumed or cancelled. `note` is the reason, for people.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotNow`] when it is over, or when a cancelled one shall go on; [`LedgerError::Unknown`]; faults
-    /// of the store.
+    /// [`LedgerError::NotNow`] if the broadcast has finished, or if a cancelled one is to be paused or resumed;
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn request_command(
         &self,
         id: BroadcastId,
@@ -63,11 +63,11 @@ impl Ledger {
         write.end(result).await.map(drop)
     }
 
-    /// What is wished of a broadcast; its driver asks now and then.
+    /// Returns the latest command for a broadcast. Its driver polls this.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
@@ -80,21 +80,22 @@ impl Ledger {
         })
     }
 
-    /// Makes those that the service refused pending again, and gives how many. A broadcast that was over is ready
-    /// again; one that is being driven sends them before it ends.
+    /// Makes rejected recipients pending again; returns how many. A finished broadcast becomes ready again. A driver
+    /// that is sending the broadcast sends to them before it ends.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn retry_rejected(&self, id: BroadcastId) -> Result<u64, LedgerError> {
         self.shift(id, None, DeliveryState::Rejected, DeliveryState::Pending, None).await
     }
 
-    /// Settles those in doubt, and gives how many. Sent again, as with [`Ledger::retry_rejected`].
+    /// Settles recipients in doubt; returns how many. Those to be sent again become pending, as with
+    /// [`Ledger::retry_rejected`].
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn settle_doubts(&self, id: BroadcastId, settlement: Settlement) -> Result<u64, LedgerError> {
         let (to, error) = match settlement {
             Settlement::AsSent => (DeliveryState::Sent, Some("was in doubt; settled as sent")),

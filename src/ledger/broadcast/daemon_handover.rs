@@ -1,4 +1,4 @@
-//! Broadcasts that a daemon goes on with whenever nobody drives them.
+//! Broadcasts that a daemon drives whenever no other process does.
 
 use crate::ledger::sql::sql;
 use crate::ledger::{Ledger, LedgerError};
@@ -6,22 +6,23 @@ use crate::ledger::{Ledger, LedgerError};
 use super::BroadcastId;
 
 impl Ledger {
-    /// Leaves a broadcast to the daemon: whenever nobody drives it and nobody has it paused, the daemon does.
+    /// Hands a broadcast to the daemon. The daemon drives it whenever no other process does and it is not paused.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hand_to_daemon(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let statement = sql("UPDATE broadcasts SET entrusted = true WHERE id = ? AND NOT entrusted");
         self.change(statement.bind(id.0)).await.map(drop)
     }
 
-    /// Broadcasts that a daemon may have to drive, the oldest first: those left to it with something to send, and those
-    /// that are to be cancelled. Some of them are driven already; [`Ledger::claim`] tells.
+    /// Returns broadcasts that a daemon may have to drive, the oldest first: those handed to it with something left to
+    /// send, and those that are being cancelled. Some of them may already have a driver; [`Ledger::claim`] finds that
+    /// out.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn handed_to_daemon(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question =
             sql("SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted AND wish = 0) OR wish = 2)
@@ -32,11 +33,11 @@ impl Ledger {
         Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
     }
 
-    /// Broadcasts left to the daemon that are over, and of which [`Ledger::told`] was not said yet.
+    /// Returns finished broadcasts of the daemon whose end is not reported yet; see [`Ledger::mark_ending_reported`].
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn unreported_endings(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question = sql("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted ORDER BY id");
         let mut read = self.store().read_now().await?;
@@ -45,11 +46,11 @@ impl Ledger {
         Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
     }
 
-    /// Whoever is to hear how a broadcast ended was told: it is left to the daemon no longer.
+    /// Records that the end of a broadcast was reported. The broadcast no longer belongs to the daemon.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_ending_reported(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let statement = sql("UPDATE broadcasts SET entrusted = false WHERE id = ? AND state IN (2, 3)");
         self.change(statement.bind(id.0)).await.map(drop)

@@ -1,4 +1,4 @@
-//! In what a draft differs from the broadcast beside it.
+//! The difference between a draft and the broadcast next to it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,28 +8,28 @@ use crate::ledger::{Ledger, LedgerError};
 
 use super::BroadcastId;
 
-/// How many recipients are named.
+/// The most recipients that are listed by name.
 const NAMED: i64 = 5;
 
 /// The states of recipients that are never sent to: skipped and cancelled.
 const SENT_TO_NONE: &str = "5, 6";
 
-/// In what the recipients and messages of two plans differ.
+/// The difference between two plans, in recipients and messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDifference {
     /// Recipients that only the new plan has.
     pub added: u64,
-    /// The first of them, by group.
+    /// The groups of the first of them.
     pub first_added: Vec<String>,
     /// Recipients that only the stored plan has.
     pub removed: u64,
-    /// The first of them, by group.
+    /// The groups of the first of them.
     pub first_removed: Vec<String>,
-    /// The first recipient whose message differs; where none does, the first that both plans have.
+    /// The first recipient whose message differs. If none differs, the first recipient that both plans have.
     pub first: Option<MessageChange>,
 }
 
-/// One recipient's message in both plans.
+/// The message of one recipient in both plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageChange {
     /// The group.
@@ -40,22 +40,22 @@ pub struct MessageChange {
     pub new: String,
 }
 
-/// What changed under an unfinished broadcast.
+/// The changes of an unfinished broadcast's inputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BroadcastChanges {
-    /// The inputs that are not what they were, as people call them: `the module words`.
+    /// The changed inputs, as they are shown to people: `the module words`.
     pub inputs: Vec<String>,
-    /// In what the new plan differs, where one was built. Its messages may be cut short.
+    /// The difference of the new plan, if one was built. Its messages may be truncated.
     #[serde(default)]
     pub difference: Option<PlanDifference>,
 }
 
 impl Ledger {
-    /// In what the new plan differs from the stored one. Recipients that are skipped count in neither.
+    /// Returns the difference between a stored plan and a new one. Skipped recipients are left out of both.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn difference(
         &self,
         old: BroadcastId,
@@ -76,11 +76,12 @@ impl Ledger {
         Ok(PlanDifference { added, first_added, removed, first_removed, first })
     }
 
-    /// In what recipients two plans differ, whatever their messages. One that the stored plan skips is not new.
+    /// Returns the difference in recipients between two plans, without their messages. A recipient that the stored
+    /// plan skips does not count as added.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn recipients_differ(
         &self,
         old: BroadcastId,
@@ -91,8 +92,8 @@ impl Ledger {
         Ok(PlanDifference { added, first_added, removed, first_removed, first: None })
     }
 
-    /// How many recipients the one has and the other has not, and the first of them. Those of the other in the states
-    /// `but` do not count.
+    /// Counts the recipients that `one` has and `other` does not, and lists the first of them. Recipients of `other`
+    /// in the states `but` are treated as absent.
     async fn only_in(
         &self,
         one: BroadcastId,

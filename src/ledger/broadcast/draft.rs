@@ -1,4 +1,4 @@
-//! Drafts: plans that are built beside a broadcast, to be compared with it or tested, and never sent by themselves.
+//! Drafts: plans that are built next to a broadcast, to be compared with it or tested. A draft is never sent itself.
 
 use bytes::Bytes;
 
@@ -10,22 +10,23 @@ use crate::ledger::{AppId, Ledger, LedgerError};
 
 use super::{Broadcast, BroadcastId, BroadcastSpec, Lease};
 
-/// What the name of a draft begins with. The name of a broadcast has no control characters, so none has a draft's name.
+/// The first character of a draft's name. Names of broadcasts have no control characters, so none equals a draft's
+/// name.
 const MARK: char = '\u{1}';
 
-/// How long a draft may be without a process that builds it, in milliseconds.
+/// How long a draft may exist without a process that builds it, in milliseconds.
 const UNTAKEN: i64 = 60_000;
 
-/// Recipients of one group that are shown.
+/// The most recipients of one group that are shown.
 const ROWS: u32 = 20;
 
 impl Ledger {
-    /// The draft beside the broadcast of this name and run, made where there is none. Claim it, and throw away what an
-    /// earlier try has left ([`Ledger::discard_unbuilt`]).
+    /// Returns the draft next to the broadcast with this name and run, and creates it if there is none. Claim it
+    /// before use, and discard what an earlier attempt has left in it ([`Ledger::discard_unbuilt`]).
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn draft(
         &self,
         app: AppId,
@@ -46,11 +47,11 @@ impl Ledger {
         found.ok_or_else(|| self.store().record("a draft that was not made"))
     }
 
-    /// The recipients of a group that wait in a plan, as users and message; some twenty at the most.
+    /// Returns the pending recipients of a group in a plan, as users and message; at most 20.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn planned_for(
         &self,
         id: BroadcastId,
@@ -65,11 +66,11 @@ impl Ledger {
         rows.into_iter().map(|(users, message)| Ok((self.users(&users)?, Bytes::from(message)))).collect()
     }
 
-    /// Throws a draft away. One that is lost to another process is left to it.
+    /// Deletes a draft. If another process has taken it over, that process keeps it.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn delete_draft(&self, lease: Lease) -> Result<(), LedgerError> {
         self.clear(lease.broadcast, Some(lease.number)).await?;
         let statement =
@@ -79,12 +80,11 @@ impl Ledger {
         write.end(result).await.map(drop)
     }
 
-    /// Deletes drafts that a process which died has left; gives how many. One that no process has taken yet is left alone
-    /// for a minute.
+    /// Deletes drafts of dead processes; returns how many. A draft that no process has claimed is kept for a minute.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn delete_dead_drafts(&self) -> Result<u64, LedgerError> {
         let mut read = self.store().read_now().await?;
         let drafts: Vec<(i64,)> = read.rows(sql("SELECT id FROM broadcasts WHERE draft ORDER BY id")).await?;
@@ -104,11 +104,11 @@ impl Ledger {
         Ok(deleted)
     }
 
-    /// Keeps what a plan that is being built is asked to be.
+    /// Replaces the spec of a plan that is being built.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed, and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
     pub async fn keep_spec(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let statement = sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0");
@@ -122,7 +122,7 @@ impl Ledger {
     }
 }
 
-/// Takes a draft away from a process that is dead; gives whether it was.
+/// Takes a draft away from its process if that process is dead; returns whether it is.
 async fn take_from_dead(write: &mut Transaction<'_>, id: i64) -> Result<bool, LedgerError> {
     let question = sql("SELECT owner, created_at FROM broadcasts WHERE id = ? AND draft").bind(id);
     let Some((owner, created_at)) = write.row::<(Option<i64>, i64)>(question).await? else {

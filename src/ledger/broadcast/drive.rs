@@ -1,11 +1,11 @@
-//! What a driver does: takes recipients, says what it is about to send, and what came of it.
+//! The work of a driver: taking recipients, recording which ones it is about to send to, and recording the outcomes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::ledger::commit::CommitRequest;
+use crate::ledger::commit_request::CommitRequest;
 use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::count;
@@ -13,10 +13,10 @@ use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, Led
 
 use super::{BroadcastId, InDoubtPolicy, Lease, holds};
 
-/// A recipient that waits to be sent to.
+/// A pending recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
-    /// Its place in the plan: positive and ascending, with gaps.
+    /// Its sequence number in the plan: positive and ascending, with gaps.
     pub seq: i64,
     /// The group.
     pub group_id: String,
@@ -24,54 +24,54 @@ pub struct Recipient {
     pub users: Vec<String>,
     /// The message without its recipients, as JSON. Recipients of one message share it.
     pub message: Bytes,
-    /// The number of that message: equal numbers within a broadcast are equal messages.
+    /// The number of that message. Within a broadcast, equal numbers mean equal messages.
     pub message_number: i64,
-    /// How often it was tried.
+    /// How many times it was tried.
     pub attempts: u32,
 }
 
-/// What came of a recipient that was being sent to.
+/// The outcome of a recipient that was in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientOutcome {
-    /// Its place in the plan.
+    /// Its sequence number in the plan.
     pub seq: i64,
-    /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent.
+    /// Its new state. [`DeliveryState::Pending`] means that it is proved that nothing was sent.
     pub state: DeliveryState,
-    /// The service's id of the message, when it was sent.
+    /// The service's id of the message, if it was sent.
     pub message_id: Option<String>,
-    /// Why not, or why it is in doubt; keep it short.
+    /// Why it failed or is in doubt. Keep it short.
     pub error: Option<String>,
-    /// How often it was tried, this time included.
+    /// How many times it was tried, including this time.
     pub attempts: u32,
 }
 
 impl RecipientOutcome {
-    /// It was delivered.
+    /// The outcome of a delivered message.
     #[must_use]
     pub fn sent(seq: i64, message_id: impl Into<String>, attempts: u32) -> Self {
         Self { seq, state: DeliveryState::Sent, message_id: Some(message_id.into()), error: None, attempts }
     }
 
-    /// It was not, or not for certain.
+    /// The outcome of a message that was not delivered, or is in doubt.
     #[must_use]
     pub fn failed(seq: i64, state: DeliveryState, error: impl Into<String>, attempts: u32) -> Self {
         Self { seq, state, message_id: None, error: Some(error.into()), attempts }
     }
 }
 
-/// What a new driver found in flight of the one before it.
+/// What a new driver found in flight from the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TakeoverCounts {
     /// Recipients that are in doubt now.
     pub in_doubt: u64,
-    /// Recipients that are pending again, because in doubt means resend in this broadcast.
+    /// Recipients that are pending again, because the broadcast resends what is in doubt.
     pub pending: u64,
 }
 
-/// A recipient that waits, as it is stored: its sequence number, group, users, message and attempts.
+/// A pending recipient as it is stored: its sequence number, group, users, message and attempts.
 type PendingRow = (i64, String, String, i64, i64);
 
-/// The messages of the page that each broadcast is at.
+/// The messages of the current page of each broadcast.
 #[derive(Debug, Default)]
 pub(in crate::ledger) struct MessageCache(Mutex<HashMap<BroadcastId, HashMap<i64, Bytes>>>);
 
@@ -86,12 +86,12 @@ impl MessageCache {
 }
 
 impl Ledger {
-    /// The next recipients that wait, in order. After the last of them, begin again at 0 while any are counted as
-    /// pending: those proved not to be sent have gone back, and others may have been made pending again.
-    ///
+    /// Returns the next pending recipients, in order. After the last one, begin again at 0 while any are counted as
+    /// pending: a recipient that is proved not to be sent becomes pending again, and other processes can make
+    /// recipients pending again.
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn pending(
         &self,
         lease: Lease,
@@ -146,7 +146,8 @@ impl Ledger {
         after_seq: i64,
         limit: u32,
     ) -> Result<Vec<PendingRow>, LedgerError> {
-        // A page as one value: each row, and each value of it, would take its own way from the connection's thread.
+        // The page is one value, because each row and each column of it would make its own trip from the connection's
+        // thread.
         let question = sql("SELECT json_group_array(json_array(seq, group_id, users, message, attempts)) FROM
                 (SELECT seq, group_id, users, message, attempts FROM recipients
                     WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?)");
@@ -160,7 +161,7 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// The same of the stretches that this driver holds; where nothing of them waits, of the next that nobody does.
+    /// The same within the ranges that this driver holds. If nothing in them is pending, takes the next free range.
     async fn next_in_ranges(
         &self,
         lease: Lease,
@@ -193,12 +194,12 @@ impl Ledger {
         }
     }
 
-    /// Gives back what this driver holds of the recipients, where others drive the broadcast too: it has come to the end
-    /// of them, and nothing of it is in flight.
+    /// Releases the ranges that this driver holds, so that other drivers can take them. The driver calls this when it has
+    /// reached their end and nothing in them is in flight. Does nothing on a file store.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn hand_back(&self, lease: Lease) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
@@ -208,38 +209,40 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Writes down that these recipients are about to be sent to. Once this returns it is on the disk, and only then
-    /// may a request leave.
+    /// Records that these recipients are about to be sent to. The record is on disk once this returns, and only then
+    /// may a request be sent.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] when not all are pending, and then none is changed;
-    /// [`LedgerError::NotNow`] when the plan is not fixed; faults of the store. After any error nothing may be sent.
+    /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] if not all of them are pending (none is changed then);
+    /// [`LedgerError::NotNow`] if the plan is not fixed; an error if the store fails. After any error
+    /// nothing may be sent.
     pub async fn intend(&self, lease: Lease, seqs: Vec<i64>) -> Result<(), LedgerError> {
         self.0.queue.ask(CommitRequest::Intend { lease, seqs }).await.map(drop)
     }
 
-    /// Writes down what came of recipients that were being sent to. Said again after an error, it is the same.
+    /// Records the outcomes of recipients that were in flight. It is safe to repeat this after an error.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] when not all were being sent to, and then none is changed;
-    /// faults of the store.
+    /// [`LedgerError::LeaseLost`]; [`LedgerError::NotIn`] if not all of them were in flight (none is changed then);
+    /// an error if the store fails.
     pub async fn settle(&self, lease: Lease, outcomes: Vec<RecipientOutcome>) -> Result<(), LedgerError> {
         self.0.queue.ask(CommitRequest::Settle { lease, outcomes }).await.map(drop)
     }
 
-    /// Settles what the driver before had in flight: in doubt, or pending again where the broadcast says resend.
+    /// Settles what the previous driver had in flight: as in doubt, or as pending if the broadcast resends what is in
+    /// doubt.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn take_over(&self, lease: Lease) -> Result<TakeoverCounts, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
         self.take_over_as(lease, broadcast.spec.in_doubt).await
     }
 
-    /// The same, where another than its own rule says what becomes of what was in flight.
+    /// The same with another policy than the broadcast's own.
     ///
     /// # Errors
     ///
@@ -266,11 +269,11 @@ impl Ledger {
         })
     }
 
-    /// Cancels all that is pending, for a driver that was asked to; gives how many.
+    /// Cancels all pending recipients, for a driver that was asked to cancel; returns how many.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
         self.shift(
             lease.broadcast,
@@ -282,12 +285,12 @@ impl Ledger {
         .await
     }
 
-    /// Ends a broadcast of which nothing is pending or in flight, keeps its report, and gives the lease back.
+    /// Finishes a broadcast that has nothing pending or in flight, stores its report, and releases the lease.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotNow`] when something is left: others may have made it pending again. Go on then.
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::NotNow`] if something is left, because another process made recipients pending again; continue
+    /// to send then. [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn finish(&self, lease: Lease, report: &str) -> Result<BroadcastStage, LedgerError> {
         let id = lease.broadcast;
         let mut write = self.store().write().await?;
@@ -338,12 +341,12 @@ impl Ledger {
         Ok(stage)
     }
 
-    /// Ends a broadcast that is cancelled, built or not, of which nothing is pending or in flight; keeps its report, and
-    /// gives the lease back.
+    /// Ends a cancelled broadcast, with a fixed plan or without, that has nothing pending or in flight. Stores its
+    /// report and releases the lease.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotNow`] when something is left, [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::NotNow`] if something is left, [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn end_cancelled(&self, lease: Lease, report: &str) -> Result<(), LedgerError> {
         let id = lease.broadcast;
         let statement =
@@ -373,11 +376,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// How many recipients are in each state.
+    /// Returns the number of recipients in each state.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn counts(&self, id: BroadcastId) -> Result<RecipientCounts, LedgerError> {
         let question =
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
@@ -398,7 +401,7 @@ impl Ledger {
         })
     }
 
-    /// Users as they are stored.
+    /// Parses the users of a recipient from their stored form.
     pub(super) fn users(&self, stored: &str) -> Result<Vec<String>, LedgerError> {
         if stored.is_empty() {
             return Ok(Vec::new());

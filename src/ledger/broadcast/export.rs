@@ -1,4 +1,4 @@
-//! Recipients read back: for export, and for recall.
+//! Reads recipients back, for exports and for recalls.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::BroadcastId;
 
-/// A recipient as `runs export` gives it.
+/// A recipient, as `runs export` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedRecipient {
-    /// Its place in the plan.
+    /// Its sequence number in the plan.
     pub seq: i64,
     /// The group.
     pub group_id: String,
@@ -19,48 +19,48 @@ pub struct ExportedRecipient {
     pub users: Vec<String>,
     /// Its state.
     pub state: DeliveryState,
-    /// The service's id of the message, when it was sent.
+    /// The service's id of the message, if it was sent.
     pub message_id: Option<String>,
-    /// How often it was tried.
+    /// How many times it was tried.
     pub attempts: u32,
-    /// Why not, or why it is in doubt.
+    /// Why it failed or is in doubt.
     pub error: Option<String>,
-    /// When its state changed last.
+    /// When its state last changed.
     pub updated_at: Duration,
-    /// Whether it was recalled, where that was asked for.
+    /// Whether the message was recalled; `None` if no recall was requested.
     pub recalled: Option<bool>,
-    /// The audience's own columns, where they were read ([`Ledger::export_pages`]).
+    /// The audience's own columns, if they were read ([`Ledger::export_pages`]).
     pub fields: Vec<(String, serde_json::Value)>,
 }
 
-/// How many messages of a broadcast were asked to be recalled.
+/// The results of the recall requests of a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RecalledCounts {
-    /// Those that were.
+    /// Messages that were recalled.
     pub done: u64,
-    /// Those that the service would not recall.
+    /// Messages that the service refused to recall.
     pub refused: u64,
 }
 
-/// A message that was sent and can be asked to be recalled.
+/// A sent message that can be recalled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecallableMessage {
-    /// Its place in the plan.
+    /// Its sequence number in the plan.
     pub seq: i64,
     /// The group.
     pub group_id: String,
     /// The service's id of the message.
     pub message_id: String,
-    /// When its answer was written down.
+    /// When its outcome was recorded.
     pub sent_at: Duration,
 }
 
 impl Ledger {
-    /// A page of recipients in order: those after `after_seq`, at the most `limit`.
+    /// Returns a page of recipients in order: those after `after_seq`, at most `limit`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn export(
         &self,
         id: BroadcastId,
@@ -70,11 +70,11 @@ impl Ledger {
         self.recipients(id, None, after_seq, limit).await
     }
 
-    /// The same of those in one state only, where one is named.
+    /// The same, only for recipients in one state if `state` is given.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn recipients(
         &self,
         id: BroadcastId,
@@ -85,7 +85,7 @@ impl Ledger {
         self.recipients_in(id, state.as_slice(), after_seq, limit).await
     }
 
-    /// The same of those in some states, or in any where none is named.
+    /// The same for recipients in any of some states; an empty list means all states.
     pub(super) async fn recipients_in(
         &self,
         id: BroadcastId,
@@ -121,11 +121,11 @@ impl Ledger {
         rows.into_iter().map(read).collect()
     }
 
-    /// A page of what was sent and was not recalled.
+    /// Returns a page of messages that were sent and not recalled.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn sent_receipts(
         &self,
         id: BroadcastId,
@@ -148,11 +148,11 @@ impl Ledger {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// How many of its messages were asked to be recalled.
+    /// Returns how many recalls of its messages succeeded and how many were refused.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn recalled(&self, id: BroadcastId) -> Result<RecalledCounts, LedgerError> {
         let question = sql(
             "SELECT count(*) FILTER (WHERE recalled = 1), count(*) FILTER (WHERE recalled = 2) FROM recipients
@@ -165,11 +165,11 @@ impl Ledger {
         Ok(RecalledCounts { done: count(done), refused: count(refused) })
     }
 
-    /// Writes down which messages were recalled (true) and which the service would not recall.
+    /// Records which messages were recalled (true), and which the service refused to recall (false).
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn mark_recalled(&self, id: BroadcastId, answers: &[(i64, bool)]) -> Result<(), LedgerError> {
         let list = |wanted: bool| {
             let seqs: Vec<i64> =

@@ -1,5 +1,5 @@
-//! The audience's own columns of recipients: kept for exports, in batches, beside the rows that change while a broadcast
-//! is sent.
+//! The audience's own columns of recipients, for exports. They are stored in batches, separate from the rows that
+//! change while a broadcast is sent.
 
 use std::io::{Read as _, Write as _};
 
@@ -14,23 +14,23 @@ use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::{BroadcastId, ExportedRecipient, NewRecipient};
 
-/// Recipients of one row at the most.
+/// The most recipients of one row.
 const BATCH: usize = 1000;
 
-/// Bytes of a row once it is read: a batch of the largest recipients takes less.
+/// The most bytes of a row after decompression. A batch of the largest recipients takes fewer.
 const LARGEST: u64 = 64 << 20;
 
-/// Recipients that are read at once.
+/// How many recipients are read at once.
 const PAGE: u32 = 1000;
 
-/// Keeps the columns of recipients that were just added from this number on.
+/// Stores the columns of recipients that were just appended, beginning with this sequence number.
 pub(super) async fn keep(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     first: i64,
     recipients: &[NewRecipient],
 ) -> Result<(), LedgerError> {
-    // A scratch ledger is thrown away before anybody exports from it.
+    // A scratch ledger is deleted before it could be exported.
     if write.store.later().is_some() {
         return Ok(());
     }
@@ -52,12 +52,12 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// The names of all columns, in the order in which they come.
+/// The names of all columns, in the order of their first appearance.
 fn names_of(recipients: &[NewRecipient]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for recipient in recipients {
         for (at, (name, _)) in recipient.fields.iter().enumerate() {
-            // Mostly all have the same ones.
+            // Usually all recipients have the same columns.
             if names.get(at).is_none_or(|known| known != name) && !names.contains(&name.as_str()) {
                 names.push(name);
             }
@@ -92,7 +92,7 @@ fn unpack(content: &[u8]) -> std::io::Result<Vec<Vec<Value>>> {
     serde_json::from_reader(std::io::BufReader::new(reader)).map_err(std::io::Error::other)
 }
 
-/// One batch, as it was read back.
+/// One batch, as it was read.
 #[derive(Debug)]
 struct FieldBatch {
     first: i64,
@@ -113,18 +113,18 @@ pub struct ExportPages {
 }
 
 impl ExportPages {
-    /// The names of the audience's own columns, in the order in which they first came; none of a broadcast that was
-    /// made before they were kept.
+    /// Returns the names of the audience's own columns, in the order of their first appearance. Empty for a broadcast
+    /// from before columns were stored.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The next recipients, in the plan's order; nothing after the last.
+    /// Returns the next recipients in the plan's order; `None` after the last one.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn next(&mut self) -> Result<Option<Vec<ExportedRecipient>>, LedgerError> {
         let mut page = self.ledger.recipients_in(self.id, &self.states, self.after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(None) };
@@ -152,18 +152,18 @@ impl ExportPages {
 }
 
 impl Ledger {
-    /// All recipients of a broadcast with the audience's own columns: those in these states, or in any where none is
-    /// named.
+    /// Returns all recipients of a broadcast with the audience's own columns: those in these states, or in any state
+    /// if `states` is empty.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn export_pages(
         &self,
         id: BroadcastId,
         states: &[DeliveryState],
     ) -> Result<ExportPages, LedgerError> {
-        // From one list of names to the next that differs: there are many rows, and nearly always one list.
+        // Steps from one list of names to the next different one: there are many rows, and usually a single list.
         let question =
             sql("SELECT names FROM recipient_fields WHERE broadcast = ? GROUP BY names ORDER BY min(first)");
         let mut read = self.store().read().await?;
@@ -178,7 +178,7 @@ impl Ledger {
         Ok(ExportPages { ledger: self.clone(), id, states: states.to_vec(), names, after: 0, batch: None })
     }
 
-    /// The batch that a recipient would be in.
+    /// Returns the batch that contains a recipient, if it has columns.
     async fn batch_at(&self, id: BroadcastId, seq: i64) -> Result<Option<FieldBatch>, LedgerError> {
         let question = sql("SELECT first, last, names, content FROM recipient_fields
                 WHERE broadcast = ? AND first <= ? ORDER BY first DESC LIMIT 1");

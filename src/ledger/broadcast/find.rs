@@ -1,4 +1,4 @@
-//! Finding a broadcast by its name and run, or making it.
+//! Finds a broadcast by its name and run, or creates it.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::ledger::{AppId, BroadcastStage, Ledger, LedgerError};
 use super::row::INTERRUPTED;
 use super::{Broadcast, BroadcastId, BroadcastSpec};
 
-/// What was found under a name and a run.
+/// The result of looking up a name and a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BroadcastLookup {
-    /// Nothing: it was made.
+    /// There was none: this one was created.
     New(Broadcast),
-    /// One whose plan was never fixed; nothing of it was sent.
+    /// Its plan was never fixed, and nothing of it was sent.
     Unbuilt(Broadcast),
-    /// One that goes on from its plan.
+    /// Its plan is fixed, and something is left to send.
     Unfinished(Broadcast),
-    /// One of which nothing is left to send.
+    /// Nothing of it is left to send.
     Finished(Broadcast),
 }
 
@@ -32,33 +32,33 @@ impl BroadcastLookup {
     }
 }
 
-/// Which broadcasts to list.
+/// A filter for listing broadcasts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BroadcastFilter {
-    /// Of this app only.
+    /// Only broadcasts of this app.
     pub app: Option<AppId>,
-    /// Of this name only.
+    /// Only broadcasts with this name.
     pub name: Option<String>,
-    /// Only those that are not over.
+    /// Only broadcasts that have not finished.
     pub unfinished: bool,
-    /// Only those that are over.
+    /// Only broadcasts that have finished.
     pub finished: bool,
-    /// Only those whose state has this word: [`Broadcast::state_name`].
+    /// Only broadcasts whose state has this name: [`Broadcast::state_name`].
     pub state: Option<String>,
-    /// Only those that were made before this one.
+    /// Only broadcasts that were created before this one.
     pub before: Option<BroadcastId>,
-    /// Only those made at this instant or later.
+    /// Only broadcasts that were created at this instant or later.
     pub since: Option<Duration>,
-    /// At the most so many; the newest come first. Default (zero): 1,000.
+    /// The most broadcasts to return; the newest come first. 0 means 1,000.
     pub limit: u64,
 }
 
 impl Ledger {
-    /// The broadcast of this name and run in this app, made with `spec` where there is none.
+    /// Returns the broadcast with this name and run in this app. If there is none, creates it with `spec`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn find_or_create(
         &self,
         app: AppId,
@@ -87,11 +87,11 @@ impl Ledger {
         })
     }
 
-    /// A broadcast by its number.
+    /// Returns a broadcast by its number.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
         let text = format!("{} WHERE b.id = ?2", Broadcast::select(self.is_shared()));
         let mut read = self.store().read().await?;
@@ -101,11 +101,11 @@ impl Ledger {
         found.map(|found| self.with_living_driver(found)).ok_or(LedgerError::Unknown(id))
     }
 
-    /// A broadcast by its name and run.
+    /// Returns a broadcast by its name and run.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
         let select = Broadcast::select(self.is_shared());
         let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
@@ -116,13 +116,13 @@ impl Ledger {
         Ok(found.map(|found| self.with_living_driver(found)))
     }
 
-    /// Broadcasts, the newest first.
+    /// Returns broadcasts, the newest first.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn list(&self, filter: &BroadcastFilter) -> Result<Vec<Broadcast>, LedgerError> {
-        // Whether a process drives it is not in its row alone.
+        // The broadcast's row alone does not tell whether a live process drives it.
         let by_driver =
             filter.state.as_deref().filter(|state| ["building", "ready", INTERRUPTED].contains(state));
         let limit = if filter.limit == 0 { 1_000 } else { filter.limit };
@@ -151,7 +151,7 @@ impl Ledger {
         Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 
-    /// The same broadcast without a driver that is dead, or whose lease has run out.
+    /// Removes the driver from a broadcast if the driver is dead or its lease has expired.
     fn with_living_driver(&self, mut broadcast: Broadcast) -> Broadcast {
         if self.is_shared() {
             return broadcast;

@@ -1,4 +1,4 @@
-//! Who drives a broadcast: one at a time, for a while.
+//! Leases of broadcasts. The holder of a lease drives the broadcast until the lease expires.
 
 use std::time::Duration;
 
@@ -10,27 +10,28 @@ use crate::ledger::{Instance, Ledger, LedgerError};
 
 use super::BroadcastId;
 
-/// The right to drive a broadcast. Every write of a driver carries it, and is refused once another has taken over.
+/// The right to drive a broadcast. Every write of a driver carries it, and is refused after another driver has taken
+/// over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lease {
-    /// Of which broadcast.
+    /// The broadcast that it is for.
     pub broadcast: BroadcastId,
-    /// Goes up by one with each driver.
+    /// Increases by one with each driver.
     pub number: i64,
 }
 
 impl Ledger {
-    /// Takes the lease of a broadcast for `length`, if nobody has it: it was never taken, was released, has run out,
-    /// or the one who held it is dead. Call [`Ledger::take_over`] next.
+    /// Takes the lease of a broadcast for `length` if it is free: it was never taken, was released, has expired, or
+    /// its holder is dead. Call [`Ledger::take_over`] next.
     ///
-    /// Where many machines share the store, a broadcast whose plan is fixed can have a lease for each owner: each of them
-    /// sends to recipients that no other has.
+    /// On a store that many machines share, a broadcast with a fixed plan can have one lease for each instance. Each
+    /// of them sends to recipients that no other one holds.
     ///
-    /// A lease that ends later than its own length from now shows that the clock was set back; it counts as run out.
+    /// A lease that ends later than its own length from now shows that the clock was set back; it counts as expired.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`], and faults of the store.
+    /// [`LedgerError::Unknown`]; an error if the store fails.
     pub async fn claim(
         &self,
         id: BroadcastId,
@@ -40,7 +41,7 @@ impl Ledger {
         self.claim_as(id, owner, length, true).await
     }
 
-    /// The same, alone on any store.
+    /// The same, but exclusive on every store.
     #[cfg(test)]
     pub(in crate::ledger) async fn claim_alone(
         &self,
@@ -68,11 +69,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Holds a lease for `length` from now.
+    /// Renews a lease for `length` from now.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], and faults of the store.
+    /// [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn renew(&self, lease: Lease, length: Duration) -> Result<(), LedgerError> {
         let length = millis(length);
         let statement = sql(if self.is_shared() {
@@ -92,11 +93,11 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Gives a lease back. One that is lost already is none to give back, which is no error.
+    /// Releases a lease. It is no error if the lease is already lost.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
         let statement =
             sql("UPDATE broadcasts SET owner = NULL, lease_until = 0 WHERE id = ? AND lease_number = ?")
@@ -117,14 +118,14 @@ impl Ledger {
         self.store().server().is_some()
     }
 
-    /// Whether it is thrown away in the end, so that only this process works on it.
+    /// Whether the ledger is temporary, so that only this process uses it.
     #[must_use]
     pub fn is_scratch(&self) -> bool {
         self.store().later().is_some()
     }
 }
 
-/// Whether a lease is held still.
+/// Returns whether a lease is still held.
 pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
     if write.store.server().is_some() {
         return drivers::holds(write, lease).await;

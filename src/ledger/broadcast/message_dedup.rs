@@ -1,4 +1,4 @@
-//! What a builder remembers of the messages that it has stored.
+//! Deduplication of the messages that a builder stores.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,29 +8,29 @@ use sha2::{Digest, Sha256};
 
 use super::Lease;
 
-/// How many messages a builder remembers. An equal message that comes later than that is stored once more.
+/// How many messages a builder remembers. An equal message that comes later is stored again.
 const REMEMBERED: usize = 1024;
 
-/// A message's SHA-256.
+/// The SHA-256 of a message.
 pub(super) type MessageHash = [u8; 32];
 
-/// The desks of all broadcasts that are being built here.
+/// The dedup state of all broadcasts that this process builds.
 #[derive(Debug, Default)]
 pub(in crate::ledger) struct DedupRegistry(Mutex<HashMap<Lease, MessageDedup>>);
 
 impl DedupRegistry {
-    /// Takes a builder's desk, or a new one.
+    /// Takes the state of a builder, or a new one.
     pub(super) fn take(&self, lease: Lease) -> MessageDedup {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&lease).unwrap_or_default()
     }
 
-    /// Puts it back, once what it remembers is committed.
+    /// Puts the state back after the messages in it are committed.
     pub(super) fn put(&self, lease: Lease, desk: MessageDedup) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lease, desk);
     }
 }
 
-/// What one builder remembers.
+/// The messages that one builder remembers.
 #[derive(Debug, Default)]
 pub(super) struct MessageDedup {
     numbers: HashMap<MessageHash, i64>,
@@ -39,7 +39,7 @@ pub(super) struct MessageDedup {
 }
 
 impl MessageDedup {
-    /// The hash of a message; that of the very same bytes as just before is not computed again.
+    /// Returns the hash of a message. It is not computed again for the same buffer as in the call before.
     pub(super) fn hash(&mut self, content: &Bytes) -> MessageHash {
         if let Some((bytes, hash)) = &self.last
             && bytes.as_ptr() == content.as_ptr()
@@ -52,12 +52,12 @@ impl MessageDedup {
         hash
     }
 
-    /// The number of a stored message.
+    /// Returns the number of a stored message.
     pub(super) fn number(&self, hash: &MessageHash) -> Option<i64> {
         self.numbers.get(hash).copied()
     }
 
-    /// Remembers a stored message, and forgets the oldest when there are too many.
+    /// Remembers a stored message, and drops the oldest one when there are too many.
     pub(super) fn remember(&mut self, hash: MessageHash, number: i64) {
         if self.numbers.insert(hash, number).is_none() {
             self.order.push_back(hash);

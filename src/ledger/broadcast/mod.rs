@@ -1,4 +1,5 @@
-//! Broadcasts: found or created, built, planned, driven by one at a time, watched and steered by any.
+//! Broadcasts. A process finds or creates one, builds its plan, and drives it under a lease; any process can read it
+//! and give commands.
 
 mod build;
 mod changes;
@@ -43,7 +44,7 @@ pub(super) use lease::holds;
 pub(super) use message_dedup::DedupRegistry;
 pub(super) use shift::{CountsDelta, apply, apply_text, bind_apply};
 
-/// A broadcast's number, unique in its ledger and never used again.
+/// The number of a broadcast. It is unique in its ledger and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BroadcastId(pub i64);
 

@@ -1,6 +1,6 @@
-//! Fixing the plan: duplicates out, exclusions marked, everything counted and hashed.
+//! Fixes the plan: drops duplicates, marks exclusions, counts and hashes everything.
 //!
-//! Memory stays the same however many recipients there are: the store sorts on disk, and rows stream by.
+//! Memory use does not grow with the number of recipients: the store sorts on disk, and rows are streamed.
 
 use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
@@ -19,33 +19,34 @@ use super::{BroadcastId, CountsDelta, Lease, apply};
 /// How many rows one short write changes.
 const CHUNK: usize = 10_000;
 
-/// Recipients of earlier broadcasts that are left out. The same recipient is the same group with the same users.
+/// Recipients of earlier broadcasts that are left out. Recipients are equal if they have the same group and the same
+/// users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exclusion {
     /// The earlier broadcasts.
     pub broadcasts: Vec<BroadcastId>,
-    /// In which states there.
+    /// The states in those broadcasts that exclude a recipient.
     pub states: Vec<DeliveryState>,
 }
 
-/// A fixed plan.
+/// A plan that was fixed or checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BroadcastPlan {
     /// Recipients that will be sent to.
     pub total: u64,
-    /// Recipients that were named before and were dropped.
+    /// Duplicate recipients that were dropped.
     pub duplicates: u64,
     /// Recipients left out by the exclusion; they are `skipped`.
     pub excluded: u64,
-    /// All that are `skipped`, those excluded included.
+    /// All `skipped` recipients, including excluded ones.
     pub skipped: u64,
-    /// The largest message, in bytes that count against the limit.
+    /// The size of the largest message in bytes, as the service's limit counts them.
     pub largest_message_bytes: u64,
-    /// SHA-256 over group, users and message of each recipient in order, in hexadecimal.
+    /// SHA-256 over the group, users and message of each recipient in order, in hexadecimal.
     pub hash: String,
 }
 
-/// What becomes of the rows that a question names.
+/// What happens to the rows of a query.
 #[derive(Clone, Copy)]
 enum SweepAction {
     Dropped,
@@ -53,16 +54,16 @@ enum SweepAction {
 }
 
 impl Ledger {
-    /// Fixes the plan of a broadcast: from now on it can be sent, and nothing can be added. The first of equal
-    /// recipients stays; sequence numbers have gaps where others were.
+    /// Fixes the plan of a broadcast. Afterwards it can be sent, and nothing can be added. Of equal recipients the
+    /// first one stays, so sequence numbers have gaps.
     ///
-    /// Stopped half-way, or refused for its size, the plan stays unfixed; so does one without a recipient to send to,
-    /// whose total is 0.
+    /// If this is interrupted, or the plan has too many recipients, the plan stays unfixed. A plan without a recipient
+    /// to send to also stays unfixed; its total is 0.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::TooMany`], [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when it is fixed already, and
-    /// faults of the store.
+    /// [`LedgerError::TooMany`], [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] if it is already fixed, and
+    /// an error if the store fails.
     pub async fn fix_plan(
         &self,
         lease: Lease,
@@ -72,11 +73,11 @@ impl Ledger {
         self.fix_plan_as(lease, exclude, max_recipients, None).await
     }
 
-    /// The same, if the plan has this hash.
+    /// The same, only if the plan has this hash.
     ///
     /// # Errors
     ///
-    /// As [`Ledger::fix_plan`]; [`LedgerError::OtherPlan`] when it has another.
+    /// As [`Ledger::fix_plan`]; [`LedgerError::OtherPlan`] if it has another hash.
     pub async fn fix_plan_as(
         &self,
         lease: Lease,
@@ -91,7 +92,7 @@ impl Ledger {
         self.fix(lease, checked.excluded, checked.total, checked.largest_message_bytes, checked.hash).await
     }
 
-    /// Fixes a plan that was checked, with nothing added since; one to which something was added is checked again.
+    /// Fixes a plan that was checked. If recipients were added since, it is checked again.
     ///
     /// # Errors
     ///
@@ -115,7 +116,8 @@ impl Ledger {
         }
     }
 
-    /// Sweeps, counts and hashes a plan as [`Ledger::fix_plan_as`] does, and leaves it unfixed: it can be thrown away.
+    /// Sweeps, counts and hashes a plan as [`Ledger::fix_plan_as`] does, but does not fix it. The plan can still be
+    /// discarded.
     ///
     /// # Errors
     ///
@@ -146,7 +148,7 @@ impl Ledger {
             );
             let question = question.bind(id).bind(text(&ids)?).bind(text(&states)?);
             self.sweep(lease, &mut reader, question, SweepAction::Skipped).await?;
-            // Not what was swept just now: an earlier try that was refused may have done it.
+            // An earlier attempt that failed may have excluded some recipients, so all marked rows are counted.
             let marked = sql(
                 "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 5 AND error = 'excluded'",
             );
@@ -165,7 +167,7 @@ impl Ledger {
         self.figures(lease, excluded, total, largest, hash).await
     }
 
-    /// The figures of a plan that is not fixed.
+    /// Returns the totals of a plan that is not fixed.
     async fn figures(
         &self,
         lease: Lease,
@@ -192,7 +194,7 @@ impl Ledger {
         })
     }
 
-    /// Drops or skips the rows that a question gives, in short writes.
+    /// Drops or skips the rows of a query, in short writes.
     async fn sweep(
         &self,
         lease: Lease,
@@ -257,7 +259,7 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// The count, the largest message and the hash of what will be sent.
+    /// Returns the count, the largest message and the hash of what will be sent.
     async fn digest(
         &self,
         id: BroadcastId,
@@ -277,7 +279,7 @@ impl Ledger {
         {
             total += 1;
             largest = largest.max(size);
-            // No field can hold a line feed: ids are checked, users are JSON.
+            // No field can contain a line feed: ids are checked, and users are JSON.
             for field in [&group, &users, &message] {
                 hasher.update(field);
                 hasher.update(b"\n");
@@ -294,7 +296,7 @@ impl Ledger {
         largest: u64,
         hash: String,
     ) -> Result<BroadcastPlan, LedgerError> {
-        // What an earlier try that was refused had swept away already counts too.
+        // Rows that an earlier failed attempt dropped count too.
         let statement = sql(
             "UPDATE broadcasts SET state = 1, duplicates = next_seq - 1 - n_pending - n_skipped, excluded = ?,
                 largest = ?, plan = ?, planned_at = ?

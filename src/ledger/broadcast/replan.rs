@@ -1,5 +1,5 @@
-//! A draft takes the place of what is left of a stored plan: one transaction, so that a process that ends at any instant
-//! leaves the stored plan or the new one, and nothing between.
+//! Replaces the unsent part of a stored plan by a draft, in one transaction. A process that ends at any point leaves
+//! either the stored plan or the new one.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,32 +11,32 @@ use crate::ledger::{BroadcastStage, Ledger, LedgerError};
 use super::build::json;
 use super::{Broadcast, BroadcastId, BroadcastPlan, BroadcastSpec, Lease, holds};
 
-/// What begins the note of a broadcast that is paused because its inputs changed.
+/// The start of the note of a broadcast that is paused because its inputs changed.
 pub const CHANGED: &str = "inputs changed";
 
-/// Ends a pause of that kind, and whatever is wished still of a broadcast that has finished.
+/// Ends a pause of that kind, and clears any command of a finished broadcast.
 const LIFTED: &str = "wish = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN 0 ELSE wish END,
     wish_note = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN NULL ELSE wish_note END";
 
-/// What a person reads beside a recipient that the new plan has not.
+/// The note on a recipient that the new plan does not have.
 const REMOVED: &str = "the new plan does not have it";
 
 impl Ledger {
-    /// Puts the plan of a draft in the place of what is left of a broadcast. Recipients that were sent to or are in doubt
-    /// stay as they are, with the users of targeted ones left out of the draft's recipients. All others are the draft's
-    /// from now on; those that it does not have are cancelled. The draft is gone then.
+    /// Replaces the unsent part of a broadcast's plan by a draft. Recipients that were sent to or are in doubt stay as
+    /// they are; their groups, and the users of targeted messages, are removed from the draft. All other recipients
+    /// come from the draft. Unsent recipients that the draft does not have are cancelled. The draft is deleted.
     ///
-    /// To a broadcast that has finished, the recipients are added that it does not have, and it is ready again. Those that
-    /// the service refused stay as they are too then.
+    /// If the broadcast has finished, recipients that it does not have yet are added, and it becomes ready again.
+    /// Rejected recipients also stay as they are then.
     ///
-    /// A pause with the note [`CHANGED`] ends. Call [`Ledger::take_over_as`] before: nothing may be in flight. `step` is
-    /// called between the steps of the transaction, for crash tests.
+    /// A pause with the note [`CHANGED`] ends. Call [`Ledger::take_over_as`] first: nothing may be in flight. `step`
+    /// is called between the steps of the transaction, for crash tests.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`] for either; [`LedgerError::NotNow`] when its plan is not fixed, it is cancelled, something is in flight,
-    /// others drive it, or the draft is for another call than what was sent; faults of the store. After an error the
-    /// stored plan is as it was.
+    /// [`LedgerError::LeaseLost`] for either lease. [`LedgerError::NotNow`] if the plan is not fixed, the broadcast is
+    /// cancelled, something is in flight, other hosts drive it, or the draft uses another call than the messages that
+    /// were sent. An error if the store fails. After an error the stored plan is unchanged.
     pub async fn replan(
         &self,
         lease: Lease,
@@ -59,11 +59,11 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Whether other hosts drive the broadcast beside this lease; never in a file.
+    /// Returns whether other hosts drive the broadcast too; always false on a file store.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn has_other_drivers(&self, lease: Lease) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);
@@ -85,7 +85,7 @@ async fn replan(
 ) -> Result<(), LedgerError> {
     let (id, new) = (lease.broadcast, draft.broadcast);
     for lease in [lease, draft] {
-        // The row is locked from here on, so that no driver joins meanwhile.
+        // This locks the row, so that no other driver joins meanwhile.
         let lock = sql("UPDATE broadcasts SET wish_note = wish_note WHERE id = ?").bind(lease.broadcast.0);
         if write.run(lock).await? == 0 || !holds(write, lease).await? {
             return Err(LedgerError::LeaseLost(lease.broadcast));
@@ -94,7 +94,7 @@ async fn replan(
     let has_finished = may_change(write, lease, call_differs).await? == BroadcastStage::Finished;
     step();
     without_those_who_have_it(write, id, new, if has_finished { "2, 3, 4" } else { "2, 4" }).await?;
-    // What is left of the stored plan makes room for the new one.
+    // Deletes the unsent recipients that the draft replaces.
     let replaced = sql("DELETE FROM recipients WHERE broadcast = ?1 AND (state = 5 OR (state IN (0, 3, 6)
             AND (group_id, users) IN (SELECT group_id, users FROM recipients WHERE broadcast = ?2)))");
     write.run(replaced.bind(id.0).bind(new.0)).await?;
@@ -110,7 +110,7 @@ async fn replan(
     let (seqs, messages) = before.ok_or(LedgerError::Unknown(id))?;
     let added: Option<(i64, i64)> = write.row(question_of(new)).await?;
     let (more_seqs, more_messages) = added.ok_or(LedgerError::Unknown(new))?;
-    // Its messages, and its columns for exports, come along under the next numbers.
+    // The draft's messages and its export columns are moved too, with the next numbers.
     let moved = sql("INSERT INTO messages (broadcast, id, hash, size, content)
             SELECT ?, id + ?, hash, size, content FROM messages WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(messages).bind(new.0)).await?;
@@ -153,7 +153,7 @@ async fn replan(
     Ok(())
 }
 
-/// The counts of a broadcast, and the state that each is of.
+/// The count columns of a broadcast, and the state that each one counts.
 const COUNTED: [(&str, i64); 7] = [
     ("n_pending", 0),
     ("n_sending", 1),
@@ -168,7 +168,7 @@ fn question_of(id: BroadcastId) -> crate::ledger::sql::Statement {
     sql("SELECT next_seq - 1, next_message - 1 FROM broadcasts WHERE id = ?").bind(id.0)
 }
 
-/// Refuses what would give a recipient two messages; gives how far the broadcast is.
+/// Returns an error if a change could give a recipient two messages; otherwise returns the broadcast's stage.
 async fn may_change(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -197,7 +197,8 @@ async fn may_change(
     Ok(stage)
 }
 
-/// Takes out of the draft whom the broadcast has in these states: whole groups, and single users of a group.
+/// Removes from the draft the recipients that the broadcast has in these states: whole groups, and single users of a
+/// group.
 async fn without_those_who_have_it(
     write: &mut Transaction<'_>,
     id: BroadcastId,
@@ -209,7 +210,7 @@ async fn without_those_who_have_it(
             (SELECT group_id, users FROM recipients WHERE broadcast = ?2 AND state IN ({states}))"
     ));
     write.run(same.bind(new.0).bind(id.0)).await?;
-    // The users of a group may be divided otherwise than before.
+    // The users of a group may be divided among recipients in another way than before.
     let have = sql(format!(
         "SELECT group_id, users FROM recipients WHERE broadcast = ?1 AND state IN ({states}) AND users <> ''
             AND group_id IN (SELECT group_id FROM recipients WHERE broadcast = ?2 AND users <> '')"

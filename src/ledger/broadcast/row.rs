@@ -1,4 +1,4 @@
-//! A broadcast as the ledger shows it.
+//! A broadcast, as it is read from the ledger.
 
 use std::time::Duration;
 
@@ -10,66 +10,66 @@ use crate::ledger::{AppId, BroadcastCommand, BroadcastStage, RecipientCounts};
 
 use super::{BroadcastId, BroadcastSpec};
 
-/// A broadcast as it stands.
+/// A broadcast and its current state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broadcast {
     /// Its number.
     pub id: BroadcastId,
-    /// The app that it is sent to.
+    /// The app that sends it.
     pub app: AppId,
     /// That app's key.
     pub app_key: String,
     /// Its name.
     pub name: String,
-    /// Which run of that name.
+    /// The run of that name.
     pub run: String,
-    /// What it was asked to be.
+    /// Its specification.
     pub spec: BroadcastSpec,
-    /// How far it is.
+    /// Its stage.
     pub stage: BroadcastStage,
-    /// What somebody wants of it.
+    /// The latest command for it.
     pub command: BroadcastCommand,
-    /// Why, where they said so.
+    /// The reason of the command, if one was given.
     pub command_note: Option<String>,
-    /// The process that holds its lease and lives, if there is one.
+    /// The live process that holds its lease, if there is one.
     pub driver: Option<LeaseHolder>,
     /// Recipients by state.
     pub counts: RecipientCounts,
-    /// Recipients that were named more than once and are not in the plan a second time.
+    /// Duplicate recipients, which are not in the plan a second time.
     pub duplicates: u64,
-    /// Of the skipped, those that were excluded.
+    /// How many of the skipped recipients were excluded.
     pub excluded: u64,
-    /// The largest message, in bytes that count against the limit.
+    /// The size of the largest message in bytes, as the service's limit counts them.
     pub largest_message_bytes: u64,
-    /// The plan's hash, once it is fixed.
+    /// The plan's hash; `None` while the plan is not fixed.
     pub plan: Option<String>,
-    /// The report of its end, as JSON.
+    /// The final report, as JSON; `None` while it has not finished.
     pub report: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Duration,
     /// When its plan was fixed.
     pub planned_at: Option<Duration>,
-    /// When it was finished last.
+    /// When it last finished.
     pub finished_at: Option<Duration>,
 }
 
-/// Who holds a lease.
+/// The holder of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseHolder {
-    /// Its owner.
+    /// The instance that holds it.
     pub owner: InstanceName,
-    /// Until when it holds without being renewed.
+    /// When it expires, unless it is renewed.
     pub until: Duration,
-    /// For how long it was given.
+    /// The length of the lease.
     pub(in crate::ledger) given: Duration,
-    /// What its owner's life is known by.
+    /// The name of the holder's lock file.
     pub(in crate::ledger) lock: String,
 }
 
 impl Broadcast {
-    /// The columns that a row is read from. On a server, where a broadcast can have several drivers, one that lives:
-    /// `?1` is the instant before which an owner counts as dead (`Store::dead_before`). A file asks the driver's lock
-    /// instead, and leaves `?1` unused.
+    /// The query for broadcasts. A broadcast on a server can have several drivers; the query returns a live one. An
+    /// instance is dead if its heartbeat expired before `?1` (`Store::dead_before`). On a file the caller checks the
+    /// driver's lock instead, and `?1` is unused.
     pub(super) fn select(shared: bool) -> &'static str {
         if shared {
             "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock
@@ -83,19 +83,19 @@ impl Broadcast {
         }
     }
 
-    /// What [`Broadcast::state_name`] gives, of a row.
+    /// The SQL expression for the state's name; see [`Broadcast::state_name`].
     pub(super) const STATE_NAME: &'static str =
         "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'
             WHEN b.wish = 2 THEN 'cancelling' WHEN b.state = 0 THEN 'building' ELSE 'ready' END";
 
-    /// The word for its state: that of its stage, or what is wished of it meanwhile; `interrupted` where it is not over,
-    /// not paused, and no process drives it.
+    /// Returns the name of its state: the name of its stage, or of the command that takes effect. It is `interrupted`
+    /// if the broadcast has not finished, is not paused, and has no driver.
     #[must_use]
     pub const fn state_name(&self) -> &'static str {
         if self.is_interrupted() { INTERRUPTED } else { state_name(self.stage, self.command) }
     }
 
-    /// Whether something is left to send, it may be sent, and no process drives it.
+    /// Whether something is left to send, sending is allowed, and no process drives it.
     #[must_use]
     pub const fn is_interrupted(&self) -> bool {
         !self.is_over() && self.driver.is_none() && matches!(self.command, BroadcastCommand::Run)
@@ -108,10 +108,10 @@ impl Broadcast {
     }
 }
 
-/// The word for the state of a broadcast that no process drives, though it may be sent.
+/// The state name of a broadcast that may be sent but has no driver.
 pub(super) const INTERRUPTED: &str = "interrupted";
 
-/// The word for a broadcast's state.
+/// Returns the name of a broadcast's state.
 pub(super) const fn state_name(stage: BroadcastStage, wish: BroadcastCommand) -> &'static str {
     match (stage, wish) {
         (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Pause) => "paused",

@@ -1,4 +1,4 @@
-//! Recipients that change their state, and the counts that follow them in the same transaction.
+//! Changes the state of recipients, and updates the counts in the same transaction.
 
 use crate::ledger::sql::Statement;
 use crate::ledger::sql::sql;
@@ -7,26 +7,26 @@ use crate::ledger::{DeliveryState, Ledger, LedgerError};
 
 use super::BroadcastId;
 
-/// How many sequence numbers one short write covers: some 20 ms, so that no other writer waits for long.
+/// How many sequence numbers one short write covers. It takes about 20 ms, so other writers do not wait for long.
 pub(super) const RANGE_LENGTH: i64 = 20_000;
 
-/// By how much the count of each state changes.
+/// The change of the count of each state.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::ledger) struct CountsDelta([i64; DeliveryState::ALL.len()]);
 
 impl CountsDelta {
-    /// The change of each, in the order of [`State::ALL`].
+    /// The change of each count, in the order of [`DeliveryState::ALL`].
     pub(in crate::ledger) const fn changes(&self) -> [i64; DeliveryState::ALL.len()] {
         self.0
     }
 
-    /// So many leave one state for another.
+    /// Adds the move of `many` recipients from one state to another.
     pub(in crate::ledger) fn moved(&mut self, from: DeliveryState, to: DeliveryState, many: u64) {
         self.add(from, -stored(many));
         self.add(to, stored(many));
     }
 
-    /// So many more (or fewer) are in a state.
+    /// Adds `many` recipients to a state; a negative number removes them.
     pub(in crate::ledger) fn add(&mut self, state: DeliveryState, many: i64) {
         if let Some(slot) = self.0.get_mut(state as usize) {
             *slot += many;
@@ -34,8 +34,9 @@ impl CountsDelta {
     }
 }
 
-/// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`]. The
-/// table refuses it, and nothing of it is done, where the `condition` does not hold. `shared`, there are many drivers.
+/// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`]. If
+/// `condition` is false, the table rejects the statement and it has no effect. `shared` means that a broadcast can
+/// have many drivers.
 pub(in crate::ledger) fn apply_text(next: usize, condition: &str, shared: bool) -> String {
     let [pending, sending, sent, rejected, in_doubt, skipped, cancelled, lease] =
         std::array::from_fn(|index| format!("?{}", next + index));
@@ -57,7 +58,7 @@ pub(in crate::ledger) fn apply_text(next: usize, condition: &str, shared: bool) 
     )
 }
 
-/// Gives the text of [`apply_text`] what it needs.
+/// Binds the arguments of [`apply_text`].
 pub(in crate::ledger) fn bind_apply(
     statement: Statement,
     delta: &CountsDelta,
@@ -66,8 +67,9 @@ pub(in crate::ledger) fn bind_apply(
     delta.0.into_iter().fold(statement, Statement::bind).bind(lease)
 }
 
-/// Writes what changed to the counts. With a lease's number this is the fence too: nothing of the transaction stays
-/// when the lease is no longer held. A broadcast that was over and has something pending again is not over.
+/// Applies a change to the counts. With a lease's number this also fences: if the lease is no longer held, it returns
+/// an error, and the transaction is rolled back. A finished broadcast that gets pending recipients becomes ready
+/// again.
 pub(in crate::ledger) async fn apply(
     write: &mut Transaction<'_>,
     id: BroadcastId,
@@ -85,8 +87,8 @@ pub(in crate::ledger) async fn apply(
 }
 
 impl Ledger {
-    /// Moves all recipients that are in one state to another, in short writes; gives how many. Stopped half-way, it
-    /// can be begun again. Leaving `sending` so is the end of an attempt of which no answer was written down.
+    /// Moves all recipients from one state to another, in short writes; returns how many. An interrupted move can be
+    /// repeated. A move out of `sending` counts as an attempt whose outcome was not recorded.
     pub(super) async fn shift(
         &self,
         id: BroadcastId,
@@ -109,11 +111,11 @@ impl Ledger {
     }
 }
 
-/// Whatever no other driver holds.
+/// Recipients that no other driver holds.
 const NOT_OTHERS: &str = "AND NOT EXISTS (SELECT 1 FROM stretches s WHERE s.broadcast = recipients.broadcast
     AND recipients.seq BETWEEN s.first AND s.last AND s.driver <> ?)";
 
-/// Gives how many were moved, and the last sequence number that is worth a look.
+/// Moves the recipients of one range. Returns how many were moved, and the last sequence number that can still match.
 async fn shift_range(
     write: &mut Transaction<'_>,
     id: BroadcastId,
@@ -132,7 +134,7 @@ async fn shift_range(
     let mut moved = 0;
     if left > 0 {
         let shared = write.store.server().is_some();
-        // A driver leaves alone what others hold.
+        // A driver does not change recipients that other drivers hold.
         let statement = sql(format!(
             "UPDATE recipients SET state = ?, error = ?, updated_at = ?,
                 attempts = attempts + CASE WHEN state = 1 THEN 1 ELSE 0 END

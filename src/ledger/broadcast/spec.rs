@@ -1,4 +1,4 @@
-//! What a broadcast was asked to be.
+//! The specification of a broadcast.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,57 +6,57 @@ use crate::message::MessageCall;
 
 use super::BroadcastChanges;
 
-/// What a broadcast was asked to be, as far as resuming it needs to know. Stored as JSON.
+/// The specification of a broadcast, as far as resuming it needs it. Stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastSpec {
-    /// Which call sends its messages.
+    /// The call that sends its messages.
     #[serde(with = "call")]
     pub call: MessageCall,
-    /// What becomes of those that are in doubt.
+    /// What happens to recipients in doubt.
     #[serde(default)]
     pub in_doubt: InDoubtPolicy,
-    /// Groups a call, 1 to 3.
+    /// The number of groups in one call, 1 to 3.
     pub pack: u8,
-    /// Its part of a quota that others use too.
+    /// Its priority in a quota that it shares.
     #[serde(default)]
     pub priority: BroadcastPriority,
-    /// A cap of its own, in messages a second.
+    /// Its own rate limit in messages a second; `None` for no limit of its own.
     #[serde(default)]
     pub rate: Option<f64>,
-    /// The hours outside which it waits, as the broadcast said them.
+    /// The sending window in the broadcast's own form. The broadcast waits outside of it.
     #[serde(default)]
     pub window: Option<serde_json::Value>,
-    /// After how many failures in a row it pauses; none for the default.
+    /// The number of consecutive failures after which it pauses; `None` for the default.
     #[serde(default)]
     pub stop_after_failures: Option<u64>,
-    /// The script that made it.
+    /// The script that created it.
     #[serde(default)]
     pub script: Option<ScriptRef>,
-    /// What its plan was made of; empty for one that was made before this was kept.
+    /// The inputs of its plan. Empty for a broadcast from before inputs were recorded.
     #[serde(default)]
     pub inputs: Vec<PlanInput>,
-    /// The run of a job that asked for it; none under `mooncast run`.
+    /// The job run that requested it; `None` under `mooncast run`.
     #[serde(default)]
     pub job: Option<JobRunRef>,
-    /// The arguments of the script that asked for it.
+    /// The arguments of the script that requested it.
     #[serde(default)]
     pub args: Vec<String>,
-    /// The number of the ledger's owner that built its plan for a daemon, or compared its inputs last.
+    /// The number of the instance that built its plan for a daemon, or last compared its inputs.
     #[serde(default)]
     pub compared_by: Option<i64>,
-    /// What an operator decided about its changed inputs.
+    /// An operator's decision about its changed inputs.
     #[serde(default)]
     pub decision: Option<OperatorDecision>,
-    /// In what its inputs differ, while it is paused for that.
+    /// How its inputs changed, while it is paused because of that.
     #[serde(default)]
     pub changes: Option<BroadcastChanges>,
-    /// Anything else that its driver wants to find again.
+    /// Other data that its driver stores.
     #[serde(default)]
     pub more: serde_json::Value,
 }
 
 impl BroadcastSpec {
-    /// A broadcast with nothing but defaults.
+    /// A specification with only default values.
     #[must_use]
     pub const fn new(call: MessageCall) -> Self {
         Self {
@@ -79,59 +79,59 @@ impl BroadcastSpec {
     }
 }
 
-/// What becomes of recipients that are in doubt.
+/// What happens to recipients in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InDoubtPolicy {
-    /// They are reported, and left to a person.
+    /// They are reported, and a person settles them.
     #[default]
     Hold,
     /// They are sent again.
     Resend,
 }
 
-/// A broadcast's part of a quota that others use too.
+/// The priority of a broadcast in a quota that it shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastPriority {
-    /// Ahead of the others.
+    /// Before other broadcasts.
     High,
-    /// As most.
+    /// The default.
     #[default]
     Normal,
-    /// What the others leave.
+    /// Only what the other broadcasts leave.
     Low,
 }
 
-/// Something that a plan was made of, by its content.
+/// An input of a plan, with a hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlanInput {
-    /// What it is.
+    /// The kind of input.
     pub kind: InputKind,
-    /// Which one: a path, or the name of a module; empty where there is one only.
+    /// A path, or the name of a module; empty if there is only one input of the kind.
     #[serde(default)]
     pub name: String,
     /// SHA-256 of its content, in hexadecimal.
     pub hash: String,
 }
 
-/// The kinds of what a plan is made of.
+/// The kinds of inputs of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InputKind {
     /// The script's text.
     Script,
-    /// A module that was required.
+    /// A module that the script required.
     Module,
     /// A file that the script read.
     File,
     /// The arguments of the script.
     Arguments,
-    /// The fields of the broadcast.
+    /// The broadcast's own fields.
     Fields,
-    /// The file of the recipients.
+    /// The recipients file.
     Audience,
-    /// The recipients that were drawn from a list or an iterator.
+    /// The recipients from a list or an iterator.
     Recipients,
 }
 
@@ -144,26 +144,26 @@ pub struct JobRunRef {
     pub scheduled_at: u64,
 }
 
-/// What an operator decided about a broadcast whose inputs changed.
+/// An operator's decision about a broadcast whose inputs changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperatorDecision {
-    /// It goes on with its stored plan.
+    /// The broadcast continues with its stored plan.
     Continue,
-    /// The next run of its script plans anew what is left.
+    /// The next run of its script plans the unsent part again.
     Replan,
 }
 
-/// Which script made a broadcast, to tell when it has changed since.
+/// The script that created a broadcast, to detect later changes of the script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptRef {
-    /// Its path as it was given.
+    /// Its path, as it was given.
     pub path: String,
     /// SHA-256 of its text, in hexadecimal.
     pub hash: String,
 }
 
-/// Calls by their names.
+/// Serializes calls by their names.
 mod call {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};

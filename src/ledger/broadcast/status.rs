@@ -1,5 +1,5 @@
-//! What the drivers of broadcasts tell of them, for whoever shows it. It is of the moment: what a driver that ended or died
-//! has told is not given any more.
+//! The live status that drivers report about broadcasts, for display. The status of a driver that ended or died is not
+//! returned.
 
 use crate::ledger::sql::sql;
 use crate::ledger::{Ledger, LedgerError};
@@ -7,12 +7,12 @@ use crate::ledger::{Ledger, LedgerError};
 use super::{BroadcastId, Lease};
 
 impl Ledger {
-    /// Keeps what a driver tells of its broadcast in place of what it told before, and forgets what drivers told that are
-    /// none any more.
+    /// Stores a driver's status of its broadcast, in place of the previous one. Also deletes the status of drivers of
+    /// this broadcast that have ended.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn write_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
@@ -35,21 +35,21 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Forgets what a driver told that ends.
+    /// Deletes the status of a driver that ends.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn forget_status(&self, lease: Lease) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM driver_status WHERE broadcast = ? AND driver = ?");
         self.change(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
     }
 
-    /// What the drivers of unfinished broadcasts told last; of one of them, or of all.
+    /// Returns the latest status of the drivers of unfinished broadcasts: of one broadcast, or of all.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn driver_statuses(
         &self,
         id: Option<BroadcastId>,

@@ -1,4 +1,4 @@
-//! How many broadcasts there are, and how many recipients they have.
+//! The totals of broadcasts and their recipients.
 
 use crate::ledger::sql::sql;
 use crate::ledger::state::RecipientCounts;
@@ -7,27 +7,27 @@ use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError};
 
 use super::row::state_name;
 
-/// The broadcasts of an app that are in one state.
+/// The totals of the broadcasts of an app that are in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BroadcastTotals {
-    /// The app: address, org and name.
+    /// The app's key: address, org and name.
     pub app_key: String,
-    /// The state, by its word: see [`super::Broadcast::state_name`].
+    /// The name of the state: see [`super::Broadcast::state_name`].
     pub state: &'static str,
-    /// Whether nothing of them is left to send.
+    /// Whether they have nothing left to send.
     pub over: bool,
-    /// How many there are.
+    /// The number of broadcasts.
     pub broadcasts: u64,
-    /// Their recipients, together.
+    /// The sum of their recipients by state.
     pub recipients: RecipientCounts,
 }
 
 impl Ledger {
-    /// How many broadcasts there are in which state, by app.
+    /// Returns the totals of broadcasts by app and state.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn standings(&self) -> Result<Vec<BroadcastTotals>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
         let question = sql(

@@ -1,9 +1,9 @@
-//! Who drives a broadcast on a store that many machines share: while it is sent, any number of processes, each of which
-//! holds stretches of the recipients.
+//! The drivers of a broadcast on a store that many machines share. Any number of processes can send one broadcast;
+//! each holds ranges of its recipients.
 //!
-//! All of this is written alone ([`Store::write`]), but for the moves of recipients (`moves`), which lock the row of
-//! their driver. So whoever deletes that row has waited for what its driver wrote last, and sees it; from then on the
-//! driver writes nothing any more.
+//! All of this is written exclusively ([`Store::write`]), except the moves of recipients (`moves`), which lock the row
+//! of their driver. A process that deletes that row has therefore waited for the driver's last write and sees it.
+//! Afterwards the driver writes nothing any more.
 //!
 //! [`Store::write`]: crate::ledger::store::Store::write
 
@@ -12,10 +12,10 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
 use crate::ledger::{BroadcastStage, DeliveryState, LedgerError};
 
-/// How many recipients a driver takes at once: a dead one's wait until its lease has run out.
+/// How many recipients a driver takes at once. The recipients of a dead driver wait until its lease has expired.
 const RANGE_LENGTH: i64 = if cfg!(test) { 16 } else { 1000 };
 
-/// Claims a broadcast as [`crate::ledger::Ledger::claim`]; `shared`, beside others that send it too.
+/// Claims a broadcast as [`crate::ledger::Ledger::claim`] does. With `shared`, other drivers may send it too.
 pub(in crate::ledger) async fn claim(
     write: &mut Transaction<'_>,
     id: BroadcastId,
@@ -50,8 +50,8 @@ pub(in crate::ledger) async fn claim(
     Ok(Some(Lease { broadcast: id, number }))
 }
 
-/// What is in flight though nobody drives the broadcast belongs to a driver that never was, so that whoever comes first
-/// settles it (`bury`), however many come at once.
+/// Assigns recipients that are in flight without a driver to the driver 0, which never existed. Then the first driver
+/// that reaps settles them (`reap_drivers`), however many drivers start at once.
 async fn orphan_in_flight(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
     create_ranges(write, id).await?;
     let left = sql(
@@ -61,7 +61,7 @@ async fn orphan_in_flight(write: &mut Transaction<'_>, id: BroadcastId) -> Resul
     write.run(left.bind(id.0)).await.map(drop)
 }
 
-/// Makes the stretches of a broadcast, where there are none.
+/// Creates the ranges of a broadcast if it has none.
 async fn create_ranges(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
     let made = sql(
         "INSERT INTO stretches (broadcast, first, last)
@@ -72,7 +72,7 @@ async fn create_ranges(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(
     write.run(made.bind(id.0).bind(RANGE_LENGTH)).await.map(drop)
 }
 
-/// Ends drivers that are dead, or whose lease has run out, so that they write nothing any more.
+/// Deletes drivers that are dead or whose lease has expired, so that they write nothing any more.
 async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
     // A lease that ends later than its own length from now shows that the clock was set back.
     let statement = sql(
@@ -83,7 +83,7 @@ async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), Le
     write.run(statement.bind(id.0).bind(dead_before).bind(now)).await.map(drop)
 }
 
-/// Whether a process that lives drives the broadcast.
+/// Returns whether a live process drives the broadcast.
 pub(in crate::ledger) async fn has_live_drivers(
     write: &mut Transaction<'_>,
     id: BroadcastId,
@@ -93,7 +93,7 @@ pub(in crate::ledger) async fn has_live_drivers(
     Ok(write.row::<(i64,)>(question).await?.is_some())
 }
 
-/// Whether other processes that live drive the broadcast too.
+/// Returns whether other live processes drive the broadcast too.
 pub(in crate::ledger) async fn others(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -103,14 +103,14 @@ pub(in crate::ledger) async fn others(
     Ok(write.row::<(i64,)>(question.bind(lease.broadcast.0).bind(lease.number)).await?.is_some())
 }
 
-/// Whether a driver is one still.
+/// Returns whether a driver still holds its lease.
 pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
     let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number = ?");
     let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
     Ok(row.is_some())
 }
 
-/// Settles what dead drivers had in flight, as `to`, and frees their stretches. Gives how many recipients were moved.
+/// Settles what dead drivers had in flight, as `to`, and frees their ranges. Returns how many recipients were moved.
 pub(in crate::ledger) async fn reap_drivers(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -141,15 +141,15 @@ pub(in crate::ledger) async fn reap_drivers(
     Ok(moved)
 }
 
-/// The stretches of a driver that reach beyond a recipient, in order.
+/// The query for a driver's ranges that extend beyond a sequence number, in order.
 pub(in crate::ledger) fn held_ranges(lease: Lease, after_seq: i64) -> crate::ledger::sql::Statement {
     let question =
         "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first";
     sql(question).bind(lease.broadcast.0).bind(lease.number).bind(after_seq)
 }
 
-/// Takes the next stretch behind a recipient of which anything may wait, and gives back those that are done. Gives
-/// nothing when there is none.
+/// Releases the driver's ranges that are done, and takes the next free range after a sequence number. Returns `None`
+/// if there is none.
 pub(in crate::ledger) async fn take_range(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -173,7 +173,7 @@ pub(in crate::ledger) async fn take_range(
     write.row(taken.bind(lease.broadcast.0).bind(lease.number).bind(after_seq)).await
 }
 
-/// Gives back all stretches of a driver of which nothing is in flight.
+/// Releases all ranges of a driver that have nothing in flight.
 pub(in crate::ledger) async fn give_back(
     write: &mut Transaction<'_>,
     lease: Lease,
@@ -187,7 +187,7 @@ pub(in crate::ledger) async fn give_back(
     write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
 }
 
-/// Ends a driver. What it has in flight is settled by the next one.
+/// Ends a driver. The next driver settles what it has in flight.
 pub(in crate::ledger) async fn release(write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
     give_back(write, lease).await?;
     let statement = sql("DELETE FROM drivers WHERE broadcast = ? AND number = ?");
@@ -198,7 +198,7 @@ pub(in crate::ledger) async fn release(write: &mut Transaction<'_>, lease: Lease
     write.run(statement.bind(lease.broadcast.0)).await.map(drop)
 }
 
-/// A broadcast is over: nobody drives it any more.
+/// Deletes all drivers and ranges of a broadcast that has ended.
 pub(in crate::ledger) async fn end_all(
     write: &mut Transaction<'_>,
     id: BroadcastId,

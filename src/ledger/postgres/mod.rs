@@ -1,16 +1,18 @@
-//! A store that many machines share: a Postgres server.
+//! The store that many machines share: a Postgres server.
 //!
-//! Nearly every statement is the one that SQLite runs. Writes that are alone in a file are alone here too, by one lock
-//! of the server's for the schema (`take_turn`); what has to be quick is not, and is kept apart by the rows that it
-//! locks: moves of recipients, by the row of their driver (`moves`, `drivers`), and single sends, each of which is
-//! its owner's (`sends`).
+//! Nearly all statements are the ones that SQLite runs. Writes that are exclusive in a file are exclusive here too, by
+//! an advisory lock for the schema (`take_turn`). Writes that must be fast do not take that lock; row locks separate
+//! them. Moves of recipients lock the row of their driver (`moves`, `drivers`), and a single send belongs to one
+//! instance (`sends`).
 //!
-//! The clock of whoever uses such a store follows the server's, so that instants mean the same to all.
+//! The clock of a program that uses such a store follows the server's clock, so that instants mean the same to all
+//! programs.
 //!
-//! A connection that breaks is made anew, with growing waits; meanwhile nothing can be written, and so nothing is sent.
-//! Whoever asks waits for the first [`PATIENCE`] of an outage, and is told from then on; who drives a broadcast or has an
-//! outcome to write asks again. What was not yet begun is begun anew. Of what was under way nobody knows, and whoever asked
-//! is told that. Who comes back gives the others [`CALM`] to come back too before it takes anybody for dead.
+//! A broken connection is replaced, with growing waits between attempts. Meanwhile nothing can be written, so nothing
+//! is sent. A caller waits for the first [`PATIENCE`] of an outage, and gets an error from then on. The driver of a
+//! broadcast and a task with an outcome to write retry. A statement that had not begun is started again. The result of
+//! a statement in progress is unknown, and its caller gets that error. After an outage, a process waits for [`CALM`]
+//! before it considers any other process dead, so that the others can reconnect too.
 
 pub(super) mod drivers;
 pub(super) mod moves;
@@ -35,47 +37,47 @@ use super::store::Store;
 
 pub(super) use schema::{KNOWN, migrate, still_readable};
 
-/// How long a connection may take to be made.
+/// The timeout of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a statement may take to be answered: a network that is cut says nothing.
+/// The timeout of a statement. A cut network gives no error by itself.
 const ANSWER: Duration = Duration::from_secs(20);
-/// For how long of an outage whoever asks waits for its end.
+/// How long a caller waits for the end of an outage.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked after that whether the outage is over.
+/// After that wait: how often a connection is attempted to see whether the outage is over.
 const LOOK: Duration = Duration::from_secs(1);
-/// For how long after an outage nobody counts as dead: several signs of life fit into it.
+/// How long after an outage no instance counts as dead. Several heartbeats fit into it.
 const CALM: Duration = Duration::from_secs(6);
-/// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
+/// The first wait between two attempts; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// After this the server undoes what a program has begun and neither goes on with nor ends: it was stopped, or cut off,
-/// and everybody else waits for it.
+/// The server rolls back a transaction that is idle for this long. Its program was stopped or cut off, and all other
+/// programs wait for it.
 const ABANDONED: &str = "5s";
 
-/// Where the server is, and how to come in.
+/// The server's address and the credentials for it.
 pub(super) struct PostgresServer {
     options: PgConnectOptions,
     outage: Mutex<Option<Outage>>,
-    /// Until when nobody counts as dead.
+    /// Until when no instance counts as dead.
     calm_until: Mutex<Option<Instant>>,
 }
 
-/// A time in which the server does not answer.
+/// A period in which the server does not answer.
 #[derive(Clone)]
 struct Outage {
     since: Instant,
-    /// When it was tried last.
+    /// When a connection was last attempted.
     tried: Instant,
     error: LedgerError,
 }
 
 impl PostgresServer {
-    /// The server at an address as libpq has it (`postgres://user:password@host:port/database`), and that address without
-    /// credentials.
+    /// Parses a libpq address (`postgres://user:password@host:port/database`). Returns the server, and the address
+    /// without credentials.
     pub(super) fn new(address: &str) -> Result<(Self, PathBuf), LedgerError> {
         let shown = PathBuf::from(without_credentials(address));
         let unreadable = |detail: String| LedgerError::Unreadable { path: shown.clone(), detail };
-        // The library would go on without what it does not know, and write it into the log.
+        // The library would ignore an unknown parameter and write it to the log.
         if let Some(name) = unknown_parameter(address) {
             return Err(unreadable(format!("it has no setting `{name}`")));
         }
@@ -94,7 +96,7 @@ impl PostgresServer {
         Ok((Self { options, outage: Mutex::default(), calm_until: Mutex::default() }, shown))
     }
 
-    /// A new connection, tried once.
+    /// Opens a new connection, in one attempt.
     pub(super) async fn connect(&self, store: &Store) -> Result<PgConnection, LedgerError> {
         match store.clock.timeout(CONNECT, self.options.connect()).await {
             Ok(connected) => connected.map_err(|error| store.error(&error)),
@@ -102,7 +104,7 @@ impl PostgresServer {
         }
     }
 
-    /// A new connection, tried again at the beginning of an outage.
+    /// Opens a new connection, with retries at the beginning of an outage.
     pub(super) async fn connect_with_retry(&self, store: &Store) -> Result<Connection, LedgerError> {
         let mut wait = FIRST_WAIT;
         loop {
@@ -127,19 +129,19 @@ impl PostgresServer {
             if store.clock.now().saturating_since(since) >= PATIENCE {
                 return Err(LedgerError::Unhealthy(Box::new(error)));
             }
-            // So that a fleet does not come all at once.
+            // Random waits keep the hosts of a fleet from reconnecting all at once.
             let part = rand::rng().random_range(0.5..1.0);
             store.clock.sleep(wait.mul_f64(part)).await;
             wait = LONGEST_WAIT.min(wait * 2);
         }
     }
 
-    /// It cannot be reached: gives since when.
+    /// Records that the server cannot be reached; returns since when.
     fn is_silent(&self, store: &Store, error: &LedgerError) -> Instant {
         let now = store.clock.now();
         store.fails();
         let mut outage = lock(&self.outage);
-        // Told once, and not at each try.
+        // Logged once, and not at each attempt.
         if outage.is_none() {
             tracing::error!("nothing is sent until this is over: {error}");
         }
@@ -148,7 +150,7 @@ impl PostgresServer {
         since
     }
 
-    /// It is there; whether it can be written, the next write shows.
+    /// Records that the server answers. The next write shows whether it can be written.
     fn answers(&self, store: &Store) {
         let now = store.clock.now();
         let Some(outage) = lock(&self.outage).take() else { return };
@@ -157,13 +159,13 @@ impl PostgresServer {
         *lock(&self.calm_until) = Some(now + CALM);
     }
 
-    /// Whoever has not said that it lives until this instant (in milliseconds since 1970) counts as dead.
+    /// An instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as dead.
     pub(super) fn dead_before(&self, store: &Store) -> i64 {
         let calm = lock(&self.calm_until).is_some_and(|until| store.clock.now() < until);
         if calm { 0 } else { store.now() }
     }
 
-    /// A connection that works, with its transaction begun where it is to be alone.
+    /// Returns a working connection. If the write is exclusive, its transaction has begun.
     pub(super) async fn begin(
         &self,
         store: &Store,
@@ -181,14 +183,14 @@ impl PostgresServer {
             }
             match take_turn(store, &mut connection).await {
                 Ok(()) => return Ok(connection),
-                // It broke since it was used last, and nothing was done yet.
+                // The connection broke since its last use, and nothing was done yet.
                 Err(error) if error.broke() && tries < 10 => tries += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Waits for an answer, but not for ever.
+    /// Waits for an answer until the timeout.
     pub(super) async fn in_time<T>(
         &self,
         store: &Store,
@@ -199,7 +201,8 @@ impl PostgresServer {
     }
 }
 
-/// Begins a transaction that is alone among all of the schema that are begun so, and has the clock follow the server's.
+/// Begins an exclusive transaction: only one at a time exists in the schema. Also adjusts the clock to the server's
+/// clock.
 async fn take_turn(store: &Store, connection: &mut Connection) -> Result<(), LedgerError> {
     const TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 7311));
         SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
@@ -225,7 +228,7 @@ fn away(store: &Store, detail: &str) -> LedgerError {
     LedgerError::Away { path: store.path.clone(), detail: detail.to_owned() }
 }
 
-/// What an address may say behind its `?`.
+/// The parameters that an address may have after its `?`.
 const PARAMETERS: &[&str] = &[
     "application_name",
     "dbname",
@@ -241,7 +244,7 @@ const PARAMETERS: &[&str] = &[
     "user",
 ];
 
-/// The first name behind an address's `?` that means nothing.
+/// Returns the first unknown parameter name after an address's `?`.
 fn unknown_parameter(address: &str) -> Option<&str> {
     let (_, parameters) = address.split_once('?')?;
     let names = parameters.split('&').map(|one| one.split('=').next().unwrap_or_default());
@@ -249,13 +252,13 @@ fn unknown_parameter(address: &str) -> Option<&str> {
         PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']')) || name.is_empty()
     };
     names.into_iter().find(|name| !known(name)).map(|name| {
-        // A password that was not written as an address has it: no more is shown than a name could be.
+        // The text may be part of a password that was not escaped, so only a plain name is shown.
         let word = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter));
         if word && !parameters.contains('@') { name } else { "…" }
     })
 }
 
-/// A file that an address names and that cannot be opened. One with escapes in its name is left to the library.
+/// Returns a file that the address names and that cannot be opened. A file name with escapes is left to the library.
 fn missing_file(address: &str) -> Option<(&str, &str, std::io::Error)> {
     let (_, parameters) = address.split_once('?')?;
     let mut files = parameters.split('&').filter_map(|one| one.split_once('='));
@@ -265,7 +268,7 @@ fn missing_file(address: &str) -> Option<(&str, &str, std::io::Error)> {
     })
 }
 
-/// Why an address cannot be read, without any of its text.
+/// Returns why an address cannot be parsed, without any of the address's text.
 fn reason(error: &sqlx::Error) -> String {
     let text = match error {
         sqlx::Error::Configuration(error) => error.to_string(),
@@ -274,16 +277,17 @@ fn reason(error: &sqlx::Error) -> String {
     text.split('`').next().unwrap_or_default().split('"').next().unwrap_or_default().trim().to_owned()
 }
 
-/// An address without user, password and parameters.
+/// Returns an address without user, password and parameters.
 fn without_credentials(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return "the store".to_owned() };
     let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     if rest[authority..].contains('@') {
-        // A password with a letter that should have been written as %2F, %3F or %23: where it ends is a guess.
+        // The password contains a character that should have been escaped as %2F, %3F or %23, so its end cannot be
+        // determined.
         return format!("{scheme}://…");
     }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    // The last one: a password may hold one, though it should not.
+    // The last `@` counts: a password may contain one, although it should be escaped.
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     format!("{scheme}://{place}")
 }

@@ -1,8 +1,8 @@
-//! Moves of a broadcast's recipients in one statement, which is a transaction by itself.
+//! Moves of a broadcast's recipients in one statement, which is its own transaction.
 //!
-//! It locks the row of the lease's driver, so that nobody can take the broadcast over while it runs, and expects that
-//! every recipient is where it should be: where one is not, or the driver is gone, the counts get no value, the table
-//! refuses that, and nothing is done.
+//! The statement locks the row of the lease's driver, so that no process can take the broadcast over while it runs. It
+//! expects every recipient to be in the right state. If one is not, or the driver does not exist any more, the counts
+//! become NULL, the table rejects that, and nothing is written.
 
 use crate::ledger::broadcast::{CountsDelta, Lease, RecipientOutcome};
 use crate::ledger::moves::RecipientMoves;
@@ -28,7 +28,7 @@ const MOVE: &str = "WITH held AS (
             n_skipped = n_skipped + ?15, n_cancelled = n_cancelled + ?16
         WHERE id = ?1 RETURNING id";
 
-/// Writes moves of which each is expected to be due; gives whether all were. If not, none was made.
+/// Writes moves that are all expected to be valid; returns whether they were. If not, none was written.
 pub(in crate::ledger) async fn move_all(
     write: &mut Transaction<'_>,
     lease: Lease,

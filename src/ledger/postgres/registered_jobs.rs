@@ -1,22 +1,22 @@
-//! Which version of a job is in force in a fleet, where hosts may have others for a while.
+//! The active version of each job in a fleet, whose hosts can have different versions for a while.
 //!
-//! It is the one that was saved last: a host whose script changes while it runs puts its version in force. A host that
-//! starts does not, as its files may be old; unless nobody who lives has the one that is in force.
+//! The active version is the one that was saved last: a host whose script changes while it runs activates its version.
+//! A host that starts does not, because its files may be old, unless no live host has the active version.
 
 use std::collections::BTreeSet;
 
 use crate::ledger::LedgerError;
 use crate::ledger::broadcast::json;
-use crate::ledger::job_registry::RegisteredJob;
+use crate::ledger::registered_job::RegisteredJob;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis};
 
-/// Whether some living host has the version of a job that is in force.
+/// Whether a live host has the active version of a job.
 const IS_HAD: &str =
     "EXISTS (SELECT 1 FROM enlisted h JOIN owners w ON w.id = h.owner AND w.alive_until >= ?1
     WHERE h.job = jobs.name AND h.version = jobs.version)";
 
-/// Says which jobs a host has; those that no living host has are gone.
+/// Records the jobs of a host. Jobs that no live host has are marked as gone.
 pub(in crate::ledger) async fn register(
     write: &mut Transaction<'_>,
     owner: i64,
@@ -41,7 +41,7 @@ pub(in crate::ledger) async fn register(
     );
     write.run(sql(put).bind(alive).bind(rows.as_str()).bind(owner)).await?;
     write.run(sql("DELETE FROM enlisted WHERE owner = ?").bind(owner)).await?;
-    // One that was taken for dead meanwhile has no row to refer to, and comes again.
+    // A host that was reaped meanwhile has no row to refer to; it registers again.
     let mine = sql("INSERT INTO enlisted (owner, job, version) SELECT o.id, e.value ->> 0, e.value ->> 4
             FROM json_each(?2) e JOIN owners o ON o.id = ?1");
     write.run(mine.bind(owner).bind(rows)).await?;
@@ -50,7 +50,7 @@ pub(in crate::ledger) async fn register(
     write.run(gone.bind(alive).bind(now)).await.map(drop)
 }
 
-/// Whether a host should say again what it has: nobody knows it any more, or a version is in force that died out.
+/// Returns whether a host must register its jobs again: it was reaped, or no live host has the active version.
 pub(in crate::ledger) async fn is_due(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     let known = sql("SELECT id FROM owners WHERE id = ? AND roles IS NOT NULL").bind(owner);
     if write.row::<(i64,)>(known).await?.is_none() {
@@ -65,7 +65,7 @@ pub(in crate::ledger) async fn is_due(write: &mut Transaction<'_>, owner: i64) -
     Ok(orphaned.unwrap_or_default().0 > 0)
 }
 
-/// Those of (job, version) whose version is not in force, while somebody who lives has the one that is.
+/// Returns the jobs of these (job, version) pairs whose active version is another one that a live host has.
 pub(in crate::ledger) async fn elsewhere(
     write: &mut Transaction<'_>,
     jobs: &[(&str, &str)],
@@ -79,7 +79,7 @@ pub(in crate::ledger) async fn elsewhere(
     Ok(found.into_iter().map(|(job,)| job).collect())
 }
 
-/// Those of these jobs that a living host other than `owner` has.
+/// Returns those of these jobs that a live host other than `owner` has.
 pub(in crate::ledger) async fn of_others(
     write: &mut Transaction<'_>,
     owner: i64,

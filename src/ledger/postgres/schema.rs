@@ -1,4 +1,4 @@
-//! The schema in Postgres, and which programs can work on it.
+//! The schema in Postgres, and the programs that can use it.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Executor, Row as _};
@@ -8,11 +8,12 @@ use crate::ledger::connection::Connection;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{ReadConnection, Store};
 
-/// A step from one version of the schema to the next; only ever added to.
+/// A migration from one version of the schema to the next. Migrations are only ever added.
 struct SchemaMigration {
     script: &'static str,
-    /// The least version that a program must know to go on working once this is done. A step that only adds what older
-    /// programs need not know leaves it where it was, so that they go on beside newer ones while hosts are replaced.
+    /// The lowest version that a program must support to continue after this migration. A migration that only adds
+    /// what older programs can ignore leaves it unchanged. Older programs then continue next to newer ones while hosts
+    /// are replaced.
     least: i64,
 }
 
@@ -27,17 +28,17 @@ const STEPS: &[SchemaMigration] = &[
     SchemaMigration { script: include_str!("schema/0008_restores.sql"), least: 1 },
 ];
 
-/// The newest version that this program knows.
+/// The newest schema version that this program supports.
 #[expect(clippy::cast_possible_wrap, reason = "there are a few")]
 pub(in crate::ledger) const KNOWN: i64 = STEPS.len() as i64;
 
-/// Brings the schema to the newest version, each step in a transaction of its own, one program at a time. Gives the
-/// version that was found, and the one that it has now.
+/// Migrates the schema to the newest version, each step in its own transaction, one program at a time. Returns the
+/// version before and the version after.
 pub(in crate::ledger) async fn migrate(
     store: &Store,
     connection: &mut Connection,
 ) -> Result<(i64, i64), LedgerError> {
-    // What is not there yet has to be asked for by name, for the lock covers what comes after it.
+    // The statement creates the version table if needed; the lock covers all that follows it.
     const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 7312));
         CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL, least BIGINT NOT NULL);
         SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version";
@@ -67,7 +68,7 @@ pub(in crate::ledger) async fn migrate(
     }
 }
 
-/// Nobody has to hear that a table is there already.
+/// Suppresses the notice that a table already exists.
 const QUIET: &str = "SET client_min_messages = warning; SELECT current_schema()";
 
 fn check(store: &Store, version: i64, least: i64) -> Result<(), LedgerError> {
@@ -77,7 +78,7 @@ fn check(store: &Store, version: i64, least: i64) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Whether this program may still work on the schema: a newer one may have changed it meanwhile.
+/// Returns an error if a newer program has changed the schema so that this program cannot use it.
 pub(in crate::ledger) async fn still_readable(
     store: &Store,
     read: &mut ReadConnection<'_>,

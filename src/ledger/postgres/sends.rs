@@ -1,7 +1,7 @@
-//! New sends and outcomes of others, in one statement, which is a transaction by itself.
+//! New sends and outcomes of others, in one statement, which is its own transaction.
 //!
-//! A send that may not be settled gets no state, which the table refuses, and nothing of it all is done; so do new sends
-//! of an owner that the others have buried.
+//! A send that may not be settled gets a NULL state, which the table rejects, and the whole statement has no effect.
+//! The same happens to new sends of an instance that was reaped.
 
 use crate::ledger::sends::{NewSend, SendOutcome};
 use crate::ledger::sql::sql;
@@ -24,7 +24,7 @@ const WRITE: &str = "WITH held AS (
                 f (app, once, hash, recipients, origin, owner, nth) ORDER BY f.nth
         RETURNING id";
 
-/// As `sends::write`; nothing when the table refused.
+/// As `sends::write`; `None` if the table rejected the statement.
 pub(in crate::ledger) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
@@ -46,7 +46,7 @@ pub(in crate::ledger) async fn write(
         .bind(write.store.now())
         .bind(numbers(|(_, id, _)| *id))
         .bind(numbers(|(owner, ..)| *owner))
-        // Proved not to be sent: nobody's, until it is tried again.
+        // A send that is proved not to have been sent has no owner until it is tried again.
         .bind(numbers(|(owner, _, outcome)| if outcome.state == DeliveryState::Pending { 0 } else { *owner }))
         .bind(numbers(|(_, _, outcome)| outcome.state.number()))
         .bind(numbers(|(_, _, outcome)| i64::from(outcome.attempts)))

@@ -1,45 +1,32 @@
-//! Single sends: an audit of all, and `once` for those that ask for it.
+//! Single sends: a record of every send, and `once` for sends that ask for it.
 
+pub(super) mod entry;
 mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commit::CommitRequest;
+use super::commit_request::CommitRequest;
 use super::instance::{ENDED_BEFORE, lives};
 use super::store::{Transaction, from_millis, millis, small};
 use super::{AppId, DeliveryState, Instance, Ledger, LedgerError};
 use crate::ledger::sql::{Statement, sql};
 
+pub use entry::{NewSend, SendOutcome};
 pub(super) use write::{MOST, write};
 
-/// A single send before it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewSend {
-    /// To which app.
-    pub app: AppId,
-    /// Its `once` key.
-    pub once: Option<String>,
-    /// What tells its message from others, recipients included, where there is a `once` key; else nothing.
-    pub hash: String,
-    /// Its groups, and the users of a targeted one, as JSON; shown to people.
-    pub recipients: String,
-    /// Which script, job or command sends it; shown to people.
-    pub origin: String,
-}
-
-/// What a `once` key has come to.
+/// The result of beginning a send.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BeginSendResult {
-    /// Nothing was sent with it: this call sends.
+    /// Nothing was sent with this key: this call sends.
     New(SendTicket),
-    /// It was sent, with these (group id, message id).
+    /// It was sent, with these (group id, message id) pairs.
     Done(Vec<(String, String)>),
-    /// A living owner is sending it.
+    /// A live instance is sending it.
     InFlight,
     /// It may have been delivered.
     InDoubt {
-        /// Since when that is known.
+        /// When it came to be in doubt.
         since: Duration,
     },
     /// The key was used for another message.
@@ -54,63 +41,50 @@ pub struct SendTicket {
     row: Option<i64>,
 }
 
-/// What came of a single send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SendOutcome {
-    /// Its state from now on. [`State::Pending`] when it is proved that nothing was sent: the key is free again.
-    pub state: DeliveryState,
-    /// (group id, message id) of each group that has it.
-    pub receipts: Vec<(String, String)>,
-    /// Why not, or why it is in doubt; keep it short.
-    pub error: Option<String>,
-    /// How often it was tried.
-    pub attempts: u32,
-}
-
-/// Which single sends to list.
+/// A filter for listing single sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SendFilter {
-    /// Of this app only.
+    /// Only sends of this app.
     pub app: Option<AppId>,
-    /// In this state only.
+    /// Only sends in this state.
     pub state: Option<DeliveryState>,
-    /// Only those with a number below; for the next page.
+    /// Only sends with a lower number; for the next page.
     pub before: Option<i64>,
 }
 
-/// A single send as it stands.
+/// A single send and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRow {
     /// Its number.
     pub id: i64,
-    /// The app that it went to.
+    /// The app that sends it.
     pub app: AppId,
     /// Its `once` key.
     pub once: Option<String>,
     /// Its groups and users, as JSON.
     pub recipients: String,
-    /// Which script, job or command sent it.
+    /// The script, job or command that sent it.
     pub origin: String,
     /// Its state.
     pub state: DeliveryState,
-    /// How often it was tried.
+    /// How many times it was tried.
     pub attempts: u32,
-    /// (group id, message id) of each group that has it.
+    /// (group id, message id) of each group that received it.
     pub receipts: Vec<(String, String)>,
-    /// Why not, or why it is in doubt.
+    /// Why it failed or is in doubt.
     pub error: Option<String>,
     /// When it was begun.
     pub created_at: Duration,
-    /// When its state changed last.
+    /// When its state last changed.
     pub updated_at: Duration,
 }
 
 impl Ledger {
-    /// Begins a single send. One without a `once` key is always new, and costs nothing here.
+    /// Begins a single send. A send without a `once` key is always new and writes nothing here.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn begin_send(&self, owner: &Instance, send: NewSend) -> Result<BeginSendResult, LedgerError> {
         let mut ticket = SendTicket { owner: owner.id(), send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
@@ -127,13 +101,13 @@ impl Ledger {
         })
     }
 
-    /// Writes down that it is about to be sent. Once this returns it is on the disk, and only then may the request
-    /// leave. Said again before another try of what was proved not to be sent.
+    /// Records that the send is about to be tried. The record is on disk once this returns, and only then may the
+    /// request be sent. Call it again before another try of a send that is proved not to have been sent.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store. After any error nothing
-    /// may be sent.
+    /// [`LedgerError::NotIn`] when this instance no longer holds the send; an error if the store fails. After any error
+    /// nothing may be sent.
     pub async fn intend_send(&self, ticket: &mut SendTicket) -> Result<(), LedgerError> {
         let request = match ticket.row {
             Some(id) => CommitRequest::IntendSend { owner: ticket.owner, id },
@@ -144,11 +118,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes down what came of it. Said again after an error, it is the same.
+    /// Records the outcome of a send. It is safe to repeat this after an error.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotIn`] when it is not this owner's any more, and faults of the store.
+    /// [`LedgerError::NotIn`] when this instance no longer holds the send; an error if the store fails.
     pub async fn settle_send(&self, ticket: &SendTicket, outcome: SendOutcome) -> Result<(), LedgerError> {
         match ticket.row {
             Some(id) => self
@@ -157,16 +131,16 @@ impl Ledger {
                 .ask(CommitRequest::SettleSend { owner: ticket.owner, id, outcome })
                 .await
                 .map(drop),
-            // Never intended: nothing of it is in the ledger.
+            // No intent was recorded, so the ledger has no row for it.
             None => Ok(()),
         }
     }
 
-    /// Single sends, the newest first, at the most `limit`.
+    /// Returns single sends, the newest first, at most `limit`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn sends(&self, filter: SendFilter, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
         let question = sql(
             "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
@@ -179,23 +153,23 @@ impl Ledger {
         self.send_rows(question).await
     }
 
-    /// A single send by its number.
+    /// Returns a single send by its number.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn send(&self, id: i64) -> Result<Option<SendRow>, LedgerError> {
         let filter = SendFilter { before: id.checked_add(1), ..SendFilter::default() };
         Ok(self.sends(filter, 1).await?.pop().filter(|send| send.id == id))
     }
 
-    /// Single sends in doubt with a number below, the newest first, at the most `limit`.
+    /// Returns single sends in doubt with a lower number than `before`, the newest first, at most `limit`.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn sends_in_doubt(&self, before: Option<i64>, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
-        // The number stands in the text, so that the index of those in doubt serves.
+        // The state is a literal in the text, so that SQLite can use the partial index on sends in doubt.
         let question = sql(
             "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
                 WHERE state = 4 AND id < ? ORDER BY id DESC LIMIT ?",
@@ -240,12 +214,12 @@ impl Ledger {
         rows.into_iter().map(read).collect()
     }
 
-    /// Settles a single send that is in doubt, by its number: as sent, or its `once` key free to be sent again. Gives
-    /// whether it was in doubt.
+    /// Settles a single send in doubt by its number: either as sent, or as cancelled, which frees its `once` key.
+    /// Returns whether it was in doubt.
     ///
     /// # Errors
     ///
-    /// Faults of the store.
+    /// Returns an error if the store fails.
     pub async fn settle_send_doubt(&self, id: i64, as_sent: bool) -> Result<bool, LedgerError> {
         let state = if as_sent { DeliveryState::Sent } else { DeliveryState::Cancelled };
         let statement = sql("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")
@@ -257,7 +231,7 @@ impl Ledger {
         Ok(write.end(result).await? > 0)
     }
 
-    /// Forgets settled sends from before `instant`; those in doubt stay. Gives how many.
+    /// Deletes settled sends from before `instant`, except those in doubt. Returns how many.
     pub(super) async fn prune_sends(&self, instant: Duration) -> Result<u64, LedgerError> {
         let statement = sql("DELETE FROM sends WHERE updated_at < ? AND state IN (0, 2, 3, 6)");
         let mut write = self.store().write().await?;
@@ -296,7 +270,7 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
         DeliveryState::InDoubt => {
             return Ok(OnceKeyState::Taken(BeginSendResult::InDoubt { since: from_millis(since) }));
         }
-        // An outcome that was proved to be nothing has no owner any more.
+        // A send that is proved not to have been sent has no holder.
         DeliveryState::Pending | DeliveryState::Sending if holder != 0 && lives(write, holder).await? => {
             return Ok(OnceKeyState::Taken(BeginSendResult::InFlight));
         }
@@ -318,7 +292,7 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
     Ok(OnceKeyState::Free(id))
 }
 
-/// Writes that a send of this owner is being sent.
+/// Records that a send of this instance is in flight.
 pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> Result<(), LedgerError> {
     let statement = sql(
         "UPDATE sends SET state = 1, updated_at = ?, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = 0",

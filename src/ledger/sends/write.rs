@@ -1,7 +1,7 @@
 //! New sends and outcomes of others, in one statement.
 //!
-//! Each statement goes to the connection's thread and back, so a group commit of single sends is one statement, which
-//! is a transaction by itself.
+//! Each statement travels to the connection's thread and back, so a group commit of single sends is one statement,
+//! which is its own transaction.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -15,14 +15,16 @@ use crate::ledger::sql::sql;
 /// The most rows of one statement.
 pub(in crate::ledger) const MOST: usize = 512;
 
-/// Statements for up to so many rows. Rows that are not there are left out: few statements serve all numbers.
+/// Statements for up to this many rows each. Unused rows are filtered out, so a few statements serve every number of
+/// rows.
 static STATEMENTS: LazyLock<[(usize, String); 4]> =
     LazyLock::new(|| [1, 8, 64, MOST].map(|rows| (rows, statement(rows))));
 
 fn statement(rows: usize) -> String {
     let mut text = String::from(
-        // A send that may not be settled gets no state, which the table refuses, and nothing of it all is done. It
-        // may be when it is its owner's, or nobody's and proved not to be sent; and in flight, or settled so already.
+        // A send that may not be settled gets a NULL state, which the table rejects, and the whole statement has no
+        // effect. A send may be settled if it belongs to its owner, or if it has no owner and is pending. It must also
+        // be pending or in flight, or already have this state.
         "INSERT INTO sends (updated_at, created_at, id, owner, app, once, hash, recipients, origin, state, attempts, receipts, error)
             SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7,
                 CASE WHEN column1 IS NULL OR EXISTS (SELECT 1 FROM sends WHERE id = column1 AND
@@ -41,10 +43,10 @@ fn statement(rows: usize) -> String {
     text
 }
 
-/// Writes new sends of (owner, send) in `state`, and what came of others: (owner, number, outcome), each of which must
-/// be its owner's, and in flight or settled so already. All together no more than [`MOST`].
+/// Writes new sends (owner, send) in `state`, and outcomes (owner, number, outcome) of earlier sends. Each earlier
+/// send must belong to its owner, and be in flight or already have this outcome. At most [`MOST`] rows together.
 ///
-/// Gives the numbers of the new ones, in their order.
+/// Returns the numbers of the new sends, in their order.
 pub(in crate::ledger) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
@@ -74,13 +76,13 @@ pub(in crate::ledger) async fn write(
     let mut statement: Statement = sql(text.as_str()).bind(now).bind(now);
     for (owner, id, outcome) in settled {
         let receipts = serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
-        // Proved not to be sent: nobody's, until it is tried again.
+        // A send that is proved not to have been sent has no owner until it is tried again.
         let next = if outcome.state == DeliveryState::Pending { 0 } else { *owner };
         statement = statement.bind(id).bind(next).bind(0).bind(None::<&str>).bind("").bind("").bind("");
         statement = statement.bind(outcome.state.number()).bind(outcome.attempts).bind(receipts);
         statement = statement.bind(outcome.error.as_deref()).bind(owner);
     }
-    // The new ones last: the last number is one of theirs.
+    // New sends go last, so that the last row id is the id of a new send.
     for (owner, send) in fresh {
         statement = statement.bind(None::<i64>).bind(owner).bind(send.app.0).bind(send.once.as_deref());
         statement = statement.bind(&*send.hash).bind(&*send.recipients).bind(&*send.origin);

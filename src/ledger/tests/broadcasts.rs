@@ -1,4 +1,4 @@
-//! A broadcast from its making to its end.
+//! Tests of a broadcast from its creation to its end.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_broadcast_is_built_sent_and_found_again() {
         ledger.settle(lease, outcomes.clone()).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.rejected, counts.pending), (1, 1, 3));
-        // The answer of the ledger may be lost: the same outcomes again are no error, others are.
+        // The ledger's answer may be lost, so repeating the same outcomes is no error; other outcomes are.
         ledger.settle(lease, outcomes).await.unwrap();
         let error = ledger.settle(lease, vec![RecipientOutcome::sent(2, "m2", 1)]).await.unwrap_err();
         assert!(matches!(error, LedgerError::NotIn { count: 1, .. }), "{error}");

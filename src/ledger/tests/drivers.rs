@@ -1,20 +1,21 @@
-//! Several drivers of one broadcast, on a store that many machines share; on a file there is one, and these do nothing.
+//! Tests of several drivers of one broadcast, on a store that many machines share. A file allows one driver, so these
+//! tests do nothing there.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Recipients; stretches are of sixteen in tests.
+/// The number of recipients. Ranges have 16 recipients in tests.
 const MANY: u32 = 56;
 
-/// A program that drives it beside others.
+/// A program that drives the broadcast together with others.
 struct Driver {
     ledger: Ledger,
     owner: Instance,
     lease: Option<Lease>,
-    /// What it was given and has not begun.
+    /// The recipients that it was given and has not begun.
     page: Vec<i64>,
-    /// What it has begun.
+    /// The recipients that it has begun.
     sending: Vec<i64>,
 }
 
@@ -25,7 +26,7 @@ impl Driver {
         Self { ledger, owner, lease: None, page: vec![], sending: vec![] }
     }
 
-    /// Its lease, taken anew where it has none; with what a driver does first.
+    /// Returns its lease. If it has none, claims one and takes over, as a driver does first.
     async fn lease(&mut self, id: BroadcastId) -> Lease {
         if let Some(lease) = self.lease {
             return lease;
@@ -35,7 +36,7 @@ impl Driver {
             if let Some(lease) = self.ledger.claim(id, &self.owner, LEASE).await.unwrap() {
                 break lease;
             }
-            // Its own of before, which it has lost without being told.
+            // It may still hold an earlier lease in the ledger, so it waits until that expires.
             self.ledger.0.store.clock.sleep(LEASE).await;
         };
         self.lease = Some(lease);
@@ -49,7 +50,7 @@ impl Driver {
     }
 }
 
-/// A broadcast whose plan is fixed, that nobody drives; nothing on a file.
+/// Creates a broadcast with a fixed plan and no driver; `None` on a file.
 async fn fixed(ledger: &Ledger, in_doubt: InDoubtPolicy) -> Option<BroadcastId> {
     if !ledger.is_shared() {
         return None;
@@ -85,7 +86,7 @@ fn two_drivers_have_different_recipients() {
         assert_eq!(other.next(32, 99).await, all(49, 56));
         assert_eq!(one.next(48, 99).await, [0; 0]);
         assert_eq!(one.next(0, 20).await, all(1, 16), "a page ends with its stretch");
-        // What is given back others have.
+        // Other drivers get the released ranges.
         one.ledger.hand_back(lease).await.unwrap();
         assert_eq!(other.next(56, 99).await, [0; 0]);
         assert_eq!(other.next(0, 99).await, all(17, 32));
@@ -110,7 +111,7 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
             late.ledger.intend(old, vec![1, 2]).await.unwrap();
             other.ledger.intend(new, vec![17, 18]).await.unwrap();
             other.ledger.settle(new, vec![sent(18)]).await.unwrap();
-            // It says nothing any more, while the other goes on.
+            // The late driver sends no heartbeat any more, while the other one continues.
             let Driver { ledger: late, owner, .. } = late;
             assert_eq!(other.ledger.take_over(new).await.unwrap(), TakeoverCounts::default());
             dies(&late, owner, &clock).await;
@@ -129,7 +130,7 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
             late.hand_back(old).await.unwrap();
             late.release(old).await.unwrap();
             assert_eq!(other.ledger.export(id, 0, 99).await.unwrap(), before);
-            // The one that is there settles what is its own, and has what the late one had.
+            // The live driver settles its own recipients, and gets those of the late driver.
             other.ledger.settle(new, vec![sent(17)]).await.unwrap();
             other.ledger.intend(new, (19..=32).collect()).await.unwrap();
             let from = if in_doubt == InDoubtPolicy::Hold { 3 } else { 1 };
@@ -171,7 +172,7 @@ fn of_many_who_come_together_after_a_death_one_settles_what_was_in_flight() {
             first.ledger.intend(lease, vec![2, 3]).await.unwrap();
             let Driver { ledger, owner, .. } = first;
             dies(&ledger, owner, &clock).await;
-            // Both have their lease before either looks at what was left.
+            // Both drivers get their lease before either one takes over.
             let (one, other) = (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
             let mut taken = 0;
             let mut leases = Vec::new();
@@ -189,16 +190,16 @@ fn of_many_who_come_together_after_a_death_one_settles_what_was_in_flight() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Asks for what waits.
+    /// Takes pending recipients.
     Next(usize, u32),
-    /// Begins so many of what it was given.
+    /// Begins some of the recipients that it was given.
     Intend(usize, usize),
     Settle(usize, usize, DeliveryState),
-    /// Its process dies, and another comes in its place.
+    /// Its process dies, and another one replaces it.
     Die(usize),
     Renew(usize),
     TakeOver(usize),
-    /// It is at the end of what it has.
+    /// It reaches the end of its recipients.
     HandBack(usize),
     Release(usize),
     Wait(u64),
@@ -226,7 +227,7 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a driver does that was told something: one that has lost its lease is none any more.
+/// Returns the result of a driver's call. If the driver has lost its lease, forgets the lease.
 fn keeps<T>(driver: &mut Driver, told: Result<T, LedgerError>) -> Option<T> {
     match told {
         Ok(told) => Some(told),
@@ -238,7 +239,7 @@ fn keeps<T>(driver: &mut Driver, told: Result<T, LedgerError>) -> Option<T> {
     }
 }
 
-/// How often the service has got each message, by what is told of each.
+/// Checks how often the service got each message against the message's state.
 async fn agree(ledger: &Ledger, id: BroadcastId, times: &[u32], step: &Step) {
     for (state, times) in states(ledger, id).await.into_iter().zip(times) {
         let right = match state {
@@ -287,7 +288,7 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
                 if keeps(driver, done).is_some()
                     && [DeliveryState::Pending, DeliveryState::Rejected].contains(&state)
                 {
-                    // It was proved not to be sent.
+                    // It is proved that it was not sent.
                     times[at(seq)] -= 1;
                 }
             }
@@ -323,7 +324,7 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
         }
         let [one, other] = &drivers;
         let both = one.lease.is_some() && other.lease.is_some();
-        // One that was late may not know yet that it has nothing any more.
+        // A late driver may not know yet that it has lost its recipients.
         let alike = one.page.iter().filter(|seq| other.page.contains(seq)).count();
         if both && alike > 0 {
             let (a, b) = (one.lease.unwrap(), other.lease.unwrap());
@@ -333,7 +334,7 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
         }
         agree(&one.ledger, id, &times, &step).await;
     }
-    // Whatever came of them, the next one comes to the end.
+    // Whatever happened to the drivers, the next one finishes the broadcast.
     drop(drivers);
     clock.sleep(LEASE * 2).await;
     let mut last = Driver::start(folder, clock).await;

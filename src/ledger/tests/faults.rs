@@ -1,4 +1,4 @@
-//! A store that is damaged, full, of another version, or not to be written.
+//! Tests of a store that is damaged, full, of another version, or not writable.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,7 @@ fn noise_and_a_cut_file_are_told_before_anything_is_sent() {
         let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         planned(&ledger, &owner, &spec(), 2_000).await;
-        // All of it in the one file, as after the last of a program's processes has ended.
+        // Moves everything into the one file, as closing the last connection does.
         let mut write = ledger.store().connect().await.unwrap();
         write.run(sql("PRAGMA wal_checkpoint(TRUNCATE)")).await.unwrap();
         drop((write, owner, ledger));
@@ -85,7 +85,7 @@ fn a_folder_that_cannot_be_written_is_an_error() {
         std::fs::write(folder.join("file"), "").unwrap();
         let error = Ledger::open(&folder.join("file"), clock.clone()).await.unwrap_err();
         assert!(matches!(error, LedgerError::ReadOnly { .. } | LedgerError::Io { .. }), "{error}");
-        // Nothing is forbidden to root.
+        // The root user may write to read-only files.
         if rustix::process::geteuid().is_root() {
             return;
         }
@@ -108,7 +108,7 @@ fn a_full_disk_stops_sending_until_there_is_space() {
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 3_000).await;
         ledger.intend(lease, vec![1]).await.unwrap();
-        // The connection that writes learns of it as it is made anew.
+        // The setting takes effect when the writing connection is opened again.
         ledger.store().max_pages.store(1, Ordering::Relaxed);
         drop(ledger.store().write().await.unwrap());
         let long = "x".repeat(60_000);
@@ -118,7 +118,7 @@ fn a_full_disk_stops_sending_until_there_is_space() {
         assert!(!ledger.is_healthy());
         let before = counted(&ledger, lease.broadcast).await;
         assert_eq!((before.sending, before.sent), (1, 0));
-        // A row that needs no new page can be written: the probe says so.
+        // A row that needs no new page can still be written, so the probe succeeds.
         ledger.probe().await.unwrap();
         assert!(ledger.is_healthy());
         ledger.store().max_pages.store(u32::MAX - 1, Ordering::Relaxed);
@@ -136,7 +136,7 @@ fn while_the_file_is_gone_nothing_leads_to_a_send() {
         let lease = planned(&ledger, &owner, &spec(), 10).await;
         let away = folder.with_extension("away");
         std::fs::rename(&folder, &away).unwrap();
-        // Its connection still writes, but where no later process would look.
+        // Its connection still works, but writes to a file that no later process would find.
         for _ in 0..2 {
             let error = ledger.intend(lease, vec![1]).await.unwrap_err();
             assert!(matches!(error, LedgerError::Gone { .. }), "{error}");
@@ -203,7 +203,7 @@ fn after_a_failure_a_write_must_succeed_first() {
         let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 10).await;
-        // The pulse alone cannot be written; all else could.
+        // Only the `pulse` table cannot be written; all others can.
         let mut other = ledger.store().connect().await.unwrap();
         let stop = "CREATE TRIGGER stop BEFORE UPDATE ON pulse BEGIN SELECT raise(ABORT, 'no'); END";
         other.run(sql(stop)).await.unwrap();

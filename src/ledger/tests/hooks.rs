@@ -1,4 +1,4 @@
-//! The requests of hooks: taken once, there until their runs are over, bounded.
+//! Tests of hook requests: each is accepted once, exists until its run has ended, and their number is limited.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         assert_eq!(wishes.len(), 5);
         assert!(wishes.iter().all(|wished| wished.by_request && wished.command == JobCommand::Run));
 
-        // Whichever way a run ends, its request goes; others stay.
+        // A request is deleted however its run ends; other requests stay.
         let there = async |at| ledger.hook_request("a", at).await.unwrap();
         assert_eq!(there(at).await, Some(("[]".to_owned(), b"\0body".to_vec())));
         let claimed = [
@@ -65,7 +65,7 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         ledger.drop_hook_request("a", other_plain).await.unwrap();
         assert_eq!(there(other_plain).await, None);
 
-        // The id is known for longer than the request.
+        // The delivery id is remembered for longer than the request.
         assert_eq!(again().await, HookAcceptance::Again(at));
         assert_eq!(ledger.prune_deliveries(at).await.unwrap(), 0);
         assert_eq!(ledger.prune_deliveries(at + HOUR).await.unwrap(), 3);

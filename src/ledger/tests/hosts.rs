@@ -1,4 +1,4 @@
-//! Hosts, and which version of a job is in force among them.
+//! Tests of hosts, and of which version of a job is active among them.
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
     with_folder(|folder, clock| async move {
         let (one, two) = (open(&folder, &clock).await, open(&folder, &clock).await);
         if !one.is_shared() {
-            // A file has one daemon: whatever it has is in force.
+            // A file has one daemon, so the version of that daemon is active.
             let owner = one.register("serve").await.unwrap();
             one.register_jobs(&owner, &[job("a", "v1")]).await.unwrap();
             assert!(!one.must_register_jobs(&owner).await.unwrap());
@@ -85,11 +85,11 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
             ledger.register_jobs(owner, &[job("a", version)]).await.unwrap();
             assert!(!ledger.must_register_jobs(owner).await.unwrap());
         }
-        // Whoever starts with another version puts it in force for nobody.
+        // A host that starts with another version does not activate it.
         assert_eq!(claim(&two, &second, run("a", "v0", START)).await, JobClaim::Elsewhere);
         assert_eq!(one.job_rows(None).await.unwrap()[0].decided_until, START);
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR)).await, JobClaim::Claimed { attempt: 1 });
-        // A version that is saved while the host runs is in force from then on.
+        // A version that is saved while its host runs becomes active.
         two.register_jobs(&second, &[job("a", "v2")]).await.unwrap();
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 2)).await, JobClaim::Elsewhere);
         let later = START + HOUR * 2;
@@ -99,10 +99,10 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
             "the run before goes on"
         );
         assert!(!one.must_register_jobs(&first).await.unwrap());
-        // One who starts again with what it had is not newer for that.
+        // A host that starts again with its old version does not activate it.
         one.register_jobs(&first, &[job("a", "v1")]).await.unwrap();
         assert_eq!(claim(&one, &first, run("a", "v1", START + HOUR * 3)).await, JobClaim::Elsewhere);
-        // Whatever nobody has any more is not in force.
+        // A version that no host has any more is not active.
         dies(&two, second, &clock).await;
         assert!(one.must_register_jobs(&first).await.unwrap());
         let decided = one.register_jobs(&first, &[job("a", "v1")]).await.unwrap();

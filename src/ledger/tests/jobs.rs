@@ -1,4 +1,4 @@
-//! Job runs, the jobs' roster, what is wished of them, and the versions that unfinished runs need.
+//! Tests of job runs, the job registry, job commands, and the versions that unfinished runs need.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn enlisted(name: &str, times: &str, decided_until: Duration) -> RegisteredJob {
         script: "scripts/a.lua".to_owned(),
         times: times.to_owned(),
         decided_until,
-        // Other times are another script.
+        // Another schedule means another version of the script.
         version: if times == "cron" { "v2" } else { "v1" }.to_owned(),
     }
 }
@@ -115,7 +115,7 @@ fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
         let ledger = open(&folder, &clock).await;
         let mut owner = ledger.register("serve").await.unwrap();
         claim(&ledger, &owner, NewJobRun { rerun: true, ..run("daily", START, now()) }).await;
-        // A stop in order counts for nothing, however often there is one.
+        // An orderly shutdown does not count as a death, however often it happens.
         for attempt in 2..6 {
             ledger.mark_run_interrupted("daily", START, &owner).await.unwrap();
             dies(&ledger, owner, &clock).await;
@@ -132,7 +132,7 @@ fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
             let orphans = ledger.take_over_job_runs(&owner).await.unwrap();
             assert_eq!(orphans[0].why.is_some(), ends, "{deaths} {orphans:?}");
             if !ends {
-                // It died while it waited: that was not during it.
+                // It died while it waited, so that was not a death during the run.
                 dies(&ledger, owner, &clock).await;
                 owner = ledger.register("serve").await.unwrap();
                 assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
@@ -256,7 +256,7 @@ fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
         ledger.request_command(id, BroadcastCommand::Cancel, None).await.unwrap();
         assert_eq!(ledger.handed_to_daemon().await.unwrap(), [id]);
         assert_eq!(ledger.unreported_endings().await.unwrap(), []);
-        // Said before the end it does not count.
+        // It has no effect before the broadcast has ended.
         ledger.mark_ending_reported(id).await.unwrap();
         ledger.cancel_rest(lease).await.unwrap();
         ledger.finish(lease, "{}").await.unwrap();

@@ -1,4 +1,5 @@
-//! Several owners, in one process and in several: each handle has connections of its own, as another process has.
+//! Tests of several instances, in one process and in several. Each handle has its own connections, as another process
+//! has.
 
 use super::*;
 
@@ -46,7 +47,7 @@ fn a_driver_that_lost_its_lease_changes_nothing() {
         one.release(old).await.unwrap();
         assert_eq!(other.export(id, 0, 99).await.unwrap(), before);
         counted(&other, id).await;
-        // Neither do its writes spoil those of the new one in the same commit.
+        // Its writes do not fail the writes of the new driver in the same commit.
         let (bad, good) = tokio::join!(other.intend(old, vec![4]), other.intend(new, vec![5, 6]));
         assert!(bad.is_err());
         good.unwrap();
@@ -101,7 +102,7 @@ fn processes_write_beside_each_other() {
                 let clock = Clock::real();
                 clock
                     .block_on(async {
-                        // All of them open a ledger that is not there yet.
+                        // All of them open a ledger that does not exist yet.
                         let ledger = open(&folder, &clock).await;
                         let owner = ledger.register("run").await.unwrap();
                         let app = ledger.app("a").await.unwrap();
@@ -137,7 +138,7 @@ fn of_two_who_would_send_the_same_only_one_may() {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 9).await;
-        // All of these come to one commit, and look like a stretch without gaps there.
+        // All of these are in one commit, where they look like a range without gaps.
         let (first, second, third) = tokio::join!(
             ledger.intend(lease, vec![1]),
             ledger.intend(lease, vec![1]),

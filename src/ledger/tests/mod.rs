@@ -27,7 +27,7 @@ const START: Duration = Duration::from_millis(1_767_225_600_123);
 const HOUR: Duration = Duration::from_hours(1);
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Runs a test with a simulated clock and a folder of its own.
+/// Runs a test with a simulated clock and its own folder.
 fn with_folder<F, Fut>(test: F)
 where
     F: FnOnce(std::path::PathBuf, Clock) -> Fut,
@@ -40,13 +40,13 @@ where
     clock.block_on(server::clean(&project)).unwrap();
 }
 
-/// The ledger of a folder: a file in it, or a schema that is the folder's own in the server that the tests are given.
+/// Opens the ledger of a folder: a file in it or, if the tests are given a server, a schema there for this folder.
 async fn open(folder: &Path, clock: &Clock) -> Ledger {
     let place = server::place(folder).await;
     Ledger::open_at(&place, clock.clone()).await.unwrap()
 }
 
-/// An owner's process dies, and so much time passes that everybody can know.
+/// Lets the process of an instance die, and waits until every other process can know that.
 async fn dies(ledger: &Ledger, owner: Instance, clock: &Clock) {
     drop(owner);
     if ledger.is_shared() {
@@ -73,7 +73,7 @@ fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient
         .collect()
 }
 
-/// A broadcast to `many` groups with its plan fixed, and the lease of `owner`.
+/// Creates a broadcast to `many` groups with its plan fixed; returns the lease of `owner`.
 async fn planned(ledger: &Ledger, owner: &Instance, spec: &BroadcastSpec, many: u32) -> Lease {
     let app = ledger.app("https://service/org/app").await.unwrap();
     let found = ledger.find_or_create(app, "news", "1", spec).await.unwrap();
@@ -84,7 +84,7 @@ async fn planned(ledger: &Ledger, owner: &Instance, spec: &BroadcastSpec, many: 
     lease
 }
 
-/// The counts of a broadcast by counting its rows, which must be those that are kept.
+/// Counts the rows of a broadcast by state, and checks that the stored counts are equal.
 async fn counted(ledger: &Ledger, id: BroadcastId) -> RecipientCounts {
     let kept = ledger.counts(id).await.unwrap();
     let mut counted = RecipientCounts::default();
@@ -107,7 +107,7 @@ fn spec() -> BroadcastSpec {
     BroadcastSpec::new(MessageCall::Group)
 }
 
-/// Polls a future once; gives whether it is done.
+/// Polls a future once; returns whether it is ready.
 async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
     std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }

@@ -1,36 +1,36 @@
-//! Random interleavings of all that can happen to a broadcast, against a model of what is allowed.
+//! Tests random interleavings of all operations on a broadcast against a model of what is allowed.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// How many recipients there are.
+/// The number of recipients.
 const MANY: u32 = 8;
-/// The same, as their indices.
+/// The indices of all recipients.
 const ALL: std::ops::Range<usize> = 0..MANY as usize;
 
 #[derive(Debug, Clone)]
 enum Step {
     Intend(Vec<usize>),
-    /// Asked for, and not waited for.
+    /// Requests an intent and does not wait for it.
     IntendAndLeave(usize),
     Settle(usize, DeliveryState),
-    /// The process dies; another goes on.
+    /// The process dies, and another one continues.
     Crash,
-    /// A driver of before comes to itself.
+    /// An earlier driver wakes up.
     Ghost(usize),
     Request(BroadcastCommand),
     CancelRest,
     Retry,
     Doubts(Settlement),
     Finish,
-    /// Time passes.
+    /// Waits.
     Wait(Duration),
-    /// The driver says that it is still there.
+    /// The driver renews its lease.
     Renew,
-    /// The driver gives its lease back.
+    /// The driver releases its lease.
     Release,
-    /// Another process would drive it too, while this one lives.
+    /// Another process tries to drive the broadcast while this one lives.
     Rival,
 }
 
@@ -61,21 +61,22 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the ledger should hold.
+/// The expected content of the ledger.
 struct Model {
     states: Vec<DeliveryState>,
-    /// How often each was tried: once when it was settled, and once more for each sender that ended before that.
+    /// How often each recipient was tried: once when it was settled, and once more for each sender that ended before
+    /// that.
     attempts: Vec<u32>,
-    /// Whether each has the id of a message.
+    /// Whether each recipient has a message id.
     known: Vec<bool>,
     stage: BroadcastStage,
     wish: BroadcastCommand,
-    /// When the lease runs out.
+    /// When the lease expires.
     until: Duration,
 }
 
 impl Model {
-    /// All pending, and the lease just taken.
+    /// All recipients are pending, and the lease was just taken.
     fn new(until: Duration) -> Self {
         Self {
             states: vec![DeliveryState::Pending; ALL.len()],
@@ -87,7 +88,7 @@ impl Model {
         }
     }
 
-    /// Moves all from one state to another; gives how many.
+    /// Moves all recipients from one state to another; returns how many.
     fn shift(&mut self, from: DeliveryState, to: DeliveryState) -> u64 {
         let mut moved = 0;
         for (state, attempts) in self.states.iter_mut().zip(&mut self.attempts) {
@@ -131,7 +132,7 @@ impl Driver {
         Self { ledger, owner, lease: None }
     }
 
-    /// The lease, taken again where it was given back.
+    /// Returns the lease; claims it again if it was released.
     async fn lease(&mut self, id: BroadcastId) -> Lease {
         if let Some(lease) = self.lease {
             return lease;
@@ -143,13 +144,13 @@ impl Driver {
     }
 }
 
-/// The ledger holds what the model says.
+/// Checks that the ledger has the content that the model expects.
 async fn agree(driver: &Driver, id: BroadcastId, model: &Model, step: &Step) {
     let ledger = &driver.ledger;
     counted(ledger, id).await;
     let rows = ledger.export(id, 0, 99).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), model.states, "after {step:?}");
-    // One who has no lease need not be told.
+    // A process without a lease cannot list pending recipients.
     if let Some(lease) = driver.lease {
         let waiting: Vec<i64> =
             ledger.pending(lease, 0, 99).await.unwrap().iter().map(|recipient| recipient.seq).collect();
@@ -169,7 +170,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
     let id = lease.broadcast;
     let mut ghost = None;
     let mut model = Model::new(clock.unix_time() + LEASE);
-    // Processes that were taken over from while they lived.
+    // Live processes whose broadcast was taken over.
     let mut overtaken = Vec::new();
     for step in steps {
         if driver.lease.is_none() {
@@ -196,14 +197,14 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                     let intend = std::pin::pin!(intend);
                     poll_once(intend).await;
                 }
-                // Behind it in the queue.
+                // This intent is behind it in the queue.
                 driver.ledger.intend(lease, vec![]).await.unwrap();
                 if allowed {
                     model.states[index] = DeliveryState::Sending;
                 }
             }
             Step::Settle(index, state) => {
-                // The same as before is no error: its answer may have been lost.
+                // Repeating the same outcome is no error, because the answer to it may have been lost.
                 let known = state == DeliveryState::Sent;
                 let again =
                     model.states[index] == state && model.attempts[index] == 1 && model.known[index] == known;
@@ -290,14 +291,14 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
     }
 }
 
-/// Another process, when it gets the lease.
+/// Another process, if it gets the lease.
 async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> {
     let mut rival = Driver::start(folder, clock).await;
     rival.lease = rival.ledger.claim_alone(id, &rival.owner, LEASE).await.unwrap();
     rival.lease.is_some().then_some(rival)
 }
 
-/// A driver that was taken over from can do nothing any more.
+/// Checks that a driver whose broadcast was taken over cannot change anything.
 async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
     assert!(ledger.intend(ghost, vec![seq(index)]).await.is_err());
     assert!(ledger.settle(ghost, vec![outcome(index, DeliveryState::Sent)]).await.is_err());
@@ -308,7 +309,7 @@ async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
     ledger.release(ghost).await.unwrap();
 }
 
-/// What a new driver does first.
+/// Takes the broadcast over, as a new driver does first.
 async fn takes_over(
     driver: &mut Driver,
     id: BroadcastId,

@@ -1,4 +1,4 @@
-//! Single sends, uploads, data, job runs, and forgetting.
+//! Tests of single sends, uploads, data, job runs, and pruning.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn once_means_once() {
         assert_eq!(begin("other").await, BeginSendResult::Different);
         ledger.intend_send(&mut ticket).await.unwrap();
         assert_eq!(begin("h").await, BeginSendResult::InFlight);
-        // Proved not to be sent, tried again by the same call.
+        // It is proved that it was not sent, and the same call tries again.
         ledger.settle_send(&ticket, ended(DeliveryState::Pending)).await.unwrap();
         ledger.intend_send(&mut ticket).await.unwrap();
         ledger.settle_send(&ticket, ended(DeliveryState::Rejected)).await.unwrap();
@@ -74,7 +74,7 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
         assert_eq!(ledger.reap_dead().await.unwrap(), Reaped { owners: 1, in_doubt: 2 });
         let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
         assert!(matches!(again("key").await, BeginSendResult::InDoubt { .. }));
-        // Of this one nothing can have been sent.
+        // Nothing of this one can have been sent.
         assert!(matches!(again("begun").await, BeginSendResult::New(_)));
         let doubts = SendFilter { state: Some(DeliveryState::InDoubt), ..SendFilter::default() };
         let found = ledger.sends(doubts, 9).await.unwrap();
@@ -220,7 +220,7 @@ fn recalled_messages_are_not_asked_for_again() {
         ledger.mark_recalled(id, &[(1, true), (2, false)]).await.unwrap();
         let left: Vec<_> =
             ledger.sent_receipts(id, 0, 9).await.unwrap().into_iter().map(|one| one.message_id).collect();
-        // What the service would not recall may be asked for again, by force.
+        // With `force`, a recall that the service refused can be requested again.
         assert_eq!(left, ["m2", "m3"]);
     });
 }
@@ -231,7 +231,7 @@ fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
         let ledger = Ledger::open_scratch(&folder, clock.clone()).await.unwrap();
         let owner = ledger.register("rehearse").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 10).await;
-        // The first is put back and tried again, all before anybody looks.
+        // The first recipient becomes pending and is tried again, all before the next read.
         ledger.intend(lease, vec![1, 2]).await.unwrap();
         ledger
             .settle(lease, vec![RecipientOutcome::failed(1, DeliveryState::Pending, "no", 1)])
@@ -244,7 +244,7 @@ fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
             .unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.pending), (2, 8));
-        // What cannot be is still an error, at the next look.
+        // An invalid move is still an error, at the next read.
         ledger.intend(lease, vec![1]).await.unwrap();
         assert!(ledger.counts(lease.broadcast).await.is_err());
     });

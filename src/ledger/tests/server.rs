@@ -1,4 +1,5 @@
-//! The store that tests use: a file, or where `MOONCAST_TEST_STORE` names a Postgres server, a schema for each folder.
+//! The store that tests use: a file, or a schema for each folder on the Postgres server that `MOONCAST_TEST_STORE`
+//! names.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -9,28 +10,28 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use crate::ledger::LedgerLocation;
 
-/// The ledger of a folder.
+/// Returns the location of a folder's ledger.
 pub(crate) async fn place(folder: &Path) -> LedgerLocation {
     let Some(server) = address() else { return LedgerLocation::Folder(folder.to_owned()) };
     let schema = schema(folder);
-    // Several of one folder may open it at once.
+    // Several tasks may open the ledger of one folder at once.
     run(&server, &format!("SELECT pg_advisory_lock(7310); CREATE SCHEMA IF NOT EXISTS {schema}")).await;
     LedgerLocation::Server(format!("{server}?options[search_path]={schema}").into())
 }
 
-/// Drops what a test has left in the server.
+/// Drops what a test has left on the server.
 pub(crate) async fn clean(folder: &Path) {
     if let Some(server) = address() {
         run(&server, &format!("DROP SCHEMA IF EXISTS {} CASCADE", schema(folder))).await;
     }
 }
 
-/// The server that the tests are given.
+/// Returns the address of the server that the tests are given.
 pub(crate) fn address() -> Option<String> {
     std::env::var("MOONCAST_TEST_STORE").ok()
 }
 
-/// Folders of tests are never used again, and neither is a process's number while it runs.
+/// The name is unique: folders of tests are never used again, and a process id is unique while the process runs.
 fn schema(folder: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     (folder, std::process::id()).hash(&mut hasher);

@@ -1,11 +1,11 @@
-//! Places of a quota among processes that all want more than there are.
+//! Tests of quota slots among processes that all want more than there are.
 
 use super::*;
 
 const TOTAL: u32 = 100;
 const COOL: Duration = Duration::from_millis(1100);
 
-/// One who wants all that there is.
+/// A process that wants all slots.
 struct Hungry {
     owner: Instance,
     pace: u32,
@@ -37,7 +37,7 @@ impl Hungry {
     }
 }
 
-/// What each has after some seconds of claims.
+/// Returns the slots of each process after some seconds of claims.
 async fn settled<const N: usize>(ledger: &Ledger, clock: &Clock, mut all: [Hungry; N]) -> [u32; N] {
     let app = ledger.app("a").await.unwrap();
     for _ in 0..40 {
@@ -71,7 +71,7 @@ fn a_refusal_at_one_slows_all() {
         let ledger = open(&folder, &clock).await;
         let all = [Hungry::new(&ledger, 1000, 4).await, Hungry::new(&ledger, 475, 4).await];
         let [calm, refused] = settled(&ledger, &clock, all).await;
-        // Half of the quota, and a few to try with.
+        // Half of the quota, and a few slots to probe with.
         assert!((48..=56).contains(&(calm + refused)) && calm.abs_diff(refused) <= 4, "{calm}, {refused}");
     });
 }

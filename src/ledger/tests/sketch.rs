@@ -1,4 +1,4 @@
-//! A copy that is taken beside those who work.
+//! Tests of a copy that is taken while other processes write.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn a_sketch_holds_what_stood_there_and_nobody_notices() {
         let copy = folder.with_extension("copy");
         std::fs::create_dir_all(&copy).unwrap();
         Ledger::snapshot_into(&server::place(&folder).await, &copy, &clock).await.unwrap();
-        // Both go their own ways.
+        // The ledger and its copy change independently.
         ledger.settle(lease, vec![RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
         let sketch = Ledger::open_scratch(&copy, clock.clone()).await.unwrap();
         let me = sketch.register("rehearse").await.unwrap();

@@ -1,4 +1,5 @@
-//! Copies between stores: from a file to a file, and where the tests are given a server, there and back.
+//! Tests of copies between stores: from a file to a file and, if the tests are given a server, from and to that
+//! server.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
 use super::*;
 use crate::ledger::tables::{CellValue, ColumnKind, OF_THE_MOMENT, TABLES, TableRow, TableSchema};
 
-/// A file of a folder, opened beside the ledger.
+/// Opens the file of a folder directly, without the ledger.
 async fn file(folder: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(folder.join("ledger.db")).connect().await.unwrap()
 }
@@ -22,7 +23,7 @@ where
     sqlx::query_as(AssertSqlSafe(question)).fetch_all(connection).await.unwrap()
 }
 
-/// A text that is worth copying, and like no other.
+/// Returns a random text with characters that are hard to copy.
 fn text(random: &mut StdRng, number: usize) -> String {
     const PIECES: [&str; 8] =
         ["", "grüße", "消息", "\u{1F680}", "'; --", "\"\\\n\t", "null", "0123456789abcdef"];
@@ -30,7 +31,7 @@ fn text(random: &mut StdRng, number: usize) -> String {
     format!("{}{number}", pieces.collect::<String>())
 }
 
-/// Fills a table of a file with rows of all that its columns can hold.
+/// Fills a table of a file with rows of all values that its columns can hold.
 async fn fill(connection: &mut SqliteConnection, table: &TableSchema, rows: usize, random: &mut StdRng) {
     let info: Vec<(String, bool)> =
         asked(connection, format!("SELECT name, \"notnull\" FROM pragma_table_info('{}')", table.name)).await;
@@ -64,7 +65,7 @@ async fn fill(connection: &mut SqliteConnection, table: &TableSchema, rows: usiz
     }
 }
 
-/// All rows of a file but for what a copy leaves out, read without any of what copies.
+/// Returns all rows of a file, without what a copy leaves out. Uses none of the copying code.
 async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<CellValue>>)> {
     let mut connection = file(folder).await;
     let names: Vec<(String,)> = asked(
@@ -94,7 +95,7 @@ async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<CellValue>>)> {
     dump
 }
 
-/// A file with rows in all tables, of a process that died.
+/// Creates a file with rows in all tables, of a process that died.
 async fn filled(folder: &Path, clock: &Clock, seed: u64) -> i64 {
     let ledger = Ledger::open(folder, clock.clone()).await.unwrap();
     for app in ["first", "second"] {
@@ -108,7 +109,7 @@ async fn filled(folder: &Path, clock: &Clock, seed: u64) -> i64 {
     let mut connection = file(folder).await;
     sqlx::query("DELETE FROM apps WHERE id > 1").execute(&mut connection).await.unwrap();
     for table in TABLES.iter().filter(|table| table.name != "apps") {
-        // So many that there are several pages, and no full last one, and one that is just full.
+        // Some of these numbers give several pages with a partial last one, and some give exactly full pages.
         let rows =
             [1, 20, 500, 733][random.random_range(0..4)].min(if table.name == "data" { 45 } else { 1000 });
         fill(&mut connection, table, rows, &mut random).await;
@@ -120,7 +121,7 @@ async fn sequences(folder: &Path) -> Vec<(String, i64)> {
     asked(&mut file(folder).await, "SELECT name, seq FROM sqlite_sequence ORDER BY name".to_owned()).await
 }
 
-/// Another store of a test: a server's where there is one.
+/// Returns another store for a test: a server's if there is one.
 async fn between(folder: &Path) -> (PathBuf, LedgerLocation) {
     let folder = folder.join("between");
     let place = server::place(&folder).await;
@@ -201,7 +202,7 @@ fn a_copy_goes_on_where_the_ledger_was() {
             BeginSendResult::InDoubt { .. }
         ));
         let examined = ledger.examine().await.unwrap();
-        // What was in flight is nobody's until somebody drives it.
+        // A copied send in flight has no holder until a process drives it.
         assert_eq!(examined.faults.len(), 1, "{examined:?}");
         assert!(
             examined.faults[0].starts_with("news/1: 2 recipients in flight of a process that died"),

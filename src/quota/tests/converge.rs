@@ -1,15 +1,15 @@
-//! The app's own backend takes half of the quota: we take what is left, and leave it its half.
+//! The app's own backend uses half of the quota. This process uses the rest and leaves the backend its half.
 //!
-//! Sixteen phases of the backend and the network are played for each case (six at 1000 a second, where each takes
-//! seconds), and the requirement holds for each of them: after the first ten seconds no more than 3% of ours and 1% of
-//! the backend's refused, and 90% of what is free used. `MOONCAST_SOAK` set, four hundred are.
+//! Each case runs with sixteen seeds for the backend and the network (six at 1000 a second, where each takes seconds;
+//! four hundred with `MOONCAST_SOAK` set). Every seed must meet the requirement: after the first ten seconds, at most
+//! 3% of this process's messages and 1% of the backend's are refused, and 90% of the free quota is used.
 
 use std::time::Duration;
 
 use super::model::{Backend, Counting};
 use super::scene::{Outcome, Scene};
 
-/// How many backends and networks are played for each case.
+/// The number of seeds for each case.
 fn seeds(per_second: u32) -> u64 {
     if std::env::var_os("MOONCAST_SOAK").is_some() {
         400
@@ -20,7 +20,7 @@ fn seeds(per_second: u32) -> u64 {
     }
 }
 
-/// What came of one seed, as parts of one.
+/// The result of one seed, as parts of one.
 #[derive(Debug, Clone, Copy)]
 struct Parts {
     ours: f64,
@@ -46,7 +46,8 @@ fn beside(backend: Backend, per_second: u32, counting: Counting, seed: u64) -> P
 
 fn converges(backend: Backend, per_second: u32) {
     let mut failed = Vec::new();
-    // A second that refuses once refuses to its end, so the strict count takes and refuses the very same.
+    // A second of the strict count that refuses once refuses to its end, so it accepts and refuses the same messages as
+    // the plain count.
     for counting in [Counting::WallSecond, Counting::SlidingSecond, Counting::Bucket] {
         let play = |odd| {
             let seeds = (0..seeds(per_second)).filter(move |seed| seed % 2 == odd);

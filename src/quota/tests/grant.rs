@@ -1,4 +1,4 @@
-//! Another rate is granted while a quota is in use.
+//! The rate changes while a quota is in use.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,7 +10,7 @@ fn rate(per_second: u32) -> NonZeroU32 {
     NonZeroU32::new(per_second).unwrap()
 }
 
-/// Sends one after the other until an instant; gives when each was written.
+/// Sends one message after the other until `end`. Returns when each was written.
 async fn send_until(quota: &Quota, clock: &Clock, end: Instant) -> Vec<Instant> {
     let mut sent = Vec::new();
     while clock.now() < end {
@@ -22,7 +22,7 @@ async fn send_until(quota: &Quota, clock: &Clock, end: Instant) -> Vec<Instant> 
     sent
 }
 
-/// The most that any second from an instant on holds.
+/// The most messages in any second that begins at or after `from`.
 fn most_in_a_second(sent: &[Instant], from: Instant) -> usize {
     let in_second = |first: &Instant| {
         let within =
@@ -51,7 +51,7 @@ fn another_rate_is_kept_from_the_second_in_which_it_is_granted() {
             assert!(most_in_a_second(&slow, start) <= 20 && slow.len() >= 95, "{}", slow.len());
             assert!(most_in_a_second(&fast, at(5)) <= 50 && fast.len() >= 230, "{}", fast.len());
             assert!(most_in_a_second(&slower, at(10)) <= 10 && slower.len() >= 85, "{}", slower.len());
-            // Half of it.
+            // A share of one half.
             assert!(quota.set_rate(rate(10), 0.5));
             let half = send_until(&quota, &clock, at(30)).await;
             assert!(most_in_a_second(&half, at(21)) <= 5 && half.len() >= 40, "{}", half.len());

@@ -1,4 +1,4 @@
-//! Proofs in virtual time, against a model of the service that counts in one of four ways.
+//! Tests in simulated time, against a model of the service that counts in one of four ways.
 
 mod converge;
 mod grant;

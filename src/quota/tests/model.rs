@@ -1,4 +1,4 @@
-//! The service's side: how it may count, and whom else it serves.
+//! A model of the service: how it may count, and the other sender that it serves.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Service {
         Self { counting, limit, second: 0, count: 0, taken: VecDeque::new(), tokens, filled: Duration::ZERO }
     }
 
-    /// Whether a call of `cost` that arrives `at` this instant is taken. Instants never go back.
+    /// Whether a call of `cost` that arrives at `at` is accepted. Instants must not go back.
     pub(crate) fn takes(&mut self, at: Duration, cost: u32) -> bool {
         match self.counting {
             Counting::WallSecond | Counting::StrictWallSecond => {
@@ -69,7 +69,7 @@ impl Service {
                 let limit = f64::from(self.limit);
                 self.tokens = (self.tokens + at.saturating_sub(self.filled).as_secs_f64() * limit).min(limit);
                 self.filled = at;
-                // Nanoseconds are not exact in binary.
+                // Fractions of a token are not exact in binary.
                 let takes = self.tokens + 1e-6 >= f64::from(cost);
                 if takes {
                     self.tokens -= f64::from(cost);
@@ -80,11 +80,11 @@ impl Service {
     }
 }
 
-/// How the app's own backend sends.
+/// How the app's own backend sends its messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Backend {
     Even,
-    /// Each message up to this much late.
+    /// Each message is late by up to this much.
     Late(Duration),
     Poisson,
 }
@@ -110,7 +110,7 @@ impl Backend {
     }
 }
 
-/// Whether all of these take a call; each of them counts it.
+/// Whether all of these services accept a call. Each of them counts it.
 pub(super) fn all_take(services: &mut [Service], at: Duration, cost: u32) -> bool {
     let mut taken = true;
     for service in services {

@@ -1,4 +1,4 @@
-//! A sender who always has something to send, a network with random delays, and the service.
+//! A sender that always has something to send, a network with random delays, and the service.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,20 +14,20 @@ use super::model::{Backend, Counting, Service, all_take};
 use crate::clock::{Clock, Instant};
 use crate::quota::{Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
-/// What is played.
+/// The settings of a simulation.
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
     pub(super) per_second: u32,
-    /// One-way delay, in milliseconds, drawn for each way of each call.
+    /// The one-way delay in milliseconds, drawn for each direction of each call.
     pub(super) delay: Range<f64>,
-    /// What a call costs, by its number.
+    /// The cost of a call, by its number.
     pub(super) cost: fn(u64) -> u32,
-    /// All of these must take a call for it to be taken.
+    /// A call is accepted only if all of these accept it.
     pub(super) counting: Vec<Counting>,
     pub(super) backend: Option<Backend>,
-    /// Only what arrives after this much is counted, until the end.
+    /// The range of time, in seconds, in which arrivals are counted. The simulation ends with it.
     pub(super) counted: Range<f64>,
-    /// Our process is killed and started again at these instants.
+    /// This process is killed and started again at these times, in seconds.
     pub(super) restarts: Vec<f64>,
     /// Requests are written up to this many milliseconds after their permits.
     pub(super) stall: f64,
@@ -50,11 +50,11 @@ impl Scene {
     }
 }
 
-/// What came of it, in messages.
+/// The result, in messages.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Outcome {
     pub(super) taken: u64,
-    /// Refused at any time, before what is counted too.
+    /// Refused at any time, including before the counted range.
     pub(super) ever_refused: u64,
     pub(super) refused: u64,
     pub(super) backend_taken: u64,
@@ -135,7 +135,7 @@ impl Network {
                 }
             }
             drop(wait);
-            // What a killed process wrote is still under way; what it had not written is not.
+            // A call that the killed process has written is still in flight. A call that it had not written is dropped.
             self.calls.retain(|_, call| {
                 let keep = !matches!(call.0, Step::Write);
                 call.1 = None;

@@ -1,4 +1,4 @@
-//! Priorities, cancellation, and what becomes of permits that are not used.
+//! Priorities, cancellation, and permits that are not used.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ fn send(mut permit: Permit, answer: PermitOutcome) {
     permit.answered(answer);
 }
 
-/// Starts `count` tasks that each want one permit, and notes who was served when.
+/// Starts `count` tasks that each request one permit, and records the order in which they are served.
 fn crowd(
     served: &Rc<RefCell<Vec<(Priority, Duration)>>>,
     quota: &Quota,
@@ -66,7 +66,7 @@ fn priorities_share_by_weight_and_an_alert_is_next() {
             let asked = clock.now();
             assert!(quota.expected_wait(3, Priority::High) < Duration::from_millis(20));
             send(quota.acquire(3, Priority::High).await.unwrap(), PermitOutcome::Accepted);
-            // Two spacings: one that was due, and the gap in which the guard frees three places.
+            // Two spacings: one that was due, and the gap in which the guard frees three slots.
             assert!(clock.now() - asked < Duration::from_millis(50), "{:?}", clock.now() - asked);
             crowd(&served, &quota, &clock, Priority::High, 10_000);
             let before = of(Priority::Low);
@@ -109,7 +109,7 @@ fn what_costs_too_much_is_refused_and_what_costs_more_than_a_second_is_slow() {
                     send(quota.acquire(3, Priority::Normal).await.unwrap(), PermitOutcome::Accepted);
                 }
                 let elapsed = (clock.now() - begun).as_secs_f64();
-                // Nine whole calls before the last one, each of as many seconds as it is worth.
+                // Nine whole calls before the last one, each holding the quota for as many seconds as it is worth.
                 let expected = f64::from(9 * 3_u32.div_ceil(per_second));
                 assert!((elapsed - expected).abs() < 0.1, "{per_second}/s: {elapsed} s");
             })
@@ -173,7 +173,8 @@ fn a_call_without_an_answer_holds_its_place_no_longer_than_it_can_matter() {
     let quota = quota(&clock, 1);
     clock
         .block_on(async {
-            // Nothing is known of the way: five seconds over its own. Then the spread is: two milliseconds.
+            // Before any answer, the slot is held for five seconds more than its own. After one answer the spread is
+            // known to be two milliseconds.
             for (first, held) in
                 [(None, 6 * SECOND), (Some(PermitOutcome::Accepted), Duration::from_millis(1_002))]
             {
@@ -296,7 +297,7 @@ async fn act_out(clock: &Clock, per_second: u32, acts: Vec<Act>) {
     }
     drop((waits, granted, written));
     clock.sleep(10 * SECOND).await;
-    // Whatever happened, all of the quota is there again.
+    // The whole quota is available again, whatever happened.
     assert!(quota.status().waiting.is_empty());
     let begun = clock.now();
     for _ in 0..per_second {

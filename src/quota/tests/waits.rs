@@ -1,4 +1,4 @@
-//! The expected wait of everybody who waits is the wait they have.
+//! The expected wait of every waiting call is the wait that it has.
 
 use std::cell::RefCell;
 use std::num::NonZeroU32;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
-/// The largest difference, in spacings, between what was expected at each of `looks` (seconds) and what came, with a
-/// queue of `seconds`.
+/// The largest difference, in spacings, between the wait expected at each of `looks` (in seconds) and the actual one,
+/// with a queue of `seconds`.
 fn largest_error(
     per_second: u32,
     seconds: u32,
@@ -71,7 +71,7 @@ fn largest_error(
 
 #[test]
 fn within_one_spacing_or_20_ms() {
-    // From 5 s on: at 20 a second, the spread is known by then.
+    // At 20 a second, the spread is known from 5 s on.
     for per_second in [20, 50, 100] {
         let error =
             largest_error(per_second, 13, SendHistory::Unused, &[Priority::Normal], &[5.0, 7.3, 11.9]);
@@ -84,7 +84,7 @@ fn within_one_spacing_or_20_ms() {
 fn within_one_spacing_after_a_start_of_which_nothing_is_known() {
     let error = largest_error(20, 3, SendHistory::Unknown, &[Priority::Normal], &[0.01, 0.5, 1.2]);
     println!("{error:.2} spacings off at most");
-    // Nobody knows yet how long answers take.
+    // The time that answers take is not known yet.
     assert!(error <= 3.0, "{error} spacings");
 }
 

@@ -1,10 +1,10 @@
-//! No service refuses anything, however it counts, and nearly all it can take is sent.
+//! The service refuses nothing, however it counts, and nearly all that it can accept is sent.
 
 use super::scene::Scene;
 
 fn refuses_nothing(per_second: u32, delay: std::ops::Range<f64>, cost: fn(u64) -> u32) {
     let spread = (delay.end - delay.start) / 1000.0;
-    // The first second is slow, as nothing is known of what was sent before it.
+    // The first second is slow, because the sends before it are not known.
     let mut scene = Scene { cost, ..Scene::new(per_second, delay.clone()) };
     scene.counted = 2.0..62.0;
     let outcome = scene.play();

@@ -1,4 +1,4 @@
-//! `/broadcasts`: what they are, and what can be done with them.
+//! `/broadcasts`: lists broadcasts and applies actions to them.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Operator, Viewer};
 use crate::web::{AppState, BroadcastView, standing};
 
-/// Broadcasts of a page, at the most and where nobody says how many.
+/// The maximum and the default number of broadcasts on a page.
 const MOST: u32 = 1000;
 const SOME: u32 = 100;
 
@@ -149,7 +149,7 @@ pub(super) async fn act(
     site.act_on_broadcast(BroadcastId(id), act).await.map(Json)
 }
 
-/// With what their drivers have told.
+/// The views of these broadcasts, with the status that their drivers reported to the ledger.
 async fn views(site: &AppState, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, ApiError> {
     Ok(standing(&site.ledger, &found, site.clock.unix_time()).await?)
 }

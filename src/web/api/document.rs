@@ -1,4 +1,4 @@
-//! What the API says of itself: an OpenAPI document, made of what stands at its handlers.
+//! The OpenAPI document, generated from the handlers.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -13,7 +13,7 @@ use utoipa::openapi::{SecurityRequirement, Server};
 
 use crate::web::AppState;
 
-/// What nobody needs to repeat at each handler: any of them may answer so.
+/// The responses that every handler can give, so that handlers do not repeat them.
 const ALL: [(&str, &str); 5] = [
     ("401", "No token, or none that is in force"),
     ("408", "The body took too long to arrive"),
@@ -22,11 +22,11 @@ const ALL: [(&str, &str); 5] = [
     ("503", "The daemon stops, or its ledger cannot be written or read now"),
 ];
 
-/// Who may not ask for what is only looked at, and who may not act.
+/// The 403 responses of reading and of acting handlers.
 const LOOKS: (&str, &str) = ("403", "A page of another origin asks through a browser");
 const ACTS: (&str, &str) = ("403", "The token may only look, or a page of another origin asks");
 
-/// What is said of all of it.
+/// The document without paths.
 pub(super) fn base() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Mooncast")
@@ -52,13 +52,13 @@ pub(super) fn base() -> OpenApi {
         .build()
 }
 
-/// Serves the document of these addresses beside them. It says nothing of the project, so anybody may read it.
+/// Serves the document at its own path. It contains nothing about the project, so it needs no token.
 pub(super) fn serve(router: Router<AppState>, mut api: OpenApi) -> Router<AppState> {
     for item in api.paths.paths.values_mut() {
         item.get.iter_mut().for_each(|get| complete(get, LOOKS));
         item.post.iter_mut().chain(&mut item.delete).for_each(|acts| complete(acts, ACTS));
     }
-    // Text that cannot be made of a document that was built here would be an error in it, and an empty one shows that.
+    // Serializing a document that was built here cannot fail; an empty one would show a bug.
     let json = Bytes::from(api.to_json().unwrap_or_default());
     let document = async move || ([(CONTENT_TYPE, "application/json")], json);
     router.route("/openapi.json", get(document))

@@ -1,6 +1,6 @@
-//! `/events`: how everything stands, again and again, as server-sent events.
+//! `/events`: the overview as server-sent events.
 //!
-//! A stream holds nothing but its place: who reads slowly is given the newest that there is when they come to it.
+//! A stream buffers nothing. A slow reader gets the newest overview when it reads again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Viewer, role};
 use crate::web::{AppState, Overview};
 
-/// Streams at once.
+/// The maximum number of concurrent streams.
 const STREAMS: usize = 32;
 
-/// After how much silence a comment says that there is still somebody.
+/// After this time without an event, the stream sends a comment as a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// What a stream begins with: a stream that broke off is asked for again after two seconds.
+/// The start of a stream: a client reconnects two seconds after a stream breaks.
 const RETRY: &str = "retry: 2000\n\n";
 
-/// The streams that there may be.
+/// Limits the number of concurrent streams.
 #[derive(Clone)]
 pub(super) struct StreamLimiter(Arc<Semaphore>);
 
-/// Has the streams of these addresses share their places.
+/// Makes the streams of these routes share one limit.
 pub(super) fn serve(router: Router<AppState>) -> Router<AppState> {
     router.layer(Extension(StreamLimiter(Arc::new(Semaphore::new(STREAMS)))))
 }
@@ -64,7 +64,7 @@ pub(super) async fn follow(
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response())
 }
 
-/// Somebody who listens.
+/// One client's stream.
 struct OverviewStream {
     site: AppState,
     headers: HeaderMap,
@@ -74,10 +74,10 @@ struct OverviewStream {
 }
 
 impl OverviewStream {
-    /// What is told next; nothing once the listener may not listen any more.
+    /// The next event. `None` once the client's token or session is no longer valid.
     async fn next(&mut self) -> Option<String> {
         let changed = self.site.clock.timeout(HEARTBEAT, self.shown.changed()).await;
-        // A ledger that cannot be read says nothing against the listener.
+        // A ledger that cannot be read does not end the stream.
         if matches!(role(&self.site, &self.headers).await, Ok(None)) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! What a request says in its address and its body: understood, or refused in the words of [`Problem`].
+//! Extractors for the path, the query and the body of a request. Invalid input becomes an [`ApiError`].
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -11,13 +11,13 @@ use serde_json::{Map, Value};
 use crate::web::AppState;
 use crate::web::answer::ApiError;
 
-/// What stands after the `?`.
+/// The query parameters.
 pub(super) struct ApiQuery<T>(pub(super) T);
 
-/// The names and numbers in the path.
+/// The path parameters.
 pub(super) struct ApiPath<T>(pub(super) T);
 
-/// A body in JSON.
+/// A JSON body.
 pub(super) struct ApiJson<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for ApiQuery<T> {
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, site: &AppState) -> Result<Self, ApiError> {
-        // An object: a list of the same values in the same order would pass as well.
+        // The body must be an object: serde would also accept a list of the values in the same order.
         let said: Result<Json<Map<String, Value>>, _> = Json::from_request(request, site).await;
         let wrong =
             |why: &str| ApiError::new(StatusCode::BAD_REQUEST, format!("the body is not right: {why}"));
@@ -65,7 +65,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     }
 }
 
-/// A number within its bounds, or the one that stands for none.
+/// A number from 1 to `most`, or `otherwise` if none is given.
 pub(super) fn within(name: &str, asked: Option<u32>, most: u32, otherwise: u32) -> Result<u32, ApiError> {
     let number = asked.unwrap_or(otherwise);
     if (1..=most).contains(&number) {
@@ -74,15 +74,15 @@ pub(super) fn within(name: &str, asked: Option<u32>, most: u32, otherwise: u32) 
     Err(ApiError::new(StatusCode::BAD_REQUEST, format!("`{name}` is {number}; 1 to {most} is right")))
 }
 
-/// Cuts a page off rows of which one more than `limit` were asked for. Gives the number of its last row where more rows
-/// come after it.
+/// Cuts a page from rows that were queried with one more than `limit`. Returns the number of the page's last row if
+/// more rows follow.
 pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32, number: impl Fn(&T) -> i64) -> Option<i64> {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     rows.last().filter(|_| more).map(number)
 }
 
-/// A number that is not too small, where there is one.
+/// An optional number that must be at least `least`.
 pub(super) fn from(name: &str, asked: Option<i64>, least: i64) -> Result<Option<i64>, ApiError> {
     match asked {
         Some(number) if number < least => {

@@ -12,7 +12,7 @@ use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::{AppState, JobRunView, JobView};
 
-/// Runs at the most and where nobody says how many.
+/// The maximum and the default number of runs.
 const MOST: u32 = 1000;
 const SOME: u32 = 20;
 

@@ -1,10 +1,12 @@
-//! Everything in JSON, below `/api/v1`: all that the page can show and do.
+//! The JSON API below `/api/v1`. It offers everything that the page shows and does.
 //!
-//! - `overview`, `events`: how everything stands, once and on and on;
-//! - `broadcasts`, `recipients`, `sends`; `jobs`, `scripts`; `records`: the log, quotas, what was sent lately; `session`: who asks;
-//! - `take`: what requests say, understood or refused; `document`: what the API says of itself.
+//! - `overview`, `events`: the overview, once and as a stream;
+//! - `broadcasts`, `recipients`, `sends`; `jobs`, `scripts`; `records`: the log, quotas, recent activity;
+//!   `session`: the caller's role;
+//! - `extract`: parses requests; `document`: the OpenAPI document.
 //!
-//! A handler's first extractor is who asks, so that nobody else learns even whether a request makes sense.
+//! The first extractor of a handler checks the token, so an unauthorized caller does not even learn whether a
+//! request is valid.
 
 mod broadcasts;
 mod document;
@@ -26,10 +28,10 @@ use utoipa_axum::routes;
 use super::AppState;
 use super::answer::ApiError;
 
-/// What handlers give.
+/// The result of a handler.
 type ApiResult<T> = Result<Json<T>, ApiError>;
 
-/// The addresses of the API.
+/// The routes of the API.
 pub(super) fn routes() -> Router<AppState> {
     let (router, api) = OpenApiRouter::with_openapi(document::base())
         .routes(routes!(overview::show))

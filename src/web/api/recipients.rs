@@ -1,4 +1,4 @@
-//! `/broadcasts/{id}/recipients` and `/broadcasts/{id}/export`: who has the message, and who has not.
+//! `/broadcasts/{id}/recipients` and `/broadcasts/{id}/export`: the recipients of a broadcast and their states.
 
 use axum::Json;
 use axum::body::Body;
@@ -18,11 +18,11 @@ use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
 use crate::web::{AppState, ExportError, ExportFormat, ExportOptions, RecipientView, TextExport, workbook};
 
-/// Recipients of a page, at the most and where nobody says how many.
+/// The maximum and the default number of recipients on a page.
 const MOST: u32 = 1000;
 const SOME: u32 = 100;
 
-/// Bytes of a file that are read at once.
+/// The size of the chunks in which a file is read, in bytes.
 const PIECE: usize = 64 << 10;
 
 /// Which recipients.
@@ -143,7 +143,7 @@ pub(super) async fn export(
     Ok((headers, body).into_response())
 }
 
-/// Text, of which a page is read once the one before it was written to whoever asks.
+/// A text export as a body. Each page is read after the one before it was written to the client.
 fn text(options: &ExportOptions, pages: ExportPages) -> Body {
     let text = TextExport::new(options, pages.names());
     let head = stream::iter([Ok::<_, LedgerError>(text.head())]);
@@ -157,7 +157,7 @@ fn text(options: &ExportOptions, pages: ExportPages) -> Body {
     Body::from_stream(stream::StreamExt::chain(head, rest))
 }
 
-/// A workbook, which is written to a temporary file first: its beginning is known last.
+/// A workbook as a body. It is written to a temporary file first, because its beginning is known last.
 async fn sheet(pages: ExportPages) -> Result<Body, ApiError> {
     let file = workbook(pages).await.map_err(|error| match error {
         ExportError::Ledger(error) => ApiError::from(error),

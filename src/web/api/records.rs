@@ -1,4 +1,4 @@
-//! `/log`, `/quotas`, `/activity`: what is only looked at.
+//! `/log`, `/quotas`, `/activity`: read-only records.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,14 +11,14 @@ use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
 use crate::web::{ActivityView, AppState, AppView, LogLineView};
 
-/// The quota of whose activity is spoken where nobody names one.
+/// The default quota of `/activity`.
 const GROUP_MESSAGES: &str = "group messages";
 
-/// Lines of the log, at the most and where nobody says how many.
+/// The maximum and the default number of log lines.
 const MOST_LINES: u32 = 500;
 const SOME_LINES: u32 = 100;
 
-/// The hours for which is known what was sent.
+/// The number of hours for which activity is kept.
 const MOST_HOURS: u32 = 24;
 
 /// How many lines.

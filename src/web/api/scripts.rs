@@ -1,4 +1,4 @@
-//! `/scripts`: which there are, and one that is to run now.
+//! `/scripts`: lists the scripts, and runs one on request.
 
 use axum::Json;
 use axum::extract::State;

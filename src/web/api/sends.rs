@@ -1,4 +1,4 @@
-//! `/sends`: single sends, and what can be done with those in doubt.
+//! `/sends`: lists single sends, and settles those in doubt.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
 use crate::web::{AppState, SendView};
 
-/// Sends of a page, at the most and where nobody says how many.
+/// The maximum and the default number of sends on a page.
 const MOST: u32 = 1000;
 const SOME: u32 = 100;
 
@@ -78,7 +78,7 @@ pub(super) async fn list(
 ) -> ApiResult<SendPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
     let before = from("before", which.before, 1)?;
-    // What a process had in flight that died since is in doubt.
+    // First marks what dead processes had in flight as in doubt.
     site.ledger.reap_dead().await?;
     let mut found = if which.state == Some(SendStateFilter::InDoubt) {
         site.ledger.sends_in_doubt(before, limit + 1).await?

@@ -1,4 +1,4 @@
-//! `/session`: who asks, and the cookie of a browser.
+//! `/session`: the caller's role, and the session cookie of a browser.
 
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;

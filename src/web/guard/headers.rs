@@ -1,4 +1,4 @@
-//! What browsers are told with every answer.
+//! The security headers of every response.
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -6,12 +6,12 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue};
 
-/// Scripts, styles and connections of this host alone; nothing written into a page runs.
+/// Allows scripts, styles and connections of this host only. Inline scripts do not run.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
     trusted-types mooncast";
 
-/// Puts them, but for those that the answer has already.
+/// Adds the headers, except those that the response already has.
 pub(super) fn put(headers: &mut HeaderMap) {
     let all = [
         (CONTENT_SECURITY_POLICY, POLICY),

@@ -1,8 +1,8 @@
-//! Who may ask for what: the name that a request is for, where it comes from, and whose token it shows.
+//! Authorizes requests by their host name, their origin and their token.
 //!
-//! - `site`: names and origins, against pages of others that speak through somebody's browser;
-//! - `tokens`: the tokens of who may look and who may act; `session`, `secret`: the cookie of a browser that showed one;
-//! - `headers`: what browsers are told that every answer may not do.
+//! - `site`: host names and origins, against cross-site requests through an operator's browser;
+//! - `tokens`: the tokens for reading and for acting; `session`, `secret`: the session cookie of a browser;
+//! - `headers`: the security headers of every response.
 
 mod headers;
 mod secret;
@@ -28,11 +28,11 @@ use super::AppState;
 use super::answer::ApiError;
 use super::body::BodyLimits;
 
-/// What a body may be: nothing that is asked for here takes more words.
+/// The limits of a body. No request of the page or the API is longer.
 const BOUNDS: BodyLimits = BodyLimits { bytes: 64 * 1024, within: Duration::from_secs(10) };
 
-/// Lets a request through, with its whole body, or refuses it before anybody looks at it. What comes back may not be
-/// framed, cached or run.
+/// Passes a request on with its whole body, or refuses it before a handler sees it. The response gets headers that
+/// forbid framing, caching and scripts.
 pub(super) async fn watch(State(site): State<AppState>, request: Request, next: Next) -> Response {
     let mut answer = match admit(&site, request).await {
         Ok(request) => next.run(request).await,
@@ -48,7 +48,7 @@ async fn admit(site: &AppState, request: Request) -> Result<Request, ApiError> {
     if is_safe(request.method()) {
         return Ok(request);
     }
-    // Who writes slowly keeps a connection that others may need.
+    // A client that writes slowly occupies a slot that others may need.
     let _place = site.reading.try_acquire().map_err(|_| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests arrive at once; try again")
     })?;
@@ -57,14 +57,14 @@ async fn admit(site: &AppState, request: Request) -> Result<Request, ApiError> {
     Ok(Request::from_parts(head, body.into()))
 }
 
-/// Whoever may look.
+/// A caller that may read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Viewer {
-    /// What else they may do.
+    /// The caller's role.
     pub(super) role: TokenRole,
 }
 
-/// Whoever may act.
+/// A caller that may act.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operator;
 
@@ -73,7 +73,7 @@ impl FromRequestParts<AppState> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
         let headers = &parts.headers;
-        // A browser sends its cookie along with whatever any page asks it to send.
+        // A browser sends its cookie with requests of any page.
         if !headers.contains_key(header::AUTHORIZATION)
             && BrowserSession::shown(headers).is_some()
             && !site::is_own(&parts.method, headers)
@@ -87,7 +87,7 @@ impl FromRequestParts<AppState> for Viewer {
     }
 }
 
-/// What they may do whose token or session is shown. A token that is shown counts alone, whatever else is.
+/// The role of the request's token or session. If a token is given, only the token counts.
 pub(super) async fn role(site: &AppState, headers: &HeaderMap) -> Result<Option<TokenRole>, LedgerError> {
     if headers.contains_key(header::AUTHORIZATION) {
         match bearer(headers) {
@@ -115,7 +115,8 @@ impl FromRequestParts<AppState> for Operator {
     }
 }
 
-/// The token of an `Authorization` header, where there is one and no more: of two, others might believe the other.
+/// The token of the `Authorization` header. `None` if there are several, because another server could use another
+/// one.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let value = all.next().filter(|_| all.next().is_none())?.to_str().ok()?;

@@ -1,19 +1,19 @@
-//! The key that sessions are signed with: in a file of this machine's own, never in the ledger: sessions outlive a restart, and who
-//! has read the ledger alone (a copy of it, say) cannot make one.
+//! The key that signs sessions. It is in a file of this machine and never in the ledger, so that sessions survive a
+//! restart, and a copy of the ledger alone is not enough to forge a session.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// Its file.
+/// The name of the key file.
 const NAME: &str = "session.key";
 
-/// The key, made where there is none yet.
+/// Reads the key, or creates it if there is none.
 pub(super) fn key(folder: &Path) -> io::Result<[u8; 32]> {
     let path = folder.join(NAME);
     match fs::read(&path) {
-        // One that was cut short is no key.
+        // A truncated file is not a valid key.
         Ok(kept) => {
             if let Ok(key) = kept.try_into() {
                 return Ok(key);
@@ -22,11 +22,11 @@ pub(super) fn key(folder: &Path) -> io::Result<[u8; 32]> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    // Where the ledger is elsewhere, nobody may have needed it yet.
+    // If the ledger is on another machine, the folder may not exist yet.
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let key: [u8; 32] = rand::random();
     let new = folder.join(format!("{NAME}.{}", std::process::id()));
-    // What a process of that number has left.
+    // A leftover of an earlier process with this pid.
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(&key)?;

@@ -1,4 +1,4 @@
-//! The cookie of a browser that has shown a token.
+//! The session cookie of a browser that logged in with a token.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -7,17 +7,17 @@ use crate::ledger::TokenRole;
 /// The cookie's name.
 const NAME: &str = "mooncast";
 
-/// Who a browser speaks for, until when, and what proves it.
+/// A session: its role, its end, and its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::web) struct BrowserSession {
     pub(super) role: TokenRole,
-    /// Seconds since 1970.
+    /// The end, in seconds since 1970.
     pub(super) until: u64,
     pub(super) tag: String,
 }
 
 impl BrowserSession {
-    /// The one that a browser shows.
+    /// The session in the request's cookies.
     pub(super) fn shown(headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut values = cookies.flat_map(|line| line.split(';')).filter_map(|pair| {
@@ -30,15 +30,15 @@ impl BrowserSession {
         Some(Self { role, until: until.parse().ok()?, tag: tag.to_owned() })
     }
 
-    /// The header that gives it to a browser: for this host alone, out of reach of scripts, and never sent along with
-    /// what a page of another site asks for.
+    /// The `Set-Cookie` header of the session: for this host only, hidden from scripts, and not sent with requests
+    /// of other sites.
     pub(in crate::web) fn cookie(&self, tls: bool) -> Option<HeaderValue> {
         let Self { role, until, tag } = self;
         let age = 7 * 24 * 3600;
         cookie(&format!("{role}.{until}.{tag}"), age, tls)
     }
 
-    /// The header that takes it away.
+    /// The header that removes the cookie.
     pub(in crate::web) fn removal_cookie(tls: bool) -> Option<HeaderValue> {
         cookie("", 0, tls)
     }

@@ -1,7 +1,7 @@
-//! The names of this site, and who speaks through a browser.
+//! The host names of this site, and the check of a browser's origin.
 //!
-//! A name that somebody else's DNS points here (rebinding) is no name of this site; a page of another origin may not
-//! have a browser act here for it.
+//! A name that a foreign DNS server points here (DNS rebinding) is not a name of this site. A page of another
+//! origin must not act here through a browser.
 
 use std::net::SocketAddr;
 
@@ -12,19 +12,19 @@ use super::is_safe;
 use crate::web::answer::ApiError;
 use crate::web::listener::Peer;
 
-/// The names under which this site may be asked for.
+/// The host names of this site.
 #[derive(Debug, Clone)]
 pub(in crate::web) struct SiteNames(Vec<String>);
 
 impl SiteNames {
-    /// Those of the address that is listened at, and those that the settings name (in lower case).
+    /// The names of the listening address, and those in the settings (in lower case).
     pub(in crate::web) fn new(address: SocketAddr, tls: bool, hosts: &[String]) -> Self {
         let (ip, port) = (address.ip(), address.port());
         let mut names = vec![format!("localhost:{port}"), address.to_string()];
         if ip.is_unspecified() || ip.is_loopback() {
             names.extend([format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
         }
-        // Browsers leave the port out where it is the usual one.
+        // Browsers omit the default port.
         let usual = format!(":{}", if tls { 443 } else { 80 });
         for index in 0..names.len() {
             let bare = names[index].strip_suffix(&usual).map(str::to_owned);
@@ -36,11 +36,11 @@ impl SiteNames {
         Self(names)
     }
 
-    /// Whether a request is for this site and from one of its pages, or from no page at all.
+    /// Checks that a request is for this site, and that it comes from one of its pages or from no page.
     ///
     /// # Errors
     ///
-    /// The answer, where it is not.
+    /// The error response, if the request is not for this site or comes from another page.
     pub(super) fn admit(&self, request: &Request) -> Result<(), ApiError> {
         let headers = request.headers();
         let mut hosts = headers.get_all(header::HOST).iter();
@@ -68,8 +68,8 @@ impl SiteNames {
         Ok(())
     }
 
-    /// Whether this is the origin of a page of this site. What is asked for in secret was not asked for by a page that
-    /// anybody on its way could have written.
+    /// Whether this is the origin of a page of this site. A request over TLS must not come from a plain HTTP page,
+    /// which an attacker on the network could have written.
     fn is_origin(&self, origin: &str, secure: bool) -> bool {
         let plain = || origin.strip_prefix("http://").filter(|_| !secure);
         let host = origin.strip_prefix("https://").or_else(plain);
@@ -77,9 +77,10 @@ impl SiteNames {
     }
 }
 
-/// Whether what comes with a browser's cookie may be asked for with it. To act, the browser has to say that one of this
-/// site's own pages asks; [`Names::admit`] has compared the origin. To look, it must not say that another's does, but
-/// for a link that somebody follows: other ports of this machine are the same site to it.
+/// Whether a request with a browser's cookie may be served. To act, the browser must state that a page of this site
+/// makes the request; [`SiteNames::admit`] has already compared the origin. To read, it must not state that another
+/// site's page makes the request, except for a link that is followed. A browser treats other ports of this machine
+/// as the same site.
 pub(super) fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     let from = sites(headers).collect::<Vec<_>>();
     if is_safe(method) {

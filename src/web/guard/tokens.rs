@@ -1,4 +1,4 @@
-//! Tokens: made here, shown once, and known from then on by their hashes.
+//! API tokens: generated here, shown once, and stored as hashes.
 
 use std::fmt;
 use std::io;
@@ -15,19 +15,19 @@ use super::{BrowserSession, secret};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, LedgerError, TokenRole};
 
-/// The bytes of chance in a token.
+/// The random bytes of a token.
 const CHANCE: usize = 32;
 
-/// For how long a browser is known by its cookie.
+/// The lifetime of a session cookie.
 const SESSION: Duration = Duration::from_hours(7 * 24);
 
-/// A token that nobody has yet.
+/// A newly generated token.
 pub struct NewToken {
-    /// What its holder may do.
+    /// The role of the token.
     pub role: TokenRole,
-    /// The token, to be shown once.
+    /// The token. It is shown once.
     pub token: SecretString,
-    /// What the ledger keeps of it.
+    /// The hash that the ledger stores.
     pub hash: String,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Debug for NewToken {
     }
 }
 
-/// Makes a token.
+/// Generates a token.
 #[must_use]
 pub fn mint(role: TokenRole) -> NewToken {
     let chance: [u8; CHANCE] = rand::random();
@@ -45,28 +45,28 @@ pub fn mint(role: TokenRole) -> NewToken {
     NewToken { role, hash: hash(&token), token: token.into() }
 }
 
-/// As much chance as a token has needs no slow hash.
+/// A random token needs no slow hash.
 fn hash(token: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(token))
 }
 
-/// The tokens in force.
+/// The valid tokens.
 #[derive(Clone)]
 pub(in crate::web) struct ApiTokens {
     ledger: Ledger,
     clock: Clock,
-    /// By which hashes are compared, so that how long that takes tells nothing of them.
+    /// The key of the HMACs through which hashes are compared, so that the timing reveals nothing about them.
     key: Arc<[u8; 32]>,
-    /// By which sessions are signed.
+    /// The key that signs sessions.
     secret: Arc<[u8; 32]>,
 }
 
 impl ApiTokens {
-    /// Those of this ledger; the key of sessions is this machine's own, in `folder`.
+    /// The tokens of this ledger. The session key is in `folder`, on this machine.
     ///
     /// # Errors
     ///
-    /// When the key of sessions can neither be read nor made.
+    /// The session key can neither be read nor created.
     pub(in crate::web) fn new(ledger: Ledger, folder: &Path, clock: Clock) -> io::Result<Self> {
         let secret = secret::key(folder).map_err(|error| {
             let place = folder.display();
@@ -79,7 +79,7 @@ impl ApiTokens {
         Ok(Self { ledger, clock, key: Arc::new(rand::random()), secret })
     }
 
-    /// What the holder of a token may do; none where it is not in force.
+    /// The role of a token. `None` if the token is not valid.
     pub(in crate::web) async fn role_of(&self, token: &str) -> Result<Option<TokenRole>, LedgerError> {
         let shown = self.tag(&self.key[..], hash(token).as_bytes());
         let known = self.ledger.tokens().await?;
@@ -87,7 +87,7 @@ impl ApiTokens {
         Ok(known.into_iter().find(|(_, kept)| same(kept)).map(|(role, _)| role))
     }
 
-    /// A session for the holder of the token of a role. It ends when the token is renewed.
+    /// Creates a session for a role. It ends when the role's token is renewed.
     pub(in crate::web) async fn session(
         &self,
         role: TokenRole,
@@ -96,7 +96,7 @@ impl ApiTokens {
         Ok(self.sign(role, until).await?.map(|tag| BrowserSession { role, until, tag }))
     }
 
-    /// What may be done in a session; nothing where it is over, or none of these.
+    /// The role of a session. `None` if the session has expired or is not valid.
     pub(super) async fn role_in(&self, session: &BrowserSession) -> Result<Option<TokenRole>, LedgerError> {
         if self.clock.unix_time().as_secs() >= session.until {
             return Ok(None);
@@ -108,7 +108,7 @@ impl ApiTokens {
         Ok(tag.is_some_and(same).then_some(session.role))
     }
 
-    /// A session's signature. It is of its token too, so that it ends with it.
+    /// The signature of a session. It covers the token's hash, so the session ends with the token.
     async fn sign(&self, role: TokenRole, until: u64) -> Result<Option<String>, LedgerError> {
         let known = self.ledger.tokens().await?;
         let kept = known.into_iter().find(|(of, _)| *of == role);
@@ -120,7 +120,7 @@ impl ApiTokens {
 
     #[expect(clippy::unused_self, reason = "it reads better where it is used")]
     fn tag(&self, key: &[u8], text: &[u8]) -> Vec<u8> {
-        // A key of any length will do.
+        // HMAC accepts a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(key);
         mac.map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
-//! The requests that hooks take: read here, up to their bounds, and decided upon at the `desk`, on the daemon's thread.
+//! The requests of hooks: read here, within limits, and decided by the `verifier` on the daemon's thread.
 //!
-//! What is answered never waits for a run.
+//! A response never waits for a run.
 
 mod verifier;
 
@@ -22,13 +22,13 @@ use super::body::BodyLimits;
 pub(super) use verifier::WebhookVerifier;
 use verifier::{WebhookPost, WebhookReply};
 
-/// What a body may be.
+/// The limits of a body.
 const BOUNDS: BodyLimits = BodyLimits { bytes: 1024 * 1024, within: Duration::from_secs(30) };
 
-/// Requests that are read and decided upon at once.
+/// The maximum number of requests that are read and decided at once.
 const AT_ONCE: usize = 64;
 
-/// The addresses of hooks.
+/// The routes of hooks.
 pub(super) fn routes() -> Router<AppState> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let take = move |site, name, uri, request| take(site, name, uri, request, Arc::clone(&places));
@@ -61,7 +61,7 @@ async fn take(
             Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response())
         }
         WebhookReply::Unknown => {
-            // 404 and not 401: that would tell that something is here to be let into.
+            // 404 instead of 401, so that a caller does not learn whether the hook exists.
             Err(ApiError::not_found("there is no such hook, or its secret is another one"))
         }
         WebhookReply::WithoutId(header) => {

@@ -1,5 +1,5 @@
-//! Which requests a hook takes: those of who has its secret. A hook that nobody declares and a secret that is wrong look
-//! alike from outside.
+//! Decides which requests a hook accepts: those with its secret. An unknown hook and a wrong secret look the same
+//! to the caller.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -18,13 +18,14 @@ use crate::protocol::HookRequest;
 use crate::schedule::{Hook, HookScheme, run_name};
 use crate::web::daemon_handle::DaemonHandle;
 
-/// Headers that are the host's and the sender's business alone; a hook's own header is another.
+/// Headers that are not passed to the run, because they concern only the host and the sender. The hook's own header
+/// is not passed either.
 const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
-/// How often it is told at the most that requests were refused.
+/// The minimum time between two log lines about refused requests.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
-/// A request for a hook, with its whole body.
+/// A hook's request with its whole body.
 pub(in crate::web) struct WebhookPost {
     pub(in crate::web) name: String,
     pub(in crate::web) method: String,
@@ -33,23 +34,23 @@ pub(in crate::web) struct WebhookPost {
     pub(in crate::web) body: Bytes,
 }
 
-/// What becomes of it.
+/// The result of a request.
 pub(in crate::web) enum WebhookReply {
-    /// It is in the ledger, and this is its run.
+    /// The request is in the ledger; the name of its run.
     Taken(String),
-    /// There is no such hook, or its secret is another.
+    /// The hook does not exist, or the secret is wrong.
     Unknown,
     /// The header with the delivery's id, which the hook declares, is missing or blank.
     WithoutId(String),
-    /// Too many wait.
+    /// Too many runs are waiting.
     Full,
-    /// The ledger does not take it.
+    /// The ledger cannot be written.
     Unwritten,
 }
 
-/// Decides about requests.
+/// Verifies the requests of hooks.
 pub(in crate::web) struct WebhookVerifier {
-    /// The key by which texts are compared, and what unknown hooks are compared with.
+    /// The key of the HMACs through which texts are compared. For an unknown hook, it stands in for the secret.
     key: [u8; 32],
     refused: Cell<u64>,
     told: Cell<Option<Instant>>,
@@ -62,7 +63,7 @@ impl WebhookVerifier {
 
     pub(in crate::web) async fn decide(&self, house: &DaemonHandle, post: WebhookPost) -> WebhookReply {
         let known = known(house, &post.name);
-        // The same work whether there is such a hook or not.
+        // An unknown hook takes the same work, so that the timing reveals nothing.
         let (hook, secret) = match &known {
             Some((hook, secret)) => (Some(hook), secret.expose_secret().as_bytes()),
             None => (None, &self.key[..]),
@@ -85,7 +86,7 @@ impl WebhookVerifier {
         WebhookReply::Unknown
     }
 
-    /// Whether this is the secret. Compared by their HMACs, which takes as long for any other text.
+    /// Whether `shown` is the secret. The comparison of HMACs takes the same time for every text.
     fn same(&self, secret: &[u8], shown: &[u8]) -> bool {
         let bearer = shown.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case(b"bearer "));
         let token = bearer.map_or(shown, |(_, token)| token);
@@ -93,7 +94,7 @@ impl WebhookVerifier {
         tag.zip(mac(&self.key, secret)).is_some_and(|(tag, mac)| mac.verify_slice(&tag).is_ok())
     }
 
-    /// Tells of refused requests, now and then: anybody can make any number of them.
+    /// Logs refused requests at a limited rate, because anyone can send any number of them.
     fn tell_refused(&self, house: &DaemonHandle, job: Option<&str>) {
         self.refused.set(self.refused.get() + 1);
         let now = house.clock.now();
@@ -110,7 +111,7 @@ impl WebhookVerifier {
     }
 }
 
-/// The hook of that name and its secret, as far as the settings grant both now.
+/// The hook of that name and its secret, if the current settings permit both.
 fn known(house: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
     let hook = (house.find)(name)?.hook()?.clone();
     let settings = (house.settings)();
@@ -126,13 +127,13 @@ fn known(house: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
     }
 }
 
-/// Writes a request down, and says so.
+/// Writes a request to the ledger and logs it.
 async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost) -> WebhookReply {
     let job = post.name.as_str();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let delivery = hook.id.as_ref().and_then(|id| post.headers.get(id));
     let delivery = delivery.map(|id| text(id.as_bytes())).filter(|id| !id.trim().is_empty());
-    // Without its id, a delivery that comes again could not be told from a new one.
+    // Without its id, a repeated delivery would look like a new one.
     if let (Some(id), None) = (&hook.id, &delivery) {
         tracing::warn!(
             job,
@@ -175,16 +176,16 @@ async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost) -> WebhookRe
     }
 }
 
-/// Whether this is the body's HMAC with the secret.
+/// Whether `shown` is the body's HMAC with the secret.
 fn signed(secret: &[u8], shown: &[u8], body: &[u8]) -> bool {
     let hex = shown.strip_prefix(b"sha256=").unwrap_or(shown);
     let tag = HEXLOWER_PERMISSIVE.decode(hex).unwrap_or_default();
     mac(secret, body).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
 }
 
-/// An HMAC of a text, not finished.
+/// An HMAC of a text, not finalized.
 fn mac(key: &[u8], text: &[u8]) -> Option<Hmac<Sha256>> {
-    // A key of any length will do.
+    // HMAC accepts a key of any length.
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(text);
     Some(mac)

@@ -1,4 +1,4 @@
-//! The body of an answer, with what lives for as long as it is written.
+//! A response body with a guard that lives until the body is written.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 
-/// A body, and what is let go of with it.
+/// A body, and the guard that is dropped with it.
 pub(super) struct GuardedBody<G> {
     body: Body,
     _guard: G,

@@ -1,5 +1,5 @@
-//! The connections that there may be at once. Where all seats are taken, the one that has done nothing for longest
-//! gives up its own; who is being answered keeps it.
+//! Limits the number of concurrent connections. When all slots are taken, the connection that has been idle longest
+//! is closed. A connection with a request in progress is never closed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,29 +7,29 @@ use std::rc::{Rc, Weak};
 
 use tokio::sync::Notify;
 
-/// All of them.
+/// The connection limit.
 pub(super) struct ConnectionLimiter {
     most: usize,
-    /// By a number that grows, so that the first is the one that has sat there unused for longest.
+    /// The taken slots by an increasing number. The first one has been unused longest.
     taken: RefCell<BTreeMap<u64, Rc<Slot>>>,
     next: Cell<u64>,
 }
 
 #[derive(Default)]
 struct Slot {
-    /// Requests that are being answered.
+    /// The number of requests in progress on the connection.
     busy: Cell<usize>,
     unseated: Notify,
 }
 
-/// One that is taken until this is dropped.
+/// Holds a slot until it is dropped.
 pub(super) struct ConnectionPermit {
     chair: Rc<Slot>,
     number: Cell<u64>,
     seats: Weak<ConnectionLimiter>,
 }
 
-/// Keeps a seat for as long as it lives.
+/// Marks a connection as busy until it is dropped.
 pub(super) struct BusyGuard(Rc<ConnectionPermit>);
 
 impl ConnectionLimiter {
@@ -37,7 +37,7 @@ impl ConnectionLimiter {
         Self { most, taken: RefCell::default(), next: Cell::default() }
     }
 
-    /// A seat; none where all are taken by those who are being answered.
+    /// Takes a slot. `None` if all slots belong to busy connections.
     pub(super) fn take(self: &Rc<Self>) -> Option<ConnectionPermit> {
         if self.taken.borrow().len() >= self.most {
             let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
@@ -56,13 +56,13 @@ impl ConnectionLimiter {
 }
 
 impl ConnectionPermit {
-    /// Says that a request is being answered.
+    /// Marks the connection as busy.
     pub(super) fn busy(self: &Rc<Self>) -> BusyGuard {
         self.chair.busy.set(self.chair.busy.get() + 1);
         BusyGuard(Rc::clone(self))
     }
 
-    /// Waits until others need the seat.
+    /// Waits until the slot is needed by another connection.
     pub(super) async fn evicted(&self) {
         self.chair.unseated.notified().await;
     }
@@ -80,7 +80,7 @@ impl Drop for BusyGuard {
     fn drop(&mut self) {
         let Self(seat) = self;
         seat.chair.busy.set(seat.chair.busy.get() - 1);
-        // It goes to the end of the line of those who do nothing.
+        // The slot becomes the most recently used one.
         let Some(seats) = seat.seats.upgrade() else { return };
         let mut taken = seats.taken.borrow_mut();
         if let Some(chair) = taken.remove(&seat.number.get()) {

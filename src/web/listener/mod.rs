@@ -1,11 +1,11 @@
-//! Connections: taken, kept within bounds, and answered by a router.
+//! Accepts connections, limits them, and serves them with a router.
 //!
-//! - `seats`: how many there are at once; who does nothing leaves when others come;
-//! - `tls`: with a certificate of one's own;
-//! - `guarded`: what is known of an answer that is still being written.
+//! - `limiter`: the number of connections; idle ones are closed when others arrive;
+//! - `tls`: TLS with the operator's certificate;
+//! - `guarded`: tracks a response that is still being written.
 //!
-//! A head that does not come, a body that is not read and a peer that is not welcome cost a connection and some
-//! seconds, nothing else.
+//! A missing request head, a body that is not read and a peer that is not allowed each cost one connection for some
+//! seconds, and nothing else.
 
 mod guarded;
 mod limiter;
@@ -36,63 +36,63 @@ use guarded::GuardedBody;
 use limiter::{ConnectionLimiter, ConnectionPermit};
 pub use tls::Tls;
 
-/// Connections at once, where the process may have four times as many files open. Where it may have fewer, connections
-/// take a quarter: runs need the rest.
+/// The maximum number of connections if the process may open at least four times as many files. Otherwise
+/// connections may use a quarter of the file limit, because runs need the rest.
 const CONNECTIONS: u64 = 256;
 
-/// How long the head of a request may take, also on a connection that stays open for it; and TLS's greeting.
+/// The time limit for a request's head, also on a keep-alive connection, and for the TLS handshake.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long a peer may read nothing of what is written to it.
+/// How long a peer may read nothing of a response.
 const READS_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long nothing is accepted after that failed: the process may have too many files open.
+/// The wait after a failed accept: the process may have too many open files.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The bytes that the head of a request may have.
+/// The maximum size of a request's head, in bytes.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// Who asks: an extension of each request.
+/// The peer of a connection, an extension of each request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
-    /// Where the connection comes from.
+    /// The peer's address.
     pub(super) address: IpAddr,
-    /// Whether what is said on it is encrypted up to here.
+    /// Whether the connection uses TLS up to this process.
     pub(super) tls: bool,
-    /// Whether it is a proxy that is trusted.
+    /// Whether the peer is a trusted proxy.
     pub(super) proxy: bool,
 }
 
 impl Peer {
-    /// Whether a request was encrypted where others could have heard it. A trusted proxy is believed: it is there to end
-    /// TLS, unless it says that it did not.
+    /// Whether a request was encrypted on the network. A trusted proxy is assumed to terminate TLS, unless its
+    /// header says that the request was plain HTTP.
     pub(super) fn is_secure(&self, headers: &HeaderMap) -> bool {
         let plain = |said: &HeaderValue| said.as_bytes().eq_ignore_ascii_case(b"http");
         self.tls || (self.proxy && !headers.get_all("x-forwarded-proto").iter().any(plain))
     }
 }
 
-/// Where connections come from.
+/// The listening socket and its access rules.
 pub struct ListenerSetup {
     /// The socket.
     pub listener: TcpListener,
-    /// What encrypts them.
+    /// The TLS configuration. `None` for plain HTTP.
     pub tls: Option<Tls>,
-    /// Who may connect; anybody, where nobody is named.
+    /// The addresses that may connect. Empty for any.
     pub peers: Vec<IpAddr>,
 }
 
 impl ListenerSetup {
-    /// Where it is.
+    /// The socket's address.
     ///
     /// # Errors
     ///
-    /// When the socket has no address.
+    /// The socket has no address.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers for as long as it is polled. Must be called on a thread with a local task set.
+    /// Serves connections while it is polled. Must be called on a thread with a local task set.
     pub(super) async fn answer(self, router: Router, clock: Clock) {
         let seats = Rc::new(ConnectionLimiter::new(connections()));
         loop {
@@ -111,7 +111,7 @@ impl ListenerSetup {
                 continue;
             }
             let Some(seat) = seats.take() else { continue };
-            // Without it events would wait for the answer to the ones before.
+            // Without it, an event would wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
             let (tls, router, clock) = (self.tls.clone(), router.clone(), clock.clone());
             tokio::task::spawn_local(async move {
@@ -137,7 +137,7 @@ fn connections() -> usize {
     usize::try_from((files / 4).clamp(1, CONNECTIONS)).unwrap_or(1)
 }
 
-/// One connection, to its end.
+/// Serves one connection to its end.
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + 'static,
     peer: Peer,

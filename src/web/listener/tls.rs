@@ -1,4 +1,4 @@
-//! TLS with a certificate of one's own.
+//! TLS with the operator's certificate.
 
 use std::io;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::TlsFiles;
 
-/// What encrypts connections.
+/// The TLS configuration of a listener.
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 
 impl Tls {
-    /// Reads certificate and key.
+    /// Reads the certificate and the key.
     ///
     /// # Errors
     ///
-    /// In words: which file is of no use, and why.
+    /// A message that names the unusable file and the reason.
     pub fn load(files: &TlsFiles) -> Result<Self, String> {
         let TlsFiles { certificate, key } = files;
         let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);

@@ -1,4 +1,4 @@
-//! What is looked up when somebody asks: how quotas, broadcasts, scripts and the ledger stand now.
+//! Metrics that are read when a scraper asks: the state of quotas, broadcasts, scripts and the ledger.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::ledger::{DeliveryState, LedgerError};
 use crate::quota::Priority;
 use crate::web::{DaemonHandle, HostView};
 
-/// The words for the states of broadcasts.
+/// The names of the broadcast states.
 const BROADCASTS: [&str; 6] = ["building", "ready", "paused", "cancelling", "finished", "cancelled"];
 
-/// What stands where an app is not configured here.
+/// The label of an app that is not configured here.
 const OTHER: &str = "other";
 
-/// Says what each figure is.
+/// Registers the descriptions of the metrics.
 pub(super) fn describe() {
     for (name, what) in [
         ("mooncast_quota_granted_per_second", "What the service grants of a quota, a second."),
@@ -44,7 +44,7 @@ pub(super) fn describe() {
     );
 }
 
-/// Looks everything up.
+/// Reads the current values.
 pub(super) async fn look(house: &DaemonHandle) {
     for app in &house.apps {
         quotas(app);
@@ -96,7 +96,7 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
             }
         }
     }
-    // What there is none of any more is told too.
+    // States without broadcasts are reported as zero.
     for app in names {
         for state in BROADCASTS {
             let count = many.get(&(app, state)).copied().unwrap_or(0);

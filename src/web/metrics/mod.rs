@@ -1,7 +1,7 @@
-//! Figures for Prometheus: `GET /metrics`, for whoever may look.
+//! Prometheus metrics at `GET /metrics`, for callers with a token that may read.
 //!
-//! Rooms count where they are, through the facade `metrics`; here their counts are kept and shown, and what only has to
-//! be looked up, as it stands now, is looked up when somebody asks (`gather`).
+//! Modules count through the `metrics` facade; this module stores and renders the counts. Values of the current
+//! state are read when a scraper asks (`gather`).
 
 mod gather;
 
@@ -21,17 +21,17 @@ use super::answer::ApiError;
 use super::guard::Viewer;
 use crate::clock::Clock;
 
-/// The form of the answer, as Prometheus names it.
+/// The response's content type, as Prometheus defines it.
 const FORM: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How often what was counted is put where it is shown.
+/// How often recorded values are aggregated.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The bounds of histograms of times, in seconds.
+/// The bucket bounds of time histograms, in seconds.
 const SECONDS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// The bounds of histograms of memory: from 4 megabytes to a gigabyte.
+/// The bucket bounds of memory histograms, from 4 MiB to 1 GiB.
 const BYTES: [f64; 9] = [
     4_194_304.0,
     8_388_608.0,
@@ -44,16 +44,17 @@ const BYTES: [f64; 9] = [
     1_073_741_824.0,
 ];
 
-/// What this process counts, from the moment that this is made.
+/// The metrics that this process records once it is installed.
 #[derive(Debug, Clone)]
 pub struct PrometheusMetrics(PrometheusHandle);
 
 impl PrometheusMetrics {
-    /// Begins to count. What was made before counts nothing, so this comes first; and once in a process.
+    /// Installs the recorder. Metrics that were created earlier record nothing, so this must come first, and only
+    /// once in a process.
     ///
     /// # Errors
     ///
-    /// In words, when something counts already.
+    /// A message, if a recorder is already installed.
     pub fn begin() -> Result<Self, String> {
         let builder = PrometheusBuilder::new()
             .set_buckets(&SECONDS)
@@ -67,7 +68,7 @@ impl PrometheusMetrics {
         Ok(figures)
     }
 
-    /// Sees to it that what is counted takes no more and more room; never ends.
+    /// Keeps the memory of recorded values bounded; never returns.
     pub async fn keep(self, clock: Clock) {
         loop {
             clock.sleep(UPKEEP).await;
@@ -76,7 +77,7 @@ impl PrometheusMetrics {
     }
 }
 
-/// The address of the figures.
+/// The route of the metrics.
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/metrics", get(show))
 }
@@ -89,7 +90,7 @@ async fn show(State(site): State<AppState>, _: Viewer) -> Result<Response, ApiEr
     Ok(([(CONTENT_TYPE, FORM)], text.await?).into_response())
 }
 
-/// Counts requests. What leads nowhere is counted together: anybody can think of any number of addresses.
+/// Counts requests. Unknown paths are counted together, because callers can invent any number of them.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let answer = next.run(request).await;

@@ -1,4 +1,5 @@
-//! What can be done from the page. First it is asked, with numbers; then it is done, and told.
+//! Actions on the page. The page first asks for confirmation, with numbers; then it applies the action and shows
+//! the result.
 
 use axum::Form;
 use axum::extract::{Path, Query, State};
@@ -137,7 +138,7 @@ pub(super) async fn do_to_job(
     visitor.done(&site, &format!("/job?name={}", format::in_query(&which.name)), does.await)
 }
 
-/// What is to be run, and with what: an argument a line.
+/// The script to run and its arguments, one per line.
 #[derive(Debug, Deserialize)]
 pub(super) struct RunScriptForm {
     name: String,
@@ -178,7 +179,7 @@ impl Visitor {
         if self.part { "part/ask.html" } else { "ask.html" }
     }
 
-    /// Tells what was done: our script at once, others on the page that they are led back to.
+    /// Reports the result: directly to the page's script, to others through a redirect back to the page.
     fn done(&self, site: &AppState, back: &str, came: Result<String, ApiError>) -> Response {
         let done = match came {
             Ok(done) => done,
@@ -198,20 +199,20 @@ impl Visitor {
 
 /// What was done, in the reader's language.
 fn told(visitor: &Visitor, what: &str, name: &str, done: &ActionResult) -> String {
-    // A recall that takes long goes on without an answer.
+    // A long recall continues after the response, so it has no count.
     let what = if what == "done_recall" && done.count.is_none() { "done_recall_goes_on" } else { what };
     let n = format::number(done.count.unwrap_or_default());
     let run = done.run.clone().unwrap_or_default();
     let values = [("name", name.to_owned()), ("n", n), ("run", run)];
     let mut said = visitor.language.say(what, &values).unwrap_or_else(|| done.message.clone());
-    // What a recall could not take back is told by it alone.
+    // Only the message says what a recall could not take back.
     if let Some((_, rest)) = done.message.split_once("; ").filter(|_| what == "done_recall") {
         said = format!("{said} ({rest})");
     }
     said
 }
 
-/// An act's word in addresses and texts.
+/// An action's name in addresses and texts.
 fn name(act: impl serde::Serialize) -> String {
     serde_json::to_value(act).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }

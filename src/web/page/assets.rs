@@ -1,4 +1,4 @@
-//! Style, script and icon: they are in the program.
+//! Style, script and icon. They are embedded in the executable.
 
 use axum::extract::{Path, Query};
 use axum::http::{StatusCode, header};
@@ -11,24 +11,24 @@ use serde::Deserialize;
 #[folder = "src/web/page/assets"]
 struct Assets;
 
-/// What stands behind the name.
+/// The query of an asset's address.
 #[derive(Deserialize)]
 pub(super) struct AssetQuery {
     v: Option<String>,
 }
 
-/// The address of a file, which is another when its bytes are.
+/// The address of a file. It changes when the file's bytes change.
 pub(super) fn address(file: &str) -> String {
     format!("/assets/{file}?v={}", version(file).unwrap_or_default())
 }
 
-/// Names the files as they are.
+/// The version of a file, a prefix of its hash.
 pub(super) fn version(file: &str) -> Option<String> {
     let hash = Assets::get(file)?.metadata.sha256_hash();
     Some(HEXLOWER.encode(hash.get(..6)?))
 }
 
-/// `GET /assets/{file}`: nothing of it is secret.
+/// `GET /assets/{file}`. Assets need no token.
 pub(super) async fn give(Path(file): Path<String>, Query(asked): Query<AssetQuery>) -> Response {
     let Some(asset) = Assets::get(&file) else {
         return StatusCode::NOT_FOUND.into_response();

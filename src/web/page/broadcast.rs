@@ -1,4 +1,4 @@
-//! `GET /broadcasts/{id}`: one broadcast, and whom it goes to.
+//! `GET /broadcasts/{id}`: one broadcast and its recipients.
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -14,13 +14,13 @@ use crate::web::{AppState, BroadcastView, RecipientView, standing};
 use super::card::BroadcastCard;
 use super::visitor::Visitor;
 
-/// The parts that change by themselves.
+/// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["broadcast"];
 
-/// Recipients on a page.
+/// The number of recipients on a page.
 const PAGE: u32 = 100;
 
-/// Which recipients are asked for.
+/// The query: which recipients to show.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct BroadcastPageQuery {
     state: Option<String>,
@@ -38,14 +38,14 @@ pub(super) async fn show(
     visitor.answer(&site, "broadcast.html", came)
 }
 
-/// A broadcast, with what its driver knows.
+/// A broadcast with the status that its driver reported.
 pub(super) async fn look(site: &AppState, id: BroadcastId) -> Result<BroadcastView, ApiError> {
     let found = site.ledger.show(id).await?;
     let mut views = standing(&site.ledger, &[found], site.clock.unix_time()).await?;
     views.pop().ok_or_else(|| ApiError::not_found("the broadcast is gone"))
 }
 
-/// What the part that changes is given.
+/// The context of the updated part.
 pub(super) async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId) -> Result<Value, ApiError> {
     let view = look(site, id).await?;
     Ok(context! {

@@ -1,4 +1,4 @@
-//! A broadcast as it is drawn: a bar by state, and what can be done with it.
+//! A broadcast as a card: a bar by state, and its actions.
 
 use minijinja::Value;
 use minijinja::value::Serde;
@@ -11,10 +11,10 @@ use crate::web::{BroadcastView, CountsView};
 /// The length of a bar.
 const LENGTH: u64 = 1_000;
 
-/// What is seen of a state that somebody is in, however few they are.
+/// The minimum length of a segment, so that even one recipient is visible.
 const LEAST: u64 = 6;
 
-/// A part of a bar.
+/// A segment of a bar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct BarSegment {
     pub(super) state: &'static str,
@@ -23,13 +23,13 @@ pub(super) struct BarSegment {
     pub(super) width: u64,
 }
 
-/// A broadcast as it is drawn.
+/// The card of a broadcast.
 #[derive(Debug, Serialize)]
 pub(super) struct BroadcastCard {
     #[serde(flatten)]
     view: BroadcastView,
     bar: Vec<BarSegment>,
-    /// How much of it is settled, of a hundred.
+    /// The percentage of settled recipients.
     percent: u64,
     acts: Vec<BroadcastAction>,
 }
@@ -46,7 +46,7 @@ impl BroadcastCard {
         }
     }
 
-    /// For a template.
+    /// The card as a template value.
     pub(super) fn value(view: &BroadcastView) -> Value {
         Value::from(Serde(Self::of(view)))
     }
@@ -64,7 +64,7 @@ fn counts(view: &CountsView) -> RecipientCounts {
     }
 }
 
-/// The pieces of a bar, what is done first, each long enough to be seen.
+/// The segments of a bar, finished states first, each long enough to be visible.
 fn bar(counts: &RecipientCounts) -> Vec<BarSegment> {
     let order = [
         DeliveryState::Sent,

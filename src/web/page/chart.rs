@@ -1,4 +1,4 @@
-//! The last hour's messages a second, drawn.
+//! The chart of the last hour's messages per second.
 
 use std::fmt::Write as _;
 
@@ -8,53 +8,53 @@ use crate::web::ActivityView;
 
 use super::format;
 
-/// A span, in seconds.
+/// The length of a span, in seconds.
 const SPAN: u64 = 10;
 
-/// Spans of an hour.
+/// The spans of an hour.
 const SPANS: u64 = 360;
 
-/// How high and wide the drawing is.
+/// The height and the width of the drawing.
 const HEIGHT: f64 = 120.0;
 const WIDTH: u64 = 2 * SPANS;
 
-/// Rows of the table that tells the same.
+/// The seconds in a row of the table with the same numbers.
 const ROW: u64 = 300;
 
-/// An hour.
+/// The chart of an hour.
 #[derive(Debug, Serialize)]
 pub(super) struct ActivityChart {
     height: f64,
     width: u64,
-    /// What was written, and what of it was refused, as paths.
+    /// The SVG paths of the sent and of the refused messages.
     sent: String,
     refused: String,
-    /// The quota's line.
+    /// The line of the quota.
     quota: Option<ChartLine>,
     grid: Vec<ChartLine>,
     hours: Vec<ChartTick>,
     total: u64,
     throttled: u64,
-    /// The most in a span, a second.
+    /// The highest rate of a span, per second.
     most: f64,
     rows: Vec<ChartRow>,
 }
 
-/// A line across.
+/// A horizontal line.
 #[derive(Debug, Serialize)]
 struct ChartLine {
     y: f64,
     text: String,
 }
 
-/// An instant below.
+/// A time label on the horizontal axis.
 #[derive(Debug, Serialize)]
 struct ChartTick {
     x: u64,
     text: String,
 }
 
-/// Five minutes in words.
+/// Five minutes as a table row.
 #[derive(Debug, Serialize)]
 struct ChartRow {
     at: String,
@@ -64,7 +64,7 @@ struct ChartRow {
 }
 
 impl ActivityChart {
-    /// The hour that ends now (in seconds since 1970), with the quota that it is measured against.
+    /// Draws the hour that ends at `now` (seconds since 1970), with the line of `quota`.
     pub(super) fn of(activity: &[ActivityView], quota: u32, now: u64, zone: &str) -> Self {
         let end = now / SPAN * SPAN + SPAN;
         let begin = end - SPANS * SPAN;
@@ -112,7 +112,7 @@ fn line(y: f64, rate: f64) -> ChartLine {
     ChartLine { y, text: format::rate(rate) }
 }
 
-/// The next round number above, with some room.
+/// The next round number above `most`, with some room.
 fn scale(most: f64) -> f64 {
     let wanted = (most * 1.15).max(1.0);
     let power = 10_f64.powf(wanted.log10().floor());
@@ -120,7 +120,7 @@ fn scale(most: f64) -> f64 {
     steps.into_iter().map(|step| step * power).find(|top| *top >= wanted).unwrap_or(wanted)
 }
 
-/// Five minutes a row, of those in which something was sent.
+/// The table rows of five minutes each, without those in which nothing was sent.
 fn rows(shown: &[&ActivityView], begin: u64, zone: &str) -> Vec<ChartRow> {
     let mut rows: Vec<(u64, u64, u64)> = Vec::new();
     for one in shown {
@@ -159,7 +159,7 @@ mod tests {
         assert!((chart.most - 20.0).abs() < 0.01);
         let quota = chart.quota.unwrap();
         assert!(quota.y > 0.0 && quota.text == "20", "{quota:?}");
-        // The oldest span is at the left edge, the newest ends at the right one; what is older is not drawn.
+        // The oldest span is at the left edge and the newest ends at the right one. Older spans are not drawn.
         assert!(chart.sent.starts_with("M0 120V") && chart.sent.contains("M718 120V"), "{}", chart.sent);
         assert_eq!(chart.sent.matches('M').count(), 3);
         assert_eq!(chart.refused.matches('M').count(), 1);

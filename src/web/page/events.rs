@@ -1,7 +1,7 @@
-//! `GET /events`: the parts of a page, each time that they have changed, as the reader sees them.
+//! `GET /events`: sends the changed parts of a page, rendered for the reader.
 //!
-//! A stream begins with all of them, so who was cut off sees everything as it is. Who reads slowly is sent the newest alone:
-//! a part is made when it can be written.
+//! A stream begins with all parts, so a reconnected browser shows the current state. A slow reader gets only the
+//! newest version: a part is rendered when it can be written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::web::{AppState, Overview};
 use super::visitor::Visitor;
 use super::{broadcast, first, format, job, log};
 
-/// After so many seconds it is looked whether the session is still good.
+/// The session is checked after this number of events.
 const LOOKS_AFTER: u32 = 10;
 
-/// Which place is watched: the first screen, where nothing else is named.
+/// The page that is shown; the first page by default.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PageEventsQuery {
     broadcast: Option<i64>,
@@ -35,25 +35,25 @@ pub(super) struct PageEventsQuery {
     log: Option<log::LogLevelFilter>,
 }
 
-/// What is sent.
+/// The data of an event.
 #[derive(Serialize)]
 struct PageUpdate<'a> {
-    /// When this was so, where the reader is.
+    /// The current time, in the reader's time zone.
     at: String,
-    /// Of which build the page would be.
+    /// The version of the page's assets. The browser reloads the page if its own version differs.
     build: String,
-    /// The parts that have changed, whole.
+    /// The changed parts, each as a whole.
     parts: BTreeMap<&'a str, &'a str>,
 }
 
-/// Somebody who watches.
+/// One browser's stream.
 struct PageStream {
     site: AppState,
     visitor: Visitor,
     place: PageEventsQuery,
     parts: Parts,
     overview: watch::Receiver<Option<Arc<Overview>>>,
-    /// What was sent last of each part.
+    /// The last sent version of each part.
     sent: BTreeMap<&'static str, String>,
     looks: u32,
     over: bool,
@@ -100,10 +100,10 @@ impl PageStream {
             let overview = self.overview.borrow_and_update().clone()?;
             match self.look(&overview).await {
                 Ok(event) => return Some(event),
-                // It may be that the ledger cannot be read just now.
+                // The ledger may be temporarily unreadable.
                 Err(problem) if problem.status().is_server_error() => {}
                 Err(_) => {
-                    // What is watched is gone, or the session is: the page itself will say so.
+                    // The page's subject or the session is gone. The page itself reports it after a reload.
                     self.over = true;
                     return Some(Event::default().event("over").data("-"));
                 }
@@ -137,7 +137,7 @@ impl PageStream {
         event.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
     }
 
-    /// The parts of the place, and what they are made of.
+    /// The parts of the page, and the context that they are rendered with.
     async fn seen(&self, overview: &Overview) -> Result<(&'static [&'static str], Value), ApiError> {
         let (site, visitor) = (&self.site, &self.visitor);
         Ok(match &self.place {

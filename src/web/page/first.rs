@@ -1,4 +1,4 @@
-//! `GET /`: everything that is seen first.
+//! `GET /`: the first page.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -12,20 +12,20 @@ use super::card::BroadcastCard;
 use super::chart::ActivityChart;
 use super::visitor::Visitor;
 
-/// The parts that change by themselves.
+/// The parts that are updated live.
 pub(super) const PARTS: &[&str] =
     &["running", "doubts", "chart", "quotas", "jobs", "scripts", "hosts", "finished", "tail"];
 
-/// The quota that the chart is drawn against.
+/// The quota whose line the chart shows.
 const GROUP_MESSAGES: &str = "group messages";
 
-/// Broadcasts that go on, of which so many are shown.
+/// The maximum number of unfinished broadcasts that are shown.
 const RUNNING: usize = 20;
 
-/// Single sends in doubt, of which so many are shown.
+/// The maximum number of sends in doubt that are shown.
 const DOUBTS: usize = 20;
 
-/// Lines of the log.
+/// The number of log lines.
 const LINES: usize = 15;
 
 /// `GET /`
@@ -34,12 +34,12 @@ pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Resp
     visitor.answer(&site, "first.html", came)
 }
 
-/// How everything stands.
+/// The current overview.
 pub(super) async fn looked(site: &AppState) -> Result<Overview, ApiError> {
     Ok(site.run_on_daemon(async |office| office.board.overview(&office.house).await).await??)
 }
 
-/// What the templates are given.
+/// The context of the templates.
 pub(super) fn context(site: &AppState, visitor: &Visitor, overview: &Overview) -> Value {
     let quotas = overview.apps.iter().flat_map(|app| &app.quotas);
     let quota = quotas.filter(|quota| quota.name == GROUP_MESSAGES).map(|quota| quota.per_second).sum();

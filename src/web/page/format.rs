@@ -1,4 +1,4 @@
-//! Numbers, lengths of time and instants as people read them.
+//! Formats numbers, durations and times for people.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use jiff::{Timestamp, Zoned};
 use crate::web::words::{Language, whole};
 pub(super) use crate::web::words::{number, span};
 
-/// A rate, as exactly as it is worth.
+/// A rate with a suitable number of digits.
 pub(super) fn rate(rate: f64) -> String {
     if rate < 99.95 && (rate - rate.round()).abs() >= 0.05 {
         return format!("{rate:.1}");
@@ -16,7 +16,7 @@ pub(super) fn rate(rate: f64) -> String {
     number(whole(rate))
 }
 
-/// Bytes.
+/// A size in bytes, with a unit.
 pub(super) fn bytes(bytes: u64) -> String {
     if bytes < 10_000 {
         return format!("{} B", number(bytes));
@@ -24,7 +24,7 @@ pub(super) fn bytes(bytes: u64) -> String {
     format!("{:.1} KiB", bytes as f64 / 1024.0)
 }
 
-/// The beginning of ten seconds, or any other number of seconds since 1970.
+/// A time in seconds since 1970, in a time zone.
 pub(super) fn instant_of(seconds: i64, zone: &str) -> Option<Zoned> {
     Some(Timestamp::from_second(seconds).ok()?.to_zoned(zone_of(zone)))
 }
@@ -33,7 +33,7 @@ fn zone_of(zone: &str) -> TimeZone {
     TimeZone::get(zone).unwrap_or(TimeZone::UTC)
 }
 
-/// An instant: short, as today's readers need it, with the whole of it beside. Safe to be put into a page.
+/// A time in short form for today's reader, with the full time as a tooltip. The result is safe HTML.
 pub(super) fn time(language: Language, zone: &str, now: i64, at: &str) -> Option<String> {
     let at: Timestamp = at.parse().ok()?;
     let (there, now) = (at.to_zoned(zone_of(zone)), instant_of(now, zone)?);
@@ -52,7 +52,7 @@ pub(super) fn time(language: Language, zone: &str, now: i64, at: &str) -> Option
     Some(format!("<time datetime=\"{at}\" title=\"{whole}\">{}</time>", there.strftime(short)))
 }
 
-/// How long ago or ahead an instant is, in words.
+/// How long ago or ahead a time is, in words.
 pub(super) fn relative(language: Language, now: i64, at: &str) -> Option<String> {
     let at: Timestamp = at.parse().ok()?;
     let ahead = at.as_second() - now;
@@ -60,7 +60,7 @@ pub(super) fn relative(language: Language, now: i64, at: &str) -> Option<String>
         return language.text("now").map(str::to_owned);
     }
     let away = ahead.unsigned_abs();
-    // In steps, so that what stands still does not change each second.
+    // Rounded to steps, so that the text does not change every second.
     let step = match away {
         0..60 => 5,
         60..3_600 => 60,
@@ -71,7 +71,7 @@ pub(super) fn relative(language: Language, now: i64, at: &str) -> Option<String>
     language.say(if ahead > 0 { "in_time" } else { "ago" }, &[("time", length)])
 }
 
-/// A text as it stands in an address behind a `?`.
+/// A text encoded for a query.
 pub(super) fn in_query(text: &str) -> String {
     let mut query = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! `GET /broadcasts`: all of them, the newest first.
+//! `GET /broadcasts`: all broadcasts, the newest first.
 
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -12,10 +12,10 @@ use crate::web::{AppState, BroadcastView};
 use super::card::BroadcastCard;
 use super::visitor::Visitor;
 
-/// Broadcasts on a page.
+/// The number of broadcasts on a page.
 const PAGE: usize = 50;
 
-/// Which are asked for.
+/// The query: which broadcasts to show.
 #[derive(Debug, Deserialize)]
 pub(super) struct BroadcastHistoryQuery {
     #[serde(default)]

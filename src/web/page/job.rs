@@ -1,4 +1,4 @@
-//! `GET /job`: one job, and its runs. Its name may be any text, so it stands behind the `?`.
+//! `GET /job`: one job and its runs. A job's name can be any text, so it is in the query.
 
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -14,13 +14,13 @@ use crate::web::{AppState, JobRunView, JobView};
 use super::format;
 use super::visitor::Visitor;
 
-/// The parts that change by themselves.
+/// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["job", "runs"];
 
-/// Runs that are shown.
+/// The number of runs that are shown.
 const RUNS: u32 = 100;
 
-/// Which job is asked for.
+/// The query: the job's name.
 #[derive(Debug, Deserialize)]
 pub(super) struct JobPageQuery {
     pub(super) name: String,
@@ -36,7 +36,7 @@ pub(super) async fn show(
     visitor.answer(&site, "job.html", came)
 }
 
-/// What the templates are given.
+/// The context of the templates.
 pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> Result<Value, ApiError> {
     let job = JobView::from(&site.job(name).await?);
     let runs = site.ledger.job_runs(Some(name), RUNS).await?;
@@ -55,7 +55,7 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> R
     })
 }
 
-/// What makes sense with a job that stands like this; the runs of a script can only be ended here.
+/// The actions that make sense for a job in this state. The runs of a script can only be cancelled here.
 fn sensible(job: &JobView, goes_on: bool, kept: bool) -> Vec<JobAction> {
     let (gone, paused) = (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
     let all = [

@@ -10,13 +10,13 @@ use crate::web::AppState;
 
 use super::visitor::Visitor;
 
-/// The parts that change by themselves.
+/// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["lines"];
 
-/// All that are kept.
+/// The number of lines, all that the log tail keeps.
 const MOST: usize = 500;
 
-/// Which lines are asked for.
+/// Which lines to show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LogLevelFilter {
@@ -26,7 +26,7 @@ pub(super) enum LogLevelFilter {
     Error,
 }
 
-/// The query.
+/// The query: which lines to show.
 #[derive(Debug, Deserialize)]
 pub(super) struct LogPageQuery {
     #[serde(default)]
@@ -42,7 +42,7 @@ pub(super) async fn show(
     visitor.answer(&site, "log.html", Ok(context(&site, &visitor, which.only)))
 }
 
-/// What the templates are given.
+/// The context of the templates.
 pub(super) fn context(site: &AppState, visitor: &Visitor, only: LogLevelFilter) -> Value {
     let name = only.name();
     let mut lines = site.log.newest(MOST);

@@ -1,4 +1,4 @@
-//! In by a token, out again, and which language the page speaks.
+//! Login with a token, logout, and the choice of the page's language.
 
 use axum::Form;
 use axum::extract::{Extension, Path, Query, State};
@@ -15,14 +15,14 @@ use crate::web::listener::Peer;
 use super::visitor::{self, Guest, within};
 use crate::web::words::Language;
 
-/// Where to go on.
+/// The query: the page to continue with.
 #[derive(Debug, Deserialize)]
 pub(super) struct LoginQuery {
     #[serde(default)]
     next: String,
 }
 
-/// What the form says.
+/// The fields of the login form.
 #[derive(Deserialize)]
 pub(super) struct LoginForm {
     token: String,
@@ -61,7 +61,7 @@ pub(super) async fn enter(
     }
 }
 
-/// The cookie of a new session, where the token is in force.
+/// The cookie of a new session. `None` if the token is not valid.
 async fn begin(site: &AppState, token: &str, secure: bool) -> Result<Option<HeaderValue>, ApiError> {
     let Some(role) = site.tokens.role_of(token).await? else { return Ok(None) };
     let session = site.tokens.session(role).await?;
@@ -77,7 +77,7 @@ pub(super) async fn leave(Extension(peer): Extension<Peer>, headers: HeaderMap) 
     answer
 }
 
-/// `GET /language/{to}`: keeps the choice for a year.
+/// `GET /language/{to}`: stores the choice for a year.
 pub(super) async fn language(Path(to): Path<String>, Query(then): Query<LoginQuery>) -> Response {
     let Some(language) = Language::of(&to) else { return StatusCode::NOT_FOUND.into_response() };
     let (name, tag) = (visitor::LANGUAGE, language.tag());

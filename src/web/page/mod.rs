@@ -1,11 +1,12 @@
-//! The page: what operators see in a browser, and what they do there.
+//! The page: what operators see and do in a browser.
 //!
-//! The server writes the whole of it, in the language of whoever looks; without scripts every link and form works. The one
-//! script (`assets/page.js`) puts what `events` sends into place, and asks in a dialog instead of on a page.
+//! The server renders all of it, in the visitor's language. Every link and form works without scripts. The only
+//! script (`assets/page.js`) inserts what `events` sends, and shows confirmations in a dialog instead of on a page.
 //!
-//! - `visitor`: who looks, in which language and time zone; `pages`: templates and what they know;
-//! - `first`, `broadcast`, `history`, `job`, `log`: the places; `card`, `chart`: what is drawn there;
-//! - `ask`: what can be done, after a question; `login`: in, out, and which language; `events`: what changes;
+//! - `visitor`: the caller's role, language and time zone; `pages`: the templates and their functions;
+//! - `first`, `broadcast`, `history`, `job`, `log`: the pages; `card`, `chart`: drawings on them;
+//! - `ask`: actions, after a confirmation; `notice`: their results; `login`: login, logout and language; `events`:
+//!   live updates;
 //! - `assets`: style, script and icon.
 
 mod ask;
@@ -38,7 +39,7 @@ use super::answer::ApiError;
 pub(super) use pages::Pages;
 use visitor::Guest;
 
-/// The addresses of the page, and everything that is no address.
+/// The routes of the page, and the response for unknown addresses.
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(first::show))
@@ -58,7 +59,7 @@ pub(super) fn routes() -> Router<AppState> {
         .fallback(nothing)
 }
 
-/// Says that there is nothing at an address: to people on a page, to programs in JSON.
+/// The 404 response: a page for people, JSON for programs.
 async fn nothing(State(site): State<AppState>, guest: Guest, request: Request) -> Response {
     let problem = ApiError::not_found("there is nothing here");
     let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());

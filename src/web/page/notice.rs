@@ -1,4 +1,4 @@
-//! What an act has done, kept by the browser until the next page tells it.
+//! The result of an action, stored in a cookie until the next page shows it.
 
 use axum::http::HeaderValue;
 use data_encoding::BASE64URL_NOPAD;
@@ -6,20 +6,20 @@ use data_encoding::BASE64URL_NOPAD;
 /// The cookie's name.
 pub(super) const COOKIE: &str = "mooncast_notice";
 
-/// The header that takes it away.
+/// The header that removes the cookie.
 pub(super) const FORGET: &str = "mooncast_notice=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
 
-/// The most bytes of one.
+/// The maximum length of a notice, in bytes.
 const LONGEST: usize = 1_500;
 
-/// The header that gives a notice to a browser.
+/// The `Set-Cookie` header for a notice.
 pub(super) fn keep(notice: &str) -> Option<HeaderValue> {
     let end = notice.floor_char_boundary(LONGEST);
     let value = BASE64URL_NOPAD.encode(notice.get(..end)?.as_bytes());
     HeaderValue::from_str(&format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=60")).ok()
 }
 
-/// The notice of a cookie.
+/// The notice in a cookie's value.
 pub(super) fn read(value: &str) -> Option<String> {
     let notice = BASE64URL_NOPAD.decode(value.as_bytes()).ok()?;
     String::from_utf8(notice).ok().filter(|notice| !notice.is_empty())

@@ -1,4 +1,4 @@
-//! The templates, and what they can do. What they are given is escaped, whatever it is.
+//! The templates and their functions. All values are escaped.
 
 #[cfg(test)]
 use std::collections::BTreeMap;
@@ -17,22 +17,22 @@ use crate::web::answer::ApiError;
 use super::{assets, format};
 use crate::web::words::Language;
 
-/// Browsers that are told of changes at once.
+/// The maximum number of concurrent event streams.
 const STREAMS: usize = 32;
 
-/// What a template may cost, in steps: far more than the longest page takes.
+/// The step limit of a template, far more than the longest page needs.
 const FUEL: u64 = 5_000_000;
 
 #[derive(Embed)]
 #[folder = "src/web/page/templates"]
 struct Templates;
 
-/// Everything that pages are made of.
+/// The templates and the state they share.
 #[derive(Clone)]
 pub(in crate::web) struct Pages {
     templates: Arc<Environment<'static>>,
     house: Value,
-    /// Places for browsers that are told of changes.
+    /// Limits the concurrent event streams.
     pub(super) streams: Arc<Semaphore>,
 }
 
@@ -41,7 +41,7 @@ impl Pages {
     ///
     /// # Errors
     ///
-    /// When one of them makes no sense.
+    /// A template is invalid.
     pub(in crate::web) fn new(project: &str, simulator: bool) -> Result<Self, Error> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -74,17 +74,17 @@ impl Pages {
         Ok(Self { templates: Arc::new(templates), house, streams: Arc::new(Semaphore::new(STREAMS)) })
     }
 
-    /// What does not change.
+    /// The context that never changes.
     pub(super) fn house(&self) -> Value {
         self.house.clone()
     }
 
-    /// Names the style and the script as they are.
+    /// The versions of the style and the script.
     pub(super) fn build(&self) -> String {
         self.house.get_attr("build").map(|build| build.to_string()).unwrap_or_default()
     }
 
-    /// Fills a template in.
+    /// Renders a template.
     pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, ApiError> {
         let rendered = self.templates.get_template(template).and_then(|found| found.render(context));
         rendered.map_err(|error| {
@@ -117,7 +117,7 @@ fn now(state: &State) -> i64 {
     state.lookup("now").and_then(|now| i64::try_from(now).ok()).unwrap_or_default()
 }
 
-/// An instant where the reader is.
+/// A time in the reader's time zone.
 fn time(state: &State, at: &str) -> Value {
     let zone = state.lookup("zone");
     let zone = zone.as_ref().and_then(Value::as_str).unwrap_or("UTC");
@@ -125,7 +125,7 @@ fn time(state: &State, at: &str) -> Value {
         .map_or_else(|| Value::from(at), Value::from_safe_string)
 }
 
-/// How far an instant is.
+/// How long ago or ahead a time is.
 fn relative(state: &State, at: &str) -> String {
     format::relative(language(state), now(state), at).unwrap_or_else(|| at.to_owned())
 }
@@ -138,7 +138,7 @@ fn short(text: &str, most: usize) -> String {
     }
 }
 
-/// A text of the page in which what stands between backticks is code.
+/// A text of the page, with the parts between backticks as code.
 fn code(text: &str) -> Value {
     let mut html = String::new();
     for (index, piece) in text.split('`').enumerate() {
@@ -156,7 +156,7 @@ fn problem(detail: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, detail)
 }
 
-/// All templates, for those who look through them.
+/// All templates, for the tests.
 #[cfg(test)]
 pub(super) fn sources() -> BTreeMap<String, String> {
     let source = |name: &str| String::from_utf8(Templates::get(name).unwrap().data.into_owned()).unwrap();

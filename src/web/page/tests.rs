@@ -1,4 +1,4 @@
-//! What templates make of what they are given.
+//! What templates render.
 
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -59,7 +59,7 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
     }
 }
 
-/// A template filled in; nothing of what it was given is taken for more than text.
+/// Renders a template, and checks that no value is interpreted as markup.
 fn made(pages: &Pages, template: &str, context: &Value) -> String {
     let made = pages.render(template, context).map_err(|problem| problem.message().to_owned());
     let made = made.unwrap_or_else(|problem| panic!("{template}: {problem}"));
@@ -67,7 +67,7 @@ fn made(pages: &Pages, template: &str, context: &Value) -> String {
     made
 }
 
-/// A name of the enum, as pages and addresses have it.
+/// The name of an enum value, as pages and addresses use it.
 fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
 }

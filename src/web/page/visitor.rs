@@ -1,4 +1,4 @@
-//! Who looks: what they may do, and in which language and time zone they read.
+//! The caller of a page: role, language and time zone.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,29 +15,29 @@ use crate::web::guard::Viewer;
 use super::notice;
 use crate::web::words::Language;
 
-/// The cookie of who has chosen a language.
+/// The cookie of a chosen language.
 pub(super) const LANGUAGE: &str = "mooncast_language";
 
-/// The cookie in which our script says where the browser is.
+/// The cookie in which the page's script stores the browser's time zone.
 const ZONE: &str = "mooncast_zone";
 
-/// The header by which our script asks for a part of a page.
+/// The header with which the page's script requests a part of a page.
 const PART: &str = "x-mooncast-part";
 
-/// Whoever asks, known or not.
+/// A caller, with or without a session.
 #[derive(Debug, Clone)]
 pub(super) struct Guest {
     pub(super) language: Language,
     zone: String,
-    /// Whether our script asks, and puts the answer into a page itself.
+    /// Whether the page's script asks, which inserts the response into a page.
     pub(super) part: bool,
-    /// What the last act has done, where it was not told yet.
+    /// The result of the last action, if it was not shown yet.
     notice: Option<String>,
-    /// What was asked for.
+    /// The requested address.
     address: String,
 }
 
-/// Whoever may look.
+/// A caller that may read.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
     guest: Guest,
@@ -60,12 +60,12 @@ impl Guest {
         }
     }
 
-    /// Where the reader is.
+    /// The reader's time zone.
     pub(super) fn zone(&self) -> &str {
         &self.zone
     }
 
-    /// What every template knows.
+    /// The context that every template gets.
     pub(super) fn context(&self, site: &AppState) -> Value {
         let now = site.clock.unix_time();
         context! {
@@ -82,7 +82,7 @@ impl Guest {
         }
     }
 
-    /// A page, or the part of one.
+    /// Renders a page, or a part of one.
     pub(super) fn page(&self, site: &AppState, template: &str, context: &Value) -> Response {
         match site.pages.render(template, context) {
             Ok(html) => self.html(html),
@@ -91,7 +91,7 @@ impl Guest {
     }
 
     fn html(&self, html: String) -> Response {
-        // A form's request would not say where it comes from without it.
+        // Without this header, the browser would not send the origin of a form's request.
         let mut answer = ([(header::REFERRER_POLICY, "same-origin")], Html(html)).into_response();
         if self.notice.is_some() && !self.part {
             answer.headers_mut().append(header::SET_COOKIE, HeaderValue::from_static(notice::FORGET));
@@ -99,7 +99,7 @@ impl Guest {
         answer
     }
 
-    /// Says why not.
+    /// Renders an error.
     pub(super) fn refuse(&self, site: &AppState, problem: &ApiError) -> Response {
         let template = if self.part { "part/problem.html" } else { "refusal.html" };
         let status = problem.status();
@@ -111,22 +111,22 @@ impl Guest {
 }
 
 impl Visitor {
-    /// What every template knows.
+    /// The context that every template gets.
     pub(super) fn context(&self, site: &AppState) -> Value {
         context! { known => true, may_act => self.may_act, ..self.guest.context(site) }
     }
 
-    /// Whether they may act.
+    /// Checks that the caller may act.
     ///
     /// # Errors
     ///
-    /// Where they may not.
+    /// The caller may only read.
     pub(super) fn operates(&self) -> Result<(), ApiError> {
         let words = self.language.text("only_looks").unwrap_or_default();
         if self.may_act { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, words)) }
     }
 
-    /// A page of what came of a question, or why nothing did.
+    /// Renders the result of a query, or its error.
     pub(super) fn answer(&self, site: &AppState, template: &str, came: Result<Value, ApiError>) -> Response {
         match came {
             Ok(context) => self.page(site, template, &context),
@@ -167,7 +167,7 @@ impl FromRequestParts<AppState> for Visitor {
     }
 }
 
-/// The address of the login that leads on to another.
+/// The address of the login page, which continues with `next`.
 fn login(next: &str) -> String {
     if next == "/" {
         return "/login".to_owned();
@@ -175,7 +175,7 @@ fn login(next: &str) -> String {
     format!("/login?next={}", super::format::in_query(next))
 }
 
-/// An address of this site, of what somebody says that it is.
+/// Returns `address` if it is an address on this site, and `/` otherwise.
 pub(super) fn within(address: &str) -> &str {
     let plain = address.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let own = address.starts_with('/') && !address.starts_with("//") && address.parse::<Uri>().is_ok();

@@ -1,4 +1,4 @@
-//! What was sent lately.
+//! Recent activity.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

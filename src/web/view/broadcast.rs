@@ -96,7 +96,7 @@ pub struct BroadcastView {
 }
 
 impl From<&Broadcast> for BroadcastView {
-    /// Without what only its driver knows.
+    /// The view without the values that only the driver knows.
     fn from(broadcast: &Broadcast) -> Self {
         Self {
             id: broadcast.id.0,
@@ -128,7 +128,8 @@ impl From<&Broadcast> for BroadcastView {
 }
 
 impl BroadcastView {
-    /// How it stands now, since 1970, by what its drivers have told the ledger: the same whatever process drives it.
+    /// The current view, with the status that its drivers reported to the ledger. `now` is since 1970. The result
+    /// is the same whatever process drives the broadcast.
     #[must_use]
     pub fn standing(broadcast: &Broadcast, told: Vec<DriverStatus>, now: Duration) -> Self {
         let mut view = Self::from(broadcast);
@@ -155,11 +156,11 @@ impl BroadcastView {
     }
 }
 
-/// How some broadcasts stand now, by what is in the ledger.
+/// The current views of some broadcasts, from the ledger.
 ///
 /// # Errors
 ///
-/// Faults of the ledger.
+/// A ledger error.
 pub async fn standing(
     ledger: &Ledger,
     broadcasts: &[Broadcast],
@@ -172,7 +173,7 @@ pub async fn standing(
     let mut told: HashMap<BroadcastId, Vec<DriverStatus>> = HashMap::new();
     if broadcasts.iter().any(|broadcast| !broadcast.is_over()) {
         for (id, status) in ledger.driver_statuses(one).await? {
-            // One that another version has written says nothing to this one.
+            // A status that another version wrote may not parse; it is ignored.
             told.entry(id).or_default().extend(serde_json::from_str::<DriverStatus>(&status));
         }
     }

@@ -1,4 +1,4 @@
-//! What changed under an unfinished broadcast.
+//! The changed inputs of an unfinished broadcast.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ pub struct ChangesView {
 }
 
 impl ChangesView {
-    /// The same in lines of text.
+    /// The changes as lines of text.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("inputs changed since: {}", self.inputs.join(", "))];

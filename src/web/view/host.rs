@@ -30,7 +30,7 @@ pub struct HostView {
 }
 
 impl HostView {
-    /// Hosts, each compared with the others.
+    /// The views of the hosts, each compared with the others.
     #[must_use]
     pub fn all(hosts: &[Host]) -> Vec<Self> {
         let usual = usual(hosts);
@@ -49,11 +49,11 @@ impl HostView {
     }
 }
 
-/// The scripts that most living hosts have; of as many, those of the one that runs longest.
+/// The scripts that most living hosts have. In a tie, those of the host that runs longest.
 fn usual(hosts: &[Host]) -> Option<&str> {
     let living = || hosts.iter().filter(|host| host.alive);
     let many = |scripts: &str| living().filter(|host| host.scripts == scripts).count();
-    // The last one of equals counts.
+    // `max_by_key` returns the last of equal elements.
     living().rev().max_by_key(|host| many(&host.scripts)).map(|host| host.scripts.as_str())
 }
 

@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 use super::instant;
 use crate::clock::Clock;
 
-/// Lines that are kept.
+/// The number of lines that are kept.
 const KEPT: usize = 500;
 
-/// The most bytes of one.
+/// The maximum length of a line, in bytes.
 const LONGEST: usize = 2_000;
 
 /// A line of the log.
@@ -43,20 +43,20 @@ pub struct LogTail {
 }
 
 impl LogTail {
-    /// One that has heard nothing yet.
+    /// Creates a log tail without lines.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { lines: Mutex::default(), clock, number: watch::Sender::new(0) }
     }
 
-    /// The newest lines, at the most so many, the oldest first.
+    /// Up to `most` of the newest lines, the oldest first.
     #[must_use]
     pub fn newest(&self, most: usize) -> Vec<LogLineView> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().skip(lines.len().saturating_sub(most)).cloned().collect()
     }
 
-    /// The number of the newest line: wait on it, then look again.
+    /// The number of the newest line. Wait for a change, then read again.
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.number.subscribe()
@@ -75,7 +75,7 @@ impl LogTail {
     }
 }
 
-/// A layer that hands every line on to the tail.
+/// A tracing layer that adds every line to the log tail.
 #[derive(Debug)]
 pub struct LogTailLayer(pub std::sync::Arc<LogTail>);
 
@@ -94,7 +94,7 @@ impl<S: Subscriber> Layer<S> for LogTailLayer {
     }
 }
 
-/// The sentence of a line, and its fields after it.
+/// The message of a line, followed by its fields.
 #[derive(Default)]
 struct LogEventText {
     message: String,

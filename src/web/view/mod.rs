@@ -1,6 +1,6 @@
-//! What is shown: the same values on the page, in the API and in the terminal.
+//! The values that the page, the API and the terminal show.
 //!
-//! Instants are texts like `2026-06-01T08:00:00Z`, lengths of time are seconds.
+//! Times are texts such as `2026-06-01T08:00:00Z`; durations are in seconds.
 
 mod activity;
 mod broadcast;
@@ -33,7 +33,7 @@ pub use wait::WaitView;
 
 pub use crate::delivery::WaitKind;
 
-/// An instant as people and programs read it, in UTC, to the second.
+/// A time as UTC text with a precision of seconds.
 pub(super) fn instant(at: Duration) -> String {
     i64::try_from(at.as_secs())
         .ok()

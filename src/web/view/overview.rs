@@ -1,4 +1,4 @@
-//! Everything that is seen first.
+//! The overview: everything that the first page shows.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

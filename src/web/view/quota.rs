@@ -1,4 +1,4 @@
-//! Quotas, and who waits for them.
+//! Quotas, and the calls that wait for them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Scripts.
+//! Scripts and their status.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::instant;
 use crate::ledger::SendRow;
 
-/// Groups that are named where they are shown in a line.
+/// The maximum number of groups that a line names.
 const NAMED: usize = 3;
 
 /// A single send as it stands.
@@ -47,7 +47,7 @@ pub struct SendReceipt {
     pub message_id: String,
 }
 
-/// Recipients as the ledger keeps them.
+/// Recipients in the form that the ledger stores.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredRecipients {
@@ -83,7 +83,7 @@ impl From<&SendRow> for SendView {
 }
 
 impl SendView {
-    /// Its groups in a line.
+    /// The groups as one line.
     #[must_use]
     pub fn to(&self) -> String {
         let mut to = self.groups.iter().take(NAMED).cloned().collect::<Vec<_>>().join(",");
@@ -94,7 +94,7 @@ impl SendView {
         to
     }
 
-    /// What was done with it, in a sentence.
+    /// A sentence about how the send was settled.
     #[must_use]
     pub fn settled(&self, as_sent: bool) -> String {
         let id = self.id;

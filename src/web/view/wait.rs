@@ -1,4 +1,4 @@
-//! What a broadcast waits for.
+//! The reason why a broadcast waits.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -28,14 +28,14 @@ pub struct WaitView {
 }
 
 impl WaitView {
-    /// What is waited for, as it stands now, since 1970.
+    /// The view of a wait at the time `now`, since 1970.
     #[must_use]
     pub fn new(wait: &BroadcastWait, now: Duration) -> Self {
         let mut view = Self {
             kind: wait.kind,
             text: String::new(),
             seconds: wait.until.map(|until| until.saturating_sub(now).as_secs_f64()),
-            // Of the others nobody wants to know the time of day.
+            // Only a sending window is shown with a time of day.
             until: wait.until.filter(|_| wait.kind == WaitKind::Window).map(instant),
             calls: wait.calls,
             note: wait.note.clone(),
@@ -44,13 +44,13 @@ impl WaitView {
         view
     }
 
-    /// Nothing but a kind.
+    /// A wait with a kind and no details.
     #[must_use]
     pub fn of(kind: WaitKind) -> Self {
         Self::new(&BroadcastWait::of(kind), Duration::ZERO)
     }
 
-    /// In words, as the page says it in English; `time` makes of an instant what people read.
+    /// The wait as an English sentence of the page. `time` formats a time for the reader.
     #[must_use]
     pub fn sentence(&self, time: &dyn Fn(&str) -> String) -> String {
         let english = Language::English;
@@ -58,7 +58,7 @@ impl WaitView {
         let kind = serde_json::to_value(self.kind).unwrap_or_default();
         let name = format!("wait_{}", kind.as_str().unwrap_or_default());
         let text = say(&name, &[("n", number(self.calls.unwrap_or_default()))]);
-        // It stands within a sentence.
+        // The text follows other words, so it begins in lower case.
         let mut text =
             text.get(..1).map_or_else(String::new, str::to_lowercase) + text.get(1..).unwrap_or_default();
         // Writing to a `String` cannot fail.

@@ -1,14 +1,14 @@
-//! Landlock: no file, no socket and no other process can be reached by name.
+//! Landlock: a worker can reach no file, socket or other process by name.
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, LandlockStatus, RestrictionStatus, Ruleset, RulesetAttr, RulesetError,
     RulesetStatus, Scope,
 };
 
-/// The newest version of Landlock whose rights are taken away. An older kernel takes away those that it knows.
+/// The newest version of Landlock whose rights are removed. An older kernel removes those that it knows.
 const VERSION: ABI = ABI::V6;
 
-/// Takes every right that Landlock knows from this thread. The error says why that cannot be done.
+/// Removes every right that Landlock knows from this thread. The error says why this is not possible.
 pub(super) fn restrict() -> Result<(), String> {
     match restricted() {
         Ok(status) if status.ruleset != RulesetStatus::NotEnforced => Ok(()),

@@ -1,7 +1,7 @@
-//! What a worker gives up before it runs a line of a script: descriptors, resources, privileges, system calls.
+//! Confines a worker before it runs any line of a script: descriptors, resources, privileges, system calls.
 //!
-//! The limits of the kernel that every system has are required. The walls beside them (a user of its own, Landlock,
-//! seccomp) are set where the kernel and the rights of the process allow it; [`Confined`] says which are.
+//! The resource limits that every kernel has are required. The other mechanisms (a separate user, Landlock, seccomp)
+//! are used if the kernel and the rights of the process allow it; [`Confinement`] reports which ones are.
 
 mod descriptors;
 mod landlock;
@@ -20,16 +20,17 @@ use crate::protocol::WorkerLimits;
 
 pub(super) use descriptors::close_inherited;
 
-/// Address space beyond the script's own values: the binary, its libraries, buffers for the largest frames.
+/// Address space beyond the script's own values, in bytes: for the binary, its libraries, and buffers of the largest
+/// frames.
 const OWN_ADDRESS_SPACE: u64 = 512 * 1024 * 1024;
 
-/// Seconds of CPU on top of the script's limit until the kernel ends a worker that its host does not.
+/// Seconds of CPU beyond the script's limit after which the kernel ends a worker that its host has not ended.
 const CPU_MARGIN: u64 = 2;
 
-/// Limits of a worker that only says how it is confined.
+/// The limits of a worker that only reports how it is confined.
 const PROBE: WorkerLimits = WorkerLimits { memory: 1 << 24, cpu_ms: 1000, tasks: 1 };
 
-/// Which walls are set, besides the limits that the kernel always holds.
+/// The optional mechanisms that are active, besides the required limits.
 #[derive(Debug)]
 pub(super) struct Confinement {
     user: user::WorkerUser,
@@ -50,14 +51,15 @@ impl fmt::Display for Confinement {
     }
 }
 
-/// Sets the limits that the kernel holds (address space, CPU time, no files, no core dump, no life after the host) and
-/// then each wall that can be had. `parent` is the host, as it was when this process began.
+/// Sets the required limits (address space, CPU time, no files, no core dump, end with the host), and then each
+/// optional mechanism that is available. `parent` is the host's process id when this process began.
 ///
 /// # Errors
 ///
-/// When a limit that every kernel has cannot be set, or the host has gone.
+/// When a required limit cannot be set, or the host has ended.
 pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<Confinement> {
-    // Where memory runs out, the kernel ends a worker before its host. Without such a file the kernel has no preference.
+    // If memory runs out, the kernel ends a worker before its host. This fails without `/proc`, and then the kernel
+    // has no preference.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::As, limits.memory.saturating_add(OWN_ADDRESS_SPACE))?;
     limit(Resource::Core, 0)?;
@@ -68,7 +70,7 @@ pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<
     move_cpu_limit(0, limits.cpu_ms)?;
     let user = user::leave_root();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    // A change of the user resets the signal, so it is set after that.
+    // A change of the user resets this signal, so it is set afterwards.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != parent {
         return Err(io::Error::other("the host has gone"));
@@ -76,14 +78,14 @@ pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<
     Ok(Confinement { user, landlock, seccomp: seccomp::filter() })
 }
 
-/// Has the kernel end this process once it has used the script's limit, and a margin, beyond `used_ms` of CPU. The worker
-/// moves the limit on with its calls: the host of a worker with another user may not.
+/// Makes the kernel end this process once it has used the script's limit and a margin beyond `used_ms` of CPU. The
+/// worker raises the limit itself, because the host may not do so for a worker with another user.
 pub(super) fn move_cpu_limit(used_ms: u64, limit_ms: u64) -> io::Result<()> {
     let seconds = used_ms.saturating_add(limit_ms).div_ceil(1000).saturating_add(CPU_MARGIN);
     Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: None })?)
 }
 
-/// Confines this process as if it were to run a script, and says how.
+/// Confines this process as if it were about to run a script, and returns how it is confined.
 ///
 /// # Errors
 ///
@@ -92,7 +94,7 @@ pub(super) fn probe(parent: Option<Pid>) -> io::Result<Confinement> {
     confine(&PROBE, parent)
 }
 
-/// Sets a limit for good. One that is lower already stays.
+/// Sets a hard limit. A lower existing limit stays.
 fn limit(resource: Resource, value: u64) -> io::Result<()> {
     let value = getrlimit(resource).maximum.map_or(value, |most| most.min(value));
     Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)

@@ -1,4 +1,4 @@
-//! seccomp: the system calls that a worker needs. Any other fails with `EPERM`.
+//! seccomp: allows only the system calls that a worker needs. Any other fails with `EPERM`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use seccompiler::{
     TargetArch, apply_filter,
 };
 
-/// Pipes, memory, clocks, signals, chance and the end.
+/// System calls for pipes, memory, clocks, signals, random numbers and exit.
 const ALLOWED: [libc::c_long; 30] = [
     libc::SYS_read,
     libc::SYS_readv,
@@ -43,16 +43,16 @@ const ALLOWED: [libc::c_long; 30] = [
     libc::SYS_exit_group,
 ];
 
-/// Calls that newer architectures no longer have.
+/// System calls that newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
 const OLDER: [libc::c_long; 2] = [libc::SYS_poll, libc::SYS_time];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: [libc::c_long; 0] = [];
 
-/// How a process signals itself, as `abort` does.
+/// System calls with which a process signals itself, as `abort` does.
 const TO_ITSELF: [libc::c_long; 2] = [libc::SYS_tgkill, libc::SYS_tkill];
 
-/// Lets nothing through but what is allowed, from now on. The error says why that cannot be done.
+/// Applies the filter for the rest of the process. The error says why this is not possible.
 pub(super) fn filter() -> Result<(), String> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)
         .map_err(|_| format!("there is no filter for {}", std::env::consts::ARCH))?;
@@ -70,13 +70,13 @@ pub(super) fn filter() -> Result<(), String> {
 fn program(architecture: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.into_iter().chain(OLDER).map(|call| (call, Vec::new())).collect();
-    // The first argument of both calls names a process or its only thread: it must be this one.
+    // The first argument of both calls names a process or its only thread. It must be this one.
     let own = u64::from(getpid().as_raw_nonzero().get().unsigned_abs());
     for call in TO_ITSELF {
         let itself = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, own)?;
         rules.insert(call, vec![SeccompRule::new(vec![itself])?]);
     }
-    // A worker moves its own CPU limit on, and no other.
+    // A worker may change only its own CPU limit.
     let of_itself = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
     let cpu = u64::from(libc::RLIMIT_CPU);
     let of_cpu = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, cpu)?;

@@ -1,4 +1,4 @@
-//! No worker of a host that is root is root itself.
+//! Ensures that a worker does not run as root, even if its host does.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use rustix::thread::{
     set_thread_res_uid,
 };
 
-/// The user and the group `nobody`, as the kernel numbers them.
+/// The user and group id of `nobody` in the kernel.
 const NOBODY: u32 = 65_534;
 
-/// Whose rights a worker has.
+/// The user that a worker runs as.
 #[derive(Debug)]
 pub(super) enum WorkerUser {
-    /// The host is not root: a worker has the host's user.
+    /// The host is not root, and the worker runs as this user of the host.
     AsHost(u32),
-    /// The host is root, the worker is `nobody`.
+    /// The host is root, and the worker runs as `nobody`.
     Nobody,
-    /// The host is root, and so is the worker, for this reason.
+    /// The host is root, and the worker too, for this reason.
     Root(String),
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for WorkerUser {
     }
 }
 
-/// Becomes `nobody` where this process is root, and gives up all capabilities. Says what came of it.
+/// Changes the user to `nobody` if this process is root, and drops all capabilities. Returns the resulting user.
 pub(super) fn leave_root() -> WorkerUser {
     let user = geteuid();
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
@@ -45,13 +45,13 @@ pub(super) fn leave_root() -> WorkerUser {
         WorkerUser::AsHost(user.as_raw())
     };
     let none = CapabilitySet::empty();
-    // A process without capabilities has none to give up.
+    // This fails for a process without capabilities, which has none to drop.
     let _ = set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none });
     outcome
 }
 
 fn become_nobody(held: CapabilitySet) -> Result<(), String> {
-    // A host that lacks KILL could not end its worker any more.
+    // A host without `CAP_KILL` could no longer end its worker.
     for (needed, name) in [
         (CapabilitySet::SETUID, "CAP_SETUID"),
         (CapabilitySet::SETGID, "CAP_SETGID"),
@@ -62,7 +62,7 @@ fn become_nobody(held: CapabilitySet) -> Result<(), String> {
         }
     }
     let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    // A worker has one thread, so that what is set for the thread is set for the process.
+    // A worker has one thread, so setting the thread's ids sets those of the process.
     set_thread_groups(&[])
         .and_then(|()| set_thread_res_gid(group, group, group))
         .and_then(|()| set_thread_res_uid(user, user, user))

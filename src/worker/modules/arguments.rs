@@ -1,4 +1,4 @@
-//! Arguments of native functions, checked by hand where an error should name them.
+//! Parses arguments of native functions whose errors must name the field.
 
 use mlua::{LuaString, Table, Value};
 
@@ -6,7 +6,7 @@ use crate::message::nearest;
 
 use super::super::fault::NativeError;
 
-/// A text, whatever its bytes.
+/// Accepts a string of any bytes.
 pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, NativeError> {
     match value {
         Value::String(text) => Ok(text.clone()),
@@ -14,7 +14,7 @@ pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, NativeError>
     }
 }
 
-/// A text that is UTF-8.
+/// Accepts a string that is UTF-8.
 pub(super) fn utf8(field: &str, value: &Value) -> Result<String, NativeError> {
     match text(field, value)?.to_str() {
         Ok(text) => Ok(text.to_owned()),
@@ -36,7 +36,7 @@ pub(super) fn boolean(field: &str, value: &Value) -> Result<bool, NativeError> {
     }
 }
 
-/// An integer, or a float that is one.
+/// Accepts an integer, or a float with an integral value.
 pub(super) fn integer(field: &str, value: &Value) -> Result<i64, NativeError> {
     match value {
         Value::Integer(number) => Ok(*number),
@@ -48,12 +48,12 @@ pub(super) fn integer(field: &str, value: &Value) -> Result<i64, NativeError> {
     }
 }
 
-/// A value of another type than the one expected.
+/// Returns the error for a value of the wrong type.
 pub(super) fn wrong(field: &str, expected: &str, got: &Value) -> NativeError {
     NativeError::invalid(field, format!("{field}: expected {expected}, got {}", got.type_name()))
 }
 
-/// Hands each field of an options table to `set`; an unknown one is an error with the nearest known name.
+/// Calls `set` for each field of an options table. An unknown field is an error that suggests the nearest known name.
 pub(super) fn each(
     what: &str,
     options: &Value,

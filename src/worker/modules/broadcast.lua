@@ -1,13 +1,13 @@
--- `im.broadcast`: recipients and messages are drawn here, each once, and handed to the host in batches.
+-- `im.broadcast`: draws each recipient and makes its message once, and passes both to the host in batches.
 
 local read, ask, new_batch, add, append, can_wait, throw = ...
 local error, getmetatable, ipairs, next, pcall, rawset, setmetatable, type =
   error, getmetatable, ipairs, next, pcall, rawset, setmetatable, type
 
--- The most recipients that are handed over at once.
+-- The most recipients in one batch.
 local BATCH = 500
 
--- Puts what `add_next` adds into batches, until it adds nothing more.
+-- Calls `add_next` to fill batches, until it adds nothing more.
 local function in_batches(handle, id_column, add_next)
   local more = true
   while more do
@@ -19,7 +19,7 @@ local function in_batches(handle, id_column, add_next)
   end
 end
 
--- Recipients out of a list or an iterator.
+-- Adds the recipients of a list or an iterator.
 local function build_from(handle, to, id_column, make)
   local number = 0
   local next_recipient = to
@@ -40,7 +40,7 @@ local function build_from(handle, to, id_column, make)
   end)
 end
 
--- Recipients out of a file, which the host reads; without a function it needs no help from here.
+-- Adds the recipients of a file, which the host reads. Without a message function the host does this alone.
 local function build_from_file(handle, make)
   if not make then
     repeat
@@ -62,7 +62,7 @@ local function build_from_file(handle, make)
   until page.done
 end
 
--- The message with leave to show nothing, where it does not say itself. The one given stays as it is.
+-- Returns a copy of the message that allows empty text, unless the message sets `allow_empty` itself.
 local function allowing_empty(message)
   if type(message) ~= "table" or message.allow_empty ~= nil then
     return message
@@ -74,8 +74,8 @@ local function allowing_empty(message)
   return allowed
 end
 
--- All recipients without messages, to see whether they are those of the stored plan. An iterator gives each only once, so
--- they are kept for the plan that may have to be built.
+-- Adds all recipients without messages, so that the host can compare them with the stored plan. Returns them as a
+-- list, because an iterator gives each only once and a new plan may be needed.
 local function drawn_again(handle, to, id_column)
   local kept = to
   if type(to) == "function" then
@@ -88,8 +88,8 @@ local function drawn_again(handle, to, id_column)
   return kept
 end
 
--- `before`, where it is given, is called once the plan is complete and checked, and before anything of it can be sent. It
--- is given a function of a group that tells what of the plan is for it.
+-- Calls `before`, if given, once the plan is complete and checked, and before any of it can be sent. `before` gets a
+-- function that returns the plan's messages for a group.
 return function(spec, before, test_only)
   if not before then
     test_only = nil

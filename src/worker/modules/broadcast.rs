@@ -1,4 +1,4 @@
-//! `im.broadcast`: its fields checked by name and type, its recipients and messages put into batches.
+//! `im.broadcast`: checks the names and types of its fields, and collects recipients and messages into batches.
 
 use std::cell::RefCell;
 
@@ -15,13 +15,13 @@ use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{each, integer, utf8, wrong};
 
-/// Drawing recipients and calling the script's functions, which must be Lua.
+/// The part in Lua, which draws recipients and calls the script's functions.
 const LUA_PART: &str = include_str!("broadcast.lua");
 
-/// Bytes of one field that are handed over for exports: more than they keep.
+/// The most bytes of one field that are sent for exports: more than exports keep.
 const LONGEST: usize = 16_384;
 
-/// Bytes of a batch from which on it is handed over, however few recipients it holds.
+/// The size of a batch in bytes at which it is sent, even with few recipients.
 const FULL: usize = 1 << 20;
 
 pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Function> {
@@ -63,8 +63,8 @@ pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Function> {
     kit.lua_part(LUA_PART, parts)
 }
 
-/// Checks fields that a module of ours hands on later. `more` are the names of its own fields, which were taken out
-/// before; a misspelt name is told the nearest of them too.
+/// Checks fields that one of our own modules passes on later. `more` holds the names of that module's own fields,
+/// which were removed before; suggestions for a misspelt name include them.
 pub(super) fn check(
     lua: &Lua,
     _: &ScriptContext,
@@ -74,8 +74,8 @@ pub(super) fn check(
     fields(lua, &what, &spec, &known).map(drop)
 }
 
-/// The fields for the host, and whether there are functions among them. `test` says what is to be sent before it: nothing,
-/// a few messages, or these alone.
+/// Reads the fields for the host. Returns them as JSON, and whether some of them are functions. `test` is `None` for
+/// no test messages, false for a few before the broadcast, and true for only these.
 fn read(
     lua: &Lua,
     context: &ScriptContext,
@@ -93,7 +93,7 @@ fn read(
     Ok((lua.create_string(Json::Object(json).to_string())?, functions))
 }
 
-/// The fields as JSON, and whether there are functions among them.
+/// Returns the fields as JSON, and whether some of them are functions.
 fn fields(
     lua: &Lua,
     what: &str,
@@ -158,7 +158,7 @@ fn fields(
     Ok((json, functions))
 }
 
-/// A text that has to be in order.
+/// Reads a string and checks it with `check`.
 fn checked(
     name: &str,
     value: &Value,
@@ -184,7 +184,7 @@ fn word(name: &str, value: &Value) -> Result<String, NativeError> {
     Ok(text)
 }
 
-/// A text, or a number, which is the same text.
+/// Reads a string, or an integer, which is converted to a string.
 fn run(value: &Value) -> Result<Json, NativeError> {
     match value {
         Value::Integer(number) => Ok(Json::from(number.to_string())),
@@ -211,7 +211,7 @@ fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Resu
     Ok(())
 }
 
-/// Refuses a list that would be read to its first hole only, and fields beside its items.
+/// Refuses a list with holes, which would be read only up to the first one, and fields beside its items.
 fn whole_list(name: &str, list: &Table) -> Result<(), NativeError> {
     let (mut items, mut highest, mut stranger) = (0, 0, None);
     list.for_each::<Value, Value>(|key, _| {
@@ -279,7 +279,7 @@ fn one_of(name: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError
     ))
 }
 
-/// A table of texts.
+/// Reads a table of strings.
 fn words(what: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError> {
     let Value::Table(_) = value else { return Err(wrong(what, "a table", value)) };
     let mut json = Map::new();
@@ -309,18 +309,18 @@ fn exclude(lua: &Lua, value: &Value) -> Result<Json, NativeError> {
     Ok(Json::Object(json))
 }
 
-/// Recipients and their messages on their way to the host: the inside of a JSON list.
+/// Recipients and messages to be sent to the host: the inside of a JSON list.
 #[derive(Default)]
 struct RecipientJsonBatch {
     bytes: RefCell<Vec<u8>>,
     recipients: std::cell::Cell<u64>,
-    /// The field that names the group, where it is not `group_id`.
+    /// The field that holds the group's id, if it is not `group_id`.
     id_column: Option<String>,
 }
 
 impl UserData for RecipientJsonBatch {}
 
-/// Adds a recipient; gives how many there are, or more than a batch holds once it is large enough.
+/// Adds a recipient. Returns the number of recipients, or more than the maximum of a batch once it is large enough.
 fn add(
     lua: &Lua,
     _: &ScriptContext,
@@ -328,7 +328,7 @@ fn add(
 ) -> Result<u64, NativeError> {
     let batch = batch.borrow::<RecipientJsonBatch>()?;
     let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
-    // The host has the lines of its file.
+    // The host already has the fields of the lines of its file.
     let recipient = recipient_json(lua, &recipient, line.is_none(), batch.id_column.as_deref())?;
     let mut bytes = batch.bytes.borrow_mut();
     if !bytes.is_empty() {
@@ -361,8 +361,8 @@ fn add(
     Ok(if bytes.len() >= FULL { u64::MAX >> 1 } else { batch.recipients.get() })
 }
 
-/// What the host needs of a recipient: its other fields are for the message, and its plain ones for exports, where the
-/// host does not have them.
+/// Encodes what the host needs of a recipient. If `plain` is true, this includes the plain fields for exports, which
+/// the host does not have. Other fields are only for the message.
 fn recipient_json(
     lua: &Lua,
     recipient: &Value,
@@ -383,7 +383,7 @@ fn recipient_json(
     to_json(lua, &Value::Table(needed), EmptyTable::OfMessage)
 }
 
-/// A field as an export shows it: a text (as much as it keeps), a number or a boolean; nothing of any other kind.
+/// Returns a field as exports show it: a string (shortened), a number or a boolean. Returns `None` for other types.
 fn exported(lua: &Lua, value: Value) -> Result<Option<Value>, NativeError> {
     Ok(match value {
         Value::String(text) => match text.to_str() {

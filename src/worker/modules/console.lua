@@ -1,4 +1,5 @@
--- Lines as they are typed: each is run as a task of its own, so that it can wait and be ended, in the state of those before.
+-- Runs the lines of a console. Each line is a task of its own, so that it can wait and be cancelled, and shares the
+-- state of the lines before.
 
 local next_line, interrupted, spawn, show, globals = ...
 local concat, getmetatable, ipairs, load, pack, pcall, setmetatable, tostring, type =
@@ -12,14 +13,14 @@ local function is_incomplete(wrong)
   return wrong ~= nil and find(wrong, "<eof>'?$") ~= nil
 end
 
--- An expression, or statements; nil and the problem where it is neither.
+-- Compiles a line as an expression or as statements. Returns nil and the problem if it is neither.
 local function compile(text)
   local chunk, of_expression = load("return " .. text, NAME, "t", globals)
   if chunk then
     return chunk
   end
   local statements, of_statements = load(text, NAME, "t", globals)
-  -- The beginning of an expression, such as `{`, is no beginning of a statement.
+  -- The beginning of an expression, such as `{`, is not the beginning of a statement.
   return statements, is_incomplete(of_expression) and of_expression or of_statements
 end
 
@@ -31,10 +32,10 @@ local function sentence(value)
   return metatable and tostring(value) or show(value)
 end
 
--- Runs a chunk to its end or to an interrupt; gives what is wrong with it, if something is.
+-- Runs a chunk to its end or to an interrupt. Returns the problem, if there is one.
 local function run(chunk)
   local handle
-  -- First: a line that only computes is ended by the answer, which is looked for meanwhile.
+  -- Spawned first: the answer ends a line that only computes, which looks for it meanwhile.
   spawn(function()
     interrupted()
     handle:cancel()

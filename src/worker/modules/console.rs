@@ -1,4 +1,4 @@
-//! Typed lines, one after the other in the same state: what `mooncast repl` runs in the worker.
+//! Runs typed lines one after the other in the same state, for `mooncast repl`.
 
 use mlua::Function;
 
@@ -6,11 +6,11 @@ use crate::protocol::{ConsoleStep, HostRequest};
 
 use super::ModuleKit;
 
-/// Reading, running and showing lines, which must be Lua.
+/// The part in Lua, which reads, runs and shows lines.
 const LUA_PART: &str = include_str!("console.lua");
 
-/// A function that runs lines until there is none left. Its arguments are the modules that lines may name without
-/// `require`.
+/// Returns a function that runs lines until there are no more. Its arguments are the modules that lines may name
+/// without `require`.
 pub(in crate::worker) fn build(kit: &ModuleKit) -> mlua::Result<Function> {
     let next = kit.waiting(|_, _, (incomplete, problem): (bool, Option<mlua::LuaString>)| {
         let problem = problem.map(|text| super::super::report::clean(&text.to_string_lossy()));

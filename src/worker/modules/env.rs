@@ -1,4 +1,4 @@
-//! `env`: variables of the environment that are granted, and handles to secrets.
+//! `env`: granted environment variables, and handles to secrets.
 
 use mlua::{Lua, Table, Value};
 
@@ -10,7 +10,7 @@ use super::ModuleKit;
 use super::arguments::utf8;
 use super::secret::SecretText;
 
-/// A default for what is not set; a handle once the host has said that the secret is there.
+/// The part in Lua: it applies the default, and returns a handle once the host has confirmed that the secret exists.
 const LUA_PART: &str = r"
 local ask, ask_secret, handle = ...
 return {

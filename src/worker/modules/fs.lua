@@ -1,4 +1,4 @@
--- The functions of `fs` that are easier said in Lua.
+-- The functions of `fs` that are simpler in Lua.
 
 local fs = ...
 local find, sub = string.find, string.sub

@@ -1,4 +1,4 @@
-//! `fs`: the project's files, and others that are granted. The host decides and does it.
+//! `fs`: the project's files, and other granted ones. The host checks and performs each operation.
 
 use mlua::{Lua, Table, Value};
 
@@ -9,7 +9,7 @@ use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{text, utf8};
 
-/// What is easier said in Lua: lines, and whether something is there.
+/// The part in Lua: lines, and whether a path exists.
 const LUA_PART: &str = include_str!("fs.lua");
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
@@ -24,7 +24,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, fs)
 }
 
-/// The content of a file; other modules read files too.
+/// Returns the function that reads a file, which other modules use too.
 pub(super) fn read_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
     kit.waiting(read)
 }

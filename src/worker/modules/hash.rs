@@ -1,4 +1,4 @@
-//! `hash`: digests, encodings, and ids.
+//! `hash`: digests, encodings and ids.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -13,7 +13,8 @@ use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::text;
 
-/// A version 4 UUID from `math.random`, so that a run with a fixed seed makes the same ones again. Not for secrets.
+/// Makes a version 4 UUID with `math.random`, so that a run with a fixed seed makes the same ones again. It must not
+/// be used as a secret.
 const UUID: &str = r#"
 local random, format = math.random, string.format
 return function()
@@ -55,7 +56,7 @@ fn base64_encode(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<Strin
     Ok(BASE64_STANDARD.encode(text("text", &value)?.as_bytes()))
 }
 
-/// Takes both alphabets, with and without `=` at the end.
+/// Accepts both alphabets, with and without `=` at the end.
 fn base64_decode(lua: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<LuaString, NativeError> {
     let bytes: Vec<u8> = text("text", &value)?
         .as_bytes()

@@ -1,9 +1,9 @@
--- `http.hook`, and what the requests can do that its functions are given.
+-- `http.hook`, and the methods of the requests that its functions get.
 
 local jobs, declare, decode = ...
 local lower, rawget, setmetatable, type = string.lower, rawget, setmetatable, type
 
--- Names of headers are looked up in any case.
+-- Header names are looked up in any case.
 local header_metatable = {
   __index = function(headers, name)
     return type(name) == "string" and rawget(headers, lower(name)) or nil
@@ -11,7 +11,7 @@ local header_metatable = {
 }
 
 local function request_of(given)
-  -- A person who has a hook run gives it no request.
+  -- An operator who runs a hook by hand gives it no request.
   local request = given or { method = "POST", query = {}, headers = {}, body = "" }
   setmetatable(request.headers, header_metatable)
   function request.json()

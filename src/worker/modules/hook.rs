@@ -1,4 +1,4 @@
-//! `http.hook`: jobs that others run by a request. What is secret of it, the host alone knows.
+//! `http.hook`: jobs that an HTTP request runs. Only the host knows their secrets.
 
 use mlua::{Function, Lua, Table, Value};
 
@@ -14,10 +14,10 @@ use super::secret::SecretText;
 use super::task::milliseconds;
 use super::{ModuleKit, json};
 
-/// The function of a hook is given the request before what other jobs are given.
+/// The part in Lua, which passes the request to a hook's function before the arguments that other jobs get.
 const LUA_PART: &str = include_str!("hook.lua");
 
-/// Builds `http.hook`; the functions of hooks go into `jobs`, by name.
+/// Builds `http.hook`. The functions of hooks are stored in `jobs`, by name.
 pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Function> {
     kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, json::decode_function(kit)?))
 }
@@ -65,7 +65,7 @@ fn declare(
     })))
 }
 
-/// The name of a secret that nothing was put around.
+/// Returns the name of a secret that has no text around it.
 fn secret_name(value: &Value) -> Result<String, NativeError> {
     let expected = "env.secret(\"NAME\")";
     match value {

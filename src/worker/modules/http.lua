@@ -1,9 +1,9 @@
--- The functions of `http`, and what their answers can do.
+-- The functions of `http`, and the methods of their responses.
 
 local get, post, request, decode = ...
 local lower, rawget, setmetatable, type = string.lower, rawget, setmetatable, type
 
--- Names of headers are looked up in any case.
+-- Header names are looked up in any case.
 local header_metatable = {
   __index = function(headers, name)
     return type(name) == "string" and rawget(headers, lower(name)) or nil

@@ -1,4 +1,4 @@
-//! `http`: requests to hosts that are granted. The host makes them, and fills in secrets.
+//! `http`: requests to granted hosts. The host sends them, and fills in secrets.
 
 use mlua::{Lua, Table, Value};
 
@@ -12,10 +12,10 @@ use super::secret::SecretText;
 use super::task::milliseconds;
 use super::{ModuleKit, json};
 
-/// How long a request may take where the script says nothing, in milliseconds.
+/// The default timeout of a request, in milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
 
-/// What is easier said in Lua: shorter forms, and what an answer can do.
+/// The part in Lua: shorter forms, and the methods of a response.
 const LUA_PART: &str = include_str!("http.lua");
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
@@ -97,7 +97,7 @@ fn header_list(value: &Value) -> Result<Vec<(String, HttpValue)>, NativeError> {
         let value = value_of(&format!("headers.{name}"), &value)?;
         headers.push((name, value));
     }
-    // The order of a table's fields differs from run to run; the same table must give the same request.
+    // The order of a table's fields differs from run to run, but the same table must give the same request.
     headers.sort_by(|(left, _), (right, _)| left.cmp(right));
     Ok(headers)
 }

@@ -1,8 +1,8 @@
--- The functions of one app that are easier said in Lua.
+-- The functions of one app that are simpler in Lua.
 
 local im, ask_check, ask_groups, ask_members, ask_recall, limits = ...
 
--- An iterator over the items of pages; `fetch` gives a page for where the last one ended (nil at first).
+-- Returns an iterator over the items of pages. `fetch` returns the page that follows a cursor, which is nil at first.
 local function items_of(fetch)
   local items, index, next, over = {}, 0, nil, false
   return function()

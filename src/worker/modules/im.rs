@@ -1,4 +1,4 @@
-//! `im`: sending, and what goes with it. Every call is one request to the host, which checks, paces and sends.
+//! `im`: sending, and related calls. Each call is one request to the host, which checks, paces and sends it.
 
 use mlua::{Function, Lua, Table, Value};
 
@@ -13,10 +13,10 @@ use super::super::fault::NativeError;
 use super::task::milliseconds;
 use super::{ModuleKit, broadcast};
 
-/// What is easier said in Lua: iterators over pages, read-only limits, the two results of `check`.
+/// The part in Lua: iterators over pages, read-only limits, the two results of `check`.
 const LUA_PART: &str = include_str!("im.lua");
 
-/// Bytes of a `once` key: enough for anything that is meant as one.
+/// The most bytes of a `once` key. Longer keys are mistakes.
 const ONCE_BYTES: usize = 512;
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
@@ -39,7 +39,7 @@ fn find_app(apps: &Table, known: &[String], name: &str) -> Result<Table, NativeE
     })
 }
 
-/// The functions of one app.
+/// Builds the functions of one app.
 fn build_app(kit: &ModuleKit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let lua = kit.lua();
     let functions = lua.create_table()?;
@@ -65,7 +65,7 @@ fn build_app(kit: &ModuleKit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (functions, check, groups, members, recall, limits))
 }
 
-/// 20.0 is shown as 20.
+/// Converts an integral number to an integer, so that 20.0 is shown as 20.
 #[expect(clippy::cast_possible_truncation, reason = "only where nothing is lost")]
 fn integral(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 {
@@ -211,7 +211,7 @@ fn upload_options(table: Option<Table>) -> Result<UploadParams, NativeError> {
     Ok(options)
 }
 
-/// Hands each option to `set`; an unknown one is an error with the nearest known name.
+/// Calls `set` for each option. An unknown option is an error that suggests the nearest known name.
 fn each_option(
     table: Option<Table>,
     known: &[&str],

@@ -1,4 +1,4 @@
-//! `json`: encode, decode, and what an empty table is.
+//! `json`: encodes and decodes values, and marks empty tables as lists or objects.
 
 use mlua::{Lua, LuaString, Table, Value};
 
@@ -19,7 +19,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     Ok(module)
 }
 
-/// JSON as Lua values; other modules take in JSON too.
+/// Returns the function that decodes JSON, which other modules use too.
 pub(super) fn decode_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
     kit.plain(decode)
 }

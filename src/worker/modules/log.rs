@@ -1,4 +1,4 @@
-//! `log`: lines for the host's log, with their place in the script.
+//! `log`: writes lines to the host's log, with their place in the script.
 
 use mlua::{Function, Lua, Table, Value};
 

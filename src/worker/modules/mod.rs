@@ -1,4 +1,4 @@
-//! What scripts can `require` of Rust: one file a module, each with one function that builds its table.
+//! The Rust modules that scripts can `require`: one file per module, each with one function that builds its table.
 #![allow(clippy::needless_pass_by_value, reason = "arguments that come out of Lua are owned by the call")]
 #![allow(clippy::unnecessary_wraps, reason = "every function of a module has the form that `Kit` takes")]
 
@@ -30,13 +30,11 @@ use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 use crate::protocol::HostRequest;
 
 use super::context::ScriptContext;
-use super::fault::NativeError;
-use super::state::settled;
+use super::fault::{NativeError, settled};
 
-/// Builds the table of a module.
 type ModuleBuilder = fn(&ModuleKit) -> mlua::Result<Table>;
 
-/// The one list of modules: `im` and `schedule` are globals, the rest comes by `require`.
+/// All modules. `im` and `schedule` are globals; the others need `require`.
 const MODULES: &[(&str, ModuleBuilder)] = &[
     ("csv", csv::build),
     ("datetime", datetime::build),
@@ -52,7 +50,7 @@ const MODULES: &[(&str, ModuleBuilder)] = &[
     ("template", template::build),
 ];
 
-/// Builds all modules; gives the table of what `require` finds without a file.
+/// Builds all modules. Returns the table of the modules that `require` finds without a file.
 pub(super) fn install(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
     let loaded = kit.lua.create_table()?;
     for (name, build) in MODULES {
@@ -72,7 +70,7 @@ pub(super) fn install(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
     Ok(loaded)
 }
 
-/// What the modules are made with: natives that raise error values, and natives that wait.
+/// What modules are built with: native functions that raise error values, and native functions that wait.
 pub(super) struct ModuleKit {
     lua: Lua,
     context: Rc<ScriptContext>,
@@ -111,12 +109,13 @@ impl ModuleKit {
         &self.prelude
     }
 
-    /// The globals of our own Lua: a script's `type = "txt"` must not break them.
+    /// Returns the globals of our own Lua code. They are separate, so that a script that sets `type = "txt"` does not
+    /// break it.
     pub(super) const fn own_globals(&self) -> &Table {
         &self.own
     }
 
-    /// A function that answers at once.
+    /// Creates a function that returns at once.
     pub(super) fn plain<A, R>(
         &self,
         call: impl Fn(&Lua, &ScriptContext, A) -> Result<R, NativeError> + 'static,
@@ -136,7 +135,7 @@ impl ModuleKit {
         self.lift.call(native)
     }
 
-    /// A function that asks the host for something, and waits for its answer.
+    /// Creates a function that sends a request to the host and waits for its answer.
     pub(super) fn waiting<A: FromLuaMulti>(
         &self,
         call: impl Fn(&Lua, &ScriptContext, A) -> Result<HostRequest, NativeError> + 'static,
@@ -153,13 +152,13 @@ impl ModuleKit {
         self.wait.call(native)
     }
 
-    /// Runs a piece of Lua of our own, hidden from tracebacks, with these arguments.
+    /// Runs Lua code of our own with these arguments. Tracebacks do not show it.
     pub(super) fn lua_part<R: mlua::FromLuaMulti>(
         &self,
         text: &str,
         arguments: impl IntoLuaMulti,
     ) -> mlua::Result<R> {
-        let chunk = self.lua.load(text).set_name(super::state::PRELUDE_NAME);
+        let chunk = self.lua.load(text).set_name(super::report::PRELUDE_NAME);
         chunk.set_environment(self.own.clone()).call(arguments)
     }
 }

@@ -1,4 +1,4 @@
-//! `os.time` and `os.date`: as in Lua, but the time is the host's and the zone is always UTC.
+//! `os.time` and `os.date`: as in Lua, but with the host's time and always in UTC.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use super::ModuleKit;
 use super::arguments::{integer, table, utf8};
 use super::datetime::{ask_now, posix};
 
-/// The host's time where none is given.
+/// The part in Lua, which uses the host's time by default.
 const LUA_PART: &str = r#"
 local os, ask, time_of, date = ...
 local floor = math.floor
@@ -33,13 +33,14 @@ end
 return os
 "#;
 
-/// Adds to what the sandbox left of `os`.
+/// Adds the functions to the part of `os` that the sandbox keeps.
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let os: Table = kit.lua().globals().raw_get("os")?;
     kit.lua_part(LUA_PART, (os, kit.waiting(ask_now)?, kit.plain(time_of)?, kit.plain(date)?))
 }
 
-/// Seconds since 1970 of the fields of a table, which may be over or under their ranges; the table is put right.
+/// Returns the seconds since 1970 for the fields of a table. Fields may be outside their ranges; the table is
+/// normalized.
 fn time_of(lua: &Lua, _: &ScriptContext, (fields,): (Value,)) -> Result<i64, NativeError> {
     let fields = table("table", &fields)?;
     let field = |name: &str, default: Option<i64>| match (fields.raw_get::<Value>(name)?, default) {
@@ -57,7 +58,7 @@ fn time_of(lua: &Lua, _: &ScriptContext, (fields,): (Value,)) -> Result<i64, Nat
     Ok(zoned.timestamp().as_second())
 }
 
-/// A whole number, or a text that reads as one.
+/// Reads a whole number, or a string that contains one.
 fn whole(lua: &Lua, name: &str, value: &Value) -> Result<i64, NativeError> {
     match lua.coerce_integer(value.clone())? {
         Some(number) if value.is_string() => Ok(number),
@@ -77,7 +78,7 @@ fn normal([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Opt
 }
 
 fn date(lua: &Lua, _: &ScriptContext, (format, time): (Value, Value)) -> Result<Value, NativeError> {
-    // As Lua does: a number is the text that it prints as, a text of digits the number.
+    // As Lua does: a number is converted to a string, and a string of digits to a number.
     let format = lua.coerce_string(format.clone())?.map_or(format, Value::String);
     let format = utf8("format", &format)?;
     let format = format.strip_prefix('!').unwrap_or(&format);
@@ -94,7 +95,8 @@ fn date(lua: &Lua, _: &ScriptContext, (format, time): (Value, Value)) -> Result<
     Ok(Value::String(lua.create_string(text)?))
 }
 
-/// A format of Lua's own letters (those of C99), without its `E` and `O`: in the POSIX locale they change nothing.
+/// Converts a format of Lua's letters (those of C99). The modifiers `E` and `O` are removed: in the POSIX locale they
+/// have no effect.
 fn conversions(format: &str) -> Result<String, String> {
     let mut plain = String::with_capacity(format.len());
     let mut letters = format.chars();
@@ -119,7 +121,7 @@ fn conversions(format: &str) -> Result<String, String> {
     Ok(plain)
 }
 
-/// The fields of `os.date("*t")`.
+/// Sets the fields of `os.date("*t")`.
 fn fill(fields: &Table, zoned: &Zoned) -> mlua::Result<()> {
     fields.raw_set("year", zoned.year())?;
     fields.raw_set("month", zoned.month())?;

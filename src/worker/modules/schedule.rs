@@ -11,7 +11,8 @@ use super::ModuleKit;
 use super::arguments::{boolean, each, utf8, wrong};
 use super::task::milliseconds;
 
-/// The options may be left out; a job's function is kept once the host has taken the declaration.
+/// The part in Lua: it makes the options optional, and stores a job's function once the host has accepted the
+/// declaration.
 const LUA_PART: &str = r"
 local jobs, declare, name_of, run = ...
 local function declares(kind)
@@ -27,13 +28,13 @@ end
 return { cron = declares('cron'), every = declares('every'), at = declares('at'), run = run }
 ";
 
-/// Builds the module; the functions of jobs go into `jobs`, by name.
+/// Builds the module. The functions of jobs are stored in `jobs`, by name.
 pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
     let run = kit.context().run.as_str();
     kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, kit.plain(name_of)?, run))
 }
 
-/// The name in the options; without one, the script's.
+/// Returns the name in the options. The default is the script's name.
 fn name_of(_: &Lua, context: &ScriptContext, (options,): (Value,)) -> Result<String, NativeError> {
     let named = match &options {
         Value::Table(options) => options.raw_get("name")?,
@@ -93,13 +94,13 @@ fn declare(
     Ok(HostRequest::Declare(Box::new(job)))
 }
 
-/// Seconds since 1970 as milliseconds.
+/// Converts seconds since 1970 to milliseconds.
 fn instant(seconds: &Value) -> Result<i64, NativeError> {
     let seconds = match seconds {
         Value::Integer(seconds) => *seconds as f64,
         other => other.as_f64().unwrap_or_default(),
     };
-    // The year 9999.
+    // The upper bound is the year 9999.
     if !(0.0..=253_402_300_799.0).contains(&seconds) {
         return Err(NativeError::invalid(
             "time",

@@ -1,11 +1,11 @@
-//! What a script holds of a secret: its name, and the texts that were put around it. The host fills the value in,
-//! in a header or a body of a request.
+//! A secret as a script sees it: its name, and the text around it. The host fills in the value, in a header or a body
+//! of a request.
 
 use mlua::{Error, MetaMethod, UserData, UserDataMethods, Value};
 
 use crate::protocol::{HttpValue, HttpValuePart};
 
-/// A text with secrets in it by name only.
+/// A text that contains secrets only by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SecretText(Vec<HttpValuePart>);
 
@@ -18,7 +18,7 @@ impl SecretText {
         HttpValue(self.0.clone())
     }
 
-    /// `Bearer secret NAME`: what may be shown.
+    /// Returns the text for display, such as `Bearer secret NAME`.
     fn shown(&self) -> String {
         let piece = |part: &HttpValuePart| match part {
             HttpValuePart::Text(text) => String::from_utf8_lossy(text).into_owned(),
@@ -28,7 +28,7 @@ impl SecretText {
     }
 }
 
-/// The pieces of one side of `..`.
+/// Returns the parts of one operand of `..`.
 fn pieces(value: &Value) -> Result<Vec<HttpValuePart>, Error> {
     match value {
         Value::String(text) => Ok(vec![HttpValuePart::Text(text.as_bytes().to_vec().into())]),

@@ -1,4 +1,4 @@
--- The functions of `store` that are easier said in Lua: defaults, and one page after the other.
+-- The functions of `store` that are simpler in Lua: defaults, and iteration over pages.
 
 local get, set, delete, swap, increment, page_of, name_of = ...
 

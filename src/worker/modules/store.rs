@@ -1,4 +1,4 @@
-//! `store`: data that outlives a run. The host keeps it in the ledger.
+//! `store`: data that outlives a run. The host stores it in the ledger.
 
 use mlua::{Lua, Table, Value};
 
@@ -13,7 +13,7 @@ use super::task::milliseconds;
 
 const LUA_PART: &str = include_str!("store.lua");
 
-/// The name that `store.open` was given; none is the script's own data.
+/// The name passed to `store.open`; `None` for the script's own data.
 type StoreName = Option<String>;
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
@@ -31,7 +31,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     )
 }
 
-/// A name for shared data.
+/// Reads a name of shared data.
 fn name(_: &Lua, _: &ScriptContext, name: Value) -> Result<String, NativeError> {
     let name = utf8("name", &name)?;
     if (1..=STORE_KEY_BYTES).contains(&name.len()) {
@@ -100,7 +100,7 @@ fn page(
     Ok(asked(space, StoreStep::List { prefix, after }))
 }
 
-/// A value as JSON with the fields of its tables in order, so that equal values have equal texts; none for nil.
+/// Encodes a value as JSON with sorted fields, so that equal values have equal texts. Returns `None` for nil.
 fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, NativeError> {
     if value.is_nil() {
         return Ok(None);
@@ -112,7 +112,7 @@ fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, NativeE
         }
         NativeError::Lua(error) => NativeError::Lua(error),
     })?;
-    // What `to_json` writes is UTF-8.
+    // `to_json` always writes UTF-8.
     Ok(Some(String::from_utf8_lossy(&json).into_owned()))
 }
 

@@ -1,4 +1,4 @@
-//! `task`: several things at once within a run, and waiting.
+//! `task`: concurrency within a run, and waiting.
 
 use mlua::{Lua, Table, Value};
 
@@ -8,7 +8,7 @@ use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::ModuleKit;
 
-/// A century in seconds: longer waits are mistakes.
+/// The longest wait, in seconds: a century. Longer waits are mistakes.
 const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
@@ -24,7 +24,7 @@ fn sleep(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeE
     Ok(HostRequest::Sleep { ms: milliseconds("time", &time)? })
 }
 
-/// A duration as scripts give it: seconds as a number, or a text like `"90s"`, `"5m"`, `"1h 30m"`, `"2d"`.
+/// Reads a duration: seconds as a number, or a text like `"90s"`, `"5m"`, `"1h 30m"`, `"2d"`.
 pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, NativeError> {
     let seconds = match time {
         Value::Integer(seconds) => *seconds as f64,
@@ -59,7 +59,7 @@ pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, NativeError
     Ok((seconds * 1000.0).ceil() as u64)
 }
 
-/// A text as a duration; a day has 24 hours, and months have no length.
+/// Parses a text as a duration. A day has 24 hours; months are refused, because their length varies.
 fn duration(text: &str) -> Option<jiff::SignedDuration> {
     let span: jiff::Span = text.parse().ok()?;
     span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()

@@ -1,8 +1,8 @@
-//! `template`: texts with places to fill in, in the language of Jinja (minijinja).
+//! `template`: fills in texts with the language of Jinja (minijinja).
 //!
-//! A name that is not given is an error, nothing is escaped, nothing is included from elsewhere, and a template that
-//! loops for long is ended. Names can be in any script; `row` holds all values, for names with blanks and dashes
-//! (`row["Full Name"]`). Braces of another width are refused, for they would go out as they stand.
+//! An undefined name is an error, nothing is escaped, nothing can be included from elsewhere, and a template that
+//! loops for too long is stopped. Names may use any script; `row` holds all values, for names with spaces and dashes
+//! (`row["Full Name"]`). Full-width braces are refused, because they would be sent unchanged.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::merge_maps;
@@ -15,13 +15,13 @@ use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{table, utf8};
 
-/// The steps that one rendering may take: some tens of milliseconds.
+/// The most steps of one rendering: some tens of milliseconds.
 const FUEL: u64 = 1_000_000;
 
-/// The name under which an environment holds its one template.
+/// The name of the only template of an environment.
 const NAME: &str = "template";
 
-/// A compiled template as an object with `render`.
+/// The part in Lua: it wraps a compiled template in an object with `render`.
 const LUA_PART: &str = r"
 local render, compile, render_compiled = ...
 return {
@@ -41,7 +41,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (kit.plain(render)?, kit.plain(compile)?, kit.plain(render_compiled)?))
 }
 
-/// A template that is ready to be filled in.
+/// A compiled template.
 struct CompiledTemplate(Environment<'static>);
 
 impl UserData for CompiledTemplate {}
@@ -68,7 +68,7 @@ fn compiled(text: String) -> Result<CompiledTemplate, NativeError> {
     }
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // What names the missing variable is off by default where nothing is debugged, that is in every release.
+    // Debug mode makes errors name the missing variable. It is off by default in release builds.
     environment.set_debug(true);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
@@ -90,13 +90,13 @@ impl CompiledTemplate {
     }
 
     fn render(&self, values: &minijinja::Value) -> Result<String, Error> {
-        // Of two of the same name the last one counts: a value of the script's own named `row` stays.
+        // The last of two values with the same name wins, so a script's own value named `row` stays.
         let all = merge_maps([context! { row => values }, values.clone()]);
         self.0.get_template(NAME)?.render(all)
     }
 }
 
-/// Names that a template reaches through `row` alone, as they are to be written there.
+/// Returns the names that a template can reach only through `row`, as they must be written there.
 fn through_row(values: &minijinja::Value) -> Vec<String> {
     let is_part = |letter: char| letter == '_' || letter.is_alphanumeric();
     let is_name =
@@ -106,7 +106,8 @@ fn through_row(values: &minijinja::Value) -> Vec<String> {
     names.filter(|name| !is_name(name)).map(|name| format!("row[{name:?}]")).collect()
 }
 
-/// What is wrong with a template whose places are marked with braces of another width, as input methods write them.
+/// Returns the problem of a template that marks its places with full-width or small braces, as input methods produce
+/// them.
 fn foreign_braces(text: &str) -> Option<String> {
     let is_open = |letter: char| matches!(letter, '{' | '\u{ff5b}' | '\u{fe5b}');
     let is_inner = |letter: char| is_open(letter) || matches!(letter, '%' | '\u{ff05}' | '\u{fe6a}');
@@ -128,7 +129,7 @@ fn fault(field: &str, error: &Error) -> NativeError {
     NativeError::invalid(field, sentence(error))
 }
 
-/// As [`sentence`], and what to write where a name cannot stand by itself.
+/// As [`sentence`], with the `row` spelling of names that cannot stand alone.
 fn sentence_of_values(error: &Error, values: &minijinja::Value) -> String {
     let mut text = sentence(error);
     let is_undefined = error.kind() == ErrorKind::UndefinedError
@@ -144,7 +145,7 @@ fn sentence_of_values(error: &Error, values: &minijinja::Value) -> String {
     text
 }
 
-/// What is wrong, and in which line of the template.
+/// Describes the problem and its line in the template.
 fn sentence(error: &Error) -> String {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
     let what = match error.kind() {

@@ -1,4 +1,4 @@
-//! What `stdlib/test.lua` asks of the host. For it alone: scripts have no use for it.
+//! The host functions of `stdlib/test.lua`. Only that library uses them.
 
 use mlua::{Lua, Table, Value};
 
@@ -11,10 +11,10 @@ use super::ModuleKit;
 use super::arguments::{each, integer, table, text, utf8, wrong};
 use super::task::milliseconds;
 
-/// The name by which the library requires it.
+/// The name under which the library requires this module.
 pub(super) const NAME: &str = "test.host";
 
-/// Builds the module; the functions of tests go into `bodies`, by name.
+/// Builds the module. The functions of tests are stored in `bodies`, by name.
 pub(super) fn build(kit: &ModuleKit, bodies: &Table) -> mlua::Result<Table> {
     let host = kit.lua().create_table()?;
     host.raw_set("bodies", bodies)?;
@@ -59,7 +59,7 @@ fn run(_: &Lua, _: &ScriptContext, (script, args): (Value, Value)) -> Result<Hos
     step(TestStep::Run { script: utf8("script", &script)?, args: words })
 }
 
-/// What is posted to a hook: the options are parts of the request.
+/// Reads the request to post to a hook. The options are the parts of the request.
 fn post(_: &Lua, _: &ScriptContext, (job, options): (Value, Value)) -> Result<HostRequest, NativeError> {
     let mut request = HookRequest { method: "POST".to_owned(), ..HookRequest::default() };
     each("request", &options, &["body", "headers", "query"], |name, value| {
@@ -76,7 +76,7 @@ fn post(_: &Lua, _: &ScriptContext, (job, options): (Value, Value)) -> Result<Ho
     step(TestStep::Post { job: utf8("job", &job)?, request })
 }
 
-/// The names and texts of a table.
+/// Reads a table of names and strings.
 fn pairs(field: &str, value: &Value) -> Result<Vec<(String, String)>, NativeError> {
     table(field, value)?
         .pairs::<Value, Value>()
@@ -101,7 +101,7 @@ fn clock(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeE
     step(TestStep::Clock { time })
 }
 
-/// A rule, or a list of them.
+/// Reads one fault rule, or a list of them.
 fn rules_of(rules: &Value) -> Result<String, NativeError> {
     let Value::Table(list) = rules else { return utf8("faults", rules) };
     let rules: Vec<String> =
@@ -109,7 +109,7 @@ fn rules_of(rules: &Value) -> Result<String, NativeError> {
     Ok(rules.join("\n"))
 }
 
-/// A group's id, by which it is meant alone; numbers are ids too.
+/// Reads a group's id, which may be a number; `None` for all groups.
 fn group_of(group: &Value) -> Result<Option<String>, NativeError> {
     Ok(match group {
         Value::Nil => None,

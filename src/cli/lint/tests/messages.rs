@@ -1,4 +1,4 @@
-//! Messages and options that are written out in the script.
+//! Literal messages and options.
 
 use super::assert_found;
 

@@ -1,4 +1,4 @@
-//! The linter on whole scripts.
+//! Tests of the linter with whole scripts.
 
 mod fine;
 mod messages;
@@ -8,7 +8,7 @@ mod syntax;
 
 use super::Linter;
 
-/// What the linter says of a script, as `line: message`.
+/// The findings of a script, as `line: message`.
 fn lint(source: &str) -> Vec<String> {
     let module_text = |name: &str| match name {
         "own" => Some("ours = 1\nrequire('lib.helper')".to_owned()),
@@ -19,7 +19,7 @@ fn lint(source: &str) -> Vec<String> {
     findings.into_iter().map(|finding| format!("{}: {}", finding.line, finding.message)).collect()
 }
 
-/// Asserts that each script has exactly one finding, in this line and with this in its message.
+/// Asserts that each script has exactly one finding, in this line and with this text in its message.
 #[track_caller]
 fn assert_found(cases: &[(&str, usize, &str)]) {
     for (source, line, part) in cases {

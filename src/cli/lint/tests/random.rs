@@ -1,10 +1,10 @@
-//! Texts that nobody wrote.
+//! Tests with random texts.
 
 use proptest::prelude::*;
 
 use super::lint;
 
-/// Words that scripts are made of, so that random ones get past the first line.
+/// Common words of scripts, so that random texts get past the first line.
 const WORDS: [&str; 46] = [
     "im",
     ".",

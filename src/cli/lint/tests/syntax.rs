@@ -1,4 +1,4 @@
-//! What Lua refuses, in plain words.
+//! Syntax errors in plain words.
 
 use super::assert_found;
 

@@ -1,4 +1,4 @@
-//! Statements that set something: assignments, declarations, functions.
+//! Walks assignments, declarations and function definitions.
 
 use full_moon::ast::{
     Assignment, Expression, FunctionBody, FunctionDeclaration, LocalAssignment, Parameter, Var,
@@ -49,7 +49,7 @@ impl<'a> SyntaxWalker<'a, '_> {
         }
     }
 
-    /// Walks the values that these names get.
+    /// Walks the values that are assigned to these names.
     fn named(
         &mut self,
         mut names: impl Iterator<Item = Option<&'a TokenReference>>,

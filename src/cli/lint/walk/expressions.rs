@@ -1,4 +1,4 @@
-//! Expressions: what is read, what is called, and with what.
+//! Walks expressions: what is read, what is called, and with which arguments.
 
 use full_moon::ast::{Call, Expression, Field, FunctionArgs, Index, Prefix, Suffix, TableConstructor, Var};
 use full_moon::tokenizer::{Symbol, TokenReference};
@@ -15,7 +15,7 @@ impl<'a> SyntaxWalker<'a, '_> {
     pub(super) fn expression(&mut self, mut expression: &'a Expression, mut used: ValueUse) {
         loop {
             match expression {
-                // Long sums lean to the left: no recursion there.
+                // Long sums nest to the left, so a loop handles them without recursion.
                 Expression::BinaryOperator { lhs, binop, rhs } => {
                     let operator = binop.token().token().to_string();
                     let inner = if matches!(operator.as_str(), "and" | "or") { used } else { ValueUse::Look };
@@ -68,7 +68,7 @@ impl<'a> SyntaxWalker<'a, '_> {
         self.out.errors.extend(text::string(token).err());
     }
 
-    /// A name whose value may be nil here: one that is compared, tested, or replaced by another value.
+    /// Notes a name whose value may be nil here, because it is compared, tested, or has a fallback.
     pub(super) fn ask(&mut self, mut expression: &Expression) {
         while let Expression::Parentheses { expression: inner, .. } = expression {
             expression = inner;
@@ -147,7 +147,7 @@ impl<'a> SyntaxWalker<'a, '_> {
         }
     }
 
-    /// Notes the function that is given to `pcall` or `xpcall` by its name.
+    /// Notes the function that is passed to `pcall` or `xpcall` by name.
     fn note_caught(&mut self, arguments: &FunctionArgs) {
         if let FunctionArgs::Parentheses { arguments, .. } = arguments
             && let Some(Expression::Var(Var::Name(name))) = arguments.iter().next()
@@ -156,7 +156,7 @@ impl<'a> SyntaxWalker<'a, '_> {
         }
     }
 
-    /// What the first suffix does with a variable's value.
+    /// Records what the first suffix does with a variable's value.
     pub(super) fn note_member(&mut self, binding: usize, suffixes: &[&Suffix], target: bool) {
         let binding = &mut self.out.scopes.bindings[binding];
         match suffixes.first() {
@@ -169,7 +169,7 @@ impl<'a> SyntaxWalker<'a, '_> {
                 }
                 None => binding.escapes |= target,
             },
-            // What a method does with it is not to be seen here.
+            // The effect of a method on the value is unknown.
             Some(Suffix::Call(Call::MethodCall(_))) => binding.escapes = true,
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! One pass over the tree: which variable each name means, what is called, and what Lua refuses though it parses.
+//! A single pass over the tree: resolves names, records calls, and finds errors that the parser does not report.
 
 mod assignments;
 mod expressions;
@@ -15,38 +15,38 @@ use super::labels::FunctionLabels;
 use super::scopes::Scopes;
 use super::syntax::ParsedScript;
 
-/// What the pass has found.
+/// The result of the pass.
 #[derive(Default)]
 pub(super) struct WalkResult<'a> {
     pub(super) scopes: Scopes<'a>,
     pub(super) chains: Vec<SuffixChain<'a>>,
     /// Members that are set as `function name.member()`: the name and the member.
     pub(super) declared: Vec<(&'a TokenReference, String)>,
-    /// The names of functions that are given to `pcall` or `xpcall`: what they require may be missing.
+    /// The names of functions that are passed to `pcall` or `xpcall`. The modules that they require may be missing.
     pub(super) caught: BTreeSet<String>,
-    /// The line where the script first takes its arguments as `...`.
+    /// The first line that reads the script's arguments as `...`.
     pub(super) arguments: Option<usize>,
-    /// Whether it gives something to whoever requires it.
+    /// Whether the script returns a value to a `require`.
     pub(super) is_module: bool,
-    /// What Lua refuses.
+    /// The errors that Lua would report.
     pub(super) errors: Vec<LintFinding>,
 }
 
-/// What is done with the value of an expression.
+/// The use of an expression's value.
 #[derive(Clone, Copy)]
 enum ValueUse {
-    /// It is only looked at: compared, measured, tested.
+    /// The value is only compared, measured or tested.
     Look,
-    /// It may go anywhere.
+    /// The value may be passed to any code.
     Escape,
-    /// A call is given it: the chain and the suffix.
+    /// The value is an argument of a call: the chain and the suffix.
     Give(usize, usize),
 }
 
-/// What belongs to the function that is walked.
+/// The state of the function that is being walked.
 #[derive(Default)]
 struct FunctionScope {
-    /// The name that it is declared by, where it has one.
+    /// The name that the function is declared with.
     name: Option<String>,
     labels: FunctionLabels,
     loops: usize,
@@ -57,9 +57,9 @@ struct SyntaxWalker<'a, 's> {
     breaks: &'s BTreeSet<usize>,
     out: WalkResult<'a>,
     functions: Vec<FunctionScope>,
-    /// Places of names that the script only asks about.
+    /// The positions of names that the script only tests.
     asked: BTreeSet<usize>,
-    /// Conditions and calls that catch errors around what is walked.
+    /// The number of enclosing conditions and error-catching calls.
     guards: usize,
     /// The name of the function that is walked next.
     naming: Option<String>,

@@ -1,4 +1,4 @@
-//! Blocks and the statements in them.
+//! Walks blocks and their statements.
 
 use full_moon::ast::{Block, Expression, LastStmt, Stmt};
 use full_moon::tokenizer::TokenReference;
@@ -10,7 +10,8 @@ impl<'a> SyntaxWalker<'a, '_> {
         self.scoped(|walker| walker.statements(block, true));
     }
 
-    /// The statements of a block. `ends` is false where a condition follows that still sees the block's variables.
+    /// Walks the statements of a block. `ends` is false if a condition follows that still sees the block's
+    /// variables.
     pub(super) fn statements(&mut self, block: &'a Block, ends: bool) {
         let statements: Vec<&Stmt> = block.stmts().collect();
         let is_label = |stmt: &Stmt| match stmt {

@@ -1,8 +1,8 @@
-// Puts what the server sends into place, and asks in a dialog. Without it the page works too: it stands still, and asks
-// on a page of its own.
+// Inserts the server's updates, and shows confirmations in a dialog. Without this script the page works too: it does
+// not update itself, and each confirmation is a page.
 'use strict';
 
-// Only what our own server wrote goes through here, and its templates have escaped what they were given.
+// Only HTML of this server passes here. Its templates escape all values.
 const policy = window.trustedTypes
   ? trustedTypes.createPolicy('mooncast', { createHTML: (html) => html })
   : { createHTML: (html) => html };
@@ -16,11 +16,11 @@ function parse(html) {
   return template.content;
 }
 
-// Tells the server where we are, so that instants are ours.
+// Sends the browser's time zone to the server, so that times are local.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `mooncast_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
 
-// Makes one element like another, and leaves alone what is alike: the focus, what is unfolded, how far it is scrolled.
+// Makes one element equal to another. Equal parts are not touched, so focus, open details and scroll positions stay.
 function become(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
@@ -86,7 +86,7 @@ function unreached() {
   $('notice').replaceChildren(words);
 }
 
-// Questions.
+// Confirmations.
 const dialog = $('ask');
 
 async function ask(href) {
@@ -131,13 +131,13 @@ if (dialog) {
     event.preventDefault();
     act(event.target);
   });
-  // Beside the dialog is out of it.
+  // A click outside the dialog closes it.
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
 }
 
-// What changes.
+// Live updates.
 const events = document.body.dataset.events;
 const live = $('live');
 const lost = $('lost');
@@ -182,7 +182,7 @@ function listen() {
   source.addEventListener('over', () => location.reload());
   source.onerror = () => {
     miss();
-    // A browser gives up by itself when it is answered, and not with a stream.
+    // The browser does not reconnect by itself after a response that is not a stream.
     if (source && source.readyState === EventSource.CLOSED) later = setTimeout(again, 5000);
   };
 }
@@ -199,14 +199,14 @@ async function again() {
     if (answer.status === 401) return location.reload();
     if (answer.status === 503) miss(lost.dataset.full);
   } catch {
-    // It is tried again anyhow.
+    // The stream is opened again in any case.
   }
   listen();
 }
 
 if (events) {
   listen();
-  // A connection may die without a word; and a browser has few of them for one host.
+  // A connection can break without an event. A browser has few connections per host, so a hidden page closes its own.
   setInterval(() => {
     if (source && Date.now() - Math.max(heard, begun) > 10000) miss();
   }, 2000);

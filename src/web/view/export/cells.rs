@@ -1,4 +1,4 @@
-//! The columns of an export, and what stands in its cells.
+//! The columns and the cells of an export.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::ledger::ExportedRecipient;
 
-/// The columns that every export has.
+/// The columns of every export.
 const COLUMNS: [&str; 9] =
     ["seq", "group_id", "users", "state", "message_id", "attempts", "error", "updated_at", "recalled"];
 
-/// The names of all columns: those that every export has, then the audience's own. One of the audience's that is called
-/// like one of the others gets `audience.` before its name.
+/// The names of all columns: the fixed ones, then the audience's own. An audience column with the name of a fixed
+/// one gets the prefix `audience.`.
 pub(super) fn header(own: &[String]) -> Vec<String> {
     let mut names: Vec<String> = COLUMNS.map(str::to_owned).into();
     for name in own {
@@ -38,7 +38,7 @@ pub(super) fn cells(row: &ExportedRecipient, own: &[String], updated_at: String)
         recalled(row).unwrap_or_default().to_owned(),
     ];
     for (at, name) in own.iter().enumerate() {
-        // Mostly a recipient has all of them, in this order.
+        // Usually a recipient has all columns, in this order.
         let same = row.fields.get(at).filter(|(known, _)| known == name);
         let found = same.or_else(|| row.fields.iter().find(|(known, _)| known == name));
         cells.push(found.map(|(_, value)| text(value)).unwrap_or_default());
@@ -46,7 +46,7 @@ pub(super) fn cells(row: &ExportedRecipient, own: &[String], updated_at: String)
     cells
 }
 
-/// A value as a cell shows it.
+/// A value as cell text.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -55,14 +55,14 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What became of its recall, where one was asked for.
+/// The result of the recall, if one was requested.
 pub(super) fn recalled(row: &ExportedRecipient) -> Option<&'static str> {
     row.recalled.map(|done| if done { "yes" } else { "refused" })
 }
 
-/// A cell that no spreadsheet takes for a formula: one that begins like one gets an apostrophe before it.
+/// A cell that no spreadsheet interprets as a formula: text that looks like one gets a leading apostrophe.
 pub(super) fn disarmed(cell: &str) -> Cow<'_, str> {
-    // Excel takes the full-width signs for the plain ones where its language is an East Asian one.
+    // Excel treats the full-width signs as the plain ones in East Asian languages.
     let armed = cell
         .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
     if armed { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }

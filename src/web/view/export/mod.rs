@@ -1,8 +1,8 @@
-//! All recipients of a broadcast as a file: CSV and XLSX for spreadsheets, JSON and JSONL for programs.
+//! Exports the recipients of a broadcast to a file: CSV and XLSX for spreadsheets, JSON and JSONL for programs.
 //!
-//! - `cells`: the columns, and what stands in a cell; `text`: the forms that are text; `xlsx`: Excel's own.
+//! - `cells`: the columns and the cells; `text`: the text formats; `xlsx`: Excel's format.
 //!
-//! Memory is that of a page of recipients, however many there are.
+//! Memory is limited to one page of recipients, however many there are.
 
 mod cells;
 mod text;
@@ -37,7 +37,7 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// What it is called where its type is asked for.
+    /// The media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl ExportFormat {
         }
     }
 
-    /// How its file's name ends.
+    /// The file name extension.
     #[must_use]
     pub const fn ending(self) -> &'static str {
         match self {
@@ -60,18 +60,18 @@ impl ExportFormat {
     }
 }
 
-/// What to export, and how.
+/// What to export, and in which format.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The form.
+    /// The format.
     pub form: ExportFormat,
-    /// CSV for programs: without a byte order mark and without apostrophes.
+    /// Writes CSV for programs: without a byte order mark and without apostrophes.
     pub plain: bool,
-    /// Only recipients in these states; all where none is named.
+    /// The states of the exported recipients. Empty for all.
     pub states: Vec<DeliveryState>,
 }
 
-/// Why an export was not written.
+/// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The ledger cannot be read.
@@ -80,24 +80,24 @@ pub enum ExportError {
     /// The file cannot be written.
     #[error("the export cannot be written: {0}")]
     Io(#[from] io::Error),
-    /// The work was given up because the program ends.
+    /// The program is ending.
     #[error("the program ends")]
     Ends,
 }
 
 impl ExportError {
-    /// Whether nobody reads it any more.
+    /// Whether the reader closed the pipe.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
-/// Writes an export to its end.
+/// Writes a whole export.
 ///
 /// # Errors
 ///
-/// Faults of the ledger and of `out`.
+/// A ledger error, or an error of `out`.
 pub async fn write_export(
     ledger: &Ledger,
     id: BroadcastId,
@@ -119,15 +119,15 @@ pub async fn write_export(
     Ok(out.flush()?)
 }
 
-/// An XLSX file, whole, in a temporary file without a name, to be read from its beginning. Times in it are local.
+/// Writes a whole XLSX file to an unnamed temporary file, positioned at its start. Times in it are local.
 ///
 /// # Errors
 ///
-/// Faults of the ledger, and of the folder for temporary files.
+/// A ledger error, or an error of the temporary folder.
 pub(in crate::web) async fn workbook(mut pages: ExportPages) -> Result<File, ExportError> {
     let mut book = Workbook::new(pages.names(), TimeZone::system())?;
     while let Some(page) = pages.next().await? {
-        // Beside the thread that sends.
+        // Runs outside the thread that sends.
         book = blocking(move || book.add(&page).map(|()| book)).await??;
     }
     Ok(blocking(move || book.finish()).await??)

@@ -1,4 +1,4 @@
-//! The forms of an export that are text.
+//! The text formats of an export.
 
 use serde_json::{Map, Value, json};
 
@@ -7,10 +7,10 @@ use super::{ExportFormat, ExportOptions};
 use crate::ledger::ExportedRecipient;
 use crate::web::view::instant;
 
-/// By what programs tell that a text is UTF-8.
+/// Marks a text as UTF-8 for spreadsheet programs.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// An export that is text, made page by page.
+/// A text export, produced page by page.
 #[derive(Debug)]
 pub(in crate::web) struct TextExport {
     form: ExportFormat,
@@ -21,13 +21,13 @@ pub(in crate::web) struct TextExport {
 }
 
 impl TextExport {
-    /// One of these columns of the audience's own.
+    /// Creates an export with these audience columns.
     #[must_use]
     pub(in crate::web) fn new(options: &ExportOptions, own: &[String]) -> Self {
         Self { form: options.form, plain: options.plain, own: own.to_vec(), begun: false }
     }
 
-    /// What the file begins with.
+    /// The beginning of the file.
     #[must_use]
     pub(in crate::web) fn head(&self) -> String {
         match self.form {
@@ -40,7 +40,7 @@ impl TextExport {
         }
     }
 
-    /// The next recipients.
+    /// The text of the next recipients.
     #[must_use]
     pub(in crate::web) fn page(&mut self, recipients: &[ExportedRecipient]) -> String {
         let mut text = String::new();
@@ -61,7 +61,7 @@ impl TextExport {
         text
     }
 
-    /// What the file ends with.
+    /// The end of the file.
     #[must_use]
     pub(in crate::web) fn tail(&self) -> &'static str {
         match self.form {

@@ -1,4 +1,4 @@
-//! Excel's own form. Every cell is text, so that no id is rounded and nothing is a formula.
+//! Excel's format. Every cell is text, so no id is rounded and no text is a formula.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write as _};
@@ -10,16 +10,16 @@ use rust_xlsxwriter::{Format, Workbook as Book, XlsxError};
 use super::cells::{cells, header};
 use crate::ledger::ExportedRecipient;
 
-/// Rows of one sheet: as many as Excel reads.
+/// The maximum number of rows in a sheet that Excel reads.
 const ROWS: u32 = 1_048_576;
 
-/// Letters of one cell: as many as Excel reads.
+/// The maximum number of characters in a cell that Excel reads.
 const LETTERS: usize = 32_767;
 
-/// The width of a column in letters: a group's id and a message's fit.
+/// The width of a column in characters, enough for a group's or a message's id.
 const WIDTH: f64 = 22.0;
 
-/// A workbook that is written row by row: rows are in a temporary file until it is finished.
+/// A workbook that is written row by row. Rows are in a temporary file until it is finished.
 pub(super) struct Workbook {
     book: Book,
     own: Vec<String>,
@@ -28,18 +28,18 @@ pub(super) struct Workbook {
     sheets: usize,
     /// The next row of the last sheet.
     row: u32,
-    /// Rows of a sheet.
+    /// The maximum number of rows in a sheet.
     most: u32,
 }
 
 impl Workbook {
-    /// One with the columns that every export has, and these of the audience's own.
+    /// Creates a workbook with the fixed columns and these audience columns.
     pub(super) fn new(own: &[String], zone: TimeZone) -> io::Result<Self> {
         let mut book = Self {
             book: Book::new(),
             own: own.to_vec(),
             zone,
-            // A cell stays text when somebody edits it.
+            // With this format, a cell stays text when it is edited.
             text: Format::new().set_num_format("@"),
             sheets: 0,
             row: 0,
@@ -49,7 +49,7 @@ impl Workbook {
         Ok(book)
     }
 
-    /// Adds recipients. Where a sheet is full, another begins.
+    /// Adds recipients. A new sheet begins when one is full.
     pub(super) fn add(&mut self, recipients: &[ExportedRecipient]) -> io::Result<()> {
         for one in recipients {
             if self.row >= self.most {
@@ -61,7 +61,7 @@ impl Workbook {
         Ok(())
     }
 
-    /// The whole of it, in a temporary file without a name that stands at its beginning.
+    /// Finishes the workbook in an unnamed temporary file, positioned at its start.
     pub(super) fn finish(mut self) -> io::Result<File> {
         let mut file = BufWriter::new(tempfile::tempfile()?);
         self.book.save_to_writer(&mut file).map_err(error)?;
@@ -96,7 +96,7 @@ impl Workbook {
         Ok(())
     }
 
-    /// An instant where this program runs, with its offset.
+    /// A time in this program's time zone, with its offset.
     fn local(&self, at: std::time::Duration) -> String {
         let at = i64::try_from(at.as_secs()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
         at.map_or_else(
@@ -106,7 +106,7 @@ impl Workbook {
     }
 }
 
-/// As much of a text as a cell takes. Excel counts in UTF-16.
+/// The beginning of a text that fits into a cell. Excel counts UTF-16 code units.
 fn short(text: &str) -> String {
     if text.encode_utf16().count() <= LETTERS {
         return text.to_owned();

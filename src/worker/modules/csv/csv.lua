@@ -1,10 +1,10 @@
--- The functions of `csv` that are easier said in Lua.
+-- The functions of `csv` that are simpler in Lua.
 
 local csv, open, next_row, read = ...
 local find, type = string.find, type
 local parse = csv.parse
 
--- A path never holds a line break, and a table in text with a row always does.
+-- Reads `source` as a file if it is a path. A path never contains a line break, and a table with a row always does.
 local function content(source)
   if type(source) == "string" and not find(source, "[\r\n]") then
     return read(source)

@@ -1,4 +1,4 @@
-//! `csv`: tables in text, read row by row and written.
+//! `csv`: reads tables in text row by row, and writes them.
 
 mod write;
 
@@ -15,13 +15,13 @@ use super::ModuleKit;
 use super::arguments::{boolean, each, table, text, utf8};
 use super::fs;
 
-/// What is easier said in Lua: iterators, and reading the file first.
+/// The part in Lua: iterators, and reading a file first.
 const LUA_PART: &str = include_str!("csv.lua");
 
-/// A text that is a table.
+/// A table in text.
 type CsvRows = input::TableReader<Cursor<Vec<u8>>>;
 
-/// How a text is laid out; what is not said is recognised.
+/// The layout of a text. Options that are not set are detected.
 #[derive(Debug, Clone)]
 struct CsvLayout {
     header: bool,
@@ -65,7 +65,7 @@ fn table_of(content: &Value, options: &Value) -> Result<CsvRows, NativeError> {
     CsvRows::open(content, &options, header, None).map_err(bad)
 }
 
-/// Reads the next row; false where there is none.
+/// Reads the next row. Returns false at the end.
 fn advance(rows: &mut CsvRows) -> Result<bool, NativeError> {
     match rows.advance().map_err(bad)? {
         TableEvent::Good(_) => Ok(true),
@@ -79,14 +79,14 @@ fn bad(fault: input::InputError) -> NativeError {
     NativeError::invalid("text", fault.to_string())
 }
 
-/// The row that was read last: by the names of the header, or a list where there is none.
+/// Returns the row read last: a table by the names of the header, or a list if there is no header.
 fn row(lua: &Lua, rows: &CsvRows) -> Result<Table, NativeError> {
     let Some(header) = rows.header() else {
         return Ok(lua.create_sequence_from(rows.cells())?);
     };
     let row = lua.create_table_with_capacity(0, header.len())?;
     for (name, field) in header.iter().zip(rows.cells()) {
-        // A column without a name, as spreadsheets leave them at the end, cannot be asked for.
+        // Spreadsheets leave columns without a name at the end. Scripts cannot ask for such a column.
         if !name.is_empty() {
             row.raw_set(name.as_str(), field)?;
         }

@@ -1,4 +1,4 @@
-//! Rows written as text.
+//! Writes rows as text.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,14 @@ use super::super::super::fault::NativeError;
 use super::super::arguments::{table, utf8, wrong};
 use super::CsvLayout;
 
-/// The names of the columns, in their order.
+/// Reads the names of the columns, in order.
 pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
     let list = table("options.columns", value)?;
     list.sequence_values::<Value>().map(|name| utf8("options.columns", &name?)).collect()
 }
 
-/// Writes rows: tables by the names of the columns (all names there are, sorted, where none are given), or lists.
+/// Writes rows, which are lists, or tables by the names of the columns. Without `columns`, all names that occur are
+/// used, sorted.
 pub(super) fn write(
     rows: &Table,
     columns: Option<Vec<String>>,
@@ -59,7 +60,7 @@ fn record(
     writer.write_record(fields).map_err(|error| NativeError::invalid("rows", error.to_string()))
 }
 
-/// All names that some row has.
+/// Returns all names that occur in some row.
 fn names(rows: &[Table]) -> Result<Vec<String>, NativeError> {
     let mut names = BTreeSet::new();
     for (number, row) in (1..).zip(rows).filter(|(_, row)| row.raw_len() == 0) {

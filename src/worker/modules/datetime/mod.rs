@@ -1,4 +1,4 @@
-//! `datetime`: instants in time zones. Now is the host's now: in a rehearsal the clock is a simulated one.
+//! `datetime`: times in time zones. The current time is that of the host, whose clock is simulated in a rehearsal.
 
 mod moment;
 
@@ -14,10 +14,10 @@ use super::ModuleKit;
 use super::arguments::{each, integer, table, utf8, wrong};
 pub(super) use moment::{ZonedDateTime, posix};
 
-/// Where the methods of a datetime are kept in the registry.
+/// The registry key of the methods of a datetime.
 const METHODS: &str = "mooncast.datetime";
 
-/// Now, once the host has said it.
+/// Makes a datetime of the host's current time.
 const NOW: &str = r"
 local ask, from_unix = ...
 return function(tz)
@@ -52,7 +52,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     Ok(module)
 }
 
-/// The request behind every now.
+/// Returns the request for the host's current time.
 #[expect(clippy::unnecessary_wraps, reason = "as every native that asks the host for something")]
 pub(super) fn ask_now(_: &Lua, _: &ScriptContext, _: Value) -> Result<HostRequest, NativeError> {
     Ok(HostRequest::Now)
@@ -115,7 +115,7 @@ fn parse(_: &Lua, _: &ScriptContext, (text, options): (Value, Value)) -> Result<
     .map_err(invalid("text"))
 }
 
-/// A datetime, or what was given in its place.
+/// Reads a datetime, or reports the type of the value.
 fn moment(field: &str, value: &Value) -> Result<ZonedDateTime, NativeError> {
     match value {
         Value::UserData(moment) if moment.is::<ZonedDateTime>() => {
@@ -146,7 +146,7 @@ fn unix(_: &Lua, _: &ScriptContext, (datetime,): (AnyUserData,)) -> Result<Value
     Ok(seconds(duration))
 }
 
-/// Whole seconds as an integer, others as a float.
+/// Returns whole seconds as an integer, others as a float.
 fn seconds(duration: jiff::SignedDuration) -> Value {
     if duration.subsec_nanos() == 0 {
         Value::Integer(duration.as_secs())
@@ -190,7 +190,7 @@ fn add(
     Ok(moment)
 }
 
-/// What `+` and `-` take: seconds, or a text like `"1h 30m"` or `"2 days"`.
+/// Reads the operand of `+` and `-`: seconds, or a text like `"1h 30m"` or `"2 days"`.
 fn amount(value: &Value) -> Result<jiff::Span, NativeError> {
     match value {
         Value::Integer(seconds) => moment::of_seconds(*seconds as f64),
@@ -218,7 +218,7 @@ fn minus(lua: &Lua, _: &ScriptContext, (left, right): (Value, Value)) -> Result<
     Ok(earlier.into_lua(lua)?)
 }
 
-/// By the instant, whatever the zones.
+/// Compares two times, regardless of their zones.
 fn compare((left, right): &(Value, Value)) -> Result<Ordering, NativeError> {
     Ok(moment("datetime", left)?.since_epoch().cmp(&moment("datetime", right)?.since_epoch()))
 }

@@ -1,4 +1,4 @@
-//! An instant and the zone that it is seen in. All that is not Lua.
+//! A time in a time zone: the part of `datetime` that does not depend on Lua.
 
 use jiff::civil::Time;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
@@ -6,20 +6,20 @@ use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{RoundMode, SignedDuration, Span, Timestamp, Unit, Zoned, ZonedRound};
 
-/// What can be added.
+/// The units that can be added.
 pub(super) const UNITS: [&str; 8] =
     ["days", "hours", "milliseconds", "minutes", "months", "seconds", "weeks", "years"];
 
-/// An instant in a zone.
+/// A point in time in a time zone.
 #[derive(Debug, Clone)]
 pub(in super::super) struct ZonedDateTime(Zoned);
 
-/// A zone by its name (`Asia/Shanghai`), by its offset (`+08:00`), or UTC.
+/// Finds a zone by its name (`Asia/Shanghai`) or its offset (`+08:00`). Without a name it is UTC.
 pub(super) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
     name.map_or(Ok(TimeZone::UTC), crate::zones::zone)
 }
 
-/// The letters of `strftime`, in the words of the POSIX locale.
+/// Formats a time with the letters of `strftime`, in the POSIX locale.
 pub(in super::super) fn posix(format: &str, zoned: &Zoned) -> Result<String, String> {
     let config = Config::new().custom(PosixCustom::new());
     BrokenDownTime::from(zoned)
@@ -27,8 +27,8 @@ pub(in super::super) fn posix(format: &str, zoned: &Zoned) -> Result<String, Str
         .map_err(|error| format!("the format `{format}` cannot be used: {error}"))
 }
 
-/// So many of each unit, as what is to be added in this order: months, days, clock time. A span has one sign, and
-/// people give several (`days = 1, hours = -1`).
+/// Converts amounts of units into the spans to add, in this order: months, days, clock time. A span has only one
+/// sign, but amounts may have several (`days = 1, hours = -1`).
 pub(super) fn spans(amounts: &[(String, i64)]) -> Result<[Span; 3], String> {
     let (mut months, mut days, mut clock) = (0_i64, 0_i64, 0_i64);
     for (unit, amount) in amounts {
@@ -56,14 +56,14 @@ pub(super) fn spans(amounts: &[(String, i64)]) -> Result<[Span; 3], String> {
     ])
 }
 
-/// A span of seconds with a fraction.
+/// Creates a span of seconds with a fraction.
 pub(super) fn of_seconds(seconds: f64) -> Result<Span, String> {
     SignedDuration::try_from_secs_f64(seconds)
         .and_then(Span::try_from)
         .map_err(|_| format!("{seconds} seconds is more than can be added"))
 }
 
-/// A span as people write it.
+/// Parses a span such as `1h 30m` or `2 days`.
 pub(super) fn of_text(text: &str) -> Result<Span, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is no duration; write it like \"90s\", \"1h 30m\" or \"2 days\""))
@@ -81,8 +81,8 @@ impl ZonedDateTime {
         }
     }
 
-    /// Reads ISO 8601: a date, a time, an offset and a zone in brackets, each but the date optional. A text without
-    /// an offset or a zone is meant in `zone`, or in UTC; one with either is turned to `zone` where that is given.
+    /// Parses ISO 8601: a date, and optionally a time, an offset and a zone in brackets. A text without an offset or
+    /// zone is in `zone`, or in UTC; one with either is converted to `zone` if that is given.
     pub(super) fn parse(text: &str, zone: Option<TimeZone>) -> Result<Self, String> {
         let unread = |_| {
             format!(
@@ -106,7 +106,7 @@ impl ZonedDateTime {
         }
     }
 
-    /// Reads a text by the letters of `strptime`.
+    /// Parses a text with the letters of `strptime`.
     pub(super) fn parse_as(text: &str, format: &str, zone: Option<TimeZone>) -> Result<Self, String> {
         let unread = |error| format!("`{text}` does not have the format `{format}`: {error}");
         let parts = BrokenDownTime::parse(format, text).map_err(unread)?;
@@ -135,7 +135,7 @@ impl ZonedDateTime {
         }
     }
 
-    /// RFC 3339, with `Z` in UTC.
+    /// Formats the time as RFC 3339, with `Z` in UTC.
     pub(super) fn iso(&self) -> String {
         let timestamp = self.0.timestamp();
         if *self.0.time_zone() == TimeZone::UTC {
@@ -148,7 +148,7 @@ impl ZonedDateTime {
         posix(format, &self.0)
     }
 
-    /// One of the numbers that make it up.
+    /// Returns one of the numeric fields.
     pub(super) fn field(&self, name: &str) -> Option<i64> {
         Some(match name {
             "year" => self.0.year().into(),
@@ -165,7 +165,7 @@ impl ZonedDateTime {
         })
     }
 
-    /// Days and larger units go by the calendar of its zone, smaller ones by the clock.
+    /// Adds a span. Days and larger units follow the calendar of the zone, smaller ones the clock.
     pub(super) fn plus(&self, span: Span) -> Result<Self, String> {
         self.0
             .checked_add(span)
@@ -173,7 +173,8 @@ impl ZonedDateTime {
             .map_err(|_| "the result is not between the years -9999 and 9999".to_owned())
     }
 
-    /// The first instant of the year, month, week (from Monday), day, hour, minute or second that it lies in.
+    /// Returns the first instant of the year, month, week (from Monday), day, hour, minute or second that contains
+    /// this time.
     pub(super) fn start_of(&self, unit: &str) -> Result<Self, String> {
         let now = &self.0;
         let truncated = |unit| now.round(ZonedRound::new().smallest(unit).mode(RoundMode::Trunc));
@@ -249,7 +250,7 @@ mod tests {
                 amounts.iter().map(|(unit, amount)| ((*unit).to_owned(), *amount)).collect();
             spans(&amounts)?.into_iter().try_fold(moment.clone(), |moment, span| moment.plus(span))
         };
-        // The night in which the clock goes from 2 to 3.
+        // The clock goes from 2 to 3 in this night.
         let before = berlin("2026-03-28T12:00");
         assert_eq!(added(&before, &[("days", 1)]).unwrap().iso(), "2026-03-29T12:00:00+02:00");
         assert_eq!(added(&before, &[("hours", 24)]).unwrap().iso(), "2026-03-29T13:00:00+02:00");

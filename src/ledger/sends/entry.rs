@@ -1,0 +1,31 @@
+//! A single send before it begins, and its outcome.
+
+use crate::ledger::{AppId, DeliveryState};
+
+/// A single send before it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSend {
+    /// The app that sends it.
+    pub app: AppId,
+    /// Its `once` key.
+    pub once: Option<String>,
+    /// The dedup hash of its message, including the recipients. Empty if it has no `once` key.
+    pub hash: String,
+    /// Its groups, and the users of a targeted send, as JSON; shown to people.
+    pub recipients: String,
+    /// The script, job or command that sends it; shown to people.
+    pub origin: String,
+}
+
+/// The outcome of a single send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendOutcome {
+    /// Its new state. [`DeliveryState::Pending`] means that it is proved that nothing was sent: the key is free again.
+    pub state: DeliveryState,
+    /// (group id, message id) of each group that received it.
+    pub receipts: Vec<(String, String)>,
+    /// Why it failed or is in doubt. Keep it short.
+    pub error: Option<String>,
+    /// How many times it was tried.
+    pub attempts: u32,
+}
