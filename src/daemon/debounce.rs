@@ -108,7 +108,7 @@ impl FileDebounce {
                 *next = PendingReading { seen, since: now, wait };
             }
             (next, told) => {
-                *next = Some(PendingReading { seen, since: now, wait: told.unwrap_or(DebounceRule::Untold) })
+                *next = Some(PendingReading { seen, since: now, wait: told.unwrap_or(DebounceRule::Untold) });
             }
         }
         if self.due().is_some_and(|due| due <= now)

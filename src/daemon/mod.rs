@@ -405,7 +405,7 @@ fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
                 tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
             }
             DriveEnd::Stopped => {
-                tracing::info!(name, run, "a broadcast stopped: it goes on with the next start")
+                tracing::info!(name, run, "a broadcast stopped: it goes on with the next start");
             }
         },
         Err(why) => {

@@ -115,7 +115,7 @@ impl Audience {
                 )?;
             }
             AudienceReader::Sheet(sheet) if !is_chosen => {
-                header::check_alike(&sheet.header, sheet.id, sheet.begins)?
+                header::check_alike(&sheet.header, sheet.id, sheet.begins)?;
             }
             _ => {}
         }

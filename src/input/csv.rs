@@ -131,7 +131,7 @@ impl<S: BlockSource> CsvRowReader<S> {
                         at = CsvState::CellStart;
                     }
                     (CsvState::CellStart, b'"') => {
-                        (at, opened, returned) = (CsvState::Quoted, self.line, false)
+                        (at, opened, returned) = (CsvState::Quoted, self.line, false);
                     }
                     (CsvState::Quote, _) => return Err(after_quote(record, opened, self.line, names)),
                     (_, byte) => {

@@ -125,7 +125,7 @@ impl DecisionBuilder<'_> {
         match self.job.missed {
             MissedPolicy::Skip => self.skip(base, latest, SkipReason::Skip),
             MissedPolicy::Once if self.due(latest).is_some() => {
-                self.skip(base, latest, SkipReason::Superseded)
+                self.skip(base, latest, SkipReason::Superseded);
             }
             MissedPolicy::Once if self.within_grace(latest) => {
                 if let Some(before) = self.latest(base, latest, |instant| instant) {

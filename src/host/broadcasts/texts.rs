@@ -62,7 +62,7 @@ fn differing(old: &Value, new: &Value, path: &str, fields: &mut Vec<MessageDiffe
             match (of(before), of(after)) {
                 (Some(before), Some(after)) => differing(&before, &after, &path, fields),
                 (before, after) => {
-                    fields.push(MessageDifference { path, old: shown(before), new: shown(after) })
+                    fields.push(MessageDifference { path, old: shown(before), new: shown(after) });
                 }
             }
         }

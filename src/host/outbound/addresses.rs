@@ -52,7 +52,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// Converts an IPv4 address that is written as an IPv6 address to IPv4.
+/// Converts an `IPv4` address that is written as an `IPv6` address to `IPv4`.
 pub(super) fn meant(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }

@@ -31,7 +31,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const SECONDS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// The bucket bounds of memory histograms, from 4 MiB to 1 GiB.
+/// The bucket bounds of memory histograms, from 4 `MiB` to 1 `GiB`.
 const BYTES: [f64; 9] = [
     4_194_304.0,
     8_388_608.0,

@@ -124,7 +124,7 @@ impl<'a> SyntaxWalker<'a, '_> {
         for (index, suffix) in suffixes.into_iter().enumerate() {
             match suffix {
                 Suffix::Index(Index::Brackets { expression, .. }) => {
-                    self.expression(expression, ValueUse::Look)
+                    self.expression(expression, ValueUse::Look);
                 }
                 Suffix::Call(Call::AnonymousCall(arguments)) => {
                     if matches!(prefix, Prefix::Name(name) if name.token().to_string() == "type")
