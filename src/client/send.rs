@@ -86,6 +86,13 @@ impl Client {
         receipts(&success)
     }
 
+    /// The active token, if there is one that need not be renewed yet.
+    #[must_use]
+    pub fn authorisation_at_hand(&self) -> Option<Authorisation> {
+        let ClientInner { transport, tokens, .. } = &*self.0;
+        tokens.at_hand(transport.clock()).map(Authorisation)
+    }
+
     /// The token for a send: an active one, or a new one, for which this waits. Nothing of the message is sent.
     ///
     /// # Errors

@@ -162,10 +162,15 @@ impl Delivery {
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves nothing in doubt.
             let left = limit()?;
-            let way = tokio::select! {
-                biased;
-                () = stop.asked() => return Err(DeliveryError::cancelled("the call")),
-                way = self.way(call, left) => way,
+            let way = match self.way_at_hand() {
+                _ if stop.is_asked() => return Err(DeliveryError::cancelled("the call")),
+                Some(way) => Ok(way),
+                // The box keeps a call with an active token smaller than one that waits.
+                None => tokio::select! {
+                    biased;
+                    () = stop.asked() => return Err(DeliveryError::cancelled("the call")),
+                    way = Box::pin(self.way(call, left)) => way,
+                },
             };
             let outcome = match way {
                 Ok(way) => {
@@ -299,6 +304,14 @@ impl Delivery {
         match deadline {
             Some(deadline) => self.clock.sleep_until(deadline).await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// The active token, or the transport. `None` if a token has to be waited for.
+    pub(super) fn way_at_hand(&self) -> Option<SendRoute<'_>> {
+        match &self.transport {
+            Some(stage) => Some(SendRoute::Stage(stage.as_ref())),
+            None => self.client.authorisation_at_hand().map(SendRoute::Service),
         }
     }
 

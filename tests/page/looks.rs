@@ -93,7 +93,7 @@ fn nothing_that_comes_from_outside_runs() {
         "local schedule, log = require('schedule'), require('log')
         schedule.every('10000h', {{ name = '{lua}' }}, function()
           log.warn('{lua}')
-          im.broadcast {{ name = '{lua}', run = '{lua}', to = {{ (('{lua}'):gsub('[ \"]', '/')) }}, message = {{ type = 'txt', body = {{ msg = '{lua}' }} }} }}
+          im.broadcast {{ name = '{lua}', run = '{lua}', to = {{ (('{lua}'):gsub('[ \"{{}}]', '/')) }}, message = {{ type = 'txt', body = {{ msg = '{lua}' }} }} }}
         end)
         schedule.every('10000h', {{ name = 'failing' }}, function() error('{lua}') end)",
     ))

@@ -211,6 +211,14 @@ impl TokenProvider {
         }
     }
 
+    /// The active token, if it need not be renewed yet.
+    pub(super) fn at_hand(&self, clock: &Clock) -> Option<BearerToken> {
+        match &self.source {
+            TokenSource::Fixed(lease) => Some(lease.clone()),
+            TokenSource::Client(_) => self.held(|held| clock.now() < held.renew_at),
+        }
+    }
+
     /// The token to use now.
     ///
     /// # Errors

@@ -55,10 +55,15 @@ impl BroadcastDriver<'_> {
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
             // doubt.
-            let way = tokio::select! {
-                biased;
-                () = halt.asked() => return Ok(CallResult::Untouched),
-                way = self.delivery.way(call, None) => way,
+            let way = match self.delivery.way_at_hand() {
+                _ if halt.is_asked() => return Ok(CallResult::Untouched),
+                Some(way) => Ok(way),
+                // The box keeps a call with an active token smaller than one that waits.
+                None => tokio::select! {
+                    biased;
+                    () = halt.asked() => return Ok(CallResult::Untouched),
+                    way = Box::pin(self.delivery.way(call, None)) => way,
+                },
             };
             let way = match way {
                 Ok(way) => way,

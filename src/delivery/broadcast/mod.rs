@@ -24,6 +24,7 @@ mod window;
 use std::cell::Cell;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Notify;
 use tracing::field::Empty;
 
@@ -150,8 +151,9 @@ impl Delivery {
             over.notify_one();
             driven
         };
-        // The box keeps the driver's future small.
-        let (driven, ()) = futures_util::future::join(to_its_end, Box::pin(run.publish_status(&over))).await;
+        // A set of its own keeps the driver's future small, and a wake-up of the driver does not poll the status writer.
+        let mut writer: FuturesUnordered<_> = std::iter::once(run.publish_status(&over)).collect();
+        let (driven, _) = futures_util::future::join(to_its_end, writer.next()).await;
         if !matches!(&driven, Ok(DriveResult { end: DriveEnd::Finished | DriveEnd::Cancelled, .. })) {
             // A lease that cannot be released expires, or ends when its process is dead.
             if let Err(error) = ledger.release(lease).await {
