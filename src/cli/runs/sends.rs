@@ -64,7 +64,10 @@ fn number(text: &str) -> Result<SendNumber, String> {
     match text.parse() {
         Ok(number) => Ok(SendNumber::One(number)),
         Err(_) if text == "all" => Ok(SendNumber::All),
-        Err(_) => Err("give the number that `mooncast runs list` shows, or `all`".to_owned()),
+        Err(_) => Err(
+            "give the number that `mooncast runs list` shows, or `all`; a `once` key is given with `--once`"
+                .to_owned(),
+        ),
     }
 }
 

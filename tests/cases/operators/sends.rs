@@ -42,6 +42,12 @@ fn a_once_send_in_doubt_is_listed_and_settled_again() {
 }
 
 #[test]
+fn a_once_key_in_place_of_a_number_is_pointed_to_its_option() {
+    let ran = Project::new().mooncast(&["runs", "settle", "--send", "welcome", "--as-sent"]).exits(2);
+    ran.says("`mooncast runs list`").says("`--once`");
+}
+
+#[test]
 fn a_once_send_settled_as_sent_sends_nothing_and_says_that_no_receipts_are_known() {
     let service = Service::accepting();
     let project = doubtful(&service);
