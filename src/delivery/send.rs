@@ -162,26 +162,20 @@ impl Delivery {
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves nothing in doubt.
             let left = limit()?;
-            let way = match self.way_at_hand() {
-                _ if stop.is_asked() => return Err(DeliveryError::cancelled("the call")),
-                Some(way) => Ok(way),
-                // The box keeps a call with an active token smaller than one that waits.
-                None => tokio::select! {
-                    biased;
-                    () = stop.asked() => return Err(DeliveryError::cancelled("the call")),
-                    way = Box::pin(self.way(call, left)) => way,
-                },
+            let Some(route) = self.route(call, left, stop).await else {
+                return Err(DeliveryError::cancelled("the call"));
             };
-            let outcome = match way {
-                Ok(way) => {
+            let outcome = match route {
+                Ok(route) => {
                     let limit = limit()?;
                     // No request is sent before its intent is on disk.
                     record.intend().await?;
                     let in_flight = tally.in_flight(message.group_count());
-                    let outcome = self.request(&way, call, message, body.clone(), None, limit, permit).await;
+                    let outcome =
+                        self.request(&route, call, message, body.clone(), None, limit, permit).await;
                     drop(in_flight);
                     self.fail_point.pass(CrashPoint::AfterRequest);
-                    match (outcome, way) {
+                    match (outcome, route) {
                         (Err(failure), SendRoute::Service(authorisation)) if failure.status == Some(401) => {
                             // Nothing was sent. The record says so before the token renewal, which may be slow.
                             record.withdraw(true, &failure.to_string()).await?;
@@ -307,23 +301,29 @@ impl Delivery {
         }
     }
 
-    /// The active token, or the transport. `None` if a token has to be waited for.
-    pub(super) fn way_at_hand(&self) -> Option<SendRoute<'_>> {
-        match &self.transport {
-            Some(stage) => Some(SendRoute::Stage(stage.as_ref())),
-            None => self.client.authorisation_at_hand().map(SendRoute::Service),
-        }
-    }
-
-    /// The token that a request needs, or the transport. Waits for the token until `limit` is reached.
-    pub(super) async fn way(
+    /// The token that a request needs, or the transport. Waits for a token until `limit` is reached. `None` if the call
+    /// is to stop.
+    pub(super) async fn route(
         &self,
         call: client::SendCall,
         limit: Option<TimeLimit>,
-    ) -> Result<SendRoute<'_>, client::CallError> {
-        match &self.transport {
-            Some(stage) => Ok(SendRoute::Stage(stage.as_ref())),
-            None => self.client.authorisation(call, limit).await.map(SendRoute::Service),
+        stop: &StopSignal,
+    ) -> Option<Result<SendRoute<'_>, client::CallError>> {
+        if stop.is_asked() {
+            return None;
+        }
+        if let Some(stage) = &self.transport {
+            return Some(Ok(SendRoute::Stage(stage.as_ref())));
+        }
+        if let Some(authorisation) = self.client.authorisation_at_hand() {
+            return Some(Ok(SendRoute::Service(authorisation)));
+        }
+        // The box keeps a call with an active token smaller than one that waits.
+        let waiting = Box::pin(self.client.authorisation(call, limit));
+        tokio::select! {
+            biased;
+            () = stop.asked() => None,
+            authorisation = waiting => Some(authorisation.map(SendRoute::Service)),
         }
     }
 
@@ -331,7 +331,7 @@ impl Delivery {
     #[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
     pub(super) async fn request(
         &self,
-        way: &SendRoute<'_>,
+        route: &SendRoute<'_>,
         call: client::SendCall,
         message: &Message,
         body: bytes::Bytes,
@@ -339,7 +339,7 @@ impl Delivery {
         limit: Option<TimeLimit>,
         permit: Permit,
     ) -> Result<client::SendReceipts, client::CallError> {
-        let authorisation = match way {
+        let authorisation = match route {
             SendRoute::Stage(stage) => return Ok(self.send_over(*stage, message, broadcast, permit)),
             SendRoute::Service(authorisation) => authorisation,
         };

@@ -57,7 +57,7 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         return Some("it holds full-width digits; write 0 to 9".to_owned());
     }
     if let Some(digit) = id.chars().find(|letter| letter.is_numeric() && !letter.is_ascii_digit()) {
-        return Some(format!("it holds the digit `{digit}` of another script; write 0 to 9"));
+        return Some(format!("it holds `{digit}`, which is none of the digits 0 to 9; write those"));
     }
     if id.contains("{{") || id.contains("}}") {
         return Some("it holds a field of a template that was not filled in".to_owned());
@@ -67,7 +67,9 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         return Some(if is_number(id) { of_number() } else { of_several(separator, of) });
     }
     match of {
-        IdKind::Group if is_nothing(id) => Some("this stands for no value and is no id".to_owned()),
+        IdKind::Group if is_word_for_value(id) => {
+            Some("this is a program's word for a value (none, a truth value, infinity) and no id".to_owned())
+        }
         IdKind::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
         IdKind::User if has_no_fraction(id) => Some(of_number()),
         _ => None,
@@ -120,7 +122,7 @@ fn has_no_fraction(id: &str) -> bool {
     })
 }
 
-fn is_nothing(id: &str) -> bool {
+fn is_word_for_value(id: &str) -> bool {
     let id = id.trim_start_matches(['-', '+']);
     ["null", "nil", "none", "nan", "inf", "infinity", "n/a", "undefined", "(null)", "\\n", "true", "false"]
         .iter()
@@ -170,7 +172,8 @@ mod tests {
             ("#####", "an error of a spreadsheet"),
             ("-", "neither a letter nor a digit"),
             ("１８４５", "full-width digits"),
-            ("١٨٤٥", "of another script"),
+            ("١٨٤٥", "none of the digits 0 to 9"),
+            ("1845②", "none of the digits 0 to 9"),
             ("{{group}}", "a field of a template"),
             ("184524748161025;184524748161026", "holds `;`"),
             ("u1,u2", "holds `,`"),
@@ -194,9 +197,9 @@ mod tests {
             ("1845%", "a number as a program writes it"),
             ("(184524748161025)", "a number as a program writes it"),
             ("184524748161025/24", "a number as a program writes it"),
-            ("NULL", "no value"),
-            ("TRUE", "no value"),
-            ("-inf", "no value"),
+            ("NULL", "a program's word"),
+            ("TRUE", "a program's word"),
+            ("-inf", "a program's word"),
             ("184524748161025184524748161026", "two ids"),
         ] {
             let what = altered(id, IdKind::Group).unwrap_or_default();

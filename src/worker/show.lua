@@ -1,6 +1,7 @@
 -- Shows values: tables with their content, in Lua syntax. Cycles, depth and length are limited, so any value can be
 -- shown.
 
+local null = ...
 local getmetatable, next, pairs, pcall, rawget, tostring, type =
   getmetatable, next, pairs, pcall, rawget, tostring, type
 local math_type, byte, find, format, gsub, rep, sub =
@@ -143,11 +144,10 @@ function show(value, state, depth)
     return text
   elseif kind == "table" then
     return table_text(value, state, depth)
-  end
-  local ok, text = pcall(tostring, value)
-  if kind == "userdata" and text == "userdata: (nil)" then
+  elseif value == null then
     return "json.null"
   end
+  local ok, text = pcall(tostring, value)
   return ok and text or "(a " .. kind .. " whose __tostring fails)"
 end
 

@@ -196,7 +196,7 @@ fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
         }),
     )?;
 
-    natives.raw_set("show", lua.load(SHOW).set_name(report::PRELUDE_NAME).call::<Function>(())?)?;
+    natives.raw_set("show", lua.load(SHOW).set_name(report::PRELUDE_NAME).call::<Function>(Value::NULL)?)?;
     natives.raw_set("longest", context.limits.memory)?;
     Ok(natives)
 }

@@ -237,7 +237,7 @@ impl TokenProvider {
             TokenSource::Client(credentials) => credentials,
         };
         let clock = transport.clock();
-        if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
+        if let Some(lease) = self.at_hand(clock) {
             return Ok(lease);
         }
         let _turn = match self.turn.try_lock() {
@@ -248,7 +248,7 @@ impl TokenProvider {
                 None => self.turn.lock().await,
             },
         };
-        if let Some(lease) = self.held(|held| clock.now() < held.renew_at) {
+        if let Some(lease) = self.at_hand(clock) {
             return Ok(lease);
         }
         // The box keeps a call with an active token smaller than one that fetches it.

@@ -55,18 +55,11 @@ impl BroadcastDriver<'_> {
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
             // doubt.
-            let way = match self.delivery.way_at_hand() {
-                _ if halt.is_asked() => return Ok(CallResult::Untouched),
-                Some(way) => Ok(way),
-                // The box keeps a call with an active token smaller than one that waits.
-                None => tokio::select! {
-                    biased;
-                    () = halt.asked() => return Ok(CallResult::Untouched),
-                    way = Box::pin(self.delivery.way(call, None)) => way,
-                },
+            let Some(route) = self.delivery.route(call, None, &halt).await else {
+                return Ok(CallResult::Untouched);
             };
-            let way = match way {
-                Ok(way) => way,
+            let route = match route {
+                Ok(route) => route,
                 Err(failure) => {
                     drop(permit);
                     match Box::pin(self.unauthorised(&pack, failure, &mut tries, &halt)).await? {
@@ -81,7 +74,7 @@ impl BroadcastDriver<'_> {
             let in_flight = self.progress.in_flight();
             let answer = self
                 .delivery
-                .request(&way, call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
+                .request(&route, call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
                 .await;
             drop(in_flight);
             self.delivery.fail_point.pass(CrashPoint::AfterRequest);
@@ -94,7 +87,7 @@ impl BroadcastDriver<'_> {
             }
             self.settle(verdict.outcomes).await?;
             // The recipients are pending again, so a slow token renewal leaves no recipient in doubt.
-            if let (Some(failure), SendRoute::Service(authorisation)) = (&refused, &way)
+            if let (Some(failure), SendRoute::Service(authorisation)) = (&refused, &route)
                 && self.delivery.client.renew(&mut renewals, authorisation, failure).await
             {
                 continue;

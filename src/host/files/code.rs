@@ -1,16 +1,17 @@
 //! Finds the code files: the files that scripts and modules resolve to, through any links.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
 
 use super::inode::InodeId;
 use super::names::{self, CODE};
 
-/// The most names that are inspected while searching for code.
+/// The most names that are inspected in the folders of code. With more, no file is written.
 const MAX_NAMES: usize = 50_000;
 
-/// The most names that are inspected in the project's other folders for links to code.
+/// The most names that are inspected in the project's other folders for links to code. These may contain anything, so with
+/// more, the links among the rest are not found.
 const MAX_OTHERS: usize = 10_000;
 
 /// The folder that scripts write in.
@@ -30,21 +31,22 @@ pub(super) struct CodeFiles {
     pub(super) files: Vec<InodeId>,
     /// The targets of links, even missing ones: a folder, and a name in it.
     pub(super) places: Vec<(InodeId, String)>,
-    seen: usize,
-    full: bool,
+    /// Whether the folders of code were inspected to the end.
+    pub(super) is_complete: bool,
+    /// Names that may still be inspected.
+    left: usize,
 }
 
 impl CodeFiles {
     /// Finds the code of a project, and the code beside `script`.
     pub(super) fn of(root: &Path, script: Option<&Path>) -> Self {
-        let mut code = Self::default();
+        let mut code = Self { left: MAX_NAMES, ..Self::default() };
         for name in CODE {
             let folder = root.join(name);
             code.trace(&folder);
             code.folders.extend(InodeId::at(&folder));
             code.scan(&folder, true);
         }
-        code.scan_others(root);
         if let Some(script) = script {
             code.trace(script);
             code.files.extend(InodeId::at(script));
@@ -54,55 +56,49 @@ impl CodeFiles {
                 code.linked_folder(&own.join("lib"));
             }
         }
+        code.is_complete = code.left > 0;
+        code.left = MAX_OTHERS;
+        code.scan_others(root);
         code
     }
 
-    /// Whether the search inspected everything.
-    pub(super) const fn is_complete(&self) -> bool {
-        !self.full
-    }
-
-    /// Notes the targets of links with a script's name in the project's folder, and in those of its folders that may
-    /// contain scripts. The search has a limit, because these folders may contain anything.
+    /// Notes the targets of links in the project's folder, and in those of its folders that may contain scripts.
     fn scan_others(&mut self, root: &Path) {
         let Ok(entries) = fs::read_dir(root) else { return };
-        let counted = std::mem::replace(&mut self.seen, MAX_NAMES.saturating_sub(MAX_OTHERS));
         for entry in entries.filter_map(io::Result::ok) {
-            let (name, path) = (entry.file_name(), entry.path());
-            let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_symlink() && names::is_lua(&name) {
-                self.trace(&path);
-                self.files.extend(InodeId::at(&path));
-            } else if kind.is_dir() && name != DATA && !names::is_hidden(&name) && !names::is_code(&name) {
-                self.scan(&path, true);
+            let name = entry.file_name();
+            if name != DATA && !names::is_hidden(&name) && !names::is_code(&name) {
+                self.inspect(&entry, true);
             }
         }
-        (self.seen, self.full) = (counted, false);
     }
 
     /// Notes the targets of a folder's links.
     fn scan(&mut self, folder: &Path, deep: bool) {
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.filter_map(io::Result::ok) {
-            self.seen += 1;
-            self.full |= self.seen >= MAX_NAMES;
-            if self.full {
+            if self.left == 0 {
                 return;
             }
-            let Ok(kind) = entry.file_type() else { continue };
-            let path = entry.path();
-            if kind.is_dir() {
-                if deep {
-                    self.scan(&path, true);
-                }
-            } else if kind.is_symlink() {
-                let folder = fs::metadata(&path).is_ok_and(|found| found.is_dir());
-                if folder && deep {
-                    self.linked_folder(&path);
-                } else if names::is_lua(&entry.file_name()) && !folder {
-                    self.trace(&path);
-                    self.files.extend(InodeId::at(&path));
-                }
+            self.inspect(&entry, deep);
+        }
+    }
+
+    fn inspect(&mut self, entry: &DirEntry, deep: bool) {
+        self.left = self.left.saturating_sub(1);
+        let Ok(kind) = entry.file_type() else { return };
+        let path = entry.path();
+        if kind.is_dir() {
+            if deep {
+                self.scan(&path, true);
+            }
+        } else if kind.is_symlink() {
+            let is_folder = fs::metadata(&path).is_ok_and(|found| found.is_dir());
+            if is_folder && deep {
+                self.linked_folder(&path);
+            } else if names::is_lua(&entry.file_name()) && !is_folder {
+                self.trace(&path);
+                self.files.extend(InodeId::at(&path));
             }
         }
     }

@@ -175,7 +175,7 @@ impl PathGuard<'_> {
         if self.access == Access::Read {
             return None;
         }
-        if !self.code.is_complete() {
+        if !self.code.is_complete {
             return Some(TOO_MANY);
         }
         if names::is_lua(name)
