@@ -164,6 +164,7 @@ fn what_a_link_in_any_folder_leads_to_under_a_script_s_name_is_never_written() {
         ("tests/x_test.lua", "../data/test.txt"),
         ("team/a/b/lib/deep.LUA", "../../../../data/deep.txt"),
         ("campaigns/dangling.lua", "../data/dangling.txt"),
+        ("out/lib/linked.lua", "../../data/linked.txt"),
     ];
     let mut targets = Vec::new();
     for (link, to) in links {
@@ -190,6 +191,24 @@ fn what_a_link_in_any_folder_leads_to_under_a_script_s_name_is_never_written() {
     for free in ["data/free.txt", "out/free.txt"] {
         assert_eq!(came(&ran, &format!("write {free}")), "ok");
     }
+}
+
+#[test]
+fn where_scripts_are_too_many_files_to_inspect_nothing_that_is_there_is_written() {
+    let project = Project::new().file("campaigns/spring.lua", "").file("data/old.txt", "AS-IT-WAS");
+    let many = project.path("scripts/many");
+    std::fs::create_dir_all(&many).unwrap();
+    let first = many.join("0");
+    std::fs::write(&first, "").unwrap();
+    for number in 1..=50_000 {
+        std::fs::hard_link(&first, many.join(number.to_string())).unwrap_or_else(|_| {
+            // A file has so many names at the most.
+            std::fs::write(many.join(number.to_string()), "").unwrap();
+        });
+    }
+    let ran = run(&project, "overwrite('data/old.txt')", &[]).exits(0);
+    assert_eq!(came(&ran, "write data/old.txt"), "denied");
+    assert_eq!(text(&project, "data/old.txt"), "AS-IT-WAS");
 }
 
 #[test]
