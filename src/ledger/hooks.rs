@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::job_registry::{insert_job_command, is_taken};
+use super::job_registry::insert_run_command;
 use super::sql::sql;
 use super::store::{from_millis, millis};
-use super::{JobCommand, JobState, Ledger, LedgerError};
+use super::{JobState, Ledger, LedgerError};
 
 /// The most requests with an unfinished run, for one hook and for all hooks together.
 const MOST: i64 = 1000;
@@ -75,10 +75,7 @@ impl Ledger {
             if own >= MOST || all >= MOST_OF_ALL || bytes >= MOST_BYTES {
                 return Ok(HookAcceptance::Full);
             }
-            let mut instant = write.store.now();
-            while is_taken(&mut write, &new.job, instant).await? {
-                instant += 1;
-            }
+            let instant = insert_run_command(&mut write, &new.job).await?;
             let statement =
                 sql("INSERT INTO hook_requests (job, scheduled_at, head, body) VALUES (?, ?, ?, ?)");
             let statement = statement.bind(&new.job).bind(instant).bind(&new.head).bind(&new.body[..]);
@@ -88,7 +85,6 @@ impl Ledger {
                     sql("INSERT INTO hook_deliveries (job, delivery, scheduled_at) VALUES (?, ?, ?)");
                 write.run(statement.bind(&new.job).bind(delivery).bind(instant)).await?;
             }
-            insert_job_command(&mut write, &new.job, JobCommand::Run, Some(instant)).await?;
             Ok(HookAcceptance::New(from_millis(instant)))
         }
         .await;
@@ -142,16 +138,12 @@ impl Ledger {
                     ORDER BY q.scheduled_at DESC LIMIT 1");
             let found: Option<(i64,)> = write.row(question.bind(job).bind(run.map(millis))).await?;
             let Some((old,)) = found else { return Ok(None) };
-            let mut instant = write.store.now();
-            while is_taken(&mut write, job, instant).await? {
-                instant += 1;
-            }
+            let instant = insert_run_command(&mut write, job).await?;
             for table in ["hook_requests", "hook_deliveries"] {
                 let statement =
                     format!("UPDATE {table} SET scheduled_at = ? WHERE job = ? AND scheduled_at = ?");
                 write.run(sql(statement).bind(instant).bind(job).bind(old)).await?;
             }
-            insert_job_command(&mut write, job, JobCommand::Run, Some(instant)).await?;
             Ok(Some(from_millis(instant)))
         }
         .await;

@@ -245,11 +245,7 @@ impl Ledger {
     pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
-            let mut instant = write.store.now();
-            while is_taken(&mut write, job, instant).await? {
-                instant += 1;
-            }
-            insert_job_command(&mut write, job, JobCommand::Run, Some(instant)).await?;
+            let instant = insert_run_command(&mut write, job).await?;
             Ok(from_millis(instant))
         }
         .await;
@@ -366,11 +362,17 @@ async fn decided_until(write: &mut Transaction<'_>, rows: &str) -> Result<Vec<Du
     Ok(decided.into_iter().map(|(until,)| from_millis(until)).collect())
 }
 
-pub(super) async fn is_taken(
-    write: &mut Transaction<'_>,
-    job: &str,
-    instant: i64,
-) -> Result<bool, LedgerError> {
+/// Inserts a command to run a job now; returns the scheduled time of the run, which no other run of the job has.
+pub(super) async fn insert_run_command(write: &mut Transaction<'_>, job: &str) -> Result<i64, LedgerError> {
+    let mut instant = write.store.now();
+    while is_taken(write, job, instant).await? {
+        instant += 1;
+    }
+    insert_job_command(write, job, JobCommand::Run, Some(instant)).await?;
+    Ok(instant)
+}
+
+async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Result<bool, LedgerError> {
     let question = sql("SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
             + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)");
     let row: Option<(i64,)> = write.row(question.bind(job).bind(instant)).await?;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::job_registry::{insert_job_command, is_taken};
+use super::job_registry::insert_run_command;
 use super::jobs::{JobRun, JobRunRow};
 use super::sql::sql;
 use super::store::from_millis;
-use super::{JobCommand, Ledger, LedgerError};
+use super::{Ledger, LedgerError};
 
 impl Ledger {
     /// Requests a run of a script with these arguments, under the name that identifies its runs. Returns the scheduled
@@ -19,11 +19,7 @@ impl Ledger {
         let args = serde_json::to_string(args).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
         let result = async {
-            let mut instant = write.store.now();
-            while is_taken(&mut write, job, instant).await? {
-                instant += 1;
-            }
-            insert_job_command(&mut write, job, JobCommand::Run, Some(instant)).await?;
+            let instant = insert_run_command(&mut write, job).await?;
             let statement = sql("UPDATE job_wishes SET args = ? WHERE job = ? AND scheduled_at = ?");
             write.run(statement.bind(args).bind(job).bind(instant)).await?;
             Ok(from_millis(instant))

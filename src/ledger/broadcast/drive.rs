@@ -85,6 +85,22 @@ impl MessageCache {
     }
 }
 
+/// Pending, sending, sent, rejected, in doubt, skipped, cancelled.
+type CountsRow = (i64, i64, i64, i64, i64, i64, i64);
+
+pub(super) fn recipient_counts(row: CountsRow) -> RecipientCounts {
+    let (pending, sending, sent, rejected, in_doubt, skipped, cancelled) = row;
+    RecipientCounts {
+        pending: count(pending),
+        sending: count(sending),
+        sent: count(sent),
+        rejected: count(rejected),
+        in_doubt: count(in_doubt),
+        skipped: count(skipped),
+        cancelled: count(cancelled),
+    }
+}
+
 impl Ledger {
     /// Returns the next pending recipients, in order. After the last one, begin again at 0 while any are counted as
     /// pending: a recipient that is proved not to be sent becomes pending again, and other processes can make
@@ -386,19 +402,9 @@ impl Ledger {
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
                 FROM broadcasts WHERE id = ?");
         let mut read = self.store().read().await?;
-        let row: Option<(i64, i64, i64, i64, i64, i64, i64)> = read.row(question.bind(id.0)).await?;
+        let row: Option<CountsRow> = read.row(question.bind(id.0)).await?;
         read.done();
-        let (pending, sending, sent, rejected, in_doubt, skipped, cancelled) =
-            row.ok_or(LedgerError::Unknown(id))?;
-        Ok(RecipientCounts {
-            pending: count(pending),
-            sending: count(sending),
-            sent: count(sent),
-            rejected: count(rejected),
-            in_doubt: count(in_doubt),
-            skipped: count(skipped),
-            cancelled: count(cancelled),
-        })
+        Ok(recipient_counts(row.ok_or(LedgerError::Unknown(id))?))
     }
 
     /// Parses the users of a recipient from their stored form.

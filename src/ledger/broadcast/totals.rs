@@ -1,10 +1,11 @@
 //! The totals of broadcasts and their recipients.
 
 use crate::ledger::sql::sql;
-use crate::ledger::state::RecipientCounts;
-use crate::ledger::store::count;
-use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError};
 
+use crate::ledger::store::count;
+use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError, RecipientCounts};
+
+use super::drive::recipient_counts;
 use super::row::state_name;
 
 /// The totals of the broadcasts of an app that are in one state.
@@ -59,15 +60,9 @@ impl Ledger {
                 state: state_name(stage, wish),
                 over: matches!(stage, BroadcastStage::Finished | BroadcastStage::Cancelled),
                 broadcasts: count(broadcasts),
-                recipients: RecipientCounts {
-                    pending: count(pending),
-                    sending: count(sending),
-                    sent: count(sent),
-                    rejected: count(rejected),
-                    in_doubt: count(in_doubt),
-                    skipped: count(skipped),
-                    cancelled: count(cancelled),
-                },
+                recipients: recipient_counts((
+                    pending, sending, sent, rejected, in_doubt, skipped, cancelled,
+                )),
             })
         };
         rows.into_iter().map(standing).collect()
