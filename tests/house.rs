@@ -164,3 +164,38 @@ fn every_module_says_what_it_is_for() {
         files.iter().filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//! ")).collect();
     assert!(silent.is_empty(), "{silent:?}");
 }
+
+/// The documents that name files of the source.
+const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "README.md", "docs/adr"];
+
+#[test]
+fn files_that_the_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = Vec::new();
+    for document in DOCUMENTS {
+        let path = root.join(document);
+        if path.is_dir() {
+            pages.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            pages.push(path);
+        }
+    }
+    let (mut named, mut missing) = (0, Vec::new());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_file = [".rs", ".lua", ".sql"].iter().any(|end| name.ends_with(end));
+            if is_file && name.contains('/') && !name.contains([' ', '*', '<', '{']) {
+                named += 1;
+                // A row about a room leaves the room out.
+                let rooms = std::fs::read_dir(root.join("src")).unwrap().map(|room| room.unwrap().path());
+                let mut places = rooms.chain([root.join("src"), root.to_owned()]);
+                if !places.any(|place| place.join(name).is_file()) {
+                    missing.push(format!("{}: {name}", page.display()));
+                }
+            }
+        }
+    }
+    assert!(named > 50, "only {named} names found");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
