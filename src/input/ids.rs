@@ -111,7 +111,7 @@ mod tests {
             ("'184524748161025", "an apostrophe"),
             ("#N/A", "an error of a spreadsheet"),
             ("#####", "an error of a spreadsheet"),
-            ("NULL", "no value"),
+            ("NULL", "a program's word for a value"),
             ("-", "neither a letter nor a digit"),
             ("１８４５", "full-width digits"),
             ("184524748161025;184524748161026", "one id"),

@@ -68,7 +68,7 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
     }
     match of {
         IdKind::Group if is_word_for_value(id) => {
-            Some("this is a program's word for a value (none, a truth value, infinity) and no id".to_owned())
+            Some("this is a program's word for a value (nothing, true, false or infinity), not an id".to_owned())
         }
         IdKind::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
         IdKind::User if has_no_fraction(id) => Some(of_number()),
