@@ -5,7 +5,8 @@
 //! - [`cli`]: one file per command.
 //! - [`daemon`]: `serve`: the registry of scripts, the watcher, the jobs' runs.
 //! - [`web`]: the listener beside it: the page, the API and the hooks.
-//! - [`host`]: starts workers, serves the calls of their scripts, checks permissions.
+//! - [`lint`]: static checks of a script.
+//! - [`run`]: one run of a script: starts its worker, serves its calls, checks permissions.
 //! - [`delivery`]: the only path of a message: check, permit, request, outcome.
 //! - [`schedule`]: when jobs run.
 //! - [`quota`]: pacing; [`client`]: the REST API; [`ledger`]: the durable store, with all SQL.
@@ -22,12 +23,13 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod delivery;
-pub mod host;
 pub mod input;
 pub mod ledger;
+pub mod lint;
 pub mod message;
 pub mod protocol;
 pub mod quota;
+pub mod run;
 pub mod schedule;
 pub mod simulator;
 pub mod web;

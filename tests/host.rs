@@ -9,12 +9,12 @@ use std::time::Duration;
 use mooncast::clock::Clock;
 use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
 use mooncast::delivery::{Delivery, SendCounters, SendCounts};
-use mooncast::host::{
+use mooncast::protocol::{LoadMode, LuaSource, WorkerLimits};
+use mooncast::run::{
     DeclaredJobs, GrantedVariables, InterruptSwitch, MemoryBudget, ModuleSources, OutboundHttp, ProjectFiles,
     RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,
-    ScriptStore, run,
+    ScriptStore, run_script,
 };
-use mooncast::protocol::{LoadMode, LuaSource, WorkerLimits};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::gettid;
 
@@ -114,7 +114,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                 let (_switch, interrupt) = InterruptSwitch::new();
                 let source =
                     "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')";
-                let ended = run(spec(source), Rc::clone(&services), interrupt).await;
+                let ended = run_script(spec(source), Rc::clone(&services), interrupt).await;
                 assert!(
                     matches!(&ended, RunEnd::Failed(RunError::Stopped(why)) if why.contains("signal 9")),
                     "{ended:?}"
@@ -124,7 +124,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
             }
             let services = services(&project, &app, &clock);
             let (_switch, interrupt) = InterruptSwitch::new();
-            let ended = run(
+            let ended = run_script(
                 spec("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }"),
                 services,
                 interrupt,
@@ -160,7 +160,7 @@ fn a_good_script_is_served_while_others_misbehave() {
                     let services = services(&project, &app, &clock);
                     tokio::task::spawn_local(async move {
                         let (_switch, interrupt) = InterruptSwitch::new();
-                        run(spec(source), services, interrupt).await
+                        run_script(spec(source), services, interrupt).await
                     })
                 })
                 .collect();
@@ -168,7 +168,7 @@ fn a_good_script_is_served_while_others_misbehave() {
             let (_switch, interrupt) = InterruptSwitch::new();
             let source =
                 "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end";
-            let ended = run(spec(source), Rc::clone(&good), interrupt).await;
+            let ended = run_script(spec(source), Rc::clone(&good), interrupt).await;
             assert!(matches!(ended, RunEnd::Finished), "{ended:?}");
             assert_eq!(good.tally.counts().sent, 20);
             for ended in misbehaving {

@@ -11,17 +11,17 @@ use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::daemon::scan;
 use crate::delivery::Delivery;
-use crate::host::{self, DiscardOutput, InterruptSwitch, ModuleSources, ProjectFiles, RunEnd, RunError};
 use crate::message::counted;
 use crate::protocol::{LoadMode, ScriptError};
+use crate::run::{DiscardOutput, InterruptSwitch, ModuleSources, ProjectFiles, RunEnd, RunError, run_script};
 use crate::schedule::Job;
 
 use super::apps::CliApps;
 use super::instants::TakenJobNames;
-use super::lint::{LintFinding, Linter, WrittenPath};
 use super::logging::one_line;
 use super::run::GrantArgs;
 use super::{AppArgs, Exit, GlobalArgs, apps, instants, run};
+use crate::lint::{LintFinding, Linter, WrittenPath};
 
 /// Looks for mistakes in scripts and sends nothing: reads them for errors of syntax and misspelt names, then loads
 /// them up to their first call that would do something. Shows the next instants of the jobs that they declare.
@@ -131,7 +131,7 @@ fn examine(
             let services =
                 Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(DiscardOutput))?);
             let (_switch, interrupt) = InterruptSwitch::new();
-            let ended = clock.block_on(host::run(spec, Rc::clone(&services), interrupt))?;
+            let ended = clock.block_on(run_script(spec, Rc::clone(&services), interrupt))?;
             anyhow::Ok((ended, services.jobs.declared()))
         };
         let (mut ended, declared) = load(LoadMode::Check)?;

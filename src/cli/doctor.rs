@@ -9,7 +9,7 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Settings};
 use crate::delivery::{Delivery, FailPoint, ServiceHealth};
-use crate::host::{OWN_BINARY, confinement};
+use crate::run::{OWN_BINARY, confinement};
 
 use super::findings::FindingsReport;
 use super::{AppArgs, Exit, GlobalArgs, apps, store};

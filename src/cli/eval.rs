@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use clap::Args;
 
-use crate::host::{self, InterruptSwitch};
 use crate::protocol::{LoadMode, LuaSource};
+use crate::run::{InterruptSwitch, run_script};
 
 use super::limits::LimitArgs;
 use super::repl::{TargetArgs, TerminalConsole, reader};
@@ -44,7 +44,7 @@ pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         let (switch, interrupt) = InterruptSwitch::new();
         let listening = tokio::task::spawn_local(super::run::listen(switch));
         let began = surroundings.clock.now();
-        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
         listening.abort();
         surroundings.apps.release().await;
         Ok(surroundings.tell(global, &ended, &services, began))

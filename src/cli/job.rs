@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 
-use crate::host::{DeclaredJobs, RunEnd};
 use crate::message::nearest;
 use crate::protocol::JobStart;
+use crate::run::{DeclaredJobs, RunEnd};
 use crate::schedule::{Job, run_name};
 
 use super::logging::LogFormat;

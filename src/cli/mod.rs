@@ -15,7 +15,6 @@ mod instants;
 mod job;
 mod jobs;
 mod limits;
-pub mod lint;
 mod logging;
 mod man;
 mod memory;

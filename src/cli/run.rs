@@ -13,13 +13,13 @@ use rand::Rng;
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Permissions, Project, ScriptLimits, Settings};
 use crate::delivery::{ActiveBroadcast, FailPoint, SendCounts};
-use crate::host::rehearsal::RehearsalPlan;
-use crate::host::{
-    self, DiscardOutput, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, PlanProgress, RunEnd, RunMode,
-    RunServices, RunSpec, ScriptOutput,
-};
 use crate::message::counted;
 use crate::protocol::{LoadMode, LuaSource, WorkerLimits};
+use crate::run::rehearsal::RehearsalPlan;
+use crate::run::{
+    DiscardOutput, InterruptSwitch, MAX_SOURCE, OWN_BINARY, OnChange, PlanProgress, RunEnd, RunMode,
+    RunServices, RunSpec, ScriptOutput, run_script,
+};
 
 use super::apps::{self, CliApps};
 use super::limits::LimitArgs;
@@ -272,7 +272,7 @@ async fn drive(
     let services = Rc::new(services);
     let began = clock.now();
     let progress = ProgressDisplay::start(RunProgress(Rc::clone(&services)), terminal, clock.clone(), format);
-    let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+    let ended = run_script(spec, Rc::clone(&services), interrupt).await;
     progress.stop();
     listening.abort();
     FinishedRun { ended, elapsed: clock.now() - began, services }

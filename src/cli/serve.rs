@@ -18,8 +18,8 @@ use crate::daemon::{
     ScriptWatcher, SettingsReload,
 };
 use crate::delivery::Delivery;
-use crate::host::OWN_BINARY;
 use crate::ledger::{Instance, Ledger, TokenRole};
+use crate::run::OWN_BINARY;
 use crate::web::{self, DaemonHandle, ListenerSetup, LogTail, PrometheusMetrics, Tls};
 
 use super::apps;

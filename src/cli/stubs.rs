@@ -1,4 +1,4 @@
-//! `mooncast stubs`, and the Lua files embedded in the executable: editor stubs, and the standard library.
+//! `mooncast stubs`: writes the editor stubs into a project.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
-use rust_embed::RustEmbed;
+
+use crate::lint::stubs;
 
 use super::{Exit, GlobalArgs};
 
@@ -28,7 +29,8 @@ pub(super) fn run(_: &StubsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let done = refresh(&root)?;
     let mut out = io::stdout();
     // The files are written even if this cannot be printed.
-    let _ = writeln!(out, "{}/{FOLDER}: {} stubs, {} changed", root.display(), all().len(), done.changed);
+    let _ =
+        writeln!(out, "{}/{FOLDER}: {} stubs, {} changed", root.display(), stubs::all().len(), done.changed);
     for file in done.unknown {
         let _ = writeln!(
             out,
@@ -53,7 +55,7 @@ struct RefreshedStubs {
 
 fn refresh(root: &Path) -> anyhow::Result<RefreshedStubs> {
     let folder = root.join(FOLDER);
-    let stubs = all();
+    let stubs = stubs::all();
     let mut changed = 0;
     for stub in &stubs {
         let path = folder.join(&stub.file);
@@ -90,29 +92,4 @@ pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
         fs::create_dir_all(folder).with_context(cannot)?;
     }
     fs::write(path, content).with_context(cannot)
-}
-
-#[derive(RustEmbed)]
-#[folder = "stdlib/"]
-struct EmbeddedStubs;
-
-/// A Lua file that declares what a script can call.
-#[derive(Debug, Clone)]
-pub(super) struct StubFile {
-    /// The file's name without folders: `im.lua`.
-    pub(super) file: String,
-    /// The file's text.
-    pub(super) text: String,
-}
-
-/// All stubs: the modules in Rust, which have declarations only, and the modules in Lua, which are documented in
-/// place.
-pub(super) fn all() -> Vec<StubFile> {
-    EmbeddedStubs::iter()
-        .filter_map(|path| {
-            let file = path.rsplit('/').next().unwrap_or(&path).to_owned();
-            let text = String::from_utf8(EmbeddedStubs::get(&path)?.data.into_owned()).ok()?;
-            Some(StubFile { file, text })
-        })
-        .collect()
 }

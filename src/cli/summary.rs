@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::delivery::{ActiveBroadcast, DriveEnd, SendCounts};
-use crate::host::{RunEnd, RunError};
 use crate::message::counted;
+use crate::run::{RunEnd, RunError};
 
 use super::Exit;
 use super::logging::LogFormat;

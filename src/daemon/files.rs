@@ -9,8 +9,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Instant;
-use crate::host::{MAX_SOURCE, ScriptFiles};
 use crate::protocol::LuaSource;
+use crate::run::{MAX_SOURCE, ScriptFiles};
 
 use super::debounce::{FileDebounce, FileEvent, FileReading, QUIET, TextDigest};
 use super::links::{self, LinkChain};

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::ModuleSources;
 use crate::protocol::LuaSource;
+use crate::run::ModuleSources;
 
 /// The maximum number of modules. A typical project has a few dozen.
 const MOST: usize = 500;

@@ -12,10 +12,11 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::{Project, ProjectHandle, ScriptLimits, Settings};
 use crate::delivery::Delivery;
-use crate::host::{
-    self, DiscardOutput, InterruptSwitch, MAX_SOURCE, RunEnd, RunError, RunServices, RunSpec, ScriptFiles,
-};
 use crate::protocol::{LoadMode, LuaSource, ScriptError, WorkerLimits};
+use crate::run::{
+    DiscardOutput, InterruptSwitch, MAX_SOURCE, RunEnd, RunError, RunServices, RunSpec, ScriptFiles,
+    run_script,
+};
 
 use super::late_modules;
 use super::version::{self, ScriptVersion};
@@ -88,7 +89,7 @@ impl ScriptLoader {
         };
         let spec = self.spec(script.clone(), &settings.scripts);
         let (_switch, interrupt) = InterruptSwitch::new();
-        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
         let version = match ended {
             RunEnd::Finished => self.late_modules(path, &script, &services, settings).await.map(|()| {
                 let modules = Arc::new(services.sources.found());
@@ -130,7 +131,7 @@ impl ScriptLoader {
             let services = services.map_err(|error| format!("{}: {error}", script.name))?;
             let spec = self.spec(late_modules::not_run(&source), &settings.scripts);
             let (_switch, interrupt) = InterruptSwitch::new();
-            if let RunEnd::Failed(failed) = host::run(spec, Rc::new(services), interrupt).await {
+            if let RunEnd::Failed(failed) = run_script(spec, Rc::new(services), interrupt).await {
                 let why = match failed {
                     RunError::Script(error) => place(&source.name, &error),
                     failed => format!("{}: {failed}", source.name),

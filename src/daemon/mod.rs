@@ -11,7 +11,7 @@
 //! The daemon runs on one thread. It writes each decision to the ledger before it acts on it, and logs one line for
 //! it.
 //!
-//! May import: `schedule`, `host` and what is below them.
+//! May import: `schedule`, `run` and what is below them.
 
 mod alerts;
 mod claim;
@@ -62,8 +62,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::clock::{Clock, Instant};
 use crate::config::{HostRoles, Project};
 use crate::delivery::{Delivery, DriveEnd};
-use crate::host::{BroadcastSupervisor, ScriptOutput, SupervisedEnd};
 use crate::ledger::{DecidedUntil, Instance, JobRunAction, Ledger, LedgerError, RegisteredJob};
+use crate::run::{BroadcastSupervisor, ScriptOutput, SupervisedEnd};
 use crate::schedule::{RunVerdict, run_name};
 
 use claim::RunToClaim;

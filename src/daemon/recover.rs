@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::BroadcastSummary;
-use crate::host::{ModuleSnapshot, ProjectInputs};
 use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, OrphanedRun, StoredModule, StoredScript};
 use crate::protocol::{HookRequest, LuaSource};
+use crate::run::{ModuleSnapshot, ProjectInputs};
 use crate::schedule::run_name;
 
 use super::runner::{self, ClaimedRun};

@@ -12,12 +12,12 @@ use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Instant;
-use crate::host::{
-    self, BroadcastSupervisor, HostMemory, Interrupt, InterruptSwitch, JobContext, ModuleSnapshot,
-    ProjectInputs, RunEnd, RunError, RunServices, RunSpec,
-};
 use crate::ledger::{BeginResult, BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun};
 use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource};
+use crate::run::{
+    BroadcastSupervisor, HostMemory, Interrupt, InterruptSwitch, JobContext, ModuleSnapshot, ProjectInputs,
+    RunEnd, RunError, RunServices, RunSpec, run_script,
+};
 use crate::schedule::{OverlapPolicy, run_name};
 
 use super::alerts::ALERT_HEADER;
@@ -421,7 +421,7 @@ impl RunQueue {
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "a run begins"
         );
-        host::run(spec, services, flight.interrupt.clone()).await
+        run_script(spec, services, flight.interrupt.clone()).await
     }
 
     /// The hook's request that this run handles. The run ends if the stored request is invalid, or if the daemon

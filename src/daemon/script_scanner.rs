@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{Project, ProjectHandle};
-use crate::host::{ModuleSources, ScriptFiles};
 use crate::protocol::LuaSource;
+use crate::run::{ModuleSources, ScriptFiles};
 
 use super::debounce::{FileReading, SETTLE};
 use super::file_watcher::FileWatcher;

@@ -2,7 +2,7 @@
 //! restart.
 
 use crate::config::{ConfigError, Settings};
-use crate::host::net_problem;
+use crate::run::net_problem;
 
 use super::registry::ScriptRegistry;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::host::ModuleSnapshot;
 use crate::protocol::LuaSource;
+use crate::run::ModuleSnapshot;
 use crate::schedule::Job;
 
 /// The number of characters of a shortened hash.

@@ -67,9 +67,9 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         return Some(if is_number(id) { of_number() } else { of_several(separator, of) });
     }
     match of {
-        IdKind::Group if is_word_for_value(id) => {
-            Some("this is a program's word for a value (nothing, true, false or infinity), not an id".to_owned())
-        }
+        IdKind::Group if is_word_for_value(id) => Some(
+            "this is a program's word for a value (nothing, true, false or infinity), not an id".to_owned(),
+        ),
         IdKind::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
         IdKind::User if has_no_fraction(id) => Some(of_number()),
         _ => None,

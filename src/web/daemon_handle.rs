@@ -11,8 +11,8 @@ use futures_util::future::LocalBoxFuture;
 use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings};
 use crate::delivery::Delivery;
-use crate::host::BroadcastSupervisor;
 use crate::ledger::{BroadcastId, Ledger};
+use crate::run::BroadcastSupervisor;
 use crate::schedule::Job;
 
 use super::LogTail;

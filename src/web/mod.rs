@@ -11,7 +11,7 @@
 //! Handlers read the ledger themselves. They read state that only the daemon has on the daemon's own thread
 //! (`AppState::run_on_daemon`). Commands go through the ledger, as they do from the command line.
 //!
-//! May import: `schedule`, `host` and what is below them.
+//! May import: `schedule`, `run` and what is below them.
 
 mod actions;
 mod answer;

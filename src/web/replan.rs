@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::host::changed_note;
 use crate::ledger::{Broadcast, Ledger, LedgerError, OperatorDecision};
+use crate::run::changed_note;
 use crate::schedule::{run_name, script_of};
 
 use super::scripts::{RunScriptError, ask_for_script};

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use mooncast::clock::Clock;
 use mooncast::config::{AppFlags, Environment, Project as Place, Settings};
 use mooncast::daemon::{DaemonSetup, DaemonSignal, ScriptLoader, ScriptRegistry, serve};
-use mooncast::host::ScriptOutput;
 use mooncast::ledger::{JobState, Ledger};
+use mooncast::run::ScriptOutput;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::support::Project;

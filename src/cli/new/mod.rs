@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{Exit, stubs};
+use crate::lint::stubs as embedded;
 
 /// The names and contents of a new project's files.
 const FILES: [(&str, &str); 7] = [
@@ -47,7 +48,7 @@ fn make(folder: &Path) -> anyhow::Result<()> {
     for (path, content) in FILES {
         stubs::write(&folder.join(path), content)?;
     }
-    for stub in stubs::all() {
+    for stub in embedded::all() {
         stubs::write(&folder.join(stubs::FOLDER).join(stub.file), &stub.text)?;
     }
     Ok(())

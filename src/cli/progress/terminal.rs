@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::host::{ScriptOutput, log_line};
 use crate::protocol::LogLine;
+use crate::run::{ScriptOutput, log_line};
 
 use super::super::logging;
 use super::standing::ProgressSummary;

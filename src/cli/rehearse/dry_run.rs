@@ -11,10 +11,10 @@ use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::config::{App, Project, ScriptLimits, Settings};
 use crate::delivery::{Delivery, FailPoint, LazyLedger, SendCounts};
-use crate::host::rehearsal::{Rehearsal, RehearsalPlan};
-use crate::host::{self, InterruptSwitch, RunEnd, RunMode, ScriptOutput};
 use crate::ledger::Ledger;
 use crate::protocol::{LoadMode, LuaSource};
+use crate::run::rehearsal::{Rehearsal, RehearsalPlan};
+use crate::run::{FileChange, InterruptSwitch, RunEnd, RunMode, ScriptOutput, StoreChange, run_script};
 
 use super::super::apps::{self, CliApps, SIMULATOR};
 use super::super::{job, run};
@@ -49,8 +49,8 @@ pub(in super::super) struct DryRun {
     pub(in super::super) ended: RunEnd,
     pub(in super::super) counts: SendCounts,
     pub(in super::super) rehearsal: Rc<Rehearsal>,
-    pub(in super::super) files: Vec<host::FileChange>,
-    pub(in super::super) store: Vec<host::StoreChange>,
+    pub(in super::super) files: Vec<FileChange>,
+    pub(in super::super) store: Vec<StoreChange>,
     pub(in super::super) apps: Vec<Rc<Delivery>>,
     pub(in super::super) seed: u32,
     pub(in super::super) start: Duration,
@@ -129,7 +129,7 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
     let ended = clock.block_on(async {
         let (switch, interrupt) = InterruptSwitch::new();
         let listening = tokio::task::spawn_local(run::listen(switch));
-        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
         listening.abort();
         ended
     })?;

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use anyhow::bail;
 
-use crate::host::rehearsal::{PlanGuard, RehearsalPlan};
-use crate::host::{DiscardOutput, RunEnd, RunError, RunMode};
+use crate::run::rehearsal::{PlanGuard, RehearsalPlan};
+use crate::run::{DiscardOutput, RunEnd, RunError, RunMode};
 
 use super::dry_run::{DryRun, DryRunConfig, dry_run};
 use super::text::{number, plural};

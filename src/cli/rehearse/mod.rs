@@ -19,8 +19,8 @@ use rand::Rng;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, ScriptLimits, Settings};
-use crate::host::{RunEnd, ScriptOutput, log_line};
 use crate::protocol::LogLine;
+use crate::run::{RunEnd, ScriptOutput, log_line};
 
 use super::limits::LimitArgs;
 use super::progress::TerminalOutput;

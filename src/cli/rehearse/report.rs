@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{AppLimits, TargetedCost};
-use crate::host::rehearsal::{
+use crate::message::MessageCall;
+use crate::run::rehearsal::{
     AppTotals, BroadcastOrigin, MessageSample, RehearsalProblem, RehearsedBroadcast, RehearsedUpload,
     SkippedEffect,
 };
-use crate::host::{FileChange, RunEnd, RunError, StoreChange};
-use crate::message::MessageCall;
+use crate::run::{FileChange, RunEnd, RunError, StoreChange};
 
 use super::dry_run::DryRun;
 use super::targets::TargetsReport;

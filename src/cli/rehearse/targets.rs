@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::delivery::{Delivery, StopSignal, StopSwitch};
-use crate::host::rehearsal;
+use crate::run::rehearsal;
 
 use super::dry_run::DryRun;
 use super::text::{number, plural};

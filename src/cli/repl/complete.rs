@@ -6,7 +6,7 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-use super::super::lint::{global_names, member_names, module_names};
+use crate::lint::{global_names, member_names, module_names};
 
 /// The known names.
 #[derive(Debug)]

@@ -13,17 +13,17 @@ use clap::Args;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::host::{self, InterruptSwitch, RunEnd, RunServices};
 use crate::protocol::{LoadMode, LuaSource};
+use crate::run::{InterruptSwitch, RunEnd, RunServices, run_script};
 
 use super::apps::{self, CliApps};
-use super::lint::module_names;
 use super::logging::LogFormat;
 use super::next::FollowUpCommands;
 use super::progress::TerminalOutput;
 use super::run::{GrantArgs, fail_point, services, spec};
 use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs};
+use crate::lint::module_names;
 use reader::PromptReader;
 pub(super) use terminal_console::{SendConfirmation, TerminalConsole};
 
@@ -165,7 +165,7 @@ async fn all(
         let (switch, interrupt) = InterruptSwitch::new();
         let listening =
             tokio::task::spawn_local(listen(switch, Rc::clone(person), surroundings.clock.clone()));
-        let ended = host::run(spec, Rc::clone(&services), interrupt).await;
+        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
         listening.abort();
         let abandoned = person.was_abandoned() && matches!(ended, RunEnd::Interrupted);
         let goes_on = (abandoned || matches!(ended, RunEnd::Failed(_))) && !person.is_over();

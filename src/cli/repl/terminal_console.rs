@@ -6,8 +6,8 @@ use std::io::Write as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
-use crate::host::{Console, ConsoleInput};
 use crate::protocol::RequestFailure;
+use crate::run::{Console, ConsoleInput};
 
 use super::reader::{PromptReader, TypedInput};
 

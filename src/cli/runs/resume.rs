@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::config::Project;
 use crate::daemon::COMMAND;
 use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE, StopSwitch};
-use crate::host::{Interrupt, InterruptSwitch};
 use crate::ledger::{Broadcast, BroadcastCommand, BroadcastId, Ledger, LedgerError, OperatorDecision};
+use crate::run::{Interrupt, InterruptSwitch};
 use crate::web::ask_to_replan;
 
 use super::super::logging::LogFormat;

@@ -19,10 +19,10 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings, parse_duration};
-use crate::host::testing::DeclaredTest;
-use crate::host::{RunEnd, RunError};
 use crate::message::counted;
 use crate::protocol::{LoadMode, LuaSource, ScriptError};
+use crate::run::testing::DeclaredTest;
+use crate::run::{RunEnd, RunError};
 
 use super::run::{self, GrantArgs};
 use super::{Exit, GlobalArgs};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::client::{InProcessService, ServiceResponse};
 use crate::clock::Clock;
-use crate::host::testing::TestService;
+use crate::run::testing::TestService;
 use crate::simulator::{ReceivedMessage, SimulatedResponse, Simulator};
 
 /// The simulator in this process.

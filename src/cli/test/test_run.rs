@@ -11,9 +11,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::client::ClientError;
 use crate::clock::Clock;
 use crate::delivery::{Delivery, LazyLedger};
-use crate::host::testing::{CapturedOutput, DeclaredTest, Testbed, TestbedParts};
-use crate::host::{self, InterruptSwitch, ProjectFiles, RunEnd, RunMode};
 use crate::protocol::{JobStart, LoadMode};
+use crate::run::testing::{CapturedOutput, DeclaredTest, Testbed, TestbedParts};
+use crate::run::{InterruptSwitch, ProjectFiles, RunEnd, RunMode, run_script};
 use crate::simulator::{Latency, Simulator};
 
 use super::super::apps;
@@ -110,7 +110,7 @@ pub(super) fn run_test(
             let play = async {
                 let (switch, interrupt) = InterruptSwitch::new();
                 let listening = tokio::task::spawn_local(run::listen(switch));
-                let ended = host::run(spec, Rc::new(services), interrupt).await;
+                let ended = run_script(spec, Rc::new(services), interrupt).await;
                 listening.abort();
                 for delivery in &deliveries {
                     delivery.release().await;

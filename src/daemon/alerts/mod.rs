@@ -48,9 +48,9 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{AlertKind, AlertSettings};
-use crate::host::Webhook;
 use crate::ledger::{DueAlert, Ledger};
 use crate::message::counted_as;
+use crate::run::Webhook;
 
 /// The number of alerts that are posted before the ledger is queried again.
 const BATCH: u32 = 16;

@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::clock::Instant;
-use crate::host::GrantedVariables;
 use crate::ledger::{HookAcceptance, NewHookRequest};
 use crate::protocol::HookRequest;
+use crate::run::GrantedVariables;
 use crate::schedule::{Hook, HookScheme, run_name};
 use crate::web::daemon_handle::DaemonHandle;
 

@@ -24,8 +24,8 @@ use super::fields::AudienceColumns;
 use super::inputs::{self, RecipientHasher};
 use super::request::BroadcastRequest;
 use super::{ended, report, watch};
-use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
-use crate::host::services::RunServices;
+use crate::run::rehearsal::{BroadcastOrigin, PlannedBroadcast};
+use crate::run::services::RunServices;
 
 /// Recipients read from a file at once.
 const PAGE: usize = 500;

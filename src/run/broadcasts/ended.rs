@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::delivery::{BroadcastSummary, Delivery};
-use crate::host::services::RunServices;
 use crate::ledger::{Broadcast, BroadcastStage, InputKind};
 use crate::message::counted_as;
 use crate::protocol::{HostResponse, RequestFailure};
+use crate::run::services::RunServices;
 
 use super::change::OnChange;
 use super::drive::LeasedBroadcast;

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::delivery::{CrashPoint, Delivery};
-use crate::host::answers;
-use crate::host::services::RunServices;
 use crate::ledger::{
     Broadcast, BroadcastCommand, BroadcastLookup, BroadcastStage, Ledger, LedgerError, OperatorDecision,
     PlanInput, ScriptRef,
 };
 use crate::protocol::{FailureKind, HostResponse, RequestFailure};
+use crate::run::answers;
+use crate::run::services::RunServices;
 
 use super::build::PlanBuilder;
 use super::change::{self, OnChange, StoredPlan};

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::stubs;
-
 use super::signatures::Signatures;
+use super::stubs;
 
 /// Modules that `require` finds without a file. Some of them have no stub.
 const BUILT_IN: [&str; 18] = [

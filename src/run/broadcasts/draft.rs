@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use crate::delivery::{Delivery, LEASE};
-use crate::host::services::RunServices;
 use crate::ledger::{AppId, BroadcastId, BroadcastSpec, Instance, JobRunRef, Lease, Ledger, LedgerError};
 use crate::message::MessageCall;
 use crate::protocol::RequestFailure;
+use crate::run::services::RunServices;
 
 use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;

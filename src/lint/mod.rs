@@ -1,8 +1,7 @@
 //! Static checks of a script: syntax, misspelt names, messages that cannot be sent.
 //!
 //! The linter does not run the script, so it reports only problems that occur in every run; a value that is
-//! computed at run time counts as correct. It accesses no files and no network. May import: `message`, and the
-//! embedded library of `cli::stubs`.
+//! computed at run time counts as correct. It accesses no files and no network. May import: `message`.
 
 mod arguments;
 mod calls;
@@ -18,6 +17,7 @@ mod nesting;
 mod repair;
 mod scopes;
 mod signatures;
+pub(crate) mod stubs;
 mod syntax;
 mod text;
 mod undefined;

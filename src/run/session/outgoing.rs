@@ -8,8 +8,8 @@ use tokio::process::ChildStdin;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, ClockHold};
-use crate::host::budget::MemoryReservation;
 use crate::protocol::{FailureKind, HostResponse, RequestFailure, StartFrame, ToWorker, encode};
+use crate::run::budget::MemoryReservation;
 
 /// The size in bytes up to which frames share a batch.
 const BATCH: usize = 64 * 1024;

@@ -1,10 +1,10 @@
 //! Records broadcasts in a rehearsal, and restricts them in a run that is held to one.
 
 use crate::delivery::Delivery;
-use crate::host::rehearsal::{BroadcastOrigin, PlannedBroadcast};
-use crate::host::services::RunServices;
 use crate::ledger::{Broadcast, BroadcastPlan};
 use crate::protocol::{HostResponse, RequestFailure};
+use crate::run::rehearsal::{BroadcastOrigin, PlannedBroadcast};
+use crate::run::services::RunServices;
 
 /// The number under which a rehearsal notes the problems of one broadcast; `None` in any other run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

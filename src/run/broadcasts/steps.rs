@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::host::services::RunServices;
 use crate::protocol::{BroadcastStep, FailureKind, HostResponse, RequestFailure};
+use crate::run::services::RunServices;
 
 use super::build::PlanBuilder;
 use super::drive::BroadcastTask;
 use super::{OpenBroadcast, begin, json_answer, watch};
 
 /// Performs one step of a broadcast.
-pub(in crate::host) async fn step(
+pub(in crate::run) async fn step(
     services: &RunServices,
     step: BroadcastStep,
 ) -> Result<HostResponse, RequestFailure> {

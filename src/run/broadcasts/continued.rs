@@ -3,16 +3,16 @@
 
 use bytes::Bytes;
 
-use crate::host::services::RunServices;
 use crate::input::Audience;
 use crate::ledger::{InputKind, NewMessage, NewRecipient, PlanDifference};
 use crate::protocol::{FailureKind, RequestFailure};
+use crate::run::services::RunServices;
 
 use super::audience::named;
 use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;
 use super::{change, draft, fault, inputs};
-use crate::host::answers;
+use crate::run::answers;
 
 /// Recipients read at once.
 const PAGE: usize = 500;

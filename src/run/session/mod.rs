@@ -98,7 +98,7 @@ pub enum RunError {
 
 /// Runs a script in a worker of its own. When this returns, the worker has ended and everything that it had in flight
 /// is settled.
-pub async fn run(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
+pub async fn run_script(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
     let (process, pipes) = match process::start(&spec.program) {
         Ok(started) => started,
         Err(error) => return RunEnd::Failed(RunError::NotStarted(error.to_string())),

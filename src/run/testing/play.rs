@@ -146,7 +146,7 @@ impl Testbed {
         };
         let (switch, interrupt) = InterruptSwitch::new();
         // Boxed, because the types are recursive: a run answers steps, and a step can start a run.
-        let mut run = Box::pin(session::run(spec, Rc::clone(&services), interrupt));
+        let mut run = Box::pin(session::run_script(spec, Rc::clone(&services), interrupt));
         let ended = tokio::select! {
             biased;
             ended = &mut run => ended,

@@ -6,10 +6,10 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::host::inputs;
-use crate::host::services::RunServices;
 use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::{FailureKind, RequestFailure};
+use crate::run::inputs;
+use crate::run::services::RunServices;
 
 use super::audience::GroupMembers;
 use super::request::BroadcastRequest;

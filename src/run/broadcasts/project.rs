@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crate::config::{Project, Settings};
-use crate::host::files::ProjectFiles;
-use crate::host::inputs::hash;
-use crate::host::services::SetupError;
-use crate::host::sources::ModuleSources;
 use crate::ledger::{InputKind, PlanInput};
+use crate::run::files::ProjectFiles;
+use crate::run::inputs::hash;
+use crate::run::services::SetupError;
+use crate::run::sources::ModuleSources;
 
 use super::inputs::of_file;
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::host::services::{RunMode, RunServices};
 use crate::protocol::{HostResponse, RequestFailure, TestStep};
+use crate::run::services::{RunMode, RunServices};
 
 /// Answers a step of a test.
-pub(in crate::host) async fn answer(
+pub(in crate::run) async fn answer(
     services: &RunServices,
     asked: TestStep,
 ) -> Result<HostResponse, RequestFailure> {

@@ -70,7 +70,7 @@ proptest! {
 
     #[test]
     fn no_cut_or_changed_script_makes_it_panic(cut in 0usize..2000, letter in any::<char>()) {
-        let script = include_str!("../../../../scripts/ad_hoc.lua");
+        let script = include_str!("../../../scripts/ad_hoc.lua");
         let cut = script.floor_char_boundary(cut.min(script.len()));
         lint(&script[..cut]);
         lint(&format!("{}{letter}{}", &script[..cut], &script[cut..]));

@@ -39,7 +39,7 @@ pub use outbound::{OutboundHttp, Webhook, net_problem};
 pub use output::{DiscardOutput, ScriptOutput, log_line};
 pub use process::confinement;
 pub use services::{PlannedRun, RunMode, RunServices, RunStop, SetupError};
-pub use session::{OWN_BINARY, RunEnd, RunError, RunSpec, run};
+pub use session::{OWN_BINARY, RunEnd, RunError, RunSpec, run_script};
 pub use sources::{MAX_SOURCE, ModuleSnapshot, ModuleSources};
 pub use store::{ScriptStore, StoreChange};
 pub use variables::GrantedVariables;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::host::interrupt::Interrupt;
-use crate::host::process::WorkerProcess;
+use crate::run::interrupt::Interrupt;
+use crate::run::process::WorkerProcess;
 
 use super::{RunSpec, SessionEnd};
 
