@@ -26,11 +26,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use mooncast::clock::Clock;
-use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{BroadcastProgress, Delivery, LEASE, SendCounters, SendOptions, StopSwitch};
-use mooncast::ledger::{BroadcastSpec, Ledger, NewMessage, NewRecipient};
-use mooncast::message::MessageCall;
+use mooncast::{
+    App, AppLimits, BroadcastProgress, BroadcastSpec, Clock, Credentials, Delivery, LEASE, Ledger,
+    MessageCall, NewMessage, NewRecipient, SendCounters, SendOptions, StopSwitch, Timeouts,
+};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

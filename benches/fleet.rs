@@ -15,14 +15,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::clock::Clock;
-use mooncast::config::AppLimits;
-use mooncast::ledger::{
-    BroadcastSpec, Instance, Lease, Ledger, LedgerError, LedgerLocation, NewMessage, NewRecipient,
-    QuotaClaim, Recipient, RecipientOutcome,
+use mooncast::{
+    AppLimits, BroadcastSpec, Clock, Instance, Lease, Ledger, LedgerError, LedgerLocation, LentSlots,
+    MessageCall, NewMessage, NewRecipient, PermitOutcome, Priority, Quota, QuotaClaim, Quotas, Recipient,
+    RecipientOutcome,
 };
-use mooncast::message::MessageCall;
-use mooncast::quota::{LentSlots, PermitOutcome, Priority, Quota, Quotas};
 
 const MANY: u32 = 400_000;
 const PROCESSES: usize = 4;
@@ -83,7 +80,7 @@ async fn host(ledger: Ledger, clock: Clock) -> Result<u32, LedgerError> {
 }
 
 /// Claims slots of the quota, as the delivery code does.
-async fn lend(ledger: Ledger, owner: Instance, app: mooncast::ledger::AppId, quota: Quota, clock: Clock) {
+async fn lend(ledger: Ledger, owner: Instance, app: mooncast::AppId, quota: Quota, clock: Clock) {
     let lease = Duration::from_secs(1);
     loop {
         let demand = quota.demand();

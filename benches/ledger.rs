@@ -10,12 +10,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::clock::Clock;
-use mooncast::ledger::{
-    BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, DeliveryState, Instance, Lease, Ledger,
-    LedgerError, NewMessage, NewRecipient, NewSend, RecipientOutcome, SendOutcome,
+use mooncast::{
+    BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, Clock, DeliveryState, Instance, Lease,
+    Ledger, LedgerError, MessageCall, NewMessage, NewRecipient, NewSend, RecipientOutcome, SendOutcome,
 };
-use mooncast::message::MessageCall;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Recipients that are sent to.

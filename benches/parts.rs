@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use mooncast::message::{MessageCall, MessageLimits, check};
+use mooncast::{MessageCall, MessageLimits, check};
 use serde_json::{Value, json};
 
 criterion_group!(parts, checks);

@@ -7,8 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group};
-use mooncast::clock::Clock;
-use mooncast::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
+use mooncast::{Clock, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 fn quota(per_second: u32, clock: &Clock) -> Option<Quota> {
     let per_second = NonZeroU32::new(per_second)?;

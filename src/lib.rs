@@ -17,21 +17,60 @@
 //! Beside them: [`worker`], the Lua side, which runs in its own process and imports only `protocol`, `message` and
 //! `zones`; and [`simulator`], the fake service, which imports none of the other modules.
 
-pub mod cli;
-pub mod client;
-pub mod clock;
-pub mod config;
-pub mod daemon;
-pub mod delivery;
-pub mod input;
-pub mod ledger;
-pub mod lint;
-pub mod message;
-pub mod protocol;
-pub mod quota;
-pub mod run;
-pub mod schedule;
-pub mod simulator;
-pub mod web;
-pub mod worker;
-pub mod zones;
+pub(crate) mod cli;
+pub(crate) mod client;
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod daemon;
+pub(crate) mod delivery;
+pub(crate) mod input;
+pub(crate) mod ledger;
+pub(crate) mod lint;
+pub(crate) mod message;
+pub(crate) mod protocol;
+pub(crate) mod quota;
+pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod simulator;
+pub(crate) mod web;
+pub(crate) mod worker;
+pub(crate) mod zones;
+
+// What the binary calls, and what the integration tests and the benchmarks are given.
+pub use cli::main;
+pub use client::{
+    CallError, Client, FailureClass, GroupRole, Member, Recall, RecallResult, SendCall, SendReceipts,
+    Thumbnail, Upload,
+};
+pub use clock::Clock;
+pub use config::{
+    AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment, HostRoles, Permissions,
+    Project, ServeSettings, Settings, Timeouts,
+};
+pub use daemon::{
+    Alert, AlertSender, DaemonEvent, DaemonSetup, DaemonSignal, LoadedJob, ScriptLoader, ScriptRegistry,
+    ScriptStatus, ScriptWatcher, SettingsReload, serve,
+};
+pub use delivery::{
+    BroadcastProgress, BroadcastSummary, Delivery, DeliveryErrorKind, DriveEnd, DriveResult, LEASE,
+    LazyLedger, SendCounters, SendCounts, SendOptions, SendableFile, StopSignal, StopSwitch, UploadOptions,
+};
+pub use ledger::{
+    Activity, AppId, BeginSendResult, BroadcastCommand, BroadcastId, BroadcastLookup, BroadcastSpec,
+    DeliveryState, InDoubtPolicy, Instance, JobState, Lease, Ledger, LedgerError, LedgerLocation,
+    NewActivity, NewMessage, NewRecipient, NewSend, QuotaClaim, Recipient, RecipientOutcome, SendOutcome,
+};
+pub use lint::Linter;
+pub use message::{MessageCall, MessageKind, MessageLimits, body_fields, check, fields};
+pub use protocol::{LoadMode, LuaSource, WorkerLimits};
+pub use quota::{LentSlots, PermitOutcome, Priority, Quota, QuotaSettings, Quotas, SendHistory};
+pub use run::{
+    DeclaredJobs, GrantedVariables, InterruptSwitch, MemoryBudget, ModuleSources, OutboundHttp, ProjectFiles,
+    RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,
+    ScriptStore, run_script,
+};
+pub use schedule::run_name;
+pub use simulator::{
+    FaultPlan, RateCounting, RecordMode, SimulatedResponse, Simulator, SimulatorLimits, SimulatorSettings,
+    SimulatorTime, TargetedBy,
+};

@@ -1,5 +1,5 @@
 //! Parses the command line and runs it.
 
 fn main() -> std::process::ExitCode {
-    mooncast::cli::main()
+    mooncast::main()
 }

@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
-use mooncast::clock::Clock;
-use mooncast::config::{AlertKind, AlertSettings, App, AppLimits, Credentials, Timeouts};
-use mooncast::daemon::{Alert, AlertSender, DaemonEvent};
-use mooncast::delivery::Delivery;
-use mooncast::ledger::Ledger;
-use mooncast::quota::{PermitOutcome, Priority};
+use mooncast::{
+    Alert, AlertKind, AlertSender, AlertSettings, App, AppLimits, Clock, Credentials, DaemonEvent, Delivery,
+    Ledger, PermitOutcome, Priority, Timeouts,
+};
 
 use crate::support::Project;
 use crate::support::service::{Service, json};

@@ -6,16 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::clock::Clock;
-use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{
-    BroadcastProgress, BroadcastSummary, Delivery, DriveEnd, DriveResult, LEASE, StopSignal, StopSwitch,
+use mooncast::{
+    App, AppLimits, BroadcastCommand, BroadcastId, BroadcastProgress, BroadcastSpec, BroadcastSummary, Clock,
+    Credentials, Delivery, DeliveryState, DriveEnd, DriveResult, InDoubtPolicy, Instance, LEASE, Lease,
+    Ledger, LedgerError, MessageCall, NewMessage, NewRecipient, StopSignal, StopSwitch, Timeouts,
 };
-use mooncast::ledger::{
-    BroadcastCommand, BroadcastId, BroadcastSpec, DeliveryState, InDoubtPolicy, Instance, Lease, Ledger,
-    LedgerError, NewMessage, NewRecipient,
-};
-use mooncast::message::MessageCall;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use mooncast::clock::Clock;
-use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{Delivery, DeliveryErrorKind, SendCounters, SendOptions, StopSwitch};
-use mooncast::message::MessageCall;
+use mooncast::{
+    App, AppLimits, Clock, Credentials, Delivery, DeliveryErrorKind, MessageCall, SendCounters, SendOptions,
+    StopSwitch, Timeouts,
+};
 
 use crate::support::Project;
 use crate::support::service::{Service, accept, json};

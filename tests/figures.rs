@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mooncast::clock::Clock;
-use mooncast::ledger::{Ledger, LedgerLocation};
+use mooncast::{Clock, Ledger, LedgerLocation};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::daemon::Serving;
@@ -295,7 +294,7 @@ fn a_run_tells_what_it_sent_and_what_was_refused() {
             ledger.activity(None, quota, Duration::ZERO).await.unwrap()
         });
         let now = clock.unix_time().as_secs();
-        let sum = |sum: (u64, u64), row: &mooncast::ledger::Activity| {
+        let sum = |sum: (u64, u64), row: &mooncast::Activity| {
             let at = row.at.as_secs();
             assert!(at.is_multiple_of(10) && at <= now && at + 120 > now, "{row:?}");
             (sum.0 + row.sent, sum.1 + row.throttled)

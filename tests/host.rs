@@ -6,14 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mooncast::clock::Clock;
-use mooncast::config::{App, AppLimits, Credentials, Permissions, Project as Place, Timeouts};
-use mooncast::delivery::{Delivery, SendCounters, SendCounts};
-use mooncast::protocol::{LoadMode, LuaSource, WorkerLimits};
-use mooncast::run::{
-    DeclaredJobs, GrantedVariables, InterruptSwitch, MemoryBudget, ModuleSources, OutboundHttp, ProjectFiles,
+use mooncast::{
+    App, AppLimits, Clock, Credentials, DeclaredJobs, Delivery, GrantedVariables, InterruptSwitch, LoadMode,
+    LuaSource, MemoryBudget, ModuleSources, OutboundHttp, Permissions, Project as Place, ProjectFiles,
     RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,
-    ScriptStore, run_script,
+    ScriptStore, SendCounters, SendCounts, Timeouts, WorkerLimits, run_script,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::gettid;

@@ -1,12 +1,9 @@
 //! The single integration test binary, with one file per feature.
 #![allow(
-    missing_docs,
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
-    clippy::missing_errors_doc,
     clippy::must_use_candidate,
     clippy::disallowed_methods,
     reason = "tests have no readers of their docs, and panics are how they fail"

@@ -1,6 +1,6 @@
 //! The linter compared with Lua itself: each refuses the syntax that the other refuses.
 
-use mooncast::lint::Linter;
+use mooncast::Linter;
 
 /// Valid and invalid pieces of Lua, which are combined in pairs.
 const PIECES: &[&str] = &[

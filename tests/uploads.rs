@@ -6,15 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mooncast::clock::Clock;
-use mooncast::config::{App, AppLimits, Credentials, Timeouts};
-use mooncast::delivery::{
-    BroadcastProgress, Delivery, DriveEnd, DriveResult, LEASE, LazyLedger, SendableFile, StopSwitch,
-    UploadOptions,
+use mooncast::{
+    App, AppLimits, BroadcastId, BroadcastProgress, BroadcastSpec, Clock, Credentials, Delivery, DriveEnd,
+    DriveResult, LEASE, LazyLedger, MessageCall, NewMessage, NewRecipient, Priority, SendableFile,
+    StopSwitch, Timeouts, UploadOptions,
 };
-use mooncast::ledger::{BroadcastId, BroadcastSpec, NewMessage, NewRecipient};
-use mooncast::message::MessageCall;
-use mooncast::quota::Priority;
 
 use crate::support::Project;
 use crate::support::service::{Service, accept, json};

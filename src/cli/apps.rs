@@ -121,7 +121,6 @@ pub(super) fn limits(settings: &Settings) -> AppLimits {
     settings.apps.first().map_or_else(AppLimits::default, |app| app.limits.clone())
 }
 
-/// The simulator's settings with these limits.
 pub(super) fn service(limits: &AppLimits) -> simulator::SimulatorSettings {
     let mut service = simulator::SimulatorSettings::new("simulator", "demo");
     service.limits.group_per_second = Some(limits.group_per_second);

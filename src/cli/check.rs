@@ -220,7 +220,6 @@ fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<CliApps> {
     Ok(CliApps { deliveries, book: None })
 }
 
-/// A file to check.
 struct FileToCheck {
     path: PathBuf,
     /// Why `mooncast serve` does not load the file as a script.

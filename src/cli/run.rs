@@ -278,14 +278,12 @@ async fn drive(
     FinishedRun { ended, elapsed: clock.now() - began, services }
 }
 
-/// A finished run.
 struct FinishedRun {
     ended: RunEnd,
     elapsed: Duration,
     services: Rc<RunServices>,
 }
 
-/// The progress of a run.
 struct RunProgress(Rc<RunServices>);
 
 impl ProgressSource for RunProgress {

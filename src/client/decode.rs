@@ -64,10 +64,6 @@ impl ContentEncodings {
 
 /// The text of the service's answer: decompressed (also if no header says that it is compressed), without its byte
 /// order mark, and in UTF-8.
-///
-/// # Errors
-///
-/// As [`ContentEncodings::undo`].
 pub(super) fn text(codings: &ContentEncodings, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
     let body = codings.undo(body, most)?;
     // No JSON begins with these bytes.

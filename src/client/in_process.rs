@@ -14,14 +14,12 @@ use super::transport::{
 };
 use super::upload::stream::FileChangedError;
 
-/// A service in this process.
 pub trait InProcessService: Debug + Send + Sync {
     /// Handles one request. The implementation waits for the time that the request and the answer take on their way. If
     /// it never returns, the client's timeouts apply.
     fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse>;
 }
 
-/// The response of an in-process service.
 #[derive(Debug)]
 pub enum ServiceResponse {
     /// A complete answer.

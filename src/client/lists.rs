@@ -63,7 +63,6 @@ pub enum GroupRole {
 pub struct Member {
     /// The member's user id.
     pub id: String,
-    /// The member's role in the group.
     pub role: GroupRole,
 }
 
@@ -72,7 +71,6 @@ pub struct Member {
 pub struct MembersPage {
     /// The members, in the service's order.
     pub members: Vec<Member>,
-    /// Whether this is the last page.
     pub last: bool,
 }
 

@@ -103,10 +103,6 @@ impl Client {
     }
 
     /// A client whose requests go to a service in this process, in the time of `clock`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::new`].
     pub fn over(wire: Arc<dyn InProcessService>, app: &App, clock: Clock) -> Result<Self, ClientError> {
         Self::with(app, None, |prefix| Ok(HttpTransport::new(prefix, clock, app.timeouts)?.over(wire)))
     }

@@ -34,7 +34,6 @@ pub struct Recall {
 pub struct RecallResult {
     /// The message's id.
     pub msg_id: String,
-    /// Whether it was recalled.
     pub recalled: bool,
     /// The service's reason if it was not recalled; empty if it gave none.
     pub note: String,

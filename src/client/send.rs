@@ -37,7 +37,6 @@ impl SendCall {
 /// The time limit of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit {
-    /// The time that is left.
     pub left: Duration,
     /// The whole time that was given, for display.
     pub given: Duration,

@@ -99,7 +99,6 @@ impl Clock {
         Self(Arc::new(TimeSource::Virtual(VirtualTime::new(unix_time))))
     }
 
-    /// Whether this clock is simulated.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
         matches!(*self.0, TimeSource::Virtual(_))

@@ -9,7 +9,6 @@ pub enum ConfigError {
     /// A file that cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// The reason.
         source: io::Error,
@@ -17,7 +16,6 @@ pub enum ConfigError {
     /// A `mooncast.toml` that is not valid TOML, or has an unknown or ill-typed setting.
     #[error("{}: {message}", path.display())]
     Malformed {
-        /// The file.
         path: PathBuf,
         /// The line, the column and the reason.
         message: String,

@@ -51,7 +51,6 @@ impl Project {
         Ok(Self { root })
     }
 
-    /// Returns the path of the settings file.
     #[must_use]
     pub fn settings_file(&self) -> PathBuf {
         self.root.join(FILE_NAME)

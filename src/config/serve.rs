@@ -45,10 +45,6 @@ impl HostRoles {
     pub const ALL: Self = Self { schedule: true, send: true, page: true };
 
     /// Parses the roles from a list of words.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is wrong.
     pub fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut roles = Self { schedule: false, send: false, page: false };
         for word in words {
@@ -110,10 +106,6 @@ impl Default for ServeSettings {
 
 impl ListenAddress {
     /// Parses an address such as `127.0.0.1:7311`, or `nowhere`. Port 0 means any free port.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is wrong.
     pub fn of(text: &str) -> Result<Self, String> {
         if text == "nowhere" {
             return Ok(Self::Nowhere);

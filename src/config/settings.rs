@@ -12,7 +12,6 @@ use super::{
     ServeSettings, Timeouts,
 };
 
-/// All settings.
 #[derive(Debug)]
 pub struct Settings {
     /// The configured apps, the default one first. Empty if none is configured. Offline, the default app exists in
@@ -42,11 +41,8 @@ const NOWHERE: &str = "http://localhost:9";
 /// flags.
 #[derive(Debug, Clone, Default)]
 pub struct AppFlags {
-    /// `--base-url`
     pub base_url: Option<String>,
-    /// `--org`
     pub org: Option<String>,
-    /// `--app`
     pub app: Option<String>,
     /// Whether nothing is sent to the service (`--simulator`, a check), so that addresses and credentials may be
     /// missing.

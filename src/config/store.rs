@@ -22,7 +22,6 @@ pub(super) enum StoreSection {
     Table(StoreTable),
 }
 
-/// `[store]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoreTable {

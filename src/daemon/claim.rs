@@ -12,7 +12,6 @@ use super::runner::ClaimedRun;
 use super::version::ScriptVersion;
 use super::{Daemon, DaemonSetup, figures, recover};
 
-/// A run to claim.
 pub(super) struct RunToClaim {
     version: Rc<ScriptVersion>,
     task: ClaimedRun,
@@ -20,7 +19,6 @@ pub(super) struct RunToClaim {
 }
 
 impl RunToClaim {
-    /// A run of a job at a scheduled time.
     pub(super) fn of_job(registered: &LoadedJob, scheduled_at: Duration, entry: JobRunAction) -> Self {
         let LoadedJob { job, version } = registered;
         let run = NewJobRun {

@@ -52,7 +52,6 @@ pub(super) fn run_ended(job: &str, state: JobState) {
 pub(super) struct LoadMetrics {
     /// Loads whose version became active.
     pub(super) taken: Counter,
-    /// Loads that were refused.
     pub(super) refused: Counter,
 }
 

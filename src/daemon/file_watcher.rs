@@ -25,9 +25,7 @@ const TICK: Duration = Duration::from_millis(25);
 /// A message of the file system watcher.
 #[derive(Debug)]
 pub(super) enum WatchEvent {
-    /// An event at this path.
     Sign(PathBuf, FileEvent),
-    /// Events were lost.
     Lost,
 }
 

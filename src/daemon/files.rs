@@ -36,7 +36,6 @@ impl FileEvents {
         }
     }
 
-    /// The paths with events.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.signs.keys()
     }
@@ -102,7 +101,6 @@ impl TrackedFiles {
         self.reader.as_ref()?.read(path, MAX_SOURCE).ok()
     }
 
-    /// Whether this file is tracked.
     pub(super) fn knows(&self, path: &Path) -> bool {
         self.files.contains_key(path)
     }
@@ -167,7 +165,6 @@ impl TrackedFiles {
         self.paths()
     }
 
-    /// The paths of the tracked files.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.files.keys().cloned().collect()
     }

@@ -32,7 +32,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Loads scripts in worker processes.
 pub struct ScriptLoader {
-    /// The project whose scripts are loaded.
     pub project: Project,
     /// A handle of the project's folder, valid even if the folder is renamed.
     pub(super) held: Arc<ProjectHandle>,
@@ -45,7 +44,6 @@ pub struct ScriptLoader {
     places: Semaphore,
 }
 
-/// The result of a load.
 #[derive(Debug)]
 pub struct LoadResult {
     /// The version, or an error with the file and, if known, the line.
@@ -57,7 +55,6 @@ pub struct LoadResult {
 }
 
 impl ScriptLoader {
-    /// Creates a loader for the scripts of this project.
     #[must_use]
     pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
         let held = Arc::new(ProjectHandle::hold(project.clone()));

@@ -84,7 +84,6 @@ pub type RunOverride = Box<dyn Fn(&str, Duration) -> bool>;
 
 /// The parts that a daemon is built from.
 pub struct DaemonSetup {
-    /// The project.
     pub project: Project,
     /// The registry with the project's loaded scripts.
     pub registry: ScriptRegistry,
@@ -154,7 +153,6 @@ impl Daemon {
         move || unready.get()
     }
 
-    /// The supervisor of the daemon's broadcasts.
     #[must_use]
     pub const fn supervisor(&self) -> &Rc<BroadcastSupervisor> {
         &self.keeper

@@ -21,7 +21,6 @@ impl ProjectFolder {
         Self { held, named: None, told: None }
     }
 
-    /// The handle of the project's folder.
     pub(super) fn held(&self) -> &ProjectHandle {
         &self.held
     }

@@ -57,7 +57,6 @@ pub(super) struct ScriptEntry {
 /// The input of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LoadAttempt {
-    /// The script's source.
     pub(super) script: LuaSource,
     /// The source of each module that the script asked for. `None` for one that was not found.
     pub(super) asked: BTreeMap<String, Option<LuaSource>>,
@@ -66,13 +65,11 @@ pub(super) struct LoadAttempt {
 /// A job and the script version that declares it.
 #[derive(Debug, Clone)]
 pub struct LoadedJob {
-    /// The job.
     pub job: Rc<Job>,
     /// The version that declares the job.
     pub version: Rc<ScriptVersion>,
 }
 
-/// The status of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptStatus {
     /// The script's path relative to the project.
@@ -114,7 +111,6 @@ impl ScriptRegistry {
         }))
     }
 
-    /// The loader of the scripts.
     #[must_use]
     pub fn loader(&self) -> &ScriptLoader {
         &self.0.loader

@@ -37,7 +37,6 @@ const NO_JOB: &str = "no script declares the job any more";
 /// The wait before a failed write to the ledger is retried.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// A claimed run.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimedRun {
     pub(super) job: String,
@@ -175,7 +174,6 @@ impl RunQueue {
         waiting.iter().chain(held.iter()).find(|task| task.job == job).map(|task| task.scheduled_at)
     }
 
-    /// Queues a claimed run.
     pub(super) fn queue(self: &Rc<Self>, task: ClaimedRun) {
         tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");
         self.waiting.borrow_mut().push_back(task);

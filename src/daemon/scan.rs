@@ -12,7 +12,6 @@ const DEPTH: usize = 16;
 /// A Lua file that is not a script of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedFile {
-    /// The file's path.
     pub path: PathBuf,
     /// Why the file is skipped, as a phrase.
     pub why: &'static str,

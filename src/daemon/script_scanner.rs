@@ -57,7 +57,6 @@ pub(super) struct ScanRequest {
     pub(super) secret_files: Vec<PathBuf>,
 }
 
-/// The result of a scan.
 #[derive(Debug, Default)]
 pub(super) struct ScanResult {
     /// Scripts to load, with their accepted bytes.

@@ -10,7 +10,6 @@ use super::registry::ScriptRegistry;
 /// need a restart.
 type ApplySettings = Box<dyn Fn(&Settings, &Settings) -> Vec<String>>;
 
-/// Reloads the settings.
 pub struct SettingsReload {
     read: Box<dyn Fn() -> Result<Settings, ConfigError>>,
     take: Option<ApplySettings>,

@@ -14,7 +14,6 @@ const LAST: Duration = Duration::from_secs(3);
 /// The time that workers get to exit after their forced end.
 const GONE: Duration = Duration::from_secs(1);
 
-/// A signal to the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DaemonSignal {
     /// Finish what is in flight and exit. A second one exits at once.

@@ -11,7 +11,6 @@ const COMMAND: &str = "cancel";
 /// The state that [`Ledger::end_cancelled`] reports while other hosts still send the broadcast.
 const UNDER_WAY: &str = "being cancelled";
 
-/// The result of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CancelResult {
     /// The broadcast has ended. This many pending recipients get nothing.

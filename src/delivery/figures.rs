@@ -60,7 +60,6 @@ pub(super) const fn class_of(failure: Option<&CallError>) -> &'static str {
 /// The outcomes of messages, as the metrics name them.
 const OUTCOMES: [&str; 3] = ["sent", "rejected", "in_doubt"];
 
-/// The metrics of one app.
 #[derive(Debug)]
 pub(super) struct AppMetrics {
     /// By call (group, targeted) and outcome.

@@ -30,7 +30,6 @@ pub struct LazyLedger {
     failure: OnceCell<LedgerError>,
 }
 
-/// An open ledger.
 #[derive(Debug)]
 pub struct OpenLedger {
     /// The ledger's handle.

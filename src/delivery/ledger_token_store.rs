@@ -20,7 +20,6 @@ struct LedgerTokenStore {
     fetcher: String,
 }
 
-/// Makes a client store its token in the ledger.
 pub(super) fn use_ledger_store(client: &Client, key: &str, ledger: &Ledger, app: AppId) {
     let fetcher = format!("{:032x}", rand::random::<u128>());
     client.use_token_store(key, Arc::new(LedgerTokenStore { ledger: ledger.clone(), app, fetcher }));

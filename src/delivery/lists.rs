@@ -25,9 +25,7 @@ pub struct Page<T, N> {
 /// A group as scripts see it.
 #[derive(Debug, Serialize)]
 pub struct GroupInfo {
-    /// The group's id.
     pub group_id: String,
-    /// The group's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The user id of the group's owner.
@@ -47,7 +45,6 @@ pub struct GroupInfo {
 /// A member as scripts see it.
 #[derive(Debug, Serialize)]
 pub struct MemberInfo {
-    /// The member's user id.
     pub user_id: String,
     /// `owner`, `admin` or `member`.
     pub role: &'static str,

@@ -81,9 +81,7 @@ pub struct Delivery {
 #[derive(Debug)]
 struct AppLedger {
     book: Rc<LazyLedger>,
-    /// The app's key in the ledger.
     key: String,
-    /// The app's id in the ledger.
     id: tokio::sync::OnceCell<AppId>,
 }
 
@@ -98,10 +96,6 @@ impl Delivery {
     }
 
     /// The delivery of an app to a service in this process instead of the network.
-    ///
-    /// # Errors
-    ///
-    /// As [`Delivery::new`].
     pub fn over(wire: Arc<dyn InProcessService>, app: &App, clock: Clock) -> Result<Self, ClientError> {
         Ok(Self::with(app, Client::over(wire, app, clock.clone())?, clock))
     }

@@ -28,7 +28,6 @@ pub struct RecallSummary {
 pub struct RecallFailure {
     /// The group that has the message.
     pub group_id: String,
-    /// The message's id.
     pub message_id: String,
     /// The service's reason.
     pub reason: String,

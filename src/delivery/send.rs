@@ -49,19 +49,11 @@ fn least_time(given: Duration) -> Duration {
 
 impl Delivery {
     /// Checks the JSON of a message against the app's limits.
-    ///
-    /// # Errors
-    ///
-    /// All problems of the message.
     pub fn check(&self, call: MessageCall, json: serde_json::Value) -> Result<Message, MessageProblems> {
         check(call, json, &self.limits.get())
     }
 
     /// Checks the JSON of a message whose recipients are added later.
-    ///
-    /// # Errors
-    ///
-    /// All problems of the message.
     pub fn check_draft(&self, call: MessageCall, json: serde_json::Value) -> Result<Draft, MessageProblems> {
         check_draft(call, json, &self.limits.get())
     }

@@ -53,10 +53,8 @@ pub enum WaitKind {
     Driver,
 }
 
-/// What a broadcast waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastWait {
-    /// The kind of wait.
     pub kind: WaitKind,
     /// The expected end of the wait, since 1970; `None` if unknown.
     pub until: Option<Duration>,

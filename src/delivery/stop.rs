@@ -11,7 +11,6 @@ pub struct StopSwitch(watch::Sender<bool>);
 pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSwitch {
-    /// A switch and its signal.
     #[must_use]
     pub fn new() -> (Self, StopSignal) {
         let (sender, receiver) = watch::channel(false);

@@ -23,12 +23,10 @@ use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal, trace};
 /// message has at least one day to fetch it.
 pub(super) const USED: Duration = Duration::from_hours(6 * 24);
 
-/// A file to upload.
 #[derive(Debug)]
 pub struct SendableFile {
     /// The open file.
     pub file: File,
-    /// The file's name.
     pub name: String,
 }
 
@@ -99,10 +97,6 @@ struct UploadRecord<'a> {
 impl Delivery {
     /// Uploads a file, unless the service has the same content from an earlier upload with the same options. Two such
     /// uploads at the same time upload once.
-    ///
-    /// # Errors
-    ///
-    /// [`DeliveryError`].
     pub async fn upload(
         &self,
         file: SendableFile,

@@ -94,7 +94,6 @@ fn cells(id: &'static str) -> impl Strategy<Value = Vec<(String, String, String,
     prop::collection::vec(cell, 1..12)
 }
 
-/// A file with these cells.
 fn file(cells: &[(String, String, String, bool, String)], separator: char, encoding: usize) -> File {
     let mut text = format!("name{separator}group_id\r\n");
     for (before, id, after, quoted, name) in cells {

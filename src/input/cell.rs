@@ -2,7 +2,6 @@
 
 use calamine::{DataRef, ExcelDateTime};
 
-/// A cell.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum SheetCell {
     Empty,

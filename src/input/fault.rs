@@ -19,7 +19,6 @@ impl InputError {
         Self { line: None, place: String::new(), what: what.into() }
     }
 
-    /// A fault of a line.
     pub(super) fn line(line: u64, what: impl Into<String>) -> Self {
         Self { line: Some(line), place: String::new(), what: what.into() }
     }

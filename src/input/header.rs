@@ -109,7 +109,6 @@ pub(super) fn names<'cell>(
     Ok(names)
 }
 
-/// Returns the column of ids.
 pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usize, InputError> {
     let wanted = wanted.trim();
     if let Some(index) = names.iter().position(|name| name == wanted) {

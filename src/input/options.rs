@@ -50,7 +50,6 @@ impl AudienceOptions {
 pub(super) enum NamedEncoding {
     /// UTF-16 in the byte order of its mark or its text.
     Utf16,
-    /// This encoding.
     One(&'static Encoding),
 }
 

@@ -83,7 +83,6 @@ fn fit(sample: &[u8], whole: bool, separator: u8, id_column: Option<&str>) -> Se
     fit
 }
 
-/// Returns the name of a separator.
 pub(super) fn name(separator: u8) -> String {
     match separator {
         b',' => "comma".to_owned(),

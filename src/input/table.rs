@@ -30,7 +30,6 @@ pub enum TableEvent {
     Good(u64),
     /// A row that cannot be used. Rows after it can.
     Bad(InputError),
-    /// The end of the table.
     End,
 }
 

@@ -26,7 +26,6 @@ pub struct Activity {
 /// What one process has sent of a quota and not reported yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewActivity {
-    /// The app.
     pub app: AppId,
     /// The name of the quota.
     pub quota: &'static str,
@@ -40,10 +39,6 @@ pub struct NewActivity {
 
 impl Ledger {
     /// Adds activity, and deletes spans older than a day.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn add_activity(&self, news: &[NewActivity]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -67,10 +62,6 @@ impl Ledger {
 
     /// Returns the activity of a quota since an instant, for one app or summed over all apps, the oldest span first.
     /// Spans without activity are left out.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn activity(
         &self,
         app: Option<AppId>,

@@ -22,7 +22,6 @@ pub struct DueAlert {
     pub key: String,
     /// The body of the request to the webhook.
     pub body: String,
-    /// When it was raised.
     pub raised_at: Duration,
     /// How many times delivery was tried, including this time.
     pub tries: u32,
@@ -31,10 +30,6 @@ pub struct DueAlert {
 impl Ledger {
     /// Stores an alert for delivery; returns whether it did. It does not if an alert with that key is pending, or was
     /// finished within `again_after` (at most 30 days).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn alert_push(
         &self,
         key: &str,
@@ -53,10 +48,6 @@ impl Ledger {
 
     /// Takes at most `limit` alerts that are due, the oldest first. No other caller gets them for `hold`. After that
     /// they are due again, so an alert whose taker died is not lost.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn alerts_due(&self, limit: u32, hold: Duration) -> Result<Vec<DueAlert>, LedgerError> {
         type Row = (i64, String, String, i64, i64);
         // Usually no alert is due, and then nothing is written.
@@ -85,10 +76,6 @@ impl Ledger {
     }
 
     /// Returns when the next alert is due, which may be in the past. `None` if no alert is pending.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn alert_next_due(&self) -> Result<Option<Duration>, LedgerError> {
         let question = sql(
             "SELECT CASE WHEN min(due_at) > ?1 THEN 0 ELSE min(due_at) END FROM alerts WHERE done_at IS NULL",
@@ -101,20 +88,12 @@ impl Ledger {
     }
 
     /// Records that an alert was delivered.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn alert_done(&self, id: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE alerts SET done_at = ?, error = NULL WHERE id = ?");
         self.change(statement.bind(self.store().now()).bind(id)).await.map(drop)
     }
 
     /// Records why an alert was not delivered, and when to try again. Without `again_at` the alert is dropped.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn alert_failed(
         &self,
         id: i64,

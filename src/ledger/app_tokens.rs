@@ -13,7 +13,6 @@ use super::{AppId, Ledger, LedgerError};
 /// How long the row of a replaced client secret is kept after its last change.
 const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
 
-/// An app's token as the ledger stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredAppToken {
     /// The sealed token; `None` if none was fetched yet.
@@ -46,10 +45,6 @@ const ROW: &str =
 
 impl Ledger {
     /// Requests the right to fetch a token that replaces the one with this number, for at most `length`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn token_turn(
         &self,
         app: AppId,
@@ -64,10 +59,6 @@ impl Ledger {
     }
 
     /// Stores a new token; returns its number.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn keep_token(&self, app: AppId, seal: &str, sealed: &str) -> Result<i64, LedgerError> {
         let mut write = self.store().write().await?;
         let number = async {
@@ -91,20 +82,12 @@ impl Ledger {
     }
 
     /// Records that a call succeeded with the token of this number.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn token_served(&self, app: AppId, seal: &str, number: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE app_tokens SET served = ?1 WHERE app = ?2 AND seal = ?3 AND served < ?1");
         self.change(statement.bind(number).bind(app.0).bind(seal)).await.map(drop)
     }
 
     /// Returns whether a call on any host succeeded with the token of this number, or a newer token has replaced it.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn has_token_served(&self, app: AppId, seal: &str, number: i64) -> Result<bool, LedgerError> {
         let question = sql("SELECT number FROM app_tokens
                 WHERE app = ?1 AND seal = ?2 AND (served >= ?3 OR number > ?3)");
@@ -116,10 +99,6 @@ impl Ledger {
 
     /// Gives up the right to fetch without a token. `trouble` says why, and is the answer to every process that wants
     /// to fetch within `length`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn token_trouble(
         &self,
         app: AppId,

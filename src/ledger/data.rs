@@ -10,7 +10,6 @@ use super::{Ledger, LedgerError};
 /// The most expired keys of a namespace that one write deletes.
 const PRUNED_AT_ONCE: i64 = 100;
 
-/// The result of [`Ledger::data_add`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddResult {
     /// The new value.
@@ -23,10 +22,6 @@ pub enum AddResult {
 
 impl Ledger {
     /// Returns the value of a key. `None` if it has none, or if it has expired.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn data_get(&self, namespace: &str, key: &str) -> Result<Option<String>, LedgerError> {
         let question = sql(
             "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -39,10 +34,6 @@ impl Ledger {
     }
 
     /// Sets the value of a key. It expires at `expires_at`; `None` means never.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn data_set(
         &self,
         namespace: &str,
@@ -63,10 +54,6 @@ impl Ledger {
 
     /// Sets a key to `new` if its current value is `expected`, atomically among all processes. An `expected` of `None`
     /// means no value; a `new` of `None` deletes the key. Returns whether the value was changed.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn data_swap(
         &self,
         namespace: &str,
@@ -101,10 +88,6 @@ impl Ledger {
 
     /// Adds `by` to the integer value of a key, atomically among all processes. A key without a value starts at 0 and
     /// expires at `expires_at` (`None`: never). A key with a value keeps its expiry.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn data_add(
         &self,
         namespace: &str,
@@ -132,10 +115,6 @@ impl Ledger {
     }
 
     /// Deletes a key; returns whether it existed and had not expired.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn data_delete(&self, namespace: &str, key: &str) -> Result<bool, LedgerError> {
         let statement = sql(
             "DELETE FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -146,10 +125,6 @@ impl Ledger {
     /// Returns a page of (key, value, expiry) in the order of the keys: those that begin with `prefix` and come after
     /// the key `after`. The page ends after `limit` entries, or with the entry whose value brings the page over
     /// `characters`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn data_list(
         &self,
         namespace: &str,

@@ -14,7 +14,6 @@ pub enum LedgerError {
         path = path.display()
     )]
     Newer {
-        /// The ledger's file.
         path: PathBuf,
         /// The schema version of the ledger.
         found: i64,
@@ -28,7 +27,6 @@ pub enum LedgerError {
         path = path.display()
     )]
     Corrupt {
-        /// The ledger's file.
         path: PathBuf,
         /// The store's error message.
         detail: String,
@@ -49,10 +47,7 @@ pub enum LedgerError {
     },
     /// The disk is full.
     #[error("{path}: the disk is full; free some space, then go on: nothing that was acknowledged is lost", path = path.display())]
-    Full {
-        /// The ledger's file.
-        path: PathBuf,
-    },
+    Full { path: PathBuf },
     /// The system reported an input/output error.
     #[error("{path}: reading or writing the ledger failed ({detail}); check the disk", path = path.display())]
     Io {
@@ -63,10 +58,7 @@ pub enum LedgerError {
     },
     /// Another process wrote for longer than this process waits.
     #[error("{path}: another process has kept the ledger locked for too long; see who has it open (`fuser {path}`)", path = path.display())]
-    Locked {
-        /// The ledger's file.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// The server rejected the user.
     #[error("{path}: the store lets nobody in like this ({detail}); look at the user, the password and the database of its address", path = path.display())]
     Denied {
@@ -102,7 +94,6 @@ pub enum LedgerError {
     /// Any other error of the store. It is a bug in this program.
     #[error("{path}: the ledger refused a statement ({detail}); please report this", path = path.display())]
     Refused {
-        /// The ledger's file.
         path: PathBuf,
         /// The store's error message.
         detail: String,
@@ -137,7 +128,6 @@ pub enum LedgerError {
     /// The state of the broadcast does not allow this operation.
     #[error("broadcast {broadcast} is {is}: {why}")]
     NotNow {
-        /// The broadcast.
         broadcast: BroadcastId,
         /// Its state.
         is: &'static str,
@@ -174,7 +164,6 @@ pub enum LedgerError {
     /// A row holds a value that this program cannot read.
     #[error("{path}: a row of the ledger cannot be read ({detail})", path = path.display())]
     Record {
-        /// The ledger's file.
         path: PathBuf,
         /// The unreadable value.
         detail: String,

@@ -30,10 +30,6 @@ struct ExaminedBroadcast {
 impl Ledger {
     /// Counts the rows of the ledger and looks for inconsistencies. Other processes may write meanwhile: each
     /// broadcast is read as it is at one instant.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn examine(&self) -> Result<ConsistencyReport, LedgerError> {
         let mut found = ConsistencyReport::default();
         let mut read = self.store().read().await?;

@@ -45,10 +45,6 @@ const REPLACE_IN_SERVER: &[&str] = &[
 
 impl Ledger {
     /// Stores the origin of a file at the service. It replaces what was stored for the same address.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
         let statement =
             sql("INSERT INTO files (app, url, path, content, options, expires_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -63,10 +59,6 @@ impl Ledger {
     }
 
     /// Returns the files that unsent messages of a broadcast refer to. Files of unknown origin are left out.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
         type Row = (String, String, String, String, i64);
         let urls = if self.is_shared() {
@@ -99,7 +91,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`]; an error if the store fails.
+    /// [`LedgerError::LeaseLost`].
     pub async fn replace_file(
         &self,
         lease: Lease,

@@ -104,10 +104,6 @@ impl Heartbeat {
 impl Ledger {
     /// Unregisters this instance, so that no process waits until its heartbeat expires. The instance sends nothing
     /// afterwards.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn unregister(&self, owner: &Instance) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
@@ -119,10 +115,6 @@ impl Ledger {
 
     /// Waits until the driver of a broadcast has sent a new heartbeat, or is known to be dead or gone. Returns whether
     /// it is alive. On a file store the answer is known at once.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn wait_for_driver_heartbeat(&self, id: BroadcastId) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(self.show(id).await?.driver.is_some());
@@ -145,10 +137,6 @@ impl Ledger {
     }
 
     /// Returns whether an instance counts as alive. An instance that was reaped is unknown until it registers again.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let known = is_known(&mut write, owner.id()).await;

@@ -92,10 +92,6 @@ impl Ledger {
     }
 
     /// Returns the request of an unfinished run: its head and its body. `None` if a person requested the run.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn hook_request(
         &self,
         job: &str,
@@ -109,10 +105,6 @@ impl Ledger {
     }
 
     /// Drops a request whose run has not begun.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn drop_hook_request(&self, job: &str, scheduled_at: Duration) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM hook_requests WHERE job = ? AND scheduled_at = ?");
         self.change(statement.bind(job).bind(millis(scheduled_at))).await.map(drop)
@@ -121,10 +113,6 @@ impl Ledger {
     /// Requests another run for an ended run of a hook whose request is kept: the latest such run, or the one with
     /// this scheduled time. Returns the scheduled time of the new run. `None` if there is no such run, or its request
     /// is not kept.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn retry_hook_run(
         &self,
         job: &str,
@@ -151,10 +139,6 @@ impl Ledger {
     }
 
     /// Returns the ended runs of a hook whose requests are kept, the latest first. These can run again.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn kept_hook_runs(&self, job: &str) -> Result<Vec<Duration>, LedgerError> {
         let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
                 ON r.job = q.job AND r.scheduled_at = q.scheduled_at
@@ -167,10 +151,6 @@ impl Ledger {
 
     /// Deletes the ids of deliveries that were accepted before `instant`; a delivery with the same id runs anew
     /// afterwards. Also deletes the requests of ended runs from before `instant`. Returns how many ids were deleted.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn prune_deliveries(&self, instant: Duration) -> Result<u64, LedgerError> {
         let old = sql("DELETE FROM hook_requests WHERE scheduled_at < ?1 AND EXISTS (SELECT 1 FROM job_runs r
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)");

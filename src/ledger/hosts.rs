@@ -26,16 +26,11 @@ pub struct Host {
     pub since: Duration,
     /// When its heartbeat expires; `None` on a file store, which needs no heartbeats.
     pub alive_until: Option<Duration>,
-    /// Whether it is alive.
     pub alive: bool,
 }
 
 impl Ledger {
     /// Records the roles of a daemon, and the fingerprint of its scripts.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn describe(&self, owner: &Instance, roles: &str, scripts: &str) -> Result<(), LedgerError> {
         let statement = sql("UPDATE owners SET roles = ?, scripts = ? WHERE id = ?");
         self.change(statement.bind(roles).bind(scripts).bind(owner.id())).await.map(drop)
@@ -43,10 +38,6 @@ impl Ledger {
 
     /// Records the apps through which a daemon sends. All live daemons of a ledger must have the same apps. If another
     /// one has different apps, nothing is written, and its process id and its apps are returned.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn claim_apps(
         &self,
         owner: &Instance,
@@ -70,10 +61,6 @@ impl Ledger {
     }
 
     /// Returns all daemons, the longest-running first. Dead ones are included until they are reaped.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn hosts(&self) -> Result<Vec<Host>, LedgerError> {
         type Row = (i64, Option<String>, i64, Option<String>, String, Option<String>, i64, Option<i64>);
         let mut write = self.store().write().await?;

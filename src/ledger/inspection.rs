@@ -46,10 +46,6 @@ pub struct ServerInspection {
 
 impl Ledger {
     /// Inspects a store without changing anything in it. A folder must contain a ledger.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn inspect(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
         match place {
             LedgerLocation::Folder(folder) => {

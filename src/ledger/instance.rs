@@ -71,7 +71,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted; an error if the store fails.
+    /// [`LedgerError::Restored`] while a restore of the ledger is not accepted.
     pub async fn register(&self, name: &str) -> Result<Instance, LedgerError> {
         if self.is_shared() {
             let pulse = Heartbeat::start(self, name).await?;
@@ -100,10 +100,6 @@ impl Ledger {
 
     /// Finds dead instances and marks their single sends in flight as in doubt. The next driver of a broadcast settles
     /// its recipients ([`Ledger::take_over`]).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
         if self.is_shared() {
             return self.reap_silent().await;

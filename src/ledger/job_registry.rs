@@ -15,7 +15,6 @@ use super::{Instance, InstanceName, JobCommand, Ledger, LedgerError};
 /// A job and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
-    /// The job's name.
     pub name: String,
     /// The script that declares it.
     pub script: String,
@@ -57,7 +56,6 @@ pub struct PendingJobCommand {
     pub command: JobCommand,
     /// The scheduled time of the requested run.
     pub scheduled_at: Option<Duration>,
-    /// When the command was given.
     pub asked_at: Duration,
     /// Whether a hook's request gave the command.
     pub by_request: bool,
@@ -77,10 +75,6 @@ pub struct JobControl {
 impl Ledger {
     /// Registers the active jobs of this host. All other jobs are marked as gone, unless another host has them.
     /// Returns, in the same order, the time up to which each job is decided.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn register_jobs(
         &self,
         owner: &Instance,
@@ -118,10 +112,6 @@ impl Ledger {
 
     /// Returns the stored schedules of those jobs whose schedule is different now. Paused jobs are left out, because
     /// their scheduled times are skipped. Call this before [`Ledger::register_jobs`].
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn previous_schedules(
         &self,
         jobs: &[RegisteredJob],
@@ -150,10 +140,6 @@ impl Ledger {
     /// Returns whether this host must call [`Ledger::register_jobs`] and [`Ledger::describe`] again although nothing
     /// has changed here. That is so when the other hosts considered it dead, or when no living host has the active
     /// version of a job.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn must_register_jobs(&self, owner: &Instance) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);
@@ -164,10 +150,6 @@ impl Ledger {
     }
 
     /// Returns those of these jobs that another living host has. A file store has no other hosts.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn jobs_elsewhere(
         &self,
         owner: &Instance,
@@ -182,10 +164,6 @@ impl Ledger {
     }
 
     /// Returns all active jobs, or the job with this name, active or not.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn job_rows(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
         type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
@@ -219,10 +197,6 @@ impl Ledger {
     }
 
     /// Pauses or resumes a job; returns whether that changes anything. Scheduled times during a pause are skipped.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn pause_job(&self, job: &str, paused: bool) -> Result<bool, LedgerError> {
         let now = self.store().now();
         let statement = if paused {
@@ -238,10 +212,6 @@ impl Ledger {
     }
 
     /// Requests a run of a job now; returns the scheduled time of the run, which no other run of the job has.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -254,10 +224,6 @@ impl Ledger {
 
     /// Requests another run of a job for a scheduled time. It replaces the run that ended. Returns false if that run
     /// has not ended.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn run_job_again(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let at = millis(scheduled_at);
         let mut write = self.store().write().await?;
@@ -276,10 +242,6 @@ impl Ledger {
     }
 
     /// Requests the cancellation of a job's active run and of its waiting runs.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn cancel_job(&self, job: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = insert_job_command(&mut write, job, JobCommand::Cancel, None).await;
@@ -287,10 +249,6 @@ impl Ledger {
     }
 
     /// Returns the pauses and commands for jobs. A daemon polls this.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
         type Row = (i64, String, i64, Option<i64>, i64, bool, Option<String>);
         let mut read = self.store().read_now().await?;
@@ -322,19 +280,11 @@ impl Ledger {
     }
 
     /// Deletes a command that was applied.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn delete_job_command(&self, id: i64) -> Result<(), LedgerError> {
         self.change(sql("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
     }
 
     /// Returns the living instances with this name: the processes that run that command on this ledger.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn live_instances(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {

@@ -16,9 +16,7 @@ use super::{Instance, JobState, Ledger, LedgerError};
 pub struct NewJobRun {
     /// The job's name.
     pub job: String,
-    /// The scheduled time.
     pub scheduled_at: Duration,
-    /// The action for it.
     pub entry: JobRunAction,
     /// The hash of the script's version.
     pub version: String,
@@ -92,9 +90,7 @@ pub enum JobClaim {
 pub struct JobRun {
     /// The job's name.
     pub job: String,
-    /// The time that the run was scheduled for.
     pub scheduled_at: Duration,
-    /// Its state.
     pub state: JobState,
     /// How many times it was begun.
     pub attempt: u32,
@@ -108,12 +104,10 @@ pub struct JobRun {
     pub args: Option<Vec<String>>,
 }
 
-/// A run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedRun {
     /// The job's name.
     pub job: String,
-    /// The time that the run was scheduled for.
     pub scheduled_at: Duration,
     /// How it ended.
     pub state: JobState,
@@ -126,7 +120,6 @@ pub struct EndedRun {
 pub struct OrphanedRun {
     /// The job's name.
     pub job: String,
-    /// The time that the run was scheduled for.
     pub scheduled_at: Duration,
     /// How many times it was begun.
     pub attempt: u32,
@@ -207,10 +200,6 @@ impl Ledger {
     }
 
     /// Begins a run that waited for its turn.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn begin_job_run(
         &self,
         job: &str,
@@ -237,10 +226,6 @@ impl Ledger {
 
     /// Records that a run is about to send messages that a rerun might send twice. Returns whether this instance still
     /// holds the run; if it does not, it must send nothing.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn mark_not_rerunnable(
         &self,
         job: &str,
@@ -256,10 +241,6 @@ impl Ledger {
 
     /// Records that a run was interrupted because its process shuts down, so that this does not count as a death of
     /// the host during the run. The next instance takes the run over as if its process had died.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn mark_run_interrupted(
         &self,
         job: &str,
@@ -274,10 +255,6 @@ impl Ledger {
     }
 
     /// Records how job runs ended, all in one commit. Returns how many of them this instance still held.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn finish_job_runs(&self, owner: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = claims::finish(&mut write, runs, owner.id()).await;
@@ -286,10 +263,6 @@ impl Ledger {
 
     /// Takes over the runs whose process died. Runs that may run again wait under `owner` from now on; the others are
     /// interrupted. The earliest scheduled times come first.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
@@ -306,10 +279,6 @@ impl Ledger {
     }
 
     /// Returns whether the run of a job for this scheduled time is recorded and has not ended.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn job_run_is_open(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let question =
             sql("SELECT attempt FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NULL");
@@ -320,10 +289,6 @@ impl Ledger {
     }
 
     /// Returns the latest runs of a job, or of all jobs, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
         let question =
             sql("SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs

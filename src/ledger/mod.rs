@@ -155,10 +155,6 @@ impl Ledger {
 
     /// Opens a temporary ledger, as a rehearsal uses. Its data need not reach the disk. Moves of recipients are
     /// acknowledged at once and written before the next read.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::open`].
     pub async fn open_scratch(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
         Ok(Self::with(open::open(folder, clock, true).await?.0))
     }
@@ -174,10 +170,6 @@ impl Ledger {
 
     /// Migrates the schema of a ledger to the newest version, as opening it does. Returns the version before (0 if
     /// there was no schema) and the version after.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::open_at`].
     pub async fn migrate(place: &LedgerLocation, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
         let (ledger, (found, now)) = Self::opened(place, clock).await?;
         Ok((ledger, found, now))
@@ -212,10 +204,6 @@ impl Ledger {
     }
 
     /// Returns the size of the ledger in bytes, including data that is not yet in its main file.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the server fails.
     pub async fn size(&self) -> Result<u64, LedgerError> {
         if self.is_shared() {
             return inspection::size_at_server(self.store()).await;
@@ -244,10 +232,6 @@ impl Ledger {
     }
 
     /// Returns the app with this key (`config::App::key`: address, org and name). A new key is stored.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
         let mut write = self.store().write().await?;
         let id = async {
@@ -259,11 +243,6 @@ impl Ledger {
         Ok(AppId(id))
     }
 
-    /// Returns the app with this key, if it is known.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;

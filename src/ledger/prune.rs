@@ -13,7 +13,6 @@ pub struct PruneCounts {
     pub broadcasts: u64,
     /// Single sends, with their `once` keys.
     pub sends: u64,
-    /// Job runs.
     pub job_runs: u64,
     /// Uploads and data that had expired.
     pub expired: u64,
@@ -22,10 +21,6 @@ pub struct PruneCounts {
 impl Ledger {
     /// Deletes what finished before `instant`. Afterwards the same name and run, or the same `once` key, is sent anew.
     /// A broadcast or send in doubt stays.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn prune(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         self.delete_dead_drafts().await?;
         let mut pruned = PruneCounts { sends: self.prune_sends(instant).await?, ..PruneCounts::default() };
@@ -53,10 +48,6 @@ impl Ledger {
     }
 
     /// Returns what [`Ledger::prune`] would delete.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn prunable(&self, instant: Duration) -> Result<PruneCounts, LedgerError> {
         let (before, now) = (millis(instant), self.store().now());
         let question =

@@ -5,7 +5,6 @@ use std::time::Duration;
 /// An active job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredJob {
-    /// The job's name.
     pub name: String,
     /// The script that declares it.
     pub script: String,

@@ -11,10 +11,6 @@ use super::{Ledger, LedgerError};
 impl Ledger {
     /// Requests a run of a script with these arguments, under the name that identifies its runs. Returns the scheduled
     /// time of the run, which no other run of that name has.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn request_run(&self, job: &str, args: &[String]) -> Result<Duration, LedgerError> {
         let args = serde_json::to_string(args).map_err(|error| self.store().record(error))?;
         let mut write = self.store().write().await?;
@@ -29,10 +25,6 @@ impl Ledger {
     }
 
     /// Returns the latest requested run of each script, by the names of the runs, or of the one with this name.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn requested_runs(&self, job: Option<&str>) -> Result<Vec<JobRun>, LedgerError> {
         let question = sql(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r

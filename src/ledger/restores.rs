@@ -12,7 +12,6 @@ use super::{Ledger, LedgerError};
 pub struct PendingRestore {
     /// When the backup was taken. Messages sent after this instant are not in the ledger.
     pub taken_at: Duration,
-    /// When the ledger was restored.
     pub restored_at: Duration,
     /// Broadcasts that were unfinished when the backup was taken.
     pub broadcasts: Vec<UncertainBroadcast>,
@@ -27,9 +26,7 @@ pub struct PendingRestore {
 /// A broadcast that was unfinished when the backup was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncertainBroadcast {
-    /// Its name.
     pub name: String,
-    /// Its run.
     pub run: String,
     /// Whether its plan was still being built. The next run of its script then builds it anew and sends all of it.
     pub building: bool,
@@ -64,10 +61,6 @@ async fn pending(write: &mut Transaction<'_>) -> Result<Option<(i64, i64)>, Ledg
 
 impl Ledger {
     /// Returns the restore that is not accepted yet, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn pending_restore(&self) -> Result<Option<PendingRestore>, LedgerError> {
         let mut write = self.store().write().await?;
         let found = describe(&mut write).await;
@@ -76,10 +69,6 @@ impl Ledger {
 
     /// Accepts a restore: processes may send again. Scheduled times up to now are skipped; with `run_missed`, the
     /// `missed` option of each job decides instead. Returns whether there was a restore to accept.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn accept_restore(&self, run_missed: bool) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let now = write.store.now();

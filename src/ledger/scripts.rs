@@ -25,10 +25,6 @@ type RawScriptRow = (String, Option<String>, Option<i64>, Option<String>, Option
 
 impl Ledger {
     /// Stores the state of all scripts; scripts that are not in the list are removed.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn keep_scripts(&self, scripts: &[ScriptRow]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {
@@ -52,10 +48,6 @@ impl Ledger {
     }
 
     /// Returns all scripts as a daemon last stored them, by name.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn scripts(&self) -> Result<Vec<ScriptRow>, LedgerError> {
         let question = sql("SELECT name, hash, loaded_at, error, stale_since FROM scripts ORDER BY name");
         let mut read = self.store().read().await?;

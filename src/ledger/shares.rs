@@ -13,7 +13,6 @@ use super::{AppId, Instance, Ledger, LedgerError};
 /// A process's claim on a quota.
 #[derive(Debug, Clone, Copy)]
 pub struct QuotaClaim<'a> {
-    /// The app.
     pub app: AppId,
     /// The name of the quota.
     pub quota: &'a str,
@@ -52,10 +51,6 @@ type ShareRow = (i64, i64, bool, i64, i64, i64, i64, i64);
 
 impl Ledger {
     /// Claims slots of a quota for this instance, or renews its claim. All claims together never exceed the quota.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn claim_places(
         &self,
         owner: &Instance,

@@ -63,7 +63,6 @@ stored! {
 }
 
 stored! {
-    /// The stage of a broadcast.
     BroadcastStage {
         /// The plan is not fixed yet; nothing was sent.
         Building = 0, "building";
@@ -109,7 +108,6 @@ stored! {
 }
 
 stored! {
-    /// A command for a job.
     JobCommand {
         /// Run the job now, regardless of its schedule.
         Run = 0, "run";
@@ -118,7 +116,6 @@ stored! {
     }
 }
 
-/// The number of recipients in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecipientCounts {
     /// Nothing was sent yet.
@@ -150,7 +147,6 @@ impl RecipientCounts {
             + self.cancelled
     }
 
-    /// The number of recipients in `state`.
     #[must_use]
     pub const fn of(&self, state: DeliveryState) -> u64 {
         match state {

@@ -12,7 +12,6 @@ use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::sql::{SqlValue, Statement, sql};
 
-/// The schema of one table.
 #[derive(Debug)]
 pub(super) struct TableSchema {
     pub(super) name: &'static str,
@@ -357,7 +356,6 @@ impl TableSchema {
         rows < self.page
     }
 
-    /// The statement that inserts rows.
     pub(super) fn insert(&self, rows: &[TableRow]) -> Statement {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let row = format!("({})", vec!["?"; names.len()].join(", "));

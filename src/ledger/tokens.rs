@@ -37,10 +37,6 @@ impl fmt::Display for TokenRole {
 impl Ledger {
     /// Stores the hash of the token of each role. Without `renew`, stores nothing if any token exists. Returns whether
     /// the hashes were stored.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn keep_tokens(
         &self,
         tokens: &[(TokenRole, String)],
@@ -65,10 +61,6 @@ impl Ledger {
     }
 
     /// Returns the hashes of all tokens.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn tokens(&self) -> Result<Vec<(TokenRole, String)>, LedgerError> {
         let mut read = self.store().read_now().await?;
         let rows: Vec<(String, String)> =

@@ -35,7 +35,6 @@ pub struct CopySummary {
 /// A table that is equal on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
-    /// Its name.
     pub name: &'static str,
     /// How many rows it has.
     pub rows: u64,
@@ -77,7 +76,6 @@ pub enum CopyError {
         "`{table}` was not the same when it was read back ({there} rows of {here}), so nothing was copied; please report this"
     )]
     Differs {
-        /// The table.
         table: &'static str,
         /// How many rows were read from the source.
         here: u64,

@@ -9,10 +9,6 @@ use super::{AppId, Ledger, LedgerError};
 impl Ledger {
     /// Returns the result of an upload of this content (SHA-256 in hexadecimal) with these options, as JSON, and when
     /// it expires. `None` if there is none or it has expired.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn upload_find(
         &self,
         app: AppId,
@@ -31,10 +27,6 @@ impl Ledger {
 
     /// Stores the result of an upload until `expires_at`. The caller chooses a time some margin before the service
     /// deletes the file.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn upload_put(
         &self,
         app: AppId,

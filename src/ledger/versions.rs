@@ -29,10 +29,6 @@ pub struct StoredModule {
 
 impl Ledger {
     /// Returns a version that an unfinished run needs.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn version(&self, hash: &str) -> Result<Option<StoredScript>, LedgerError> {
         let question = sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
         let mut read = self.store().read().await?;
@@ -48,10 +44,6 @@ impl Ledger {
 
     /// Deletes the versions that no run needs any more, except those named in `keep`. Returns how many texts were
     /// deleted.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn prune_versions(&self, keep: &[String]) -> Result<u64, LedgerError> {
         let mut write = self.store().write().await?;
         let result = async {

@@ -70,7 +70,6 @@ impl<'a> CallArguments<'a> {
     }
 }
 
-/// The first token of an expression.
 pub(super) fn first_token(expression: &Expression) -> Option<&TokenReference> {
     expression.tokens().next()
 }

@@ -6,7 +6,6 @@ use full_moon::tokenizer::TokenReference;
 use super::text;
 use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 
-/// A field with a name.
 pub(super) struct NamedField<'a> {
     pub(super) name: String,
     pub(super) token: &'a TokenReference,

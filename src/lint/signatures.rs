@@ -21,11 +21,9 @@ pub(super) struct Signature {
 /// The tables that a parameter accepts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AcceptedTables<'s> {
-    /// Any table.
     Any,
     /// Tables with these fields and no others.
     Of(BTreeSet<&'s str>),
-    /// No table.
     No,
 }
 
@@ -111,7 +109,6 @@ impl Signatures {
         })
     }
 
-    /// The tables that the parameter accepts.
     pub(super) fn tables(&self, parameter: &Parameter) -> AcceptedTables<'_> {
         let mut fields: Option<BTreeSet<&str>> = None;
         for kind in self.expanded(&parameter.kind) {

@@ -11,7 +11,6 @@ struct EmbeddedStubs;
 pub(crate) struct StubFile {
     /// The file's name without folders: `im.lua`.
     pub(crate) file: String,
-    /// The file's text.
     pub(crate) text: String,
 }
 

@@ -9,7 +9,6 @@ use full_moon::{Error, LuaVersion};
 use super::LintFinding;
 use super::repair::{self, RepairedText, repair};
 
-/// A parsed script.
 pub(super) struct ParsedScript {
     pub(super) ast: Ast,
     /// The positions of labels that replace a `break`.

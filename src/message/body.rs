@@ -26,7 +26,6 @@ pub enum MessageBody {
         /// The name that clients show.
         #[serde(skip_serializing_if = "Option::is_none")]
         filename: Option<String>,
-        /// The image's size.
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<ImageSize>,
     },
@@ -44,7 +43,6 @@ pub enum MessageBody {
         #[serde(skip_serializing_if = "Option::is_none")]
         length: Option<u64>,
     },
-    /// A video.
     Video {
         /// The URL of the file.
         url: String,

@@ -5,9 +5,7 @@ use super::{MessageCall, MessageKind};
 /// The JSON that an empty Lua table becomes in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableShape {
-    /// `{}`
     Object,
-    /// `[]`
     List,
 }
 

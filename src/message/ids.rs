@@ -96,7 +96,6 @@ impl InvalidId {
         Self { expected, shown, remedy: String::new() }
     }
 
-    /// Returns the problem for the field `field`.
     pub(super) fn at(self, field: impl Into<String>) -> MessageProblem {
         let mut problem = MessageProblem::wrong_value(field, self.expected, self.shown);
         problem.message.push_str(&self.remedy);

@@ -11,7 +11,6 @@ pub enum MessageKind {
     Img,
     /// A voice message.
     Audio,
-    /// A video.
     Video,
     /// Any other file.
     File,

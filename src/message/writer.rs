@@ -48,7 +48,6 @@ impl ObjectWriter {
         self.json
     }
 
-    /// Ends the object.
     pub(super) fn end(mut self) -> Vec<u8> {
         self.json.push(b'}');
         self.json

@@ -20,19 +20,12 @@ pub enum BroadcastStep {
         spec: Bytes,
     },
     /// Read the next recipients of the file that the broadcast names. Answered by JSON: `{items, lines, done}`.
-    Page {
-        /// The broadcast.
-        handle: u64,
-    },
+    Page { handle: u64 },
     /// Put the next recipients of that file into the plan, with the plain message. Answered by JSON: whether they
     /// were the last.
-    Take {
-        /// The broadcast.
-        handle: u64,
-    },
+    Take { handle: u64 },
     /// Put recipients into the plan. Answered by nothing.
     Append {
-        /// The broadcast.
         handle: u64,
         /// A JSON list of `{r, n, line?, m?}`: the recipient, its number, its line in a file, its message. Without
         /// `m` the recipient gets the plain message; with a null `m` it is skipped.
@@ -40,37 +33,17 @@ pub enum BroadcastStep {
     },
     /// Compare the recipients with those of the stored plan; all recipients were given. Answered by JSON: `{state}`,
     /// `resume` or `build`.
-    Compared {
-        /// The broadcast.
-        handle: u64,
-    },
+    Compared { handle: u64 },
     /// Check the plan without fixing it. Answered by JSON: the plan's figures.
-    Check {
-        /// The broadcast.
-        handle: u64,
-    },
+    Check { handle: u64 },
     /// Read the recipients of a group in a plan that was checked. Answered by JSON: a list of `{users, message}`.
-    Rows {
-        /// The broadcast.
-        handle: u64,
-        /// The group.
-        group_id: String,
-    },
+    Rows { handle: u64, group_id: String },
     /// Fix the plan and start sending. Answered by JSON: the plan's figures.
-    Fix {
-        /// The broadcast.
-        handle: u64,
-    },
+    Fix { handle: u64 },
     /// Wait for the broadcast's end, at most about a second. Answered by JSON: `{done, progress, report?}`.
-    Wait {
-        /// The broadcast.
-        handle: u64,
-    },
+    Wait { handle: u64 },
     /// Give up a plan that is not fixed yet. Answered by nothing.
-    Abandon {
-        /// The broadcast.
-        handle: u64,
-    },
+    Abandon { handle: u64 },
 }
 
 impl BroadcastStep {

@@ -49,7 +49,6 @@ impl FailureKind {
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFailure {
-    /// The kind of failure.
     pub kind: FailureKind,
     /// The field or argument at fault: `body.msg`, `to[2]`.
     pub field: Option<Box<str>>,

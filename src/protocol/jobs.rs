@@ -81,7 +81,6 @@ pub struct HookRequest {
     /// Names (lower case) and values, without the headers that only the host may know.
     #[serde(deserialize_with = "capped::list::<_, _, 10_000>")]
     pub headers: Vec<(String, String)>,
-    /// The body, byte for byte.
     pub body: Bytes,
 }
 
@@ -106,7 +105,6 @@ impl HookRequest {
 /// The arguments of a job's function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStart {
-    /// The job's name.
     pub name: String,
     /// The scheduled time in milliseconds since 1970-01-01T00:00:00Z.
     pub scheduled_at_ms: i64,

@@ -64,7 +64,6 @@ pub enum ToHost {
     Request(u64, HostRequest),
     /// What the script printed, with the line end.
     Print(Bytes),
-    /// A line for the log.
     Log(LogLine),
     /// Every task waits for an answer. The number says how many answers the worker has received so far.
     Waiting(u64),

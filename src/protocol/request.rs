@@ -40,7 +40,6 @@ pub enum HostRequest {
     Send {
         /// The app to send through.
         app: u32,
-        /// The sending call.
         call: SendEndpoint,
         /// The message as JSON.
         message: Bytes,
@@ -65,16 +64,13 @@ pub enum HostRequest {
     },
     /// Read one page of the app's groups. Answered by [`HostResponse::Json`]: `{items, next}`.
     Groups {
-        /// The app.
         app: u32,
         /// The end of the page before. None for the first page.
         cursor: Option<String>,
     },
     /// Read one page of a group's members. Answered by [`HostResponse::Json`]: `{items, next}`.
     Members {
-        /// The app.
         app: u32,
-        /// The group.
         group_id: String,
         /// The page, from 1.
         page: u32,
@@ -104,7 +100,6 @@ pub enum HostRequest {
         /// The user who recalls. None for the app's admin.
         from: Option<String>,
     },
-    /// A step of a broadcast.
     Broadcast(BroadcastStep),
     /// Declare a job. Answered by [`HostResponse::Nothing`].
     Declare(Box<JobDeclaration>),
@@ -123,7 +118,6 @@ pub enum HostRequest {
     FileWrite {
         /// The file's path, relative to the project.
         path: String,
-        /// The new content.
         content: Bytes,
         /// Whether to append the content to the file.
         append: bool,
@@ -242,10 +236,8 @@ pub struct UploadParams {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpValue(#[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")] pub Vec<HttpValuePart>);
 
-/// A part of an [`HttpValue`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpValuePart {
-    /// These bytes.
     Text(Bytes),
     /// The value of the secret with this name.
     Secret(String),
@@ -278,20 +270,16 @@ pub enum HostResponse {
     Json(Bytes),
     /// Raw bytes.
     Bytes(Bytes),
-    /// A number.
     Number(f64),
     /// A module's text.
     Source(LuaSource),
     /// The answer of an HTTP server.
     Response {
-        /// The status.
         status: u16,
         /// Names (lower case) and values.
         headers: Vec<(String, Bytes)>,
-        /// The body.
         body: Bytes,
     },
-    /// The request failed.
     Failed(Box<RequestFailure>),
     /// In a rehearsal, the request would have failed. The host stores the reason under this number, and the script
     /// goes on with the enclosed answer of a success. The worker reports the line with

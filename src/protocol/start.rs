@@ -11,11 +11,9 @@ pub struct StartFrame {
     pub version: u16,
     /// Why the script is loaded.
     pub mode: LoadMode,
-    /// The script.
     pub script: LuaSource,
     /// The arguments after the file's name, for `main(args)` and the global `arg`.
     pub args: Vec<String>,
-    /// The limits of the worker.
     pub limits: WorkerLimits,
     /// The seed of `math.random`.
     pub seed: u64,
@@ -55,7 +53,6 @@ impl LoadMode {
 pub struct LuaSource {
     /// The file's name in errors: `scripts/hello.lua`.
     pub name: String,
-    /// The text's bytes.
     pub text: bytes::Bytes,
 }
 

@@ -24,9 +24,7 @@ pub enum StoreStep {
     Get(String),
     /// Set a key's value. Answered by nothing.
     Set {
-        /// The key.
         key: String,
-        /// Its new value.
         value: String,
         /// The value's lifetime. None means that it never expires.
         ttl_ms: Option<u64>,
@@ -36,7 +34,6 @@ pub enum StoreStep {
     /// Replace a key's value if it equals `expected`; None means no value. Answered by whether the value was
     /// replaced.
     Swap {
-        /// The key.
         key: String,
         /// The value that the key must have now.
         expected: Option<String>,

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{HookRequest, capped};
 
-/// A step of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TestStep {
     /// Declare a test. Answered by nothing.
@@ -30,7 +29,6 @@ pub enum TestStep {
     Post {
         /// The hook.
         job: String,
-        /// The request.
         request: HookRequest,
     },
     /// Move the clock forward, and run the jobs of loaded scripts that become due. Answered by a list of the jobs'
@@ -54,9 +52,7 @@ pub enum TestStep {
     Reply {
         /// The address: the full one, or its beginning followed by `*`.
         url: String,
-        /// The status.
         status: u16,
-        /// The body.
         body: String,
     },
     /// Read the requests to other services. Answered by a list.

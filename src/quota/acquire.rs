@@ -29,7 +29,6 @@ pub(super) struct QuotaInner {
     settings: QuotaSettings,
     clock: Clock,
     engine: Mutex<QuotaState>,
-    /// Wakes the driver.
     wake_driver: Notify,
     /// Wakes the task that claims slots for a shared quota.
     pub(super) want: Notify,
@@ -48,7 +47,6 @@ pub struct CostTooHighError {
 }
 
 impl Quota {
-    /// A quota with these settings, on this clock.
     #[must_use]
     pub fn new(settings: QuotaSettings, clock: Clock) -> Self {
         let engine = Mutex::new(QuotaState::new(&settings, &clock));

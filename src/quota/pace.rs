@@ -110,7 +110,6 @@ impl Pace {
         self.tried_from = (self.tried_from * part).min(top);
     }
 
-    /// The pace at `now`.
     pub(super) fn at(&mut self, now: Instant) -> f64 {
         while self.current < self.top && now >= self.try_begins + JUDGED {
             self.try_passed();

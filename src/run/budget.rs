@@ -32,7 +32,6 @@ struct MemoryPool {
     freed: Notify,
 }
 
-/// The memory budget of one run.
 #[derive(Debug)]
 pub struct MemoryBudget {
     pool: Rc<MemoryPool>,

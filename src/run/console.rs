@@ -11,7 +11,6 @@ pub enum ConsoleInput {
     Text(String),
     /// Discards the incomplete lines typed so far.
     Reset,
-    /// The end of the input.
     End,
 }
 

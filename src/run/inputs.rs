@@ -54,7 +54,6 @@ impl RunInputs {
         self.args.borrow().clone()
     }
 
-    /// Returns all inputs.
     pub(super) fn all(&self) -> Vec<PlanInput> {
         let read = self.read.borrow();
         read.iter()

@@ -15,7 +15,6 @@ use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
 
 /// The job run that a script runs for, in a daemon.
 pub struct JobContext {
-    /// The name of the job.
     pub name: String,
     /// The scheduled time, since 1970.
     pub scheduled_at: Duration,
@@ -110,7 +109,6 @@ impl DeclaredJobs {
         self.complete.get()
     }
 
-    /// Returns the declared job with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Rc<Job>> {
         self.declared.borrow().iter().find(|job| job.name == name).cloned()

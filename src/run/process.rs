@@ -95,7 +95,6 @@ impl WorkerProcess {
         }
     }
 
-    /// Kills the process.
     pub(super) fn kill(&mut self) {
         // This fails if the process has ended already.
         let _ = self.child.start_kill();

@@ -48,7 +48,6 @@ pub struct RunServices {
     pub broadcasts: RunBroadcasts,
     /// The inputs that the run has read from the project.
     pub inputs: RunInputs,
-    /// The jobs that the run declares.
     pub jobs: DeclaredJobs,
     /// The script's durable data.
     pub store: ScriptStore,
@@ -129,7 +128,6 @@ pub enum RunMode {
     /// An ordinary run: it sends what its script says.
     #[default]
     Free,
-    /// The run is the rehearsal.
     Rehearsal(Rc<Rehearsal>, FilesByContent),
     /// The run sends only what was rehearsed.
     Planned(PlannedRun),
@@ -150,7 +148,6 @@ pub struct PlannedRun {
 }
 
 impl RunMode {
-    /// Creates the mode of a rehearsal.
     #[must_use]
     pub fn rehearsal(rehearsal: Rc<Rehearsal>) -> Self {
         Self::Rehearsal(rehearsal, FilesByContent::default())

@@ -34,10 +34,6 @@ pub enum HookScheme {
 
 impl Hook {
     /// Validates the declaration of the hook `name`.
-    ///
-    /// # Errors
-    ///
-    /// The first [`DeclarationError`].
     pub(super) fn read(name: &str, declared: &protocol::HookDeclaration) -> Result<Self, DeclarationError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
         if name.len() > LONGEST_NAME || !name.chars().all(plain) || matches!(name, "." | "..") {

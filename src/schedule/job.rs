@@ -75,10 +75,6 @@ enum JobSchedule {
 
 impl Job {
     /// Validates a declaration. The worker's checks are repeated, since the host does not trust a worker.
-    ///
-    /// # Errors
-    ///
-    /// The first [`DeclarationError`].
     pub fn new(declared: &JobDeclaration) -> Result<Self, DeclarationError> {
         check_name(&declared.name)?;
         let zone = zone::by_name(declared.tz.as_deref())?;
@@ -147,7 +143,6 @@ impl Job {
         Duration::from_millis(hash.finish() % most)
     }
 
-    /// Returns the zone of the job's times.
     #[must_use]
     pub const fn zone(&self) -> &TimeZone {
         &self.zone

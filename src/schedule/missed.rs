@@ -24,7 +24,6 @@ pub const MOST_AT_ONCE: usize = 100;
 /// Skipped times are counted up to this number.
 const COUNTED: usize = 1000;
 
-/// The decision for one job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobDecision {
     /// The verdicts, ordered by time. The caller records each of them. The last one's [`RunVerdict::last`] is the
@@ -44,16 +43,13 @@ pub struct JobDecision {
 pub enum RunVerdict {
     /// This time runs.
     Run(Duration),
-    /// These times are skipped.
     Skip(SkippedTimes),
 }
 
 /// Skipped times: all scheduled times of the job from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkippedTimes {
-    /// The first skipped time.
     pub first: Duration,
-    /// The last skipped time.
     pub last: Duration,
     /// How many times are skipped. 1,000 stands for 1,000 or more.
     pub count: usize,
@@ -73,7 +69,6 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// Returns the reason in words.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {

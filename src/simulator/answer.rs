@@ -41,7 +41,6 @@ pub(super) fn response(
     response
 }
 
-/// Returns a response with a JSON body.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response(status, "application/json", body.to_string())
 }

@@ -24,7 +24,6 @@ enum ReplyBody {
     Framed(Value),
     /// JSON without that envelope.
     Bare(Value),
-    /// A file.
     File(Bytes),
 }
 

@@ -85,7 +85,6 @@ impl FileStore {
     }
 }
 
-/// Returns the bytes of the field `file`.
 fn file_field(request: &Request<Bytes>) -> Result<Bytes, Refusal> {
     let content_type = request.headers().get(CONTENT_TYPE).cloned().ok_or(WRONG_MEDIA_TYPE)?;
     let mut multipart = Request::new(Body::from(request.body().clone()));

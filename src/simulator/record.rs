@@ -26,7 +26,6 @@ pub enum RecordMode {
 pub struct ReceivedMessage {
     /// The message id that the service gave it.
     pub id: String,
-    /// The group.
     pub group: String,
     /// The users of a targeted message. `None` for a message to the whole group.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +34,6 @@ pub struct ReceivedMessage {
     pub from: String,
     /// The time of acceptance, in milliseconds since 1970.
     pub at: u64,
-    /// Whether it was recalled.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub recalled: bool,
     /// The whole request as it was sent, without the white space between its parts.
@@ -141,7 +139,6 @@ impl MessageLog {
         self.groups.len() as u64
     }
 
-    /// Returns the number of messages of this group.
     pub(super) fn count(&self, group: &str) -> u64 {
         self.groups.get(group).map_or(0, |group| group.count)
     }

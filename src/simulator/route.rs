@@ -7,7 +7,6 @@ use axum::http::Method;
 
 use super::refusal::{NOT_FOUND, Refusal, WRONG_METHOD};
 
-/// One of the service's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceCall {
     /// `POST /token`

@@ -6,7 +6,6 @@ use secrecy::SecretString;
 
 use super::{FaultPlan, Latency, RateCounting, RecordMode};
 
-/// The settings of a simulator.
 #[derive(Debug, Clone)]
 pub struct SimulatorSettings {
     /// The organisation's name.

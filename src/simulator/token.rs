@@ -22,7 +22,6 @@ use super::time::ClockReading;
 #[derive(Debug, Default)]
 pub(super) struct IssuedTokens(HashMap<String, Duration>);
 
-/// A new token.
 #[derive(Debug)]
 pub(super) struct TokenGrant {
     pub(super) token: String,

@@ -38,13 +38,10 @@ pub struct DaemonHandle {
     pub serve: ServeSettings,
     /// The apps, the default one first.
     pub apps: Vec<Rc<Delivery>>,
-    /// The supervisor of the daemon's broadcasts.
     pub keeper: Rc<BroadcastSupervisor>,
-    /// The ledger.
     pub ledger: Ledger,
     /// The folder for files of this machine.
     pub state: PathBuf,
-    /// The clock.
     pub clock: Clock,
     /// Returns why the daemon begins nothing now, or `None` if it is ready.
     pub unready: Box<dyn Fn() -> Option<&'static str>>,

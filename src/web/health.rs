@@ -21,7 +21,6 @@ use crate::clock::Instant;
 /// How long the result of the ledger's write check is cached, because callers may probe at any rate.
 const KNOWN: Duration = Duration::from_secs(5);
 
-/// The routes.
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
 }

@@ -23,7 +23,6 @@ pub enum ReplanError {
     /// The daemon cannot run the script.
     #[error("{0}; run its script by hand: mooncast run FILE --replan")]
     NotRun(#[from] RunScriptError),
-    /// A ledger error.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }

@@ -22,31 +22,25 @@ pub enum RunScriptError {
     Unknown {
         /// The requested name.
         name: String,
-        /// The known scripts.
         known: String,
     },
     /// The script's current file failed to load.
     #[error("{name} is stale since {since}, so it is not clear what would run: {error}")]
     Stale {
-        /// The script.
         name: String,
         /// When it first failed to load.
         since: String,
-        /// The error.
         error: String,
     },
     /// The arguments are too long.
     #[error("the arguments have {0} bytes, and {MOST} is the most")]
     TooLong(usize),
-    /// A ledger error.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// A requested run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedRun {
-    /// The script.
     pub script: String,
     /// The job name of the script's runs.
     pub job: String,
@@ -89,10 +83,6 @@ fn in_force(script: &ScriptRow) -> Result<(), RunScriptError> {
 }
 
 /// The scripts that were run on request, in the form of jobs, or only the one whose runs have the name `job`.
-///
-/// # Errors
-///
-/// A ledger error.
 pub async fn asked_scripts(ledger: &Ledger, job: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
     let runs = ledger.requested_runs(job).await?;
     let listed = runs.into_iter().map(|run| JobRow {

@@ -19,7 +19,6 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub(super) enum EmptyTable {
     /// By the field of a message that it fills; otherwise as an object.
     OfMessage,
-    /// As an object.
     Object,
 }
 
@@ -230,12 +229,10 @@ pub(super) fn make_marks(lua: &Lua) -> mlua::Result<()> {
     Ok(())
 }
 
-/// Marks a table as a list.
 pub(super) fn mark_list(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.set_metatable(lua.named_registry_value(LIST_MARK)?)
 }
 
-/// Marks a table as an object.
 pub(super) fn mark_object(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.set_metatable(lua.named_registry_value(OBJECT_MARK)?)
 }

@@ -3,8 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use mooncast::client::{CallError, Client, FailureClass};
-use mooncast::clock::Clock;
+use mooncast::{CallError, Client, Clock, FailureClass};
 
 use super::server::{Server, Step};
 use super::{TOKEN, app, assert_no_secret, client, fixed_token, run, send};
@@ -193,7 +192,7 @@ fn unsent(base_url: &str) -> FailureClass {
     let failure = run(async {
         let client = client(base_url);
         let body = bytes::Bytes::from_static(b"{}");
-        client.send(mooncast::client::SendCall::Targeted, body, || panic!("written")).await.unwrap_err()
+        client.send(mooncast::SendCall::Targeted, body, || panic!("written")).await.unwrap_err()
     });
     assert_no_secret(&format!("{failure} {failure:?}"));
     assert!(

@@ -1,6 +1,6 @@
 //! Paged lists, and recalls.
 
-use mooncast::client::{FailureClass, GroupRole, Member, Recall, RecallResult};
+use mooncast::{FailureClass, GroupRole, Member, Recall, RecallResult};
 
 use super::server::{Request, Server, Step};
 use super::{client, run};

@@ -12,9 +12,7 @@ mod upload;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::client::{CallError, Client, SendCall, SendReceipts};
-use mooncast::clock::Clock;
-use mooncast::config::{App, AppLimits, Credentials, Timeouts};
+use mooncast::{App, AppLimits, CallError, Client, Clock, Credentials, SendCall, SendReceipts, Timeouts};
 use secrecy::SecretString;
 
 /// A text that must never appear in output.

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
-use mooncast::client::{FailureClass, SendCall};
-use mooncast::clock::Clock;
+use mooncast::{Clock, FailureClass, SendCall};
 
 use super::server::{Server, Step, willing};
 use super::{TOKEN, client, run, send};
@@ -118,7 +117,7 @@ fn a_simulated_clock_stands_still_while_a_request_is_under_way() {
     let server = Server::start(willing);
     let clock = Clock::simulated(std::time::Duration::ZERO);
     let app = super::app(&server.url, super::fixed_token());
-    let client = mooncast::client::Client::new(&app, clock.clone(), None).unwrap();
+    let client = mooncast::Client::new(&app, clock.clone(), None).unwrap();
     let sent = clock.block_on(async {
         tokio::select! {
             biased;

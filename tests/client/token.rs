@@ -6,8 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::client::{Client, FailureClass, SendCall};
-use mooncast::clock::Clock;
+use mooncast::{Client, Clock, FailureClass, SendCall};
 
 use super::server::{Request, Server, Step, willing};
 use super::{SECRET, TOKEN, app, assert_no_secret, client_secret, run, send};

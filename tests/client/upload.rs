@@ -5,8 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mooncast::client::{Client, FailureClass, Thumbnail, Upload};
-use mooncast::clock::Clock;
+use mooncast::{Client, Clock, FailureClass, Thumbnail, Upload};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 

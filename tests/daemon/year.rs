@@ -9,11 +9,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mooncast::clock::Clock;
-use mooncast::config::{AppFlags, Environment, Project as Place, Settings};
-use mooncast::daemon::{DaemonSetup, DaemonSignal, ScriptLoader, ScriptRegistry, serve};
-use mooncast::ledger::{JobState, Ledger};
-use mooncast::run::ScriptOutput;
+use mooncast::{
+    AppFlags, Clock, DaemonSetup, DaemonSignal, Environment, JobState, Ledger, Project as Place,
+    ScriptLoader, ScriptOutput, ScriptRegistry, Settings, serve,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::support::Project;
@@ -127,7 +126,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
                 apps: vec![],
                 ledger,
                 owner,
-                roles: mooncast::config::HostRoles::ALL,
+                roles: mooncast::HostRoles::ALL,
                 clock: clock.clone(),
                 program,
                 output: Rc::clone(kept) as Rc<dyn ScriptOutput>,
@@ -211,7 +210,7 @@ fn a_year_of_jobs_with_restarts_and_a_clock_set_back_and_forth_runs_each_instant
         let name = format!("{script}-{job}");
         for at in Scale::instants(script, job, START, end) {
             expected += 1;
-            let text = mooncast::schedule::run_name(Duration::from_secs(at));
+            let text = mooncast::run_name(Duration::from_secs(at));
             let worked = real.get(&format!("{name} {text} 1")).copied().unwrap_or(0);
             let stood_in = runs.borrow().get(&(name.clone(), at)).copied().unwrap_or(0);
             let state = noted.get(&(name.as_str(), at));

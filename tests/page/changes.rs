@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use mooncast::clock::Clock;
-use mooncast::ledger::{Ledger, NewActivity};
+use mooncast::{Clock, Ledger, NewActivity};
 use serde_json::json;
 
 use super::{NEWS, Site, browse};

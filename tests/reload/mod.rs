@@ -13,14 +13,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mooncast::clock::Clock;
-use mooncast::config::{
-    App, AppFlags, AppLimits, Credentials, Environment, Project as Place, Settings, Timeouts,
+use mooncast::{
+    App, AppFlags, AppLimits, Clock, Credentials, Delivery, Environment, LoadedJob, Project as Place,
+    ScriptLoader, ScriptRegistry, ScriptStatus, ScriptWatcher, Settings, SettingsReload, Timeouts,
 };
-use mooncast::daemon::{
-    LoadedJob, ScriptLoader, ScriptRegistry, ScriptStatus, ScriptWatcher, SettingsReload,
-};
-use mooncast::delivery::Delivery;
 
 use crate::support::Project;
 use crate::support::service::Service;

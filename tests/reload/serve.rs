@@ -195,5 +195,5 @@ fn the_unit_starts_what_there_is() {
     let args: Vec<&str> = words.chain(["--help"]).collect();
     Project::new().mooncast(&args).exits(0).prints("Usage: mooncast serve");
     let stop: u64 = setting("TimeoutStopSec").parse().unwrap();
-    assert!(Duration::from_secs(stop) > mooncast::config::ServeSettings::default().stop_within);
+    assert!(Duration::from_secs(stop) > mooncast::ServeSettings::default().stop_within);
 }

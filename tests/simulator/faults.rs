@@ -1,6 +1,6 @@
 //! Each fault has its documented effect, and the message is accepted or not as documented.
 
-use mooncast::simulator::{FaultPlan, SimulatedResponse, SimulatorSettings};
+use mooncast::{FaultPlan, SimulatedResponse, SimulatorSettings};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 

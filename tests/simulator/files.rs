@@ -1,6 +1,6 @@
 //! Uploads and downloads.
 
-use mooncast::simulator::{SimulatorLimits, SimulatorSettings};
+use mooncast::{SimulatorLimits, SimulatorSettings};
 
 use super::harness::{Reply, Service, bearer, settings};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mooncast::simulator::{Simulator, SimulatorSettings, SimulatorTime};
+use mooncast::{Simulator, SimulatorSettings, SimulatorTime};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mooncast::simulator::{SimulatorLimits, SimulatorSettings};
+use mooncast::{SimulatorLimits, SimulatorSettings};
 use serde_json::json;
 
 use super::harness::{Service, settings};

@@ -1,14 +1,14 @@
 //! The rates over HTTP. The four ways of counting have their own tests beside the meter.
 
-use mooncast::simulator::{RateCounting, SimulatorLimits, TargetedBy};
+use mooncast::{RateCounting, SimulatorLimits, TargetedBy};
 use serde_json::json;
 
 use super::harness::{Service, settings, text};
 
 const API_LIMIT: &str = "This request has reached api limit";
 
-fn limits(limits: SimulatorLimits) -> mooncast::simulator::SimulatorSettings {
-    mooncast::simulator::SimulatorSettings { limits, ..settings() }
+fn limits(limits: SimulatorLimits) -> mooncast::SimulatorSettings {
+    mooncast::SimulatorSettings { limits, ..settings() }
 }
 
 #[tokio::test]

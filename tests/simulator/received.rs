@@ -1,6 +1,6 @@
 //! The answers to accepted messages, and what the simulator reports about them.
 
-use mooncast::simulator::{RecordMode, SimulatorLimits, SimulatorSettings};
+use mooncast::{RecordMode, SimulatorLimits, SimulatorSettings};
 use serde_json::{Value, json};
 
 use super::harness::{Service, as_json, bearer, settings, text};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use mooncast::message::{MessageCall, MessageKind, body_fields, fields};
+use mooncast::{MessageCall, MessageKind, body_fields, fields};
 
 use crate::book::reference::files;
 use crate::book::stub::{Entry, Kind as Of};

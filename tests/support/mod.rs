@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use mooncast::ledger::LedgerLocation;
+use mooncast::LedgerLocation;
 use tempfile::TempDir;
 
 use simulated::Simulated;

@@ -4,8 +4,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use mooncast::clock::Clock;
-use mooncast::simulator::{Simulator, SimulatorLimits, SimulatorSettings};
+use mooncast::{Clock, Simulator, SimulatorLimits, SimulatorSettings};
 use secrecy::ExposeSecret;
 
 /// A simulator on a thread of this process, without rate limits.

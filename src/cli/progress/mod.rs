@@ -26,7 +26,6 @@ const ON_TERMINAL: Duration = Duration::from_millis(250);
 /// The interval of log lines elsewhere.
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
-/// The source of the progress.
 pub(super) trait ProgressSource {
     /// The broadcasts of the run, active and finished ones.
     fn broadcasts(&self) -> Vec<Rc<ActiveBroadcast>>;

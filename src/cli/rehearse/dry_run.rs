@@ -22,7 +22,6 @@ use super::super::{job, run};
 /// The command name of this process in the scratch ledger.
 const COMMAND: &str = "rehearse";
 
-/// The configuration of a dry run.
 pub(in super::super) struct DryRunConfig<'a> {
     pub(in super::super) project: &'a Project,
     pub(in super::super) settings: &'a Settings,

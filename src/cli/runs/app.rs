@@ -25,7 +25,6 @@ pub(super) fn apps(
     apps::choose(project, &settings, simulator, clock, &FailPoint::default())
 }
 
-/// The app of a broadcast.
 pub(super) async fn of(apps: &CliApps, broadcast: &Broadcast) -> anyhow::Result<Rc<Delivery>> {
     for delivery in &apps.deliveries {
         if let Some((_, app)) = delivery.entry().await?

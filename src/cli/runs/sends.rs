@@ -71,7 +71,6 @@ fn number(text: &str) -> Result<SendNumber, String> {
     }
 }
 
-/// The target of a settle.
 pub(super) enum SettleTarget {
     /// Recipients of a broadcast.
     Broadcast(BroadcastArgs),

@@ -50,7 +50,6 @@ pub(super) struct TestArgs {
     grants: GrantArgs,
 }
 
-/// A file of tests.
 struct TestFile {
     path: PathBuf,
     project: Project,

@@ -10,7 +10,6 @@ use crate::clock::Clock;
 use crate::run::testing::TestService;
 use crate::simulator::{ReceivedMessage, SimulatedResponse, Simulator};
 
-/// The simulator in this process.
 #[derive(Debug, Clone)]
 pub(super) struct InProcessSimulator {
     pub(super) simulator: Simulator,

@@ -55,7 +55,6 @@ impl TopArgs {
     }
 }
 
-/// The title of the screen.
 pub(super) struct ScreenTitle {
     project: String,
     simulator: bool,

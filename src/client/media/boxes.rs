@@ -50,7 +50,6 @@ impl<'a, R: Read + Seek> BoxReader<'a, R> {
         Some(bytes.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word)).collect())
     }
 
-    /// The box at `place`, if it ends by `end`.
     pub(super) fn next(&mut self, place: u64, end: u64) -> Option<Mp4Box> {
         self.boxes = self.boxes.checked_sub(1)?;
         let kind = self.bytes(place.checked_add(4)?)?;

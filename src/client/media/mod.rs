@@ -21,7 +21,6 @@ use std::time::Duration;
 pub enum MediaKind {
     /// The file has no bytes.
     Empty,
-    /// An image.
     Image,
     /// Audio without video.
     Sound,
@@ -64,7 +63,6 @@ impl MediaKind {
 /// The known properties of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MediaInfo {
-    /// The kind of content.
     pub content: MediaKind,
     /// The width in pixels as displayed, after the rotation that the file specifies; `None` if unknown.
     pub width: Option<u32>,

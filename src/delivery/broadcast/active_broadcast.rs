@@ -13,7 +13,6 @@ use super::{BroadcastProgress, DriveResult};
 /// A broadcast that this process drives, during the driving and after it.
 #[derive(Debug)]
 pub struct ActiveBroadcast {
-    /// The broadcast's name.
     pub name: String,
     /// The run of that name.
     pub run: String,

@@ -58,7 +58,6 @@ const FAILURES_IN_A_ROW: u64 = 20;
 /// The note of an automatic pause begins with this. Driving such a broadcast again resumes it.
 const BY_ITSELF: &str = "paused by itself: ";
 
-/// The result of driving a broadcast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DriveResult {
     /// How the driving ended.

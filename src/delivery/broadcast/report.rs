@@ -9,7 +9,6 @@ use crate::ledger::{Broadcast, RecipientCounts};
 /// The counts of a broadcast, as `im.broadcast` returns them and the ledger stores them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastSummary {
-    /// The broadcast's name.
     pub name: String,
     /// The run of that name.
     pub run: String,

@@ -136,7 +136,6 @@ impl BroadcastDriver<'_> {
         }
     }
 
-    /// Whether the result of this call stops the round.
     fn stop_after(&self, ended: Result<CallResult, LedgerError>) -> Option<Result<StopReason, LedgerError>> {
         match ended {
             Ok(CallResult::Delivered) => self.failures.set(0),

@@ -11,7 +11,6 @@ use super::super::retry::Backoff;
 /// The consequences of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CallVerdict {
-    /// The outcome of each recipient.
     pub(super) outcomes: Vec<RecipientOutcome>,
     /// What the call does next.
     pub(super) next: NextAction,
@@ -20,7 +19,6 @@ pub(super) struct CallVerdict {
 /// What a call does after an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NextAction {
-    /// The call has ended.
     End(CallResult),
     /// The call is tried again after this time; `None` after a throttled answer, where the quota sets the wait.
     Again(Option<Duration>),

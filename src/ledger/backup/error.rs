@@ -40,7 +40,6 @@ pub enum BackupError {
     /// The file is a backup, but its content is not what was written.
     #[error("{}: this backup is damaged ({detail}); take another one. Nothing was changed", path.display())]
     Damaged {
-        /// The backup.
         path: PathBuf,
         /// The damage that was found.
         detail: String,
@@ -51,7 +50,6 @@ pub enum BackupError {
         path.display()
     )]
     Newer {
-        /// The backup.
         path: PathBuf,
         /// The schema version of the backup.
         found: i64,

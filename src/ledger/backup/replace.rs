@@ -29,7 +29,6 @@ use super::{BackupError, BackupStep};
 pub struct RestoredLedger {
     /// The ledger: its file, or the server's address without credentials.
     pub to: PathBuf,
-    /// When the backup was taken.
     pub taken_at: Duration,
     /// The ledger that was there before; `None` if there was none.
     pub kept: Option<ReplacedLedger>,
@@ -40,7 +39,6 @@ pub struct RestoredLedger {
 pub enum ReplacedLedger {
     /// The file itself, renamed to this path.
     File(PathBuf),
-    /// A backup of it, in this file.
     Backup(PathBuf),
 }
 

@@ -65,7 +65,6 @@ impl WorkFolder {
         Ok(())
     }
 
-    /// Returns the path of a file or folder in the work folder.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

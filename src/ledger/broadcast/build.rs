@@ -15,7 +15,6 @@ use super::{BroadcastId, BroadcastSpec, CountsDelta, Lease, apply, fields};
 /// A recipient as the audience provides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecipient {
-    /// The group.
     pub group_id: String,
     /// The members of a targeted message, in the order in which they are sent; empty for the whole group.
     pub users: Vec<String>,
@@ -44,7 +43,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn append(&self, lease: Lease, recipients: &[NewRecipient]) -> Result<i64, LedgerError> {
         let mut desk = self.0.desks.take(lease);
         let mut write = self.store().write().await?;
@@ -55,10 +54,6 @@ impl Ledger {
     }
 
     /// Records audience lines that cannot be sent to, each with its reason. They are `skipped`, without a group.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::append`].
     pub async fn append_skipped(&self, lease: Lease, reasons: &[String]) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let result = append_skipped(&mut write, lease, reasons).await;
@@ -69,7 +64,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn forget_unbuilt(&self, lease: Lease) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         self.clear(lease.broadcast, Some(lease.number)).await?;
@@ -86,7 +81,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn discard_unbuilt(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;

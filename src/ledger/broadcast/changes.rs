@@ -32,7 +32,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn hold_for_changes(
         &self,
         id: BroadcastId,
@@ -54,7 +54,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn decide(
         &self,
         id: BroadcastId,
@@ -73,7 +73,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn forget_changes(&self, id: BroadcastId) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| spec.changes = None).await
     }
@@ -82,7 +82,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn inputs_compared(&self, id: BroadcastId, owner: &Instance) -> Result<(), LedgerError> {
         let number = owner.id();
         self.amend_spec(id, |spec| {
@@ -93,10 +93,6 @@ impl Ledger {
     }
 
     /// Returns whether the instance with this number is alive.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn owner_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
         let mut write = self.store().write().await?;
         let result = lives(&mut write, number).await;

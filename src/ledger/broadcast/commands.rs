@@ -8,7 +8,6 @@ use super::BroadcastId;
 /// The latest command for a broadcast; see [`Ledger::requested_command`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotedCommand {
-    /// The command.
     pub command: BroadcastCommand,
     /// The reason, if one was given.
     pub note: Option<String>,
@@ -67,7 +66,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
@@ -85,7 +84,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn retry_rejected(&self, id: BroadcastId) -> Result<u64, LedgerError> {
         self.shift(id, None, DeliveryState::Rejected, DeliveryState::Pending, None).await
     }
@@ -95,7 +94,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn settle_doubts(&self, id: BroadcastId, settlement: Settlement) -> Result<u64, LedgerError> {
         let (to, error) = match settlement {
             Settlement::AsSent => (DeliveryState::Sent, Some("was in doubt; settled as sent")),

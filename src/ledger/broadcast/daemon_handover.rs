@@ -7,10 +7,6 @@ use super::BroadcastId;
 
 impl Ledger {
     /// Hands a broadcast to the daemon. The daemon drives it whenever no other process does and it is not paused.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn hand_to_daemon(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let statement = sql("UPDATE broadcasts SET entrusted = true WHERE id = ? AND NOT entrusted");
         self.change(statement.bind(id.0)).await.map(drop)
@@ -19,10 +15,6 @@ impl Ledger {
     /// Returns broadcasts that a daemon may have to drive, the oldest first: those handed to it with something left to
     /// send, and those that are being cancelled. Some of them may already have a driver; [`Ledger::claim`] finds that
     /// out.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn handed_to_daemon(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question =
             sql("SELECT id FROM broadcasts WHERE state = 1 AND ((entrusted AND wish = 0) OR wish = 2)
@@ -34,10 +26,6 @@ impl Ledger {
     }
 
     /// Returns finished broadcasts of the daemon whose end is not reported yet; see [`Ledger::mark_ending_reported`].
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn unreported_endings(&self) -> Result<Vec<BroadcastId>, LedgerError> {
         let question = sql("SELECT id FROM broadcasts WHERE state IN (2, 3) AND entrusted ORDER BY id");
         let mut read = self.store().read_now().await?;
@@ -47,10 +35,6 @@ impl Ledger {
     }
 
     /// Records that the end of a broadcast was reported. The broadcast no longer belongs to the daemon.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn mark_ending_reported(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let statement = sql("UPDATE broadcasts SET entrusted = false WHERE id = ? AND state IN (2, 3)");
         self.change(statement.bind(id.0)).await.map(drop)

@@ -32,7 +32,6 @@ pub struct PlanDifference {
 /// The message of one recipient in both plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageChange {
-    /// The group.
     pub group_id: String,
     /// The message of the stored plan, as JSON.
     pub old: String,
@@ -52,10 +51,6 @@ pub struct BroadcastChanges {
 
 impl Ledger {
     /// Returns the difference between a stored plan and a new one. Skipped recipients are left out of both.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn difference(
         &self,
         old: BroadcastId,
@@ -78,10 +73,6 @@ impl Ledger {
 
     /// Returns the difference in recipients between two plans, without their messages. A recipient that the stored
     /// plan skips does not count as added.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn recipients_differ(
         &self,
         old: BroadcastId,

@@ -23,10 +23,6 @@ const ROWS: u32 = 20;
 impl Ledger {
     /// Returns the draft next to the broadcast with this name and run, and creates it if there is none. Claim it
     /// before use, and discard what an earlier attempt has left in it ([`Ledger::discard_unbuilt`]).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn draft(
         &self,
         app: AppId,
@@ -48,10 +44,6 @@ impl Ledger {
     }
 
     /// Returns the pending recipients of a group in a plan, as users and message; at most 20.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn planned_for(
         &self,
         id: BroadcastId,
@@ -70,7 +62,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`]; an error if the store fails.
+    /// [`LedgerError::LeaseLost`].
     pub async fn delete_draft(&self, lease: Lease) -> Result<(), LedgerError> {
         self.clear(lease.broadcast, Some(lease.number)).await?;
         let statement =
@@ -81,10 +73,6 @@ impl Ledger {
     }
 
     /// Deletes drafts of dead processes; returns how many. A draft that no process has claimed is kept for a minute.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn delete_dead_drafts(&self) -> Result<u64, LedgerError> {
         let mut read = self.store().read_now().await?;
         let drafts: Vec<(i64,)> = read.rows(sql("SELECT id FROM broadcasts WHERE draft ORDER BY id")).await?;
@@ -108,7 +96,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed; an error if the store fails.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn keep_spec(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let statement = sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0");

@@ -18,7 +18,6 @@ use super::{BroadcastId, InDoubtPolicy, Lease, holds};
 pub struct Recipient {
     /// Its sequence number in the plan: positive and ascending, with gaps.
     pub seq: i64,
-    /// The group.
     pub group_id: String,
     /// The members of a targeted message; empty for the whole group.
     pub users: Vec<String>,
@@ -105,9 +104,6 @@ impl Ledger {
     /// Returns the next pending recipients, in order. After the last one, begin again at 0 while any are counted as
     /// pending: a recipient that is proved not to be sent becomes pending again, and other processes can make
     /// recipients pending again.
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn pending(
         &self,
         lease: Lease,
@@ -212,10 +208,6 @@ impl Ledger {
 
     /// Releases the ranges that this driver holds, so that other drivers can take them. The driver calls this when it has
     /// reached their end and nothing in them is in flight. Does nothing on a file store.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn hand_back(&self, lease: Lease) -> Result<(), LedgerError> {
         if !self.is_shared() {
             return Ok(());
@@ -252,17 +244,13 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`].
     pub async fn take_over(&self, lease: Lease) -> Result<TakeoverCounts, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
         self.take_over_as(lease, broadcast.spec.in_doubt).await
     }
 
     /// The same with another policy than the broadcast's own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::take_over`].
     pub async fn take_over_as(
         &self,
         lease: Lease,
@@ -289,7 +277,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`].
     pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
         self.shift(
             lease.broadcast,
@@ -362,7 +350,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotNow`] if something is left, [`LedgerError::LeaseLost`]; an error if the store fails.
+    /// [`LedgerError::NotNow`] if something is left, [`LedgerError::LeaseLost`].
     pub async fn end_cancelled(&self, lease: Lease, report: &str) -> Result<(), LedgerError> {
         let id = lease.broadcast;
         let statement =
@@ -396,7 +384,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn counts(&self, id: BroadcastId) -> Result<RecipientCounts, LedgerError> {
         let question =
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled

@@ -13,11 +13,9 @@ use super::BroadcastId;
 pub struct ExportedRecipient {
     /// Its sequence number in the plan.
     pub seq: i64,
-    /// The group.
     pub group_id: String,
     /// The members of a targeted message; empty for the whole group.
     pub users: Vec<String>,
-    /// Its state.
     pub state: DeliveryState,
     /// The service's id of the message, if it was sent.
     pub message_id: Option<String>,
@@ -47,7 +45,6 @@ pub struct RecalledCounts {
 pub struct RecallableMessage {
     /// Its sequence number in the plan.
     pub seq: i64,
-    /// The group.
     pub group_id: String,
     /// The service's id of the message.
     pub message_id: String,
@@ -57,10 +54,6 @@ pub struct RecallableMessage {
 
 impl Ledger {
     /// Returns a page of recipients in order: those after `after_seq`, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn export(
         &self,
         id: BroadcastId,
@@ -71,10 +64,6 @@ impl Ledger {
     }
 
     /// The same, only for recipients in one state if `state` is given.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn recipients(
         &self,
         id: BroadcastId,
@@ -122,10 +111,6 @@ impl Ledger {
     }
 
     /// Returns a page of messages that were sent and not recalled.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn sent_receipts(
         &self,
         id: BroadcastId,
@@ -149,10 +134,6 @@ impl Ledger {
     }
 
     /// Returns how many recalls of its messages succeeded and how many were refused.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn recalled(&self, id: BroadcastId) -> Result<RecalledCounts, LedgerError> {
         let question = sql(
             "SELECT count(*) FILTER (WHERE recalled = 1), count(*) FILTER (WHERE recalled = 2) FROM recipients
@@ -166,10 +147,6 @@ impl Ledger {
     }
 
     /// Records which messages were recalled (true), and which the service refused to recall (false).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn mark_recalled(&self, id: BroadcastId, answers: &[(i64, bool)]) -> Result<(), LedgerError> {
         let list = |wanted: bool| {
             let seqs: Vec<i64> =

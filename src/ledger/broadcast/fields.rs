@@ -121,10 +121,6 @@ impl ExportPages {
     }
 
     /// Returns the next recipients in the plan's order; `None` after the last one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn next(&mut self) -> Result<Option<Vec<ExportedRecipient>>, LedgerError> {
         let mut page = self.ledger.recipients_in(self.id, &self.states, self.after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(None) };
@@ -154,10 +150,6 @@ impl ExportPages {
 impl Ledger {
     /// Returns all recipients of a broadcast with the audience's own columns: those in these states, or in any state
     /// if `states` is empty.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn export_pages(
         &self,
         id: BroadcastId,

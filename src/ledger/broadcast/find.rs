@@ -55,10 +55,6 @@ pub struct BroadcastFilter {
 
 impl Ledger {
     /// Returns the broadcast with this name and run in this app. If there is none, creates it with `spec`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn find_or_create(
         &self,
         app: AppId,
@@ -91,7 +87,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
         let text = format!("{} WHERE b.id = ?2", Broadcast::select(self.is_shared()));
         let mut read = self.store().read().await?;
@@ -101,11 +97,6 @@ impl Ledger {
         found.map(|found| self.with_living_driver(found)).ok_or(LedgerError::Unknown(id))
     }
 
-    /// Returns a broadcast by its name and run.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
         let select = Broadcast::select(self.is_shared());
         let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
@@ -117,10 +108,6 @@ impl Ledger {
     }
 
     /// Returns broadcasts, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn list(&self, filter: &BroadcastFilter) -> Result<Vec<Broadcast>, LedgerError> {
         // The broadcast's row alone does not tell whether a live process drives it.
         let by_driver =

@@ -14,7 +14,6 @@ use super::BroadcastId;
 /// over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lease {
-    /// The broadcast that it is for.
     pub broadcast: BroadcastId,
     /// Increases by one with each driver.
     pub number: i64,
@@ -31,7 +30,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unknown`]; an error if the store fails.
+    /// [`LedgerError::Unknown`].
     pub async fn claim(
         &self,
         id: BroadcastId,
@@ -73,7 +72,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LeaseLost`]; an error if the store fails.
+    /// [`LedgerError::LeaseLost`].
     pub async fn renew(&self, lease: Lease, length: Duration) -> Result<(), LedgerError> {
         let length = millis(length);
         let statement = sql(if self.is_shared() {
@@ -94,10 +93,6 @@ impl Ledger {
     }
 
     /// Releases a lease. It is no error if the lease is already lost.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
         let statement =
             sql("UPDATE broadcasts SET owner = NULL, lease_until = 0 WHERE id = ? AND lease_number = ?")

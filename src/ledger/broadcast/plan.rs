@@ -93,10 +93,6 @@ impl Ledger {
     }
 
     /// Fixes a plan that was checked. If recipients were added since, it is checked again.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::fix_plan`].
     pub async fn fix_checked(
         &self,
         lease: Lease,
@@ -118,10 +114,6 @@ impl Ledger {
 
     /// Sweeps, counts and hashes a plan as [`Ledger::fix_plan_as`] does, but does not fix it. The plan can still be
     /// discarded.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::fix_plan_as`].
     pub async fn check_plan(
         &self,
         lease: Lease,

@@ -60,10 +60,6 @@ impl Ledger {
 
 impl Ledger {
     /// Returns whether other hosts drive the broadcast too; always false on a file store.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn has_other_drivers(&self, lease: Lease) -> Result<bool, LedgerError> {
         if !self.is_shared() {
             return Ok(false);

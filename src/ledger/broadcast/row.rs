@@ -17,15 +17,12 @@ pub struct Broadcast {
     pub id: BroadcastId,
     /// The app that sends it.
     pub app: AppId,
-    /// That app's key.
     pub app_key: String,
-    /// Its name.
     pub name: String,
     /// The run of that name.
     pub run: String,
     /// Its specification.
     pub spec: BroadcastSpec,
-    /// Its stage.
     pub stage: BroadcastStage,
     /// The latest command for it.
     pub command: BroadcastCommand,
@@ -45,7 +42,6 @@ pub struct Broadcast {
     pub plan: Option<String>,
     /// The final report, as JSON; `None` while it has not finished.
     pub report: Option<String>,
-    /// When it was created.
     pub created_at: Duration,
     /// When its plan was fixed.
     pub planned_at: Option<Duration>,
@@ -53,7 +49,6 @@ pub struct Broadcast {
     pub finished_at: Option<Duration>,
 }
 
-/// The holder of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseHolder {
     /// The instance that holds it.
@@ -111,7 +106,6 @@ impl Broadcast {
 /// The state name of a broadcast that may be sent but has no driver.
 pub(super) const INTERRUPTED: &str = "interrupted";
 
-/// Returns the name of a broadcast's state.
 pub(super) const fn state_name(stage: BroadcastStage, wish: BroadcastCommand) -> &'static str {
     match (stage, wish) {
         (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Pause) => "paused",

@@ -106,7 +106,6 @@ pub enum BroadcastPriority {
 /// An input of a plan, with a hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlanInput {
-    /// The kind of input.
     pub kind: InputKind,
     /// A path, or the name of a module; empty if there is only one input of the kind.
     #[serde(default)]
@@ -127,7 +126,6 @@ pub enum InputKind {
     File,
     /// The arguments of the script.
     Arguments,
-    /// The broadcast's own fields.
     Fields,
     /// The recipients file.
     Audience,
@@ -135,10 +133,8 @@ pub enum InputKind {
     Recipients,
 }
 
-/// A run of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRunRef {
-    /// The job's name.
     pub name: String,
     /// The scheduled time of the run, in milliseconds since 1970.
     pub scheduled_at: u64,
@@ -157,7 +153,6 @@ pub enum OperatorDecision {
 /// The script that created a broadcast, to detect later changes of the script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptRef {
-    /// Its path, as it was given.
     pub path: String,
     /// SHA-256 of its text, in hexadecimal.
     pub hash: String,

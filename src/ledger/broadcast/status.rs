@@ -9,10 +9,6 @@ use super::{BroadcastId, Lease};
 impl Ledger {
     /// Stores a driver's status of its broadcast, in place of the previous one. Also deletes the status of drivers of
     /// this broadcast that have ended.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn write_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
@@ -36,20 +32,12 @@ impl Ledger {
     }
 
     /// Deletes the status of a driver that ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn forget_status(&self, lease: Lease) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM driver_status WHERE broadcast = ? AND driver = ?");
         self.change(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
     }
 
     /// Returns the latest status of the drivers of unfinished broadcasts: of one broadcast, or of all.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn driver_statuses(
         &self,
         id: Option<BroadcastId>,

@@ -25,10 +25,6 @@ pub struct BroadcastTotals {
 
 impl Ledger {
     /// Returns the totals of broadcasts by app and state.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn standings(&self) -> Result<Vec<BroadcastTotals>, LedgerError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
         let question = sql(

@@ -5,7 +5,6 @@ use crate::ledger::{AppId, DeliveryState};
 /// A single send before it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSend {
-    /// The app that sends it.
     pub app: AppId,
     /// Its `once` key.
     pub once: Option<String>,

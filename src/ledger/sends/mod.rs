@@ -57,7 +57,6 @@ pub struct SendFilter {
 pub struct SendRow {
     /// Its number.
     pub id: i64,
-    /// The app that sends it.
     pub app: AppId,
     /// Its `once` key.
     pub once: Option<String>,
@@ -65,7 +64,6 @@ pub struct SendRow {
     pub recipients: String,
     /// The script, job or command that sent it.
     pub origin: String,
-    /// Its state.
     pub state: DeliveryState,
     /// How many times it was tried.
     pub attempts: u32,
@@ -81,10 +79,6 @@ pub struct SendRow {
 
 impl Ledger {
     /// Begins a single send. A send without a `once` key is always new and writes nothing here.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn begin_send(&self, owner: &Instance, send: NewSend) -> Result<BeginSendResult, LedgerError> {
         let mut ticket = SendTicket { owner: owner.id(), send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
@@ -122,7 +116,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotIn`] when this instance no longer holds the send; an error if the store fails.
+    /// [`LedgerError::NotIn`] when this instance no longer holds the send.
     pub async fn settle_send(&self, ticket: &SendTicket, outcome: SendOutcome) -> Result<(), LedgerError> {
         match ticket.row {
             Some(id) => self
@@ -137,10 +131,6 @@ impl Ledger {
     }
 
     /// Returns single sends, the newest first, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn sends(&self, filter: SendFilter, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
         let question = sql(
             "SELECT id, app, once, recipients, origin, state, attempts, receipts, error, created_at, updated_at FROM sends
@@ -154,20 +144,12 @@ impl Ledger {
     }
 
     /// Returns a single send by its number.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn send(&self, id: i64) -> Result<Option<SendRow>, LedgerError> {
         let filter = SendFilter { before: id.checked_add(1), ..SendFilter::default() };
         Ok(self.sends(filter, 1).await?.pop().filter(|send| send.id == id))
     }
 
     /// Returns single sends in doubt with a lower number than `before`, the newest first, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn sends_in_doubt(&self, before: Option<i64>, limit: u32) -> Result<Vec<SendRow>, LedgerError> {
         // The state is a literal in the text, so that SQLite can use the partial index on sends in doubt.
         let question = sql(
@@ -216,10 +198,6 @@ impl Ledger {
 
     /// Settles a single send in doubt by its number: either as sent, or as cancelled, which frees its `once` key.
     /// Returns whether it was in doubt.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store fails.
     pub async fn settle_send_doubt(&self, id: i64, as_sent: bool) -> Result<bool, LedgerError> {
         let state = if as_sent { DeliveryState::Sent } else { DeliveryState::Cancelled };
         let statement = sql("UPDATE sends SET state = ?, updated_at = ? WHERE id = ? AND state = 4")

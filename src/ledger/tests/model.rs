@@ -24,7 +24,6 @@ enum Step {
     Retry,
     Doubts(Settlement),
     Finish,
-    /// Waits.
     Wait(Duration),
     /// The driver renews its lease.
     Renew,

@@ -10,7 +10,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use crate::ledger::LedgerLocation;
 
-/// Returns the location of a folder's ledger.
 pub(crate) async fn place(folder: &Path) -> LedgerLocation {
     let Some(server) = address() else { return LedgerLocation::Folder(folder.to_owned()) };
     let schema = schema(folder);
@@ -26,7 +25,6 @@ pub(crate) async fn clean(folder: &Path) {
     }
 }
 
-/// Returns the address of the server that the tests are given.
 pub(crate) fn address() -> Option<String> {
     std::env::var("MOONCAST_TEST_STORE").ok()
 }

@@ -16,7 +16,6 @@ pub(super) struct FileFields {
     pub(super) size: Option<ImageSize>,
     /// In whole seconds.
     pub(super) duration: Option<u64>,
-    /// In bytes.
     pub(super) bytes: Option<u64>,
     /// Whether the file is audio or video whose duration the upload could not measure.
     pub(super) is_unmeasured: bool,

@@ -23,10 +23,6 @@ use super::{
 use object::ObjectReader;
 
 /// Checks a message with its recipients, as `im.group_send` and `im.targeted_send` take it.
-///
-/// # Errors
-///
-/// Every limit that the message breaks.
 pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Message, MessageProblems> {
     let mut problems = Findings::default();
     let mut fields = ObjectReader::new("", top_level(value)?, &mut problems);
@@ -54,10 +50,6 @@ pub fn check_draft(
 
 /// Checks a draft that was stored ([`Draft::to_json`]). This is [`check_draft`] without the check for an empty text,
 /// which happened before the draft was stored.
-///
-/// # Errors
-///
-/// Every limit that the message breaks.
 pub fn check_stored(
     call: MessageCall,
     value: Value,

@@ -15,7 +15,6 @@ pub(super) enum FieldError {
         /// The given value in a form that may be shown.
         shown: String,
     },
-    /// An id.
     Id(InvalidId),
 }
 

@@ -43,7 +43,6 @@ const IN_TURN: usize = 32;
 /// The progress of a plan that is being built, for display.
 #[derive(Debug)]
 pub struct PlanProgress {
-    /// The broadcast's name.
     pub name: String,
     recipients: Cell<u64>,
 }

@@ -40,7 +40,6 @@ pub(super) struct LeasedBroadcast {
 }
 
 impl LeasedBroadcast {
-    /// Releases the lease.
     pub(super) async fn release(self) {
         drop(self.heartbeat);
         if let Err(error) = self.ledger.release(self.lease).await {
@@ -98,7 +97,6 @@ impl BroadcastTask {
         driving
     }
 
-    /// Returns the id of the broadcast.
     pub(super) const fn id(&self) -> BroadcastId {
         self.lease.broadcast
     }

@@ -55,7 +55,6 @@ const TEST_KEY: &str = "campaign test ";
 /// The interval at which a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
 
-/// The broadcasts of one run.
 #[derive(Default)]
 pub struct RunBroadcasts {
     open: RefCell<HashMap<u64, OpenBroadcast>>,

@@ -47,7 +47,6 @@ pub(super) fn stored(broadcast: &Broadcast) -> Value {
     report
 }
 
-/// Returns the progress, for `on_progress`.
 pub(super) fn progress(counts: &RecipientCounts) -> Value {
     json!({
         "total": counts.total(),

@@ -25,9 +25,7 @@ const REST: Duration = Duration::from_secs(30);
 /// How a supervised broadcast ended.
 #[derive(Debug, Clone)]
 pub struct SupervisedEnd {
-    /// The id of the broadcast.
     pub id: BroadcastId,
-    /// The name of the broadcast.
     pub name: String,
     /// The run of that name.
     pub run: String,
@@ -205,7 +203,6 @@ impl BroadcastSupervisor {
         driving
     }
 
-    /// Returns the task of a broadcast, if this supervisor drives it.
     pub(super) fn driving(&self, id: BroadcastId) -> Option<Rc<BroadcastTask>> {
         self.driven.borrow().get(&id).map(|(driving, _)| Rc::clone(driving))
     }

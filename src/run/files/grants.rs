@@ -85,7 +85,6 @@ impl PathGrant {
         Ok(Self { named, dir, root, below, access, above, opens_hidden, made: false })
     }
 
-    /// Whether it grants this access.
     const fn allows(&self, access: Access) -> bool {
         match access {
             Access::Read => self.access[0],

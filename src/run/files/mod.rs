@@ -145,10 +145,6 @@ impl ProjectFiles {
     }
 
     /// Returns the names in a folder, sorted, without those that scripts can never reach.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectFiles::read`].
     pub async fn list(&self, path: &str) -> Result<Vec<String>, RequestFailure> {
         self.blocking(path, Disk::list, FileOverlay::list).await
     }
@@ -163,28 +159,16 @@ impl ProjectFiles {
     }
 
     /// Creates a folder and its missing ancestors. An existing folder stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectFiles::write`].
     pub async fn make_folder(&self, path: &str) -> Result<(), RequestFailure> {
         self.blocking(path, Disk::make_folder, FileOverlay::make_folder).await
     }
 
     /// Removes a file, a link or an empty folder.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectFiles::write`].
     pub async fn remove(&self, path: &str) -> Result<(), RequestFailure> {
         self.blocking(path, Disk::remove, FileOverlay::remove).await
     }
 
     /// Opens a regular file of any size for an upload.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectFiles::read`].
     pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, RequestFailure> {
         self.blocking(path, Disk::open_upload, FileOverlay::open_upload).await
     }

@@ -89,7 +89,6 @@ impl ResolvedPath {
     }
 }
 
-/// Returns the kind of a file.
 pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }

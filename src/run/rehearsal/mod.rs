@@ -106,7 +106,6 @@ impl Rehearsal {
         self.broadcasts.borrow().clone()
     }
 
-    /// Returns the single sends.
     #[must_use]
     pub fn singles(&self) -> RehearsedSends {
         self.singles.borrow().clone()

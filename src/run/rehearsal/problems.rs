@@ -29,7 +29,6 @@ pub struct RehearsalProblem {
     number: u64,
 }
 
-/// The problems of a rehearsal.
 #[derive(Debug, Clone, Default)]
 pub struct RehearsalProblems {
     listed: Vec<RehearsalProblem>,

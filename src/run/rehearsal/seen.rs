@@ -22,9 +22,7 @@ pub struct AppTotals {
     pub app: String,
     /// Group messages: a call to three groups counts as three.
     pub group_messages: u64,
-    /// Calls to groups.
     pub group_calls: u64,
-    /// Targeted calls.
     pub targeted_calls: u64,
     /// Members named in the targeted calls.
     pub targeted_users: u64,
@@ -66,7 +64,6 @@ pub enum BroadcastOrigin {
     Already,
 }
 
-/// A broadcast that was rehearsed.
 #[derive(Debug, Clone)]
 pub struct RehearsedBroadcast {
     /// Its id in the temporary ledger.
@@ -75,7 +72,6 @@ pub struct RehearsedBroadcast {
     pub app: String,
     /// The app's key.
     pub key: String,
-    /// The broadcast's name.
     pub name: String,
     /// The run of that name.
     pub run: String,
@@ -99,7 +95,6 @@ pub struct RehearsedBroadcast {
     pub last: Option<Duration>,
     /// Some of its messages, all different.
     pub samples: Vec<MessageSample>,
-    /// Its largest message.
     pub largest: Option<MessageSample>,
 }
 

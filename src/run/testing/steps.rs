@@ -7,7 +7,6 @@ use bytes::Bytes;
 use crate::protocol::{HostResponse, RequestFailure, TestStep};
 use crate::run::services::{RunMode, RunServices};
 
-/// Answers a step of a test.
 pub(in crate::run) async fn answer(
     services: &RunServices,
     asked: TestStep,

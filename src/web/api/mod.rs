@@ -31,7 +31,6 @@ use super::answer::ApiError;
 /// The result of a handler.
 type ApiResult<T> = Result<Json<T>, ApiError>;
 
-/// The routes of the API.
 pub(super) fn routes() -> Router<AppState> {
     let (router, api) = OpenApiRouter::with_openapi(document::base())
         .routes(routes!(overview::show))

@@ -23,7 +23,6 @@ const SESSION: Duration = Duration::from_hours(7 * 24);
 
 /// A newly generated token.
 pub struct NewToken {
-    /// The role of the token.
     pub role: TokenRole,
     /// The token. It is shown once.
     pub token: SecretString,

@@ -22,13 +22,11 @@ use super::body::BodyLimits;
 pub(super) use verifier::WebhookVerifier;
 use verifier::{WebhookPost, WebhookReply};
 
-/// The limits of a body.
 const BOUNDS: BodyLimits = BodyLimits { bytes: 1024 * 1024, within: Duration::from_secs(30) };
 
 /// The maximum number of requests that are read and decided at once.
 const AT_ONCE: usize = 64;
 
-/// The routes of hooks.
 pub(super) fn routes() -> Router<AppState> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let take = move |site, name, uri, request| take(site, name, uri, request, Arc::clone(&places));

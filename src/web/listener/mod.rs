@@ -55,7 +55,6 @@ const HEAD_BYTES: usize = 32 * 1024;
 /// The peer of a connection, an extension of each request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
-    /// The peer's address.
     pub(super) address: IpAddr,
     /// Whether the connection uses TLS up to this process.
     pub(super) tls: bool,

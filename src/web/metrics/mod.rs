@@ -77,7 +77,6 @@ impl PrometheusMetrics {
     }
 }
 
-/// The route of the metrics.
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/metrics", get(show))
 }

@@ -14,7 +14,6 @@ const LENGTH: u64 = 1_000;
 /// The minimum length of a segment, so that even one recipient is visible.
 const LEAST: u64 = 6;
 
-/// A segment of a bar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct BarSegment {
     pub(super) state: &'static str,
@@ -23,7 +22,6 @@ pub(super) struct BarSegment {
     pub(super) width: u64,
 }
 
-/// The card of a broadcast.
 #[derive(Debug, Serialize)]
 pub(super) struct BroadcastCard {
     #[serde(flatten)]

@@ -29,7 +29,6 @@ pub(super) struct ActivityChart {
     /// The SVG paths of the sent and of the refused messages.
     sent: String,
     refused: String,
-    /// The line of the quota.
     quota: Option<ChartLine>,
     grid: Vec<ChartLine>,
     hours: Vec<ChartTick>,

@@ -60,7 +60,6 @@ struct PageStream {
     _permit: OwnedSemaphorePermit,
 }
 
-/// `GET /events`
 pub(super) async fn listen(
     State(site): State<AppState>,
     visitor: Visitor,

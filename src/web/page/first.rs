@@ -28,7 +28,6 @@ const DOUBTS: usize = 20;
 /// The number of log lines.
 const LINES: usize = 15;
 
-/// `GET /`
 pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Response {
     let came = looked(&site).await.map(|overview| context(&site, &visitor, &overview));
     visitor.answer(&site, "first.html", came)

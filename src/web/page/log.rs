@@ -33,7 +33,6 @@ pub(super) struct LogPageQuery {
     only: LogLevelFilter,
 }
 
-/// `GET /log`
 pub(super) async fn show(
     State(site): State<AppState>,
     visitor: Visitor,

@@ -30,7 +30,6 @@ pub(super) struct LoginForm {
     next: String,
 }
 
-/// `GET /login`
 pub(super) async fn show(
     State(site): State<AppState>,
     guest: Guest,

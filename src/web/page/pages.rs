@@ -84,7 +84,6 @@ impl Pages {
         self.house.get_attr("build").map(|build| build.to_string()).unwrap_or_default()
     }
 
-    /// Renders a template.
     pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, ApiError> {
         let rendered = self.templates.get_template(template).and_then(|found| found.render(context));
         rendered.map_err(|error| {

@@ -157,10 +157,6 @@ impl BroadcastView {
 }
 
 /// The current views of some broadcasts, from the ledger.
-///
-/// # Errors
-///
-/// A ledger error.
 pub async fn standing(
     ledger: &Ledger,
     broadcasts: &[Broadcast],

@@ -86,10 +86,6 @@ pub(super) fn move_cpu_limit(used_ms: u64, limit_ms: u64) -> io::Result<()> {
 }
 
 /// Confines this process as if it were about to run a script, and returns how it is confined.
-///
-/// # Errors
-///
-/// As [`confine`].
 pub(super) fn probe(parent: Option<Pid>) -> io::Result<Confinement> {
     confine(&PROBE, parent)
 }

@@ -41,7 +41,6 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (kit.plain(render)?, kit.plain(compile)?, kit.plain(render_compiled)?))
 }
 
-/// A compiled template.
 struct CompiledTemplate(Environment<'static>);
 
 impl UserData for CompiledTemplate {}

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::ledger::ExportedRecipient;
 
-/// The columns of every export.
 const COLUMNS: [&str; 9] =
     ["seq", "group_id", "users", "state", "message_id", "attempts", "error", "updated_at", "recalled"];
 
@@ -46,7 +45,6 @@ pub(super) fn cells(row: &ExportedRecipient, own: &[String], updated_at: String)
     cells
 }
 
-/// A value as cell text.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -37,7 +37,6 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// The media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -63,7 +62,6 @@ impl ExportFormat {
 /// What to export, and in which format.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The format.
     pub form: ExportFormat,
     /// Writes CSV for programs: without a byte order mark and without apostrophes.
     pub plain: bool,
