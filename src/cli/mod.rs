@@ -148,7 +148,6 @@ enum CliCommand {
 }
 
 /// Runs the program.
-#[must_use]
 pub fn main() -> ExitCode {
     // A worker skips the command line parser, because it must start within two milliseconds.
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(WORKER_COMMAND)) {

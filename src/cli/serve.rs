@@ -162,7 +162,6 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
                     settings: Box::new(move || settings.settings()),
                     serve,
                     apps: apps.deliveries.clone(),
-                    keeper: Rc::clone(daemon.supervisor()),
                     ledger: open.ledger.clone(),
                     state,
                     clock: clock.clone(),

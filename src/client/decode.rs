@@ -32,7 +32,6 @@ pub struct ContentEncodings(Vec<String>);
 
 impl ContentEncodings {
     /// Reads the `Content-Encoding` headers.
-    #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         if !headers.contains_key(CONTENT_ENCODING) {
             return Self::default();
@@ -44,7 +43,6 @@ impl ContentEncodings {
     }
 
     /// Whether the body is not encoded.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -71,7 +71,6 @@ impl ConnectionPool {
     }
 
     /// The current client, for uses that need no connection.
-    #[must_use]
     pub fn client(&self) -> Client {
         self.state().client.clone()
     }

@@ -45,18 +45,19 @@ pub use builder::client_builder;
 pub use call::TokenRenewals;
 pub use class::FailureClass;
 pub use decode::{ContentEncodings, DecodeError};
-pub use failure::{CallError, CallName};
+pub use failure::CallError;
+#[cfg(test)]
+pub use failure::CallName;
 pub use in_process::{InProcessService, ServiceResponse};
-pub use keepalive::{Checkout, ConnectionPool};
-pub use lists::{Group, GroupRole, GroupsPage, Member, MembersPage, PAGE_SIZE_MAX};
-pub use media::{MediaInfo, MediaKind};
-pub use pages::{GroupPages, MemberPages};
+pub use keepalive::ConnectionPool;
+pub use lists::{GroupRole, Member, PAGE_SIZE_MAX};
+pub use media::MediaInfo;
 pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, RecallResult};
 pub use roots::tls_config;
 pub use send::{Authorisation, SendCall, SendReceipts, TimeLimit};
 pub use token::{FetchTurn, StoredToken, TokenStore, TokenWait};
-pub use upload::{Thumbnail, Upload, UploadError, UploadResult, check_size};
+pub use upload::{Thumbnail, Upload, UploadError};
 
 /// The client of one app's service. Clones share connections and token.
 #[derive(Clone)]
@@ -140,7 +141,6 @@ impl Client {
     }
 
     /// Why calls wait for the app's token; `None` if they do not.
-    #[must_use]
     pub fn token_wait(&self) -> Option<TokenWait> {
         self.0.tokens.wait(self.0.transport.clock())
     }

@@ -23,13 +23,11 @@ pub struct MemberPages {
 
 impl Client {
     /// All groups of the app, in pages of a thousand.
-    #[must_use]
     pub fn group_pages(&self) -> GroupPages {
         GroupPages { client: self.clone(), cursor: None, done: false }
     }
 
     /// All members of a group, in pages of a thousand.
-    #[must_use]
     pub fn member_pages(&self, group_id: impl Into<String>) -> MemberPages {
         MemberPages { client: self.clone(), group_id: group_id.into(), pagenum: 1, done: false }
     }

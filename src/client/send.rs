@@ -86,7 +86,6 @@ impl Client {
     }
 
     /// The active token, if there is one that need not be renewed yet.
-    #[must_use]
     pub fn authorisation_at_hand(&self) -> Option<Authorisation> {
         let ClientInner { transport, tokens, .. } = &*self.0;
         tokens.at_hand(transport.clock()).map(Authorisation)

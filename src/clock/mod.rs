@@ -24,25 +24,21 @@ impl Instant {
     pub const ZERO: Self = Self(Duration::ZERO);
 
     /// The time from the clock's start to this instant.
-    #[must_use]
     pub const fn since_start(self) -> Duration {
         self.0
     }
 
     /// The instant this long after the clock's start.
-    #[must_use]
     pub const fn from_start(elapsed: Duration) -> Self {
         Self(elapsed)
     }
 
     /// The time from `earlier` to this instant, or zero when `earlier` is the later one.
-    #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
     /// This instant minus `duration`, or the clock's start if that is later.
-    #[must_use]
     pub const fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration))
     }
@@ -86,7 +82,6 @@ enum TimeSource {
 
 impl Clock {
     /// A clock of the machine's time.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn real() -> Self {
         Self(Arc::new(TimeSource::Real { origin: tokio::time::Instant::now(), followed: AtomicU64::new(0) }))
@@ -94,18 +89,15 @@ impl Clock {
 
     /// A clock of simulated time. It stands still until no task on the runtime of [`Clock::block_on`] can run, and then
     /// jumps to the next deadline. `unix_time` is the wall-clock time at its start, since 1970-01-01T00:00:00Z.
-    #[must_use]
     pub fn simulated(unix_time: Duration) -> Self {
         Self(Arc::new(TimeSource::Virtual(VirtualTime::new(unix_time))))
     }
 
-    #[must_use]
     pub fn is_simulated(&self) -> bool {
         matches!(*self.0, TimeSource::Virtual(_))
     }
 
     /// The current instant. It never goes back.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn now(&self) -> Instant {
         match &*self.0 {
@@ -118,7 +110,6 @@ impl Clock {
 
     /// The wall-clock time since 1970-01-01T00:00:00Z. The time of a real clock can go back when the machine's clock is
     /// set, unless it follows another ([`Clock::follow`]).
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     pub fn unix_time(&self) -> Duration {
         match &*self.0 {
@@ -191,7 +182,6 @@ impl Clock {
 
     /// Keeps a simulated clock from moving for as long as the guard lives, for example while a worker computes or a
     /// request is in flight. Has no effect on a real clock.
-    #[must_use]
     pub fn hold(&self) -> ClockHold {
         if let TimeSource::Virtual(time) = &*self.0 {
             time.hold();

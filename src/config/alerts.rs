@@ -47,7 +47,6 @@ impl AlertKind {
     pub const ALL: [Self; 4] = [Self::RunFailed, Self::Undelivered, Self::Stale, Self::Quota];
 
     /// Returns the word in `events` and in the posted JSON.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::RunFailed => "run_failed",

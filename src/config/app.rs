@@ -23,7 +23,6 @@ pub struct App {
 impl App {
     /// Returns the app's identity at the service, whatever its local name. Everything stored for the app has this
     /// key.
-    #[must_use]
     pub fn key(&self) -> &str {
         &self.prefix
     }

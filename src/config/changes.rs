@@ -15,7 +15,6 @@ pub struct SettingsChanges {
 
 impl Settings {
     /// Returns the differences of `new` from these settings.
-    #[must_use]
     pub fn changes(&self, new: &Self) -> SettingsChanges {
         let mut changes = SettingsChanges::default();
         if self.scripts != new.scripts {

@@ -22,13 +22,11 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     /// Reads the process's own variables.
-    #[must_use]
     pub fn of_process() -> Self {
         Self(Box::new(|name| std::env::var(name).ok()))
     }
 
     /// Has these variables and no others.
-    #[must_use]
     pub fn of(variables: Vec<(String, String)>) -> Self {
         Self(Box::new(move |name| {
             variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
@@ -36,7 +34,6 @@ impl Environment {
     }
 
     /// Returns the value of a variable. An empty one counts as not set.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }

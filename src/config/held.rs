@@ -30,7 +30,6 @@ type FolderId = (u64, u64);
 
 impl ProjectHandle {
     /// Opens the folder that is at the project's path now.
-    #[must_use]
     pub fn hold(project: Project) -> Self {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = openat(CWD, &project.root, flags, Mode::empty()).ok();
@@ -42,7 +41,6 @@ impl ProjectHandle {
     }
 
     /// Returns the project with its first path.
-    #[must_use]
     pub const fn project(&self) -> &Project {
         &self.project
     }
@@ -84,13 +82,11 @@ impl ProjectHandle {
     }
 
     /// Whether the path that [`ProjectHandle::current`] returned still leads to the project's folder.
-    #[must_use]
     pub fn is_at(&self, here: &Project) -> bool {
         std::fs::metadata(&here.root).is_ok_and(|found| self.is_it(&found))
     }
 
     /// Returns a path of the project under the folder's current path.
-    #[must_use]
     pub fn moved(&self, here: &Project, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.project.root) {
             Ok(inside) => here.root.join(inside),

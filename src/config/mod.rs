@@ -20,14 +20,13 @@ mod units;
 
 pub use alerts::{AlertKind, AlertSettings};
 pub use app::{App, AppLimits, Credentials, TargetedCost, Timeouts};
-pub use changes::SettingsChanges;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use held::ProjectHandle;
 pub use permissions::Permissions;
 pub use project::{FILE_NAME, Project, STATE_FOLDER};
 pub use scripts::ScriptLimits;
-pub use serve::{DEFAULT_LISTEN, HostRoles, ListenAddress, ServeSettings, TlsFiles};
+pub use serve::{HostRoles, ListenAddress, ServeSettings, TlsFiles};
 pub use settings::{AppFlags, Settings};
 pub use store::{STORE_VARIABLE, is_server};
 pub use units::{parse_duration, parse_size};

@@ -37,7 +37,6 @@ impl Permissions {
     }
 
     /// Whether a script may declare a hook with this name.
-    #[must_use]
     pub fn grants_hook(&self, name: &str) -> bool {
         self.hooks.iter().any(|granted| granted == name)
     }

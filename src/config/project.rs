@@ -51,20 +51,17 @@ impl Project {
         Ok(Self { root })
     }
 
-    #[must_use]
     pub fn settings_file(&self) -> PathBuf {
         self.root.join(FILE_NAME)
     }
 
     /// Returns the path of the folder for the host's own files.
-    #[must_use]
     pub fn state_folder(&self) -> PathBuf {
         self.root.join(STATE_FOLDER)
     }
 
     /// Whether a script of this project contains tests. Its name ends in `_test.lua`, or it is in `scripts/tests` or
     /// `tests`, except in a folder called `lib` there. Only `mooncast test` runs such a script.
-    #[must_use]
     pub fn is_test(&self, script: &Path) -> bool {
         let path = script.strip_prefix(&self.root).unwrap_or(script);
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -74,7 +71,6 @@ impl Project {
     }
 
     /// Returns a path for display: relative to the project if it is inside.
-    #[must_use]
     pub fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }

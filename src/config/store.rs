@@ -73,7 +73,6 @@ fn percent_decoded(value: &str) -> Option<String> {
 }
 
 /// Whether this text is the address of a server.
-#[must_use]
 pub fn is_server(address: &str) -> bool {
     let scheme = address.split_once("://").map(|(scheme, _)| scheme);
     matches!(scheme, Some("postgres" | "postgresql"))

@@ -68,7 +68,6 @@ const HOURLY: Duration = Duration::from_hours(1);
 
 impl DaemonEvent {
     /// Converts the event to an alert.
-    #[must_use]
     pub fn alert(self) -> Alert {
         match self {
             Self::RunFailed { job, script, run, why } => {

@@ -55,7 +55,6 @@ pub struct LoadResult {
 }
 
 impl ScriptLoader {
-    #[must_use]
     pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
         let held = Arc::new(ProjectHandle::hold(project.clone()));
         Self { project, held, apps, clock, program, places: Semaphore::new(AT_ONCE) }
@@ -165,7 +164,6 @@ impl ScriptLoader {
 }
 
 /// Converts the script limits to the form that the worker protocol uses.
-#[must_use]
 pub fn worker_limits(limits: &ScriptLimits) -> WorkerLimits {
     WorkerLimits {
         memory: limits.memory,

@@ -42,12 +42,12 @@ mod watch;
 
 pub use alerts::{Alert, AlertSender};
 pub use event::DaemonEvent;
-pub use load::{LoadResult, ScriptLoader, worker_limits};
-pub use registry::{LoadFailure, LoadedJob, ScriptRegistry, ScriptStatus};
+pub use load::ScriptLoader;
+pub use registry::{LoadedJob, ScriptRegistry, ScriptStatus};
 pub use settings::SettingsReload;
 pub use shutdown::{DaemonSignal, listen};
 pub use status::keep_status;
-pub use version::{ScriptVersion, short};
+pub use version::short;
 pub use watch::ScriptWatcher;
 
 use std::cell::{Cell, RefCell};
@@ -137,7 +137,6 @@ pub async fn serve(setup: DaemonSetup, orders: UnboundedReceiver<DaemonSignal>) 
 
 impl Daemon {
     /// Creates a daemon that does nothing until [`Daemon::serve`].
-    #[must_use]
     pub fn new(setup: DaemonSetup) -> Self {
         let setup = Rc::new(setup);
         let hears = Rc::clone(&setup);
@@ -151,11 +150,6 @@ impl Daemon {
     pub fn unready(&self) -> impl Fn() -> Option<&'static str> + use<> {
         let unready = Rc::clone(&self.unready);
         move || unready.get()
-    }
-
-    #[must_use]
-    pub const fn supervisor(&self) -> &Rc<BroadcastSupervisor> {
-        &self.keeper
     }
 
     /// Runs the active jobs until it is told to stop. When this returns, all activity has ended, except what did

@@ -97,7 +97,6 @@ pub struct LoadFailure {
 
 impl ScriptRegistry {
     /// Creates a registry without scripts.
-    #[must_use]
     pub fn new(loader: ScriptLoader, settings: Settings) -> Self {
         Self(Rc::new(RegistryInner {
             loader,
@@ -111,13 +110,11 @@ impl ScriptRegistry {
         }))
     }
 
-    #[must_use]
     pub fn loader(&self) -> &ScriptLoader {
         &self.0.loader
     }
 
     /// The current settings. A run keeps the settings with which it began.
-    #[must_use]
     pub fn settings(&self) -> Rc<Settings> {
         Rc::clone(&self.0.settings.borrow())
     }
@@ -129,14 +126,12 @@ impl ScriptRegistry {
     }
 
     /// All active jobs, by script and then in the order of their declarations.
-    #[must_use]
     pub fn jobs(&self) -> Vec<LoadedJob> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(registered).collect()
     }
 
     /// The active job of this name.
-    #[must_use]
     pub fn find(&self, name: &str) -> Option<LoadedJob> {
         let entries = self.0.entries.borrow();
         let versions = entries.values().filter_map(|entry| entry.in_force.as_ref());
@@ -144,7 +139,6 @@ impl ScriptRegistry {
     }
 
     /// The active version of the script of this name.
-    #[must_use]
     pub fn script(&self, name: &str) -> Option<Rc<ScriptVersion>> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).find(|one| one.name() == name).cloned()
@@ -163,14 +157,12 @@ impl ScriptRegistry {
     }
 
     /// The status of all scripts, by name.
-    #[must_use]
     pub fn scripts(&self) -> Vec<ScriptStatus> {
         let entries = self.0.entries.borrow();
         entries.iter().map(|(path, entry)| entry.status(self.0.loader.project.shown(path))).collect()
     }
 
     /// A hash over all active scripts. Two hosts with the same active scripts have the same fingerprint.
-    #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         for script in self.scripts() {
@@ -181,13 +173,11 @@ impl ScriptRegistry {
 
     /// A counter that grows with each change of the active or failed scripts. Wait for a change, then read the
     /// scripts again.
-    #[must_use]
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
     /// The number of loads that were decided on, whatever the result.
-    #[must_use]
     pub fn decisions(&self) -> u64 {
         self.0.decisions.get()
     }
@@ -198,7 +188,6 @@ impl ScriptRegistry {
     }
 
     /// The number of scans so far. Files are watched from the first scan on.
-    #[must_use]
     pub fn watching(&self) -> watch::Receiver<u64> {
         self.0.looks.subscribe()
     }

@@ -54,7 +54,6 @@ pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
 }
 
 /// Why a file below `scripts` is not a script of a daemon. `None` if it is one.
-#[must_use]
 pub fn why_left_out(scripts: &Path, file: &Path) -> Option<&'static str> {
     let below: Vec<&OsStr> = file
         .strip_prefix(scripts)

@@ -18,14 +18,12 @@ pub struct SettingsReload {
 impl SettingsReload {
     /// Creates a reload that reads the settings with this function. Limits and alerts keep their values until a
     /// restart.
-    #[must_use]
     pub fn new(read: impl Fn() -> Result<Settings, ConfigError> + 'static) -> Self {
         Self { read: Box::new(read), take: None }
     }
 
     /// Adds a function that applies `[app.limits]` and `[alerts]`. It gets the old and the new settings, and
     /// returns the changes that still need a restart.
-    #[must_use]
     pub fn taking(self, take: impl Fn(&Settings, &Settings) -> Vec<String> + 'static) -> Self {
         Self { take: Some(Box::new(take)), ..self }
     }

@@ -18,7 +18,6 @@ pub fn stopping() {
 
 /// The longest time between two heartbeats that the service manager accepts (`WatchdogSec=`). `None` if it expects
 /// none.
-#[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
 }

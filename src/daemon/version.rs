@@ -33,26 +33,22 @@ pub struct ScriptVersion {
 
 impl ScriptVersion {
     /// The script's path relative to the project.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.script.name
     }
 
     /// The beginning of the hash, for display.
-    #[must_use]
     pub fn short(&self) -> &str {
         short(&self.hash)
     }
 }
 
 /// Shortens a hash for display.
-#[must_use]
 pub fn short(hash: &str) -> &str {
     hash.get(..SHORT).unwrap_or(hash)
 }
 
 /// Hashes a script and its modules: each text with its name, both with their lengths.
-#[must_use]
 pub(super) fn hash(script: &LuaSource, modules: &ModuleSnapshot) -> String {
     let mut hasher = Sha256::new();
     let mut put = |bytes: &[u8]| {

@@ -40,7 +40,6 @@ pub struct ScriptWatcher {
 
 impl ScriptWatcher {
     /// Starts to watch the registry's project. `reread` reloads the settings when their file changes.
-    #[must_use]
     pub fn new(registry: ScriptRegistry, reread: SettingsReload) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let loader = registry.loader();
@@ -57,7 +56,6 @@ impl ScriptWatcher {
     }
 
     /// Sets the path that was given for the project, so that scans also check where it leads.
-    #[must_use]
     pub fn named(mut self, path: PathBuf) -> Self {
         if let Some(looker) = &mut self.looker {
             looker.named(path);

@@ -21,7 +21,6 @@ pub enum CancelResult {
 
 impl CancelResult {
     /// Says in a sentence what happened to the broadcast called `name`.
-    #[must_use]
     pub fn sentence(&self, name: &str) -> String {
         match self {
             Self::Now(1) => format!("{name} is cancelled: 1 recipient that was pending gets nothing"),

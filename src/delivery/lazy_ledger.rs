@@ -63,7 +63,6 @@ impl OpenLedger {
 
 impl LazyLedger {
     /// The ledger in `place`, not opened yet. `command` is shown to people as the name of the sending process.
-    #[must_use]
     pub fn new(place: LedgerLocation, clock: Clock, command: &str) -> Self {
         let command = command.to_owned();
         Self {
@@ -77,13 +76,11 @@ impl LazyLedger {
     }
 
     /// A ledger in a folder that is deleted at the end.
-    #[must_use]
     pub fn scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
         Self { scratch: true, ..Self::new(LedgerLocation::Folder(folder), clock, command) }
     }
 
     /// Whether the ledger is in a store that several machines can share.
-    #[must_use]
     pub const fn is_shared(&self) -> bool {
         matches!(self.place, LedgerLocation::Server(_))
     }
@@ -133,7 +130,6 @@ impl LazyLedger {
     }
 
     /// Why the ledger could not be opened; `None` if it is open or was not tried.
-    #[must_use]
     pub fn failure(&self) -> Option<&LedgerError> {
         if self.open.initialized() { None } else { self.failure.get() }
     }

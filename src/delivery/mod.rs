@@ -28,17 +28,15 @@ mod upload;
 
 pub use broadcast::{
     ActiveBroadcast, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE, ProgressSnapshot,
-    WaitReason,
 };
-pub use cancel::{CancelResult, cancel};
-pub use failpoint::{CrashPoint, FailPoint, FailPointError};
+pub use cancel::cancel;
+pub use failpoint::{CrashPoint, FailPoint};
 pub use health::ServiceHealth;
 pub use inspect::FileDetails;
 pub use lazy_ledger::{LazyLedger, OpenLedger};
-pub use lists::{GroupInfo, MemberInfo, Page};
-pub use recall::{BroadcastRecallSummary, RecallFailure, RecallOptions, RecallSummary};
+pub use recall::{BroadcastRecallSummary, RecallOptions};
 pub use send::{Receipts, SendOptions};
-pub use status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
+pub use status::{BroadcastWait, DriverStatus, WaitKind};
 pub use stop::{StopSignal, StopSwitch};
 pub use tally::{SendCounters, SendCounts};
 pub use transport::{OutgoingCall, Transport};
@@ -121,7 +119,6 @@ impl Delivery {
 
     /// Adds a ledger, in which the app is known by `key`. Every message is recorded before it is sent. The app's quotas
     /// are shared with all other processes on that ledger.
-    #[must_use]
     pub fn with_ledger(mut self, book: Rc<LazyLedger>, key: &str) -> Self {
         self.ledger = Some(AppLedger { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
         // A simulated clock belongs to this process, so no other process sends in its time.
@@ -132,21 +129,18 @@ impl Delivery {
     }
 
     /// Assumes a service that started with this process and that no other process uses.
-    #[must_use]
     pub fn alone(mut self) -> Self {
         self.quotas = Quotas::fresh(self.settings.get_mut(), &self.clock);
         self
     }
 
     /// Gives the calls to a transport instead of the service.
-    #[must_use]
     pub fn with_transport(mut self, stage: Rc<dyn Transport>) -> Self {
         self.transport = Some(stage);
         self
     }
 
     /// Adds a point at which the process ends, for crash tests.
-    #[must_use]
     pub fn failing_at(mut self, point: FailPoint) -> Self {
         self.fail_point = point;
         self
@@ -201,19 +195,16 @@ impl Delivery {
     }
 
     /// The app's key in the ledger; empty if this delivery has no ledger.
-    #[must_use]
     pub fn key(&self) -> &str {
         self.ledger.as_ref().map_or("", |recorded| &recorded.key)
     }
 
     /// The configured limits.
-    #[must_use]
     pub fn settings(&self) -> AppLimits {
         self.settings.borrow().clone()
     }
 
     /// Applies other limits to everything sent from now on. Returns the names of those that need a restart.
-    #[must_use]
     pub fn set_limits(&self, limits: &AppLimits) -> Vec<String> {
         let before = self.settings();
         let mut limits = limits.clone();
@@ -229,25 +220,21 @@ impl Delivery {
     }
 
     /// The app's name for scripts.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Why calls wait for the app's token; `None` if they do not.
-    #[must_use]
     pub fn token_wait(&self) -> Option<TokenWait> {
         self.client.token_wait()
     }
 
     /// The app's quotas, for display.
-    #[must_use]
     pub const fn quotas(&self) -> &Quotas {
         &self.quotas
     }
 
     /// The active limits, as `im.limits` shows them.
-    #[must_use]
     pub fn limits(&self) -> Vec<(String, f64)> {
         let settings = &*self.settings.borrow();
         [

@@ -80,14 +80,12 @@ pub struct DriverStatus {
 
 impl BroadcastWait {
     /// A wait of this kind, without details.
-    #[must_use]
     pub const fn of(kind: WaitKind) -> Self {
         Self { kind, until: None, calls: None, note: None }
     }
 
     /// What a broadcast waits for, from its driver's progress, its quota, whether its own rate limit applies
     /// (`capped`), and why its app's token is waited for.
-    #[must_use]
     pub fn seen(
         look: &ProgressSnapshot,
         quota: &QuotaStatus,
@@ -134,7 +132,6 @@ impl BroadcastWait {
 
 impl WaitKind {
     /// Whether a broadcast that is being sent normally waits like this.
-    #[must_use]
     pub const fn is_usual(self) -> bool {
         matches!(self, Self::Throttled | Self::OwnRate | Self::Quota | Self::Answers | Self::Hosts)
     }
@@ -143,7 +140,6 @@ impl WaitKind {
 impl DriverStatus {
     /// Merges the statuses of several drivers of one broadcast. The rate is the sum of theirs; the wait is the rarest
     /// of theirs. `None` if there are no statuses.
-    #[must_use]
     pub fn together(statuses: impl IntoIterator<Item = Self>) -> Option<Self> {
         statuses.into_iter().reduce(|one, other| Self {
             rate: match (one.rate, other.rate) {

@@ -11,7 +11,6 @@ pub struct StopSwitch(watch::Sender<bool>);
 pub struct StopSignal(watch::Receiver<bool>);
 
 impl StopSwitch {
-    #[must_use]
     pub fn new() -> (Self, StopSignal) {
         let (sender, receiver) = watch::channel(false);
         (Self(sender), StopSignal(receiver))
@@ -25,7 +24,6 @@ impl StopSwitch {
 
 impl StopSignal {
     /// Whether the signal is set.
-    #[must_use]
     pub fn is_asked(&self) -> bool {
         *self.0.borrow()
     }

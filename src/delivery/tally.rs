@@ -37,7 +37,6 @@ pub struct SendCounts {
 
 impl SendCounts {
     /// Whether every message was delivered and no audience was empty.
-    #[must_use]
     pub const fn all_delivered(&self) -> bool {
         self.rejected == 0 && self.in_doubt == 0 && self.not_sent == 0 && self.without_recipients == 0
     }
@@ -45,7 +44,6 @@ impl SendCounts {
 
 impl SendCounters {
     /// Copies the counts of this moment.
-    #[must_use]
     pub fn counts(&self) -> SendCounts {
         SendCounts {
             sent: self.sent.get(),

@@ -165,7 +165,6 @@ impl Audience {
     }
 
     /// Whether the last recipient was returned.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.over
     }
@@ -197,7 +196,6 @@ impl Audience {
     }
 
     /// Returns the names of the columns. None for a file without a header.
-    #[must_use]
     pub fn header(&self) -> Option<&[String]> {
         match &self.body {
             AudienceReader::Table(table) => table.header(),
@@ -207,7 +205,6 @@ impl Audience {
     }
 
     /// Returns the recognised format and how much was read: "GB18030, 3 rows, columns separated by comma".
-    #[must_use]
     pub fn read_as(&self) -> String {
         let (encoding, (rows, blank), separator) = match &self.body {
             AudienceReader::Table(table) => {
@@ -230,7 +227,6 @@ impl Audience {
     }
 
     /// Returns the number of rows without any text, which are skipped.
-    #[must_use]
     pub fn blank_rows(&self) -> u64 {
         match &self.body {
             AudienceReader::Table(table) => table.counts().1,

@@ -27,12 +27,6 @@ impl InputError {
     pub(super) fn at(line: u64, place: impl Into<String>, what: impl Into<String>) -> Self {
         Self { line: Some(line), place: place.into(), what: what.into() }
     }
-
-    /// Returns the fault without its line, for a text that shows the line itself.
-    #[must_use]
-    pub fn without_line(&self) -> String {
-        if self.place.is_empty() { self.what.clone() } else { format!("{}: {}", self.place, self.what) }
-    }
 }
 
 impl fmt::Display for InputError {

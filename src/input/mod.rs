@@ -34,7 +34,6 @@ pub use json::decode as decode_json;
 pub use line::RecipientLine;
 pub use options::AudienceOptions;
 pub use table::{TableEvent, TableReader};
-pub use text::TextReader;
 
 /// The most bytes of one record.
 const LONGEST: usize = 1 << 20;

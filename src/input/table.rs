@@ -136,7 +136,6 @@ impl<R: Read> TableReader<R> {
     }
 
     /// Returns the names of the columns. None for a table without a header.
-    #[must_use]
     pub fn header(&self) -> Option<&[String]> {
         self.header.as_deref()
     }
@@ -147,7 +146,6 @@ impl<R: Read> TableReader<R> {
     }
 
     /// Returns the column of ids. None if none is wanted.
-    #[must_use]
     pub const fn id(&self) -> Option<usize> {
         self.id
     }
@@ -158,13 +156,11 @@ impl<R: Read> TableReader<R> {
     }
 
     /// Returns the number of rows so far: those with text, faulty ones included, and those without any.
-    #[must_use]
     pub const fn counts(&self) -> (u64, u64) {
         (self.rows, self.blank)
     }
 
     /// Returns the encoding, and the name of the separator.
-    #[must_use]
     pub fn taken_for(&self) -> (&'static str, String) {
         (self.records.source.encoding(), separator::name(self.records.separator()))
     }

@@ -76,7 +76,6 @@ impl<R: Read + Seek> TextReader<R> {
 
 impl<R: Read> TextReader<R> {
     /// Returns the usual name of the encoding.
-    #[must_use]
     pub fn encoding(&self) -> &'static str {
         match self.encoding.name() {
             "gb18030" => "GB18030",

@@ -172,7 +172,6 @@ pub enum LedgerError {
 
 impl LedgerError {
     /// Returns whether the store failed, as opposed to rejecting the request. Nothing may be sent after such an error.
-    #[must_use]
     pub const fn is_fault(&self) -> bool {
         !matches!(
             self,
@@ -211,7 +210,6 @@ impl LedgerError {
     }
 
     /// Returns whether the server does not answer at the moment. The caller may retry later.
-    #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
             Self::Away { .. } => true,

@@ -9,6 +9,7 @@ use super::{Instance, Ledger, LedgerError};
 
 /// A daemon, as the ledger records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a machine is called a host in the table and on the page")]
 pub struct Host {
     /// Its number; a daemon that restarts gets a new one.
     pub id: u64,

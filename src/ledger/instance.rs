@@ -30,7 +30,6 @@ pub struct Instance(Arc<InstanceLiveness>);
 impl Instance {
     /// The instance's number. An instance that the others considered dead returns under a new number; others own what
     /// it held under the old one.
-    #[must_use]
     pub fn id(&self) -> i64 {
         match &*self.0 {
             InstanceLiveness::Locked { id, .. } => *id,

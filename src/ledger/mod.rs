@@ -67,28 +67,27 @@ use std::sync::Arc;
 pub use activity::{Activity, NewActivity};
 pub use alerts::DueAlert;
 pub use app_tokens::{StoredAppToken, TokenTurn};
-pub use backup::{BackupError, BackupInfo, BackupStep, ReplacedLedger, RestoredLedger};
+pub use backup::{BackupStep, ReplacedLedger};
 pub use broadcast::*;
 pub use data::AddResult;
 pub use error::LedgerError;
-pub use examine::ConsistencyReport;
 pub use files::SentFile;
 pub use hooks::{HookAcceptance, NewHookRequest};
 pub use hosts::Host;
-pub use inspection::{ServerInspection, StoreInspection};
-pub use instance::{Instance, InstanceName, Reaped};
-pub use job_registry::{JobControl, JobRow, PendingJobCommand, PreviousSchedule};
+pub use inspection::StoreInspection;
+pub use instance::{Instance, InstanceName};
+pub use job_registry::{JobRow, PendingJobCommand, PreviousSchedule};
 pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun, OrphanedRun};
 pub use open::FILE as LEDGER_FILE;
 pub use prune::PruneCounts;
 pub use registered_job::RegisteredJob;
-pub use restores::{PendingRestore, UncertainBroadcast};
+pub use restores::PendingRestore;
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
-pub use shares::{QuotaClaim, QuotaShare};
+pub use shares::QuotaClaim;
 pub use state::{BroadcastCommand, BroadcastStage, DeliveryState, JobCommand, JobState, RecipientCounts};
 pub use tokens::TokenRole;
-pub use transfer::{CopiedTable, CopyError, CopySummary};
+pub use transfer::CopyError;
 pub use versions::{StoredModule, StoredScript};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -128,7 +127,6 @@ pub enum LedgerLocation {
 impl LedgerLocation {
     /// Returns the path of the ledger's file if that file does not exist. A caller that only reads checks this first,
     /// because opening creates the file.
-    #[must_use]
     pub fn missing_file(&self) -> Option<PathBuf> {
         match self {
             Self::Folder(folder) => Some(folder.join(open::FILE)).filter(|file| !file.is_file()),
@@ -198,7 +196,6 @@ impl Ledger {
     }
 
     /// Returns the path of the ledger's file, or the server's address without credentials.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.store.path
     }
@@ -214,7 +211,6 @@ impl Ledger {
     }
 
     /// Returns whether the last write succeeded.
-    #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.0.store.is_healthy()
     }

@@ -15,13 +15,11 @@ macro_rules! stored {
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// The variant's name, as it appears in every output.
-            #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
             /// Returns the variant with this name.
-            #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == name)
             }
@@ -136,7 +134,6 @@ pub struct RecipientCounts {
 
 impl RecipientCounts {
     /// All recipients of the plan, including skipped ones.
-    #[must_use]
     pub const fn total(&self) -> u64 {
         self.pending
             + self.sending
@@ -147,7 +144,6 @@ impl RecipientCounts {
             + self.cancelled
     }
 
-    #[must_use]
     pub const fn of(&self, state: DeliveryState) -> u64 {
         match state {
             DeliveryState::Pending => self.pending,

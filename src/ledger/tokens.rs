@@ -19,7 +19,6 @@ impl TokenRole {
     pub const ALL: [Self; 2] = [Self::Operate, Self::Read];
 
     /// The role's name, as it is stored.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",

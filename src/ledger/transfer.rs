@@ -322,7 +322,6 @@ pub(super) async fn advance_sequence(
 
 impl CopySummary {
     /// The number of rows of all tables together.
-    #[must_use]
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }

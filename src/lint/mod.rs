@@ -103,20 +103,17 @@ impl Default for Linter {
 
 impl Linter {
     /// Creates a linter that knows the modules of this executable.
-    #[must_use]
     pub fn new() -> Self {
         Self { library: ModuleLibrary::new() }
     }
 
     /// The problems of a script, in the order of their lines. A script with a syntax error has one finding, the
     /// first error, as Lua itself would report it. `module_text` returns the text of a module that is a file.
-    #[must_use]
     pub fn lint(&self, source: &str, module_text: &ModuleText<'_>) -> Vec<LintFinding> {
         self.look(source, module_text).findings
     }
 
     /// Lints a script, and also reports where it reads its arguments and which paths it writes.
-    #[must_use]
     pub fn look(&self, source: &str, module_text: &ModuleText<'_>) -> LintReport {
         // At the maximum nesting that Lua permits, parsing needs more than a thread's default stack.
         thread::scope(|scope| {

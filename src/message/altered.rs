@@ -19,7 +19,6 @@ const AS_TEXT: &str = "format the column as text and save again";
 /// Returns what is wrong with an id that a program has changed or that may be several ids: a sentence without its
 /// subject. Returns None for an id without such a trace. `id` has no blanks around it and no invisible characters
 /// inside.
-#[must_use]
 pub fn altered(id: &str, of: IdKind) -> Option<String> {
     // Most ids are all digits, or letters and digits.
     if id.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -103,7 +103,6 @@ pub enum MessageBody {
 
 impl MessageBody {
     /// Returns the type of message that has this body.
-    #[must_use]
     pub const fn kind(&self) -> MessageKind {
         match self {
             Self::Txt { .. } => MessageKind::Txt,

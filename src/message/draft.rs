@@ -57,74 +57,62 @@ impl Draft {
     }
 
     /// Returns the call that sends the message.
-    #[must_use]
     pub fn call(&self) -> MessageCall {
         self.0.content.call
     }
 
     /// Returns the type of message.
-    #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.0.content.body.kind()
     }
 
     /// Returns the sender's user id. With None the service uses `admin`.
-    #[must_use]
     pub fn from(&self) -> Option<&str> {
         self.0.content.from.as_deref()
     }
 
     /// Returns the content.
-    #[must_use]
     pub fn body(&self) -> &MessageBody {
         &self.0.content.body
     }
 
     /// Returns the extension fields.
-    #[must_use]
     pub fn ext(&self) -> Option<&Map<String, Value>> {
         self.0.content.ext.as_ref()
     }
 
     /// Returns whether members are asked for a read receipt; None if the message does not say.
-    #[must_use]
     pub fn need_group_ack(&self) -> Option<bool> {
         self.0.content.need_group_ack
     }
 
     /// Returns the members whose roaming history leaves the message out.
-    #[must_use]
     pub fn roam_ignore_users(&self) -> Option<&[String]> {
         self.0.content.roam_ignore_users.as_deref()
     }
 
     /// Returns whether only members who are online get the message (`routetype`).
-    #[must_use]
     pub fn online_only(&self) -> bool {
         self.0.content.online_only
     }
 
     /// Returns the JSON of `body`, byte for byte as sent.
-    #[must_use]
     pub fn body_json(&self) -> &[u8] {
         self.slice(&self.0.body)
     }
 
     /// Returns the JSON of `ext`, byte for byte as sent.
-    #[must_use]
     pub fn ext_json(&self) -> Option<&[u8]> {
         self.0.ext.as_ref().map(|range| self.slice(range))
     }
 
     /// Returns the bytes of `body` and `ext` as sent, which the service's size limit counts.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.0.body.len() + self.0.ext.as_ref().map_or(0, ExactSizeIterator::len)
     }
 
     /// Returns the JSON of the draft, with sorted keys in `ext`, so that equal drafts give equal bytes.
     /// [`check_stored`](super::check_stored) reads it back.
-    #[must_use]
     pub fn to_json(&self) -> Bytes {
         self.0.json.clone()
     }

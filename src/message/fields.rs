@@ -11,7 +11,6 @@ pub enum TableShape {
 
 /// Returns the fields of a message for `call`, in the seed's order. The last one, `allow_empty`, is not sent: it
 /// permits a text without visible characters.
-#[must_use]
 pub const fn fields(call: MessageCall) -> &'static [&'static str] {
     match call {
         MessageCall::Group => &[
@@ -31,7 +30,6 @@ pub const fn fields(call: MessageCall) -> &'static [&'static str] {
 
 /// Returns the fields that scripts may give in the `body` of a `kind` message: the seed's, and `file` (a value from
 /// `im.upload`) for the types that carry a file.
-#[must_use]
 pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
     match kind {
         MessageKind::Txt => &["msg"],
@@ -49,7 +47,6 @@ pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
 
 /// Returns the meaning of an empty table at `path` of a message (`["body", "size"]`). Returns None where the message
 /// does not define one, as inside `ext`, and where no table belongs.
-#[must_use]
 pub fn shape(path: &[&str]) -> Option<TableShape> {
     match path {
         ["to" | "users" | "roam_ignore_users"] => Some(TableShape::List),

@@ -28,7 +28,6 @@ impl MessageKind {
         [Self::Txt, Self::Img, Self::Audio, Self::Video, Self::File, Self::Loc, Self::Cmd, Self::Custom];
 
     /// Returns the service's name for this type.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Txt => "txt",
@@ -43,13 +42,11 @@ impl MessageKind {
     }
 
     /// Returns the type with exactly this name.
-    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// Whether a message of this type carries an uploaded file, so that `body.file` may fill its fields.
-    #[must_use]
     pub const fn has_file(self) -> bool {
         matches!(self, Self::Img | Self::Audio | Self::Video | Self::File)
     }

@@ -34,8 +34,8 @@ pub use fields::{TableShape, body_fields, fields, shape};
 pub use ids::{id, id_text};
 pub use kind::{MessageKind, types};
 pub use limits::{
-    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MESSAGE_BYTES, MessageLimits, ROAM_IGNORE_USERS,
-    TARGETED_GROUPS, USERS_PER_CALL,
+    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MessageLimits, ROAM_IGNORE_USERS, TARGETED_GROUPS,
+    USERS_PER_CALL,
 };
 pub use nearest::nearest;
 pub use numbers::exact_numbers;
@@ -54,7 +54,6 @@ pub enum MessageCall {
 
 impl MessageCall {
     /// Returns how many groups one call may name.
-    #[must_use]
     pub const fn max_groups(self) -> usize {
         match self {
             Self::Group => GROUPS_PER_CALL,

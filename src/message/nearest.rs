@@ -7,7 +7,6 @@ const MAX_CHARS: usize = 64;
 /// one slip for each three letters of the longer name, and at least one slip is allowed. A slip is a letter more,
 /// less or different, or two letters swapped. Upper and lower case are equal. Of equally near members the first is
 /// returned.
-#[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     if length == 0 || length > MAX_CHARS {

@@ -11,7 +11,6 @@ const SAFE_DIGITS: usize = 15;
 /// These numbers are quoted: integers outside of -2^63 to 2^63 - 1, numbers outside of a double's range, and decimals
 /// whose nearest double prints other digits. All other bytes stay the same, also in a text that is not valid JSON.
 /// The text is copied only if a number is quoted.
-#[must_use]
 pub fn exact_numbers(json: &[u8]) -> Cow<'_, [u8]> {
     let mut quoted: Vec<u8> = Vec::new();
     let (mut copied, mut at) = (0, 0);

@@ -91,13 +91,11 @@ impl MessageProblems {
     }
 
     /// Returns the number of problems, listed or not.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.listed.len() + self.unlisted
     }
 
     /// Returns the listed problems.
-    #[must_use]
     pub fn into_vec(self) -> Vec<MessageProblem> {
         self.listed
     }

@@ -35,49 +35,41 @@ impl Message {
     }
 
     /// Returns the message without its recipients.
-    #[must_use]
     pub fn draft(&self) -> &Draft {
         &self.draft
     }
 
     /// Returns the call that sends the message.
-    #[must_use]
     pub fn call(&self) -> MessageCall {
         self.draft.call()
     }
 
     /// Returns the groups: 1 to 3 for a group message, 1 for a targeted message.
-    #[must_use]
     pub fn to(&self) -> &[String] {
         &self.to
     }
 
     /// Returns the members of a targeted message, 1 to 20. Empty for a group message.
-    #[must_use]
     pub fn users(&self) -> &[String] {
         &self.users
     }
 
     /// Returns the number of groups, which is the message's cost in the quota of group messages.
-    #[must_use]
     pub fn group_count(&self) -> usize {
         self.to.len()
     }
 
     /// Returns the number of members, which is the message's cost in a targeted quota that counts users.
-    #[must_use]
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
 
     /// Returns the bytes of `body` and `ext` as sent, which the service's size limit counts.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.draft.size()
     }
 
     /// Returns the request's JSON. It is written once, and the size check uses these bytes.
-    #[must_use]
     pub fn to_json(&self) -> Bytes {
         self.json.clone()
     }

@@ -45,14 +45,12 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// Formats a text in double quotes: short, on one line, with invisible characters as `\u{200b}`.
-#[must_use]
 pub fn quoted(text: &str) -> String {
     format!("\"{}\"", shorten(text))
 }
 
 /// Whether this character shows as nothing or as a blank: blanks of any script, controls, zero-width characters,
 /// direction marks, fillers, and characters that no font has.
-#[must_use]
 pub fn is_invisible(letter: char) -> bool {
     if letter.is_ascii() {
         return !letter.is_ascii_graphic();
@@ -86,14 +84,12 @@ pub(super) fn shows_nothing(text: &str) -> bool {
 }
 
 /// Formats a number and its noun: `1 group`, `2 groups`. The noun takes an `s` in the plural.
-#[must_use]
 pub fn counted(count: impl std::fmt::Display, noun: &str) -> String {
     let count = count.to_string();
     format!("{count} {noun}{}", if count == "1" { "" } else { "s" })
 }
 
 /// Formats a number and its verb: `1 is`, `2 are`, and other verbs.
-#[must_use]
 pub fn counted_as(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }

@@ -48,7 +48,6 @@ pub enum BroadcastStep {
 
 impl BroadcastStep {
     /// Whether the step reads or writes a part of a plan.
-    #[must_use]
     pub const fn builds(&self) -> bool {
         matches!(self, Self::Page { .. } | Self::Take { .. } | Self::Append { .. } | Self::Fix { .. })
     }

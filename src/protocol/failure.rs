@@ -25,7 +25,6 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Returns the kind's word in Lua, logs and reports.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Invalid => "invalid",
@@ -40,7 +39,6 @@ impl FailureKind {
     }
 
     /// Whether the same call may succeed later without sending anything twice.
-    #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable | Self::Cancelled)
     }
@@ -66,7 +64,6 @@ pub struct RequestFailure {
 
 impl RequestFailure {
     /// Returns a failure with only a kind and a message.
-    #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -80,13 +77,11 @@ impl RequestFailure {
     }
 
     /// Returns a failure for a malformed call.
-    #[must_use]
     pub fn invalid(field: impl Into<Box<str>>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(FailureKind::Invalid, message) }
     }
 
     /// Returns a failure for a call that the permissions do not grant.
-    #[must_use]
     pub fn denied(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Denied, message)
     }

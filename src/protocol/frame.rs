@@ -103,13 +103,11 @@ impl<T: DeserializeOwned> FrameDecoder<T> {
     }
 
     /// Returns the bytes of the frame that [`FrameDecoder::take`] returned last.
-    #[must_use]
     pub const fn taken(&self) -> usize {
         self.taken
     }
 
     /// Returns how many bytes of the incomplete frame in the buffer are missing; 0 if the buffer is empty.
-    #[must_use]
     pub fn missing(&self) -> usize {
         let length =
             self.buffer.first_chunk::<HEADER>().map_or(0, |header| u32::from_le_bytes(*header) as usize);

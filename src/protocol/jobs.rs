@@ -86,7 +86,6 @@ pub struct HookRequest {
 
 impl HookRequest {
     /// Returns everything but the body as JSON, for storage.
-    #[must_use]
     pub fn head(&self) -> String {
         serde_json::json!([self.method, self.query, self.headers]).to_string()
     }

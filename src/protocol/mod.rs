@@ -21,7 +21,7 @@ mod testing;
 pub use broadcast::BroadcastStep;
 pub use console::ConsoleStep;
 pub use failure::{FailureKind, RequestFailure};
-pub use frame::{FrameDecoder, MAX_FRAME, ProtocolError, encode};
+pub use frame::{FrameDecoder, ProtocolError, encode};
 pub use jobs::{
     HOOK_OPTIONS, HookDeclaration, HookRequest, JOB_OPTIONS, JobDeclaration, JobStart, JobTrigger,
 };
@@ -93,7 +93,6 @@ const LONGEST_LINE: usize = 8 * 1024;
 
 impl LogLine {
     /// Returns the line, cut to the most bytes that a log takes.
-    #[must_use]
     pub fn clipped(mut self) -> Self {
         for text in [&mut self.message, &mut self.fields, &mut self.location] {
             if text.len() > LONGEST_LINE {

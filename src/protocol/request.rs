@@ -146,7 +146,6 @@ pub enum HostRequest {
 
 impl HostRequest {
     /// Whether the request has effects outside of the host. A shutdown waits for such requests.
-    #[must_use]
     pub const fn reaches_out(&self) -> bool {
         matches!(
             self,
@@ -161,7 +160,6 @@ impl HostRequest {
 
     /// Whether the answer may have to wait for a time of the clock. A simulated clock stands still while any other
     /// request is answered.
-    #[must_use]
     pub const fn takes_time(&self) -> bool {
         if let Self::Test(step) = self {
             return step.takes_time();
@@ -182,7 +180,6 @@ impl HostRequest {
     }
 
     /// Whether the request only reads, so that a script that is only checked may make it.
-    #[must_use]
     pub const fn only_looks(&self) -> bool {
         match self {
             Self::Store(request) => return request.step.only_looks(),

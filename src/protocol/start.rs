@@ -42,7 +42,6 @@ pub enum LoadMode {
 
 impl LoadMode {
     /// Whether the top level only declares.
-    #[must_use]
     pub const fn only_declares(self) -> bool {
         matches!(self, Self::Declare | Self::Job)
     }
@@ -59,7 +58,6 @@ pub struct LuaSource {
 impl LuaSource {
     /// Returns a source without what editors and shells put before the first line of Lua: a byte order mark, a `#!`
     /// line.
-    #[must_use]
     pub fn new(name: String, text: Vec<u8>) -> Self {
         let mut text = bytes::Bytes::from(text);
         if text.starts_with(b"\xef\xbb\xbf") {

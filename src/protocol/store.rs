@@ -62,7 +62,6 @@ pub enum StoreStep {
 
 impl StoreStep {
     /// Whether the operation changes nothing.
-    #[must_use]
     pub const fn only_looks(&self) -> bool {
         matches!(self, Self::Get(_) | Self::List { .. })
     }

@@ -61,7 +61,6 @@ pub enum TestStep {
 
 impl TestStep {
     /// Whether the answer may have to wait for a time of the clock.
-    #[must_use]
     pub const fn takes_time(&self) -> bool {
         matches!(
             self,
@@ -70,7 +69,6 @@ impl TestStep {
     }
 
     /// Whether a top level that only declares may take this step.
-    #[must_use]
     pub const fn only_looks(&self) -> bool {
         matches!(self, Self::Declare { .. })
     }

@@ -47,7 +47,6 @@ pub struct CostTooHighError {
 }
 
 impl Quota {
-    #[must_use]
     pub fn new(settings: QuotaSettings, clock: Clock) -> Self {
         let engine = Mutex::new(QuotaState::new(&settings, &clock));
         Self(Arc::new(QuotaInner {
@@ -69,7 +68,6 @@ impl Quota {
 
     /// Changes the rate from now on. Written calls keep their slots. Returns false if the new or the old rate is less
     /// than the largest cost of a call; such a change needs a new quota.
-    #[must_use]
     pub fn set_rate(&self, per_second: NonZeroU32, share: f64) -> bool {
         let mut engine = self.0.lock();
         let settings = QuotaSettings { per_second, share, ..self.0.settings.clone() };
@@ -80,13 +78,11 @@ impl Quota {
     }
 
     /// Whether other processes share the quota, so that its slots are lent to it.
-    #[must_use]
     pub fn is_shared(&self) -> bool {
         self.0.settings.shared
     }
 
     /// What the quota counts, for display.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         self.0.settings.name
     }
@@ -108,14 +104,12 @@ impl Quota {
     }
 
     /// The expected wait of a call of `cost` that arrives now.
-    #[must_use]
     pub fn expected_wait(&self, cost: u32, priority: Priority) -> Duration {
         let mut engine = self.0.lock();
         engine.expected_wait(cost, priority, self.0.now())
     }
 
     /// The current state of the quota.
-    #[must_use]
     pub fn status(&self) -> QuotaStatus {
         let mut engine = self.0.lock();
         let now = self.0.now();
@@ -135,7 +129,6 @@ impl Quota {
     }
 
     /// The messages written since the process began, and those that the service refused as too many.
-    #[must_use]
     pub fn ever(&self) -> (u64, u64) {
         let engine = self.0.lock();
         (engine.sent.ever(), engine.throttled.ever())
@@ -143,7 +136,6 @@ impl Quota {
 
     /// All waiting calls with their expected waits, the most urgent priority first. Takes time in proportion to their
     /// number.
-    #[must_use]
     pub fn waiters(&self) -> Vec<Waiter> {
         let mut engine = self.0.lock();
         engine.waiters(self.0.now())

@@ -36,11 +36,11 @@ mod window_slots;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use acquire::{CostTooHighError, Quota};
+pub use acquire::Quota;
 pub use permit::{Permit, PermitOutcome};
 pub use queue::Priority;
 pub use quotas::Quotas;
-pub use settings::{GROUPS_A_CALL, PastSend, QuotaSettings, SendHistory};
+pub use settings::{QuotaSettings, SendHistory};
 pub use shared::Demand;
-pub use status::{QueueStatus, QuotaStatus, Waiter};
+pub use status::{QueueStatus, QuotaStatus};
 pub use window_slots::LentSlots;

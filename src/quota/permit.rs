@@ -49,7 +49,6 @@ impl Permit {
     }
 
     /// The call's cost in its quota.
-    #[must_use]
     pub fn cost(&self) -> u32 {
         self.cost
     }
@@ -77,7 +76,6 @@ impl Permit {
     }
 
     /// The instant of [`Permit::written`]; `None` if it was not called.
-    #[must_use]
     pub fn written_at(&self) -> Option<Instant> {
         match self.stage {
             PermitStage::Written(sent) => Some(sent.written),

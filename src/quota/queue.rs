@@ -27,7 +27,6 @@ impl Priority {
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
     /// The priority's name in scripts.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::High => "high",

@@ -26,32 +26,27 @@ pub struct Quotas {
 
 impl Quotas {
     /// All four quotas, for display.
-    #[must_use]
     pub fn all(&self) -> [&Quota; 4] {
         [&self.group, &self.targeted, &self.uploads, &self.reads]
     }
 
     /// The quotas that these limits grant. A limit of 0 counts as 1.
-    #[must_use]
     pub fn new(limits: &AppLimits, clock: &Clock) -> Self {
         Self::of(limits, clock, &SendHistory::Unknown, false)
     }
 
     /// The same for a service to which nothing was sent before.
-    #[must_use]
     pub fn fresh(limits: &AppLimits, clock: &Clock) -> Self {
         Self::of(limits, clock, &SendHistory::Unused, false)
     }
 
     /// The same for several processes that share them. No permit is given before slots are lent ([`Quota::lend`]).
-    #[must_use]
     pub fn shared(limits: &AppLimits, clock: &Clock) -> Self {
         // The lender knows which slots earlier processes still hold.
         Self::of(limits, clock, &SendHistory::Unused, true)
     }
 
     /// Applies other limits from now on. Returns the names of the quotas for which that needs a restart.
-    #[must_use]
     pub fn grant(&self, limits: &AppLimits) -> Vec<&'static str> {
         let rates = [
             limits.group_per_second,

@@ -49,7 +49,6 @@ pub struct PastSend {
 
 impl QuotaSettings {
     /// A quota of `per_second` with calls that cost one each, the whole share, and an unknown history.
-    #[must_use]
     pub const fn new(name: &'static str, per_second: NonZeroU32) -> Self {
         Self {
             name,

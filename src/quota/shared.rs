@@ -38,7 +38,6 @@ impl Quota {
     }
 
     /// The slots that this process needs now.
-    #[must_use]
     pub fn demand(&self) -> Demand {
         let mut engine = self.shared().lock();
         let now = self.shared().now();

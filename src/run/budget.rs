@@ -54,7 +54,6 @@ pub struct MemoryBudget {
 
 impl HostMemory {
     /// Creates the budget of one run, in bytes. The most recent budget also sets the limit of all runs together.
-    #[must_use]
     pub fn of_run(&self, bytes: u64) -> Rc<MemoryBudget> {
         self.0.limit.set(bytes.saturating_mul(ALL_RUNS));
         Rc::new(MemoryBudget {
@@ -74,7 +73,6 @@ impl HostMemory {
 
 impl MemoryBudget {
     /// Creates the budget of a run that shares its limit with no other run. `bytes` is its size.
-    #[must_use]
     pub fn alone(bytes: u64) -> Rc<Self> {
         HostMemory::default().of_run(bytes)
     }

@@ -15,7 +15,6 @@ pub struct InterruptSwitch(watch::Sender<PressCount>);
 
 impl InterruptSwitch {
     /// Creates a switch and the receiver that observes it.
-    #[must_use]
     pub fn new() -> (Self, Interrupt) {
         let (sender, receiver) = watch::channel(0);
         (Self(sender), Interrupt(receiver))
@@ -30,7 +29,6 @@ impl InterruptSwitch {
 
 impl Interrupt {
     /// Whether a run must begin nothing new.
-    #[must_use]
     pub fn is_pressed(&self) -> bool {
         *self.0.borrow() >= 1
     }

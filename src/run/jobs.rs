@@ -98,24 +98,20 @@ impl DeclaredJobs {
     }
 
     /// Whether a call was refused because the top level may only declare.
-    #[must_use]
     pub fn was_refused(&self) -> bool {
         self.refused.get()
     }
 
     /// Whether the top level has ended in a mode in which it only declares, so that no more jobs follow.
-    #[must_use]
     pub fn are_complete(&self) -> bool {
         self.complete.get()
     }
 
-    #[must_use]
     pub fn find(&self, name: &str) -> Option<Rc<Job>> {
         self.declared.borrow().iter().find(|job| job.name == name).cloned()
     }
 
     /// Returns all declared jobs, in the order of their declaration.
-    #[must_use]
     pub fn declared(&self) -> Vec<Rc<Job>> {
         self.declared.borrow().clone()
     }

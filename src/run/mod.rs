@@ -27,7 +27,6 @@ mod variables;
 
 pub use broadcasts::{
     BroadcastSupervisor, OnChange, PlanProgress, ProjectInputs, RunBroadcasts, SupervisedEnd, changed_note,
-    input_words,
 };
 pub use budget::{HostMemory, MemoryBudget};
 pub use console::{Console, ConsoleInput};
@@ -38,7 +37,7 @@ pub use jobs::{DeclaredJobs, JobContext};
 pub use outbound::{OutboundHttp, Webhook, net_problem};
 pub use output::{DiscardOutput, ScriptOutput, log_line};
 pub use process::confinement;
-pub use services::{PlannedRun, RunMode, RunServices, RunStop, SetupError};
+pub use services::{RunMode, RunServices, RunStop};
 pub use session::{OWN_BINARY, RunEnd, RunError, RunSpec, run_script};
 pub use sources::{MAX_SOURCE, ModuleSnapshot, ModuleSources};
 pub use store::{ScriptStore, StoreChange};

@@ -148,13 +148,11 @@ pub struct PlannedRun {
 }
 
 impl RunMode {
-    #[must_use]
     pub fn rehearsal(rehearsal: Rc<Rehearsal>) -> Self {
         Self::Rehearsal(rehearsal, FilesByContent::default())
     }
 
     /// Creates the mode of a run that is held to a rehearsal. `start` is the time at which the rehearsal began.
-    #[must_use]
     pub fn planned(gate: PlanGuard, start: Duration) -> Self {
         Self::Planned(PlannedRun { gate, time: ScriptTime::new(start), files: FilesByContent::default() })
     }

@@ -39,7 +39,6 @@ pub type ModuleSnapshot = BTreeMap<String, LuaSource>;
 
 impl ModuleSources {
     /// Creates the sources of a project and of the folder of the running script.
-    #[must_use]
     pub fn new(project: &Project, script: &Path) -> Self {
         let own = script.parent().map(Path::to_owned);
         let scripts = project.root.join("scripts");
@@ -53,25 +52,21 @@ impl ModuleSources {
     }
 
     /// Returns the same sources, which never read these files as modules.
-    #[must_use]
     pub fn without(self, secret_files: &[PathBuf]) -> Self {
         Self { folders: self.folders.without(secret_files), ..self }
     }
 
     /// Returns the same sources with these modules fixed, even if their files change.
-    #[must_use]
     pub fn pinned(self, modules: Arc<ModuleSnapshot>) -> Self {
         Self { pinned: Some(modules), ..self }
     }
 
     /// Returns the modules found so far in the project. Modules of the standard library are not included.
-    #[must_use]
     pub fn found(&self) -> ModuleSnapshot {
         self.asked().into_iter().filter_map(|(module, source)| Some((module, source?))).collect()
     }
 
     /// Returns all modules requested so far. The value is `None` for a module that the project does not have.
-    #[must_use]
     pub fn asked(&self) -> BTreeMap<String, Option<LuaSource>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -124,7 +119,6 @@ impl ModuleSources {
     }
 
     /// Returns the names of the modules in the embedded standard library.
-    #[must_use]
     pub fn stdlib() -> Vec<String> {
         Stdlib::iter().map(|file| file.trim_end_matches(".lua").replace('/', ".")).collect()
     }

@@ -43,19 +43,16 @@ pub struct StoreChange {
 
 impl ScriptStore {
     /// Creates the store of a script. `script` is its path relative to the project.
-    #[must_use]
     pub fn new(script: &str) -> Self {
         Self { own: format!("script:{script}"), changes: None }
     }
 
     /// Returns the same store, which also records its changes. Its ledger must be a temporary one.
-    #[must_use]
     pub fn listing(self) -> Self {
         Self { changes: Some(RefCell::default()), ..self }
     }
 
     /// Returns the changes, ordered by script and key. It is empty unless the store records changes.
-    #[must_use]
     pub fn changes(&self) -> Vec<StoreChange> {
         self.changes.as_ref().map(|changes| changes.borrow().values().cloned().collect()).unwrap_or_default()
     }

@@ -42,7 +42,6 @@ impl fmt::Debug for GrantedVariables {
 
 impl GrantedVariables {
     /// Uses the variables of this process, as far as the permissions grant them.
-    #[must_use]
     pub fn new(permissions: &Permissions) -> Self {
         Self::with(permissions, Box::new(|name| std::env::var_os(name)))
     }

@@ -106,7 +106,6 @@ impl Job {
 
     /// Returns the first scheduled time after `after`, both since 1970-01-01T00:00:00Z. Returns None if there is
     /// none.
-    #[must_use]
     pub fn next_after(&self, after: Duration) -> Option<Duration> {
         match &self.times {
             JobSchedule::Cron(cron) => {
@@ -122,7 +121,6 @@ impl Job {
     }
 
     /// Returns the hook of a job that is one. A hook has no scheduled times.
-    #[must_use]
     pub const fn hook(&self) -> Option<&Hook> {
         match &self.times {
             JobSchedule::Hook(hook) => Some(hook),
@@ -132,7 +130,6 @@ impl Job {
 
     /// Returns the delay of a scheduled time's run, which is below [`Job::jitter`]. The same job and time always have
     /// the same delay.
-    #[must_use]
     pub fn delay(&self, instant: Duration) -> Duration {
         let most = u64::try_from(self.jitter.as_millis()).unwrap_or(u64::MAX);
         if most == 0 {
@@ -143,21 +140,18 @@ impl Job {
         Duration::from_millis(hash.finish() % most)
     }
 
-    #[must_use]
     pub const fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
     /// Whether the job runs once at a time of its own. Such a time counts as missed also if it is before the job was
     /// registered.
-    #[must_use]
     pub const fn is_at(&self) -> bool {
         matches!(self.times, JobSchedule::At(_))
     }
 
     /// Returns the schedule as text: `cron "0 9 * * mon-fri" in Asia/Shanghai`, `every 15m`,
     /// `at 2026-12-24T10:00:00Z`. Equal texts mean equal times, so a changed text means a changed schedule.
-    #[must_use]
     pub fn times(&self) -> String {
         match &self.times {
             JobSchedule::Cron(cron) => {
@@ -235,13 +229,11 @@ impl JobSchedule {
 
 /// Returns the name under which a script's requested runs are recorded: `run scripts/news.lua`. No job can have this
 /// name.
-#[must_use]
 pub fn runs_of(script: &str) -> String {
     format!("{RUN}{script}")
 }
 
 /// Returns the script of a name that [`runs_of`] made.
-#[must_use]
 pub fn script_of(job: &str) -> Option<&str> {
     job.strip_prefix(RUN).filter(|script| script.starts_with(SCRIPTS))
 }

@@ -69,7 +69,6 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
             Self::Skip => "missed, and the job skips what it missed",
@@ -81,7 +80,6 @@ impl SkipReason {
 
 impl RunVerdict {
     /// Returns the last time that the verdict decides.
-    #[must_use]
     pub const fn last(&self) -> Duration {
         match self {
             Self::Run(instant) => *instant,
@@ -93,7 +91,6 @@ impl RunVerdict {
 /// Decides for a job. `last` is the last decided time. `since` is when the job with its present schedule became
 /// active, which is stored over restarts: an earlier time is never missed, except the time of an `at`. All are times
 /// since 1970.
-#[must_use]
 pub fn decide(job: &Job, last: Option<Duration>, since: Duration, now: Duration) -> JobDecision {
     let mut look = DecisionBuilder { job, now, decision: JobDecision::default() };
     let known = if job.is_at() { Duration::ZERO } else { since };

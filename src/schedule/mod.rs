@@ -17,7 +17,7 @@
 //!
 //! A hook (`hook.rs`) is a job without scheduled times: each accepted request is a run.
 //!
-//! **Missed times** are those found more than [`TOLERANCE`] late; `missed.rs` has the rules.
+//! **Missed times** are those found more than [`missed::TOLERANCE`] late; `missed.rs` has the rules.
 //!
 //! May import: `protocol`, `zones`.
 
@@ -35,14 +35,12 @@ mod tests;
 
 pub use hook::{Hook, HookScheme};
 pub use job::{AT_EACH_POST, Job, runs_of, script_of};
-pub use missed::{JobDecision, MOST_AT_ONCE, RunVerdict, SkipReason, SkippedTimes, TOLERANCE, decide};
+pub use missed::{JobDecision, RunVerdict, decide};
 pub use options::{MissedPolicy, OverlapPolicy};
-pub use problem::DeclarationError;
 
 use std::time::Duration;
 
 /// Formats a scheduled time as a run's name: `2026-11-23T09:00:00Z`, with a fraction only if it has one.
-#[must_use]
 pub fn run_name(instant: Duration) -> String {
     zone::timestamp(instant).to_string()
 }

@@ -20,7 +20,6 @@ pub enum SimulatedResponse {
 
 impl SimulatedResponse {
     /// Returns the answer if it is complete.
-    #[must_use]
     pub fn whole(self) -> Option<Response<Bytes>> {
         match self {
             Self::Whole(response) => Some(response),

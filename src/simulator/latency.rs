@@ -15,13 +15,11 @@ pub struct Latency {
 
 impl Latency {
     /// Returns a latency that is always `time`.
-    #[must_use]
     pub const fn fixed(time: Duration) -> Self {
         Self { least: time, most: time }
     }
 
     /// Returns a latency that is evenly distributed between two times, given in any order.
-    #[must_use]
     pub fn range(one: Duration, other: Duration) -> Self {
         Self { least: one.min(other), most: one.max(other) }
     }

@@ -41,7 +41,7 @@ mod token;
 pub use answer::SimulatedResponse;
 pub use count::RateCounting;
 pub use fault::{FaultPlan, ParseFaultError};
-pub use latency::{Latency, ParseLatencyError};
+pub use latency::Latency;
 pub use record::{ReceivedMessage, RecordMode};
 pub use route::ServiceCall;
 pub use service::Simulator;

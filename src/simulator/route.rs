@@ -41,7 +41,6 @@ impl ServiceCall {
     ];
 
     /// Returns the call's name in fault rules and in statistics.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",

@@ -76,7 +76,6 @@ impl CallMeters {
 
 impl Simulator {
     /// Returns a service that starts at the current time of `time` and has received nothing.
-    #[must_use]
     pub fn new(settings: SimulatorSettings, time: impl SimulatorTime) -> Self {
         let mut rng = StdRng::seed_from_u64(settings.seed);
         let state = SimulatorState {
@@ -104,7 +103,6 @@ impl Simulator {
     /// messages of each group), `/_sim/received/{group}` (those messages), `GET` and `PUT /_sim/faults` (the
     /// [`FaultPlan`] as text), `POST /_sim/revoke` (ends every token) and `POST /_sim/reset`. They need no token.
     /// They are not counted, not delayed, and have no faults.
-    #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> SimulatedResponse {
         if let Some(path) = request.uri().path().strip_prefix("/_sim/") {
             return SimulatedResponse::Whole(inspect::answer(self, request, path));
@@ -114,44 +112,37 @@ impl Simulator {
     }
 
     /// Returns the settings that the simulator was made with.
-    #[must_use]
     pub fn settings(&self) -> &SimulatorSettings {
         &self.0.settings
     }
 
     /// Returns all stored messages by group, in the order of arrival. Empty if only counts are stored.
-    #[must_use]
     pub fn received(&self) -> BTreeMap<String, Vec<ReceivedMessage>> {
         self.state().record.all()
     }
 
     /// Returns the stored messages of one group in the order of arrival.
-    #[must_use]
     pub fn received_by(&self, group: &str) -> Vec<ReceivedMessage> {
         self.state().record.of_group(group)
     }
 
     /// Returns the number of messages of each group.
-    #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.state().record.counts()
     }
 
     /// Returns the number of messages of this group.
-    #[must_use]
     pub fn count(&self, group: &str) -> u64 {
         self.state().record.count(group)
     }
 
     /// Returns the totals.
-    #[must_use]
     pub fn stats(&self) -> Stats {
         let state = self.state();
         Stats { groups_reached: state.record.groups(), ..state.stats.clone() }
     }
 
     /// Returns the planned faults.
-    #[must_use]
     pub fn faults(&self) -> FaultPlan {
         self.state().plan.clone()
     }
@@ -177,7 +168,6 @@ impl Simulator {
     }
 
     /// Returns the delay of the next request or answer: half the latency, drawn anew each time.
-    #[must_use]
     pub fn one_way(&self) -> Duration {
         self.0.settings.latency.one_way(&mut self.state().rng)
     }

@@ -40,7 +40,6 @@ pub struct SimulatorSettings {
 
 impl SimulatorSettings {
     /// Returns an app with the contract's limits, 100 groups of 10 members, no latency and no faults.
-    #[must_use]
     pub fn new(org: &str, app: &str) -> Self {
         Self {
             org: org.to_owned(),
@@ -118,7 +117,6 @@ impl Default for SimulatorLimits {
 
 impl SimulatorLimits {
     /// Returns the default limits without any rate.
-    #[must_use]
     pub fn lifted() -> Self {
         Self {
             group_per_second: None,

@@ -30,7 +30,6 @@ pub struct Stats {
 
 impl Stats {
     /// Returns the number of all accepted messages.
-    #[must_use]
     pub fn messages(&self) -> u64 {
         self.group_messages + self.targeted_messages
     }

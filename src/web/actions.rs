@@ -101,7 +101,6 @@ impl ActionResult {
 
 impl BroadcastAction {
     /// The actions that make sense for a broadcast in this state.
-    #[must_use]
     pub fn sensible(view: &BroadcastView) -> Vec<Self> {
         let (counts, over) = (&view.counts, view.over);
         let (paused, interrupted) = (view.state == "paused", view.state == "interrupted");

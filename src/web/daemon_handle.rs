@@ -12,7 +12,6 @@ use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings};
 use crate::delivery::Delivery;
 use crate::ledger::{BroadcastId, Ledger};
-use crate::run::BroadcastSupervisor;
 use crate::schedule::Job;
 
 use super::LogTail;
@@ -38,7 +37,6 @@ pub struct DaemonHandle {
     pub serve: ServeSettings,
     /// The apps, the default one first.
     pub apps: Vec<Rc<Delivery>>,
-    pub keeper: Rc<BroadcastSupervisor>,
     pub ledger: Ledger,
     /// The folder for files of this machine.
     pub state: PathBuf,

@@ -51,13 +51,12 @@ use guard::{ApiTokens, SiteNames};
 use page::Pages;
 use status_cache::{StatusCache, StatusWatch};
 
-pub use actions::{ActionResult, BroadcastAction, JobAction, SendAction};
-pub use daemon_handle::{DaemonHandle, FindJob};
+pub use daemon_handle::DaemonHandle;
 pub use guard::{NewToken, mint};
 pub use listener::{ListenerSetup, Tls};
 pub use metrics::PrometheusMetrics;
-pub use replan::{ReplanError, ask_to_replan, continue_as_stored};
-pub use scripts::{RequestedRun, RunScriptError, ask_for_script, asked_scripts};
+pub use replan::ask_to_replan;
+pub use scripts::{RequestedRun, ask_for_script, asked_scripts};
 pub use view::*;
 
 /// The maximum number of queued tasks for the daemon's thread.

@@ -28,7 +28,6 @@ use pipe::HostPipe;
 
 /// Runs one script for the host, over standard input and output. With [`PROBE`] as its argument it only prints how it
 /// is confined.
-#[must_use]
 pub fn main() -> ExitCode {
     confine::close_inherited();
     let host = getppid();

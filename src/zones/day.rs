@@ -13,7 +13,6 @@ pub enum DayTime {
 
 impl DayTime {
     /// Returns what a clock shows at this time.
-    #[must_use]
     pub const fn time(self) -> Time {
         match self {
             Self::At(time) => time,

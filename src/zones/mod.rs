@@ -33,7 +33,6 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
 }
 
 /// Returns a zone's text: its IANA name, or its offset as `+08:00`. Equal texts mean equal zones.
-#[must_use]
 pub fn words(zone: &TimeZone) -> String {
     match (zone.iana_name(), zone.to_fixed_offset()) {
         (Some(name), _) => name.to_owned(),

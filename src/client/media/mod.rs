@@ -35,7 +35,6 @@ pub enum MediaKind {
 
 impl MediaKind {
     /// The kind's name in a message's `body.file`; `None` if the kind is not known.
-    #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Image => Some("image"),
@@ -47,7 +46,6 @@ impl MediaKind {
     }
 
     /// The kind in words, for display.
-    #[must_use]
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Empty => "nothing",

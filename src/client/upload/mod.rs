@@ -122,33 +122,28 @@ impl Upload {
     }
 
     /// Sets whether a download needs the share-secret. The default is no.
-    #[must_use]
     pub fn restrict_access(mut self, restrict_access: bool) -> Self {
         self.restrict_access = restrict_access;
         self
     }
 
     /// Sets the size of the preview; `None` for the service's default.
-    #[must_use]
     pub fn thumbnail(mut self, thumbnail: Option<Thumbnail>) -> Self {
         self.thumbnail = thumbnail;
         self
     }
 
     /// The file's size in bytes when it was opened.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.len
     }
 
     /// The name under which it is uploaded.
-    #[must_use]
     pub fn filename(&self) -> &str {
         &self.filename
     }
 
     /// The content type, guessed from the name.
-    #[must_use]
     pub fn content_type(&self) -> &str {
         &self.content_type
     }

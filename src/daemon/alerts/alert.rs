@@ -56,7 +56,6 @@ pub struct Alert {
 
 impl Alert {
     /// Creates an alert with a text and no other details.
-    #[must_use]
     pub fn new(kind: AlertKind, about: impl Display, text: impl Display) -> Self {
         Self {
             kind,
@@ -81,7 +80,6 @@ impl Alert {
     }
 
     /// The key that identifies the alert. A receiver uses it to drop duplicates.
-    #[must_use]
     pub fn key(&self) -> String {
         format!("{} {}", self.kind.name(), self.about)
     }

@@ -27,7 +27,6 @@ pub struct ActiveBroadcast {
 
 impl ActiveBroadcast {
     /// A broadcast that `delivery` is about to drive.
-    #[must_use]
     pub fn new(delivery: &Rc<Delivery>, broadcast: &Broadcast) -> Self {
         Self {
             name: broadcast.name.clone(),
@@ -41,7 +40,6 @@ impl ActiveBroadcast {
     }
 
     /// The quota that the broadcast's calls take permits from.
-    #[must_use]
     pub fn quota(&self) -> &Quota {
         match self.call {
             MessageCall::Group => &self.delivery.quotas.group,
@@ -50,7 +48,6 @@ impl ActiveBroadcast {
     }
 
     /// What the broadcast waits for; `None` if it does not wait.
-    #[must_use]
     pub fn wait(&self) -> Option<BroadcastWait> {
         let (delivery, status) = (&self.delivery, self.quota().status());
         let capped = self.cap.is_some_and(|cap| cap <= status.pace);
@@ -70,13 +67,11 @@ impl ActiveBroadcast {
     }
 
     /// How the driving ended; `None` while it goes on.
-    #[must_use]
     pub fn end(&self) -> Option<&DriveResult> {
         self.driven.get()
     }
 
     /// The number of recipients still to be sent to.
-    #[must_use]
     pub const fn left(counts: &RecipientCounts) -> u64 {
         counts.pending + counts.sending
     }

@@ -56,7 +56,6 @@ pub struct ProgressSnapshot {
 
 impl BroadcastProgress {
     /// Copies the counts of this moment.
-    #[must_use]
     pub fn snapshot(&self) -> ProgressSnapshot {
         let mut look = ProgressSnapshot { in_flight: self.in_flight.get(), ..self.look.borrow().clone() };
         // A call that is retried does not clear `waits_for`, so it is corrected here.

@@ -34,13 +34,11 @@ pub struct BroadcastSummary {
 
 impl BroadcastSummary {
     /// Whether every recipient that the plan does not skip has the message.
-    #[must_use]
     pub const fn all_delivered(&self) -> bool {
         self.sent + self.skipped == self.total
     }
 
     /// The summary of `broadcast` with these counts. `sent_now` is the number of recipients that this driver sent to.
-    #[must_use]
     pub fn new(broadcast: &Broadcast, counts: &RecipientCounts, sent_now: u64, elapsed: Duration) -> Self {
         let elapsed = elapsed.as_secs_f64();
         Self {

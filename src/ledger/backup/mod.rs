@@ -14,8 +14,7 @@ mod work_folder;
 mod write;
 
 pub use error::BackupError;
-pub use replace::{ReplacedLedger, RestoredLedger};
-pub use write::BackupInfo;
+pub use replace::ReplacedLedger;
 
 /// A point at which a crash test may end the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use super::{Broadcast, BroadcastChanges, BroadcastId, BroadcastSpec, CHANGED, Op
 
 impl Broadcast {
     /// Whether the broadcast is paused because its inputs changed.
-    #[must_use]
     pub fn is_held_for_changes(&self) -> bool {
         self.command == BroadcastCommand::Pause
             && self.command_note.as_deref().is_some_and(|note| note.starts_with(CHANGED))
@@ -18,7 +17,6 @@ impl Broadcast {
 
 impl Broadcast {
     /// Returns what changed, if the broadcast is paused and that is known. It does not matter who paused it.
-    #[must_use]
     pub fn shown_changes(&self) -> Option<BroadcastChanges> {
         let paused = !self.is_over() && self.command == BroadcastCommand::Pause;
         let known = self.spec.changes.clone().filter(|_| paused);

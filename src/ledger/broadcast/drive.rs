@@ -46,13 +46,11 @@ pub struct RecipientOutcome {
 
 impl RecipientOutcome {
     /// The outcome of a delivered message.
-    #[must_use]
     pub fn sent(seq: i64, message_id: impl Into<String>, attempts: u32) -> Self {
         Self { seq, state: DeliveryState::Sent, message_id: Some(message_id.into()), error: None, attempts }
     }
 
     /// The outcome of a message that was not delivered, or is in doubt.
-    #[must_use]
     pub fn failed(seq: i64, state: DeliveryState, error: impl Into<String>, attempts: u32) -> Self {
         Self { seq, state, message_id: None, error: Some(error.into()), attempts }
     }

@@ -115,7 +115,6 @@ pub struct ExportPages {
 impl ExportPages {
     /// Returns the names of the audience's own columns, in the order of their first appearance. Empty for a broadcast
     /// from before columns were stored.
-    #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }

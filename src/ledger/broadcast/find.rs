@@ -24,7 +24,6 @@ pub enum BroadcastLookup {
 
 impl BroadcastLookup {
     /// The broadcast, whatever its state.
-    #[must_use]
     pub fn broadcast(&self) -> &Broadcast {
         let (Self::New(found) | Self::Unbuilt(found) | Self::Unfinished(found) | Self::Finished(found)) =
             self;

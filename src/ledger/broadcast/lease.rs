@@ -108,13 +108,11 @@ impl Ledger {
     }
 
     /// Whether many machines share the store, so that a broadcast can have several drivers.
-    #[must_use]
     pub fn is_shared(&self) -> bool {
         self.store().server().is_some()
     }
 
     /// Whether the ledger is temporary, so that only this process uses it.
-    #[must_use]
     pub fn is_scratch(&self) -> bool {
         self.store().later().is_some()
     }

@@ -22,21 +22,22 @@ mod status;
 mod totals;
 
 pub use build::{NewMessage, NewRecipient};
-pub use commands::{NotedCommand, Settlement};
+pub use commands::Settlement;
 pub use difference::{BroadcastChanges, MessageChange, PlanDifference};
-pub use drive::{Recipient, RecipientOutcome, TakeoverCounts};
+#[cfg(test)]
+pub use drive::TakeoverCounts;
+pub use drive::{Recipient, RecipientOutcome};
 pub use export::{ExportedRecipient, RecallableMessage, RecalledCounts};
 pub use fields::ExportPages;
 pub use find::{BroadcastFilter, BroadcastLookup};
 pub use lease::Lease;
 pub use plan::{BroadcastPlan, Exclusion};
 pub use replan::CHANGED;
-pub use row::{Broadcast, LeaseHolder};
+pub use row::Broadcast;
 pub use spec::{
     BroadcastPriority, BroadcastSpec, InDoubtPolicy, InputKind, JobRunRef, OperatorDecision, PlanInput,
     ScriptRef,
 };
-pub use totals::BroadcastTotals;
 
 pub(super) use build::json;
 pub(super) use drive::MessageCache;

@@ -85,19 +85,16 @@ impl Broadcast {
 
     /// Returns the name of its state: the name of its stage, or of the command that takes effect. It is `interrupted`
     /// if the broadcast has not finished, is not paused, and has no driver.
-    #[must_use]
     pub const fn state_name(&self) -> &'static str {
         if self.is_interrupted() { INTERRUPTED } else { state_name(self.stage, self.command) }
     }
 
     /// Whether something is left to send, sending is allowed, and no process drives it.
-    #[must_use]
     pub const fn is_interrupted(&self) -> bool {
         !self.is_over() && self.driver.is_none() && matches!(self.command, BroadcastCommand::Run)
     }
 
     /// Whether nothing of it is left to send.
-    #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.stage, BroadcastStage::Finished | BroadcastStage::Cancelled)
     }

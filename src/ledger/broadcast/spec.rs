@@ -57,7 +57,6 @@ pub struct BroadcastSpec {
 
 impl BroadcastSpec {
     /// A specification with only default values.
-    #[must_use]
     pub const fn new(call: MessageCall) -> Self {
         Self {
             call,

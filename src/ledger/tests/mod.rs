@@ -19,6 +19,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::broadcast::TakeoverCounts;
+use super::instance::Reaped;
+use super::job_registry::JobControl;
 use super::*;
 use crate::message::MessageCall;
 

@@ -40,6 +40,7 @@ pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<
 /// # Errors
 ///
 /// Every limit that the message breaks. `to` and `users` are problems here.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as `check`")]
 pub fn check_draft(
     call: MessageCall,
     value: Value,
@@ -50,6 +51,7 @@ pub fn check_draft(
 
 /// Checks a draft that was stored ([`Draft::to_json`]). This is [`check_draft`] without the check for an empty text,
 /// which happened before the draft was stored.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as `check`")]
 pub fn check_stored(
     call: MessageCall,
     value: Value,

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::checked;
+use crate::message::limits::MESSAGE_BYTES;
 use crate::message::{
-    IdKind, MESSAGE_BYTES, MessageCall, MessageKind, MessageLimits, body_fields, check, check_draft, fields,
-    id, nearest, types,
+    IdKind, MessageCall, MessageKind, MessageLimits, body_fields, check, check_draft, fields, id, nearest,
+    types,
 };
 
 /// Any JSON. Floats are multiples of 0.5, which the parser reads back exactly.

@@ -12,9 +12,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::{Clock, Instant};
-use crate::quota::{
-    CostTooHighError, PastSend, Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory,
-};
+use crate::quota::acquire::CostTooHighError;
+use crate::quota::settings::PastSend;
+use crate::quota::{Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -49,7 +49,6 @@ pub struct PlanProgress {
 
 impl PlanProgress {
     /// Returns the number of recipients added so far, including duplicates.
-    #[must_use]
     pub fn recipients(&self) -> u64 {
         self.recipients.get()
     }

@@ -133,7 +133,6 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
 }
 
 /// Returns the note that the web page and `runs show` display.
-#[must_use]
 pub fn note(lines: &[String]) -> String {
     format!(
         "{NOTE}: {}. Nothing of it is sent until an operator decides: continue sends the rest as it is stored, replan sends the rest by the new inputs, and another `run` of its script begins anew",

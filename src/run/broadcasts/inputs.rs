@@ -126,7 +126,6 @@ async fn audience(services: &RunServices, asked: &BroadcastRequest) -> Option<St
 }
 
 /// Describes an input for messages.
-#[must_use]
 pub fn words(input: &PlanInput) -> String {
     match input.kind {
         InputKind::Script => "the script".to_owned(),

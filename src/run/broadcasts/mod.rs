@@ -44,7 +44,6 @@ pub use change::{OnChange, note as changed_note};
 use compare::RecipientComparison;
 use drive::BroadcastTask;
 
-pub use inputs::words as input_words;
 pub use project::ProjectInputs;
 pub(super) use steps::step;
 pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
@@ -108,7 +107,6 @@ impl RunBroadcasts {
     }
 
     /// Whether a broadcast was refused because its inputs changed.
-    #[must_use]
     pub fn refused(&self) -> bool {
         self.refused.get()
     }
@@ -150,7 +148,6 @@ impl RunBroadcasts {
     }
 
     /// Returns the ids of the broadcasts that are being driven.
-    #[must_use]
     pub fn driven(&self) -> Vec<BroadcastId> {
         let open = self.open.borrow();
         let driven = open.values().filter_map(|open| match open {

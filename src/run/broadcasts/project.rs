@@ -54,7 +54,6 @@ impl ProjectInputs {
     }
 
     /// Returns which of the script and its modules have changed.
-    #[must_use]
     pub fn code_changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let changed = stored.iter().filter(|input| {
             let now = match input.kind {

@@ -52,7 +52,6 @@ pub struct BroadcastSupervisor {
 impl BroadcastSupervisor {
     /// Creates a supervisor without broadcasts. It calls `told` for each broadcast that ends. If `sends` is false, it
     /// leaves broadcasts with a fixed plan to other hosts, and waits for them.
-    #[must_use]
     pub fn new(sends: bool, told: impl Fn(SupervisedEnd) + 'static) -> Rc<Self> {
         let (switch, stop) = StopSwitch::new();
         let told = Box::new(told);
@@ -208,14 +207,12 @@ impl BroadcastSupervisor {
     }
 
     /// Returns the broadcasts that it drives, with their ids.
-    #[must_use]
     pub fn underway(&self) -> Vec<(BroadcastId, Rc<ActiveBroadcast>)> {
         let driven = self.driven.borrow();
         driven.iter().map(|(id, (_, underway))| (*id, Rc::clone(underway))).collect()
     }
 
     /// Returns the number of broadcasts that it drives.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.driven.borrow().len()
     }

@@ -98,20 +98,17 @@ impl ProjectFiles {
     }
 
     /// Returns why a script may not write to this path; `None` if it may.
-    #[must_use]
     pub fn write_refused(&self, path: &str) -> Option<RequestFailure> {
         self.disk.check_write(path).err().filter(|failure| failure.kind == FailureKind::Denied)
     }
 
     /// Returns the same files with all changes kept in memory from now on, where later reads see them. `now` is in
     /// seconds since 1970; all changes together take at most `limit` bytes.
-    #[must_use]
     pub fn overlaid(self, now: u64, limit: u64) -> Self {
         Self { overlay: Some(Arc::new(FileOverlay::new(now, limit))), ..self }
     }
 
     /// Returns the changes that were kept in memory.
-    #[must_use]
     pub fn changes(&self) -> Vec<FileChange> {
         self.overlay.as_ref().map(|overlay| overlay.changes(self.disk.root())).unwrap_or_default()
     }

@@ -18,7 +18,6 @@ pub struct ScriptFiles {
 
 impl ScriptFiles {
     /// Creates a reader for the project in the folder `root`. It never reads `secret_files`.
-    #[must_use]
     pub fn new(root: &Path, secret_files: &[PathBuf]) -> Self {
         Self { protected: ProtectedFiles::new(root, None, secret_files) }
     }

@@ -48,7 +48,6 @@ impl Webhook {
     }
 
     /// Returns the host of the address, for display.
-    #[must_use]
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }

@@ -7,7 +7,6 @@ use reqwest::Url;
 use super::addresses::{AddressRange, is_special, meant};
 
 /// Returns the problem with the first entry of `net` that names no host.
-#[must_use]
 pub fn net_problem(entries: &[String]) -> Option<String> {
     let text = entries.iter().find(|text| entry(text.trim()).is_none())?;
     let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);

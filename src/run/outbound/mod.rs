@@ -63,7 +63,6 @@ pub struct OutboundHttp {
 
 impl OutboundHttp {
     /// Creates the client for the hosts that the permissions grant. No connection is opened before the first request.
-    #[must_use]
     pub fn new(permissions: &Permissions, clock: Clock) -> Self {
         Self {
             hosts: AllowedHosts::new(&permissions.net),

@@ -64,7 +64,6 @@ pub struct Rehearsal {
 impl Rehearsal {
     /// Creates a rehearsal that begins at `start`, since 1970. `lists` holds one delivery per app to read its real
     /// lists, or is empty if they must not be read; `prefixes` holds the prefix of file addresses of each app.
-    #[must_use]
     pub fn new(start: Duration, lists: Vec<Rc<Delivery>>, prefixes: Vec<String>) -> Self {
         Self {
             start,
@@ -83,48 +82,40 @@ impl Rehearsal {
 
     /// Returns the same rehearsal, which also keeps its targets so that they can be looked up. This takes memory for
     /// each target.
-    #[must_use]
     pub fn keeping_targets(self) -> Self {
         Self { targets: Some(RefCell::default()), ..self }
     }
 
     /// Returns the targets of the messages of each app.
-    #[must_use]
     pub fn targets(&self) -> BTreeMap<String, RehearsalTargets> {
         self.targets.as_ref().map(|targets| targets.borrow().clone()).unwrap_or_default()
     }
 
     /// Returns the totals of each app that would send something.
-    #[must_use]
     pub fn apps(&self) -> Vec<AppTotals> {
         self.apps.borrow().clone()
     }
 
     /// Returns the broadcasts, in the order in which they began.
-    #[must_use]
     pub fn broadcasts(&self) -> Vec<RehearsedBroadcast> {
         self.broadcasts.borrow().clone()
     }
 
-    #[must_use]
     pub fn singles(&self) -> RehearsedSends {
         self.singles.borrow().clone()
     }
 
     /// Returns the messages that break limits.
-    #[must_use]
     pub fn problems(&self) -> RehearsalProblems {
         self.problems.borrow().clone()
     }
 
     /// Returns the effects outside that were requested and skipped.
-    #[must_use]
     pub fn not_sent(&self) -> Vec<SkippedEffect> {
         self.outside.borrow().clone()
     }
 
     /// Returns the files that would be uploaded.
-    #[must_use]
     pub fn uploads(&self) -> Vec<RehearsedUpload> {
         self.uploads.borrow().clone()
     }

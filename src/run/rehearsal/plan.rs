@@ -82,7 +82,6 @@ type BroadcastKey = (String, String, String);
 
 impl Rehearsal {
     /// Returns the plan of what was recorded. `seed` is the random seed of the rehearsal.
-    #[must_use]
     pub fn plan(&self, seed: u32) -> RehearsalPlan {
         let gate = self.gate();
         let mut hasher = Sha256::new();
@@ -107,7 +106,6 @@ impl Rehearsal {
     }
 
     /// Returns the guard that holds a run to what was recorded.
-    #[must_use]
     pub fn gate(&self) -> PlanGuard {
         let mut singles = HashMap::new();
         for fingerprint in &self.singles.borrow().fingerprints {

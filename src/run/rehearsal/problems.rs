@@ -41,19 +41,16 @@ pub struct RehearsalProblems {
 
 impl RehearsalProblems {
     /// Returns the first problems, up to the limit of the list.
-    #[must_use]
     pub fn listed(&self) -> &[RehearsalProblem] {
         &self.listed
     }
 
     /// Returns the number of all problems, listed or not.
-    #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
     /// Returns the number of messages and recipients that have a problem.
-    #[must_use]
     pub const fn messages(&self) -> u64 {
         self.messages
     }

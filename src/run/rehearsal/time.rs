@@ -13,7 +13,6 @@ pub struct ScriptTime {
 
 impl ScriptTime {
     /// Creates the clock. `start` is the start of the rehearsal, since 1970.
-    #[must_use]
     pub const fn new(start: Duration) -> Self {
         Self { start, slept: Cell::new(Duration::ZERO) }
     }

@@ -92,7 +92,6 @@ pub struct DeclaredTest {
 
 impl Testbed {
     /// Creates an unused testbed.
-    #[must_use]
     pub fn new(parts: TestbedParts) -> Self {
         Self {
             parts,
@@ -106,13 +105,11 @@ impl Testbed {
     }
 
     /// Returns the declared tests, in order.
-    #[must_use]
     pub fn declared(&self) -> Vec<DeclaredTest> {
         self.declared.borrow().clone()
     }
 
     /// Returns the output and the log lines.
-    #[must_use]
     pub const fn said(&self) -> &Arc<CapturedOutput> {
         &self.said
     }

@@ -26,7 +26,6 @@ pub struct CapturedOutput(Mutex<String>);
 
 impl CapturedOutput {
     /// Returns the captured text, up to 64 `KiB`.
-    #[must_use]
     pub fn text(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

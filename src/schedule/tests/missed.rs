@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::protocol::JobTrigger;
-use crate::schedule::{Job, JobDecision, MOST_AT_ONCE, RunVerdict, SkipReason, decide, run_name};
+use crate::schedule::missed::{MOST_AT_ONCE, SkipReason};
+use crate::schedule::{Job, JobDecision, RunVerdict, decide, run_name};
 
 use super::{declared, instant, job, when};
 

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use crate::protocol::{JobDeclaration, JobTrigger};
 
-use super::{DeclarationError, Job, run_name, zone};
+use super::problem::DeclarationError;
+use super::{Job, run_name, zone};
 
 fn declared(when: JobTrigger, tz: &str) -> JobDeclaration {
     JobDeclaration {

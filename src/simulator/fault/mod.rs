@@ -76,7 +76,6 @@ pub(super) enum FaultEffect {
 
 impl FaultPlan {
     /// Whether the plan has no rules.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

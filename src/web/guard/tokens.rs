@@ -37,7 +37,6 @@ impl fmt::Debug for NewToken {
 }
 
 /// Generates a token.
-#[must_use]
 pub fn mint(role: TokenRole) -> NewToken {
     let chance: [u8; CHANCE] = rand::random();
     let token = format!("mooncast_{role}_{}", BASE64URL_NOPAD.encode(&chance));

@@ -130,7 +130,6 @@ impl From<&Broadcast> for BroadcastView {
 impl BroadcastView {
     /// The current view, with the status that its drivers reported to the ledger. `now` is since 1970. The result
     /// is the same whatever process drives the broadcast.
-    #[must_use]
     pub fn standing(broadcast: &Broadcast, told: Vec<DriverStatus>, now: Duration) -> Self {
         let mut view = Self::from(broadcast);
         if broadcast.is_over() {

@@ -28,7 +28,6 @@ pub struct ChangesView {
 
 impl ChangesView {
     /// The changes as lines of text.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("inputs changed since: {}", self.inputs.join(", "))];
         for (many, first, what) in

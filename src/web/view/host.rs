@@ -31,7 +31,6 @@ pub struct HostView {
 
 impl HostView {
     /// The views of the hosts, each compared with the others.
-    #[must_use]
     pub fn all(hosts: &[Host]) -> Vec<Self> {
         let usual = usual(hosts);
         let view = |host: &Host| Self {

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -39,27 +38,18 @@ pub struct LogLineView {
 pub struct LogTail {
     lines: Mutex<VecDeque<LogLineView>>,
     clock: Clock,
-    number: watch::Sender<u64>,
 }
 
 impl LogTail {
     /// Creates a log tail without lines.
-    #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { lines: Mutex::default(), clock, number: watch::Sender::new(0) }
+        Self { lines: Mutex::default(), clock }
     }
 
     /// Up to `most` of the newest lines, the oldest first.
-    #[must_use]
     pub fn newest(&self, most: usize) -> Vec<LogLineView> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().skip(lines.len().saturating_sub(most)).cloned().collect()
-    }
-
-    /// The number of the newest line. Wait for a change, then read again.
-    #[must_use]
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.number.subscribe()
     }
 
     fn put(&self, level: tracing::Level, text: String) {
@@ -70,8 +60,6 @@ impl LogTail {
         }
         let at = instant(self.clock.unix_time());
         lines.push_back(LogLineView { number, at, level: level.as_str().to_ascii_lowercase(), text });
-        drop(lines);
-        self.number.send_replace(number);
     }
 }
 

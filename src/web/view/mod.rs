@@ -26,9 +26,11 @@ pub use host::HostView;
 pub use job::{JobRunView, JobView};
 pub use log::{LogLineView, LogTail, LogTailLayer};
 pub use overview::Overview;
-pub use quota::{AppView, QuotaView, WaitingView};
+#[cfg(test)]
+pub use quota::WaitingView;
+pub use quota::{AppView, QuotaView};
 pub use script::ScriptView;
-pub use send::{SendReceipt, SendView};
+pub use send::SendView;
 pub use wait::WaitView;
 
 pub use crate::delivery::WaitKind;

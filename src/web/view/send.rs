@@ -84,7 +84,6 @@ impl From<&SendRow> for SendView {
 
 impl SendView {
     /// The groups as one line.
-    #[must_use]
     pub fn to(&self) -> String {
         let mut to = self.groups.iter().take(NAMED).cloned().collect::<Vec<_>>().join(",");
         if self.groups.len() > NAMED {
@@ -95,7 +94,6 @@ impl SendView {
     }
 
     /// A sentence about how the send was settled.
-    #[must_use]
     pub fn settled(&self, as_sent: bool) -> String {
         let id = self.id;
         match (as_sent, &self.once, self.receipts.is_empty()) {

@@ -29,7 +29,6 @@ pub struct WaitView {
 
 impl WaitView {
     /// The view of a wait at the time `now`, since 1970.
-    #[must_use]
     pub fn new(wait: &BroadcastWait, now: Duration) -> Self {
         let mut view = Self {
             kind: wait.kind,
@@ -45,13 +44,11 @@ impl WaitView {
     }
 
     /// A wait with a kind and no details.
-    #[must_use]
     pub fn of(kind: WaitKind) -> Self {
         Self::new(&BroadcastWait::of(kind), Duration::ZERO)
     }
 
     /// The wait as an English sentence of the page. `time` formats a time for the reader.
-    #[must_use]
     pub fn sentence(&self, time: &dyn Fn(&str) -> String) -> String {
         let english = Language::English;
         let say = |name: &str, told: &[(&str, String)]| english.say(name, told).unwrap_or_default();

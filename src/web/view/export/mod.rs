@@ -37,7 +37,6 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
@@ -48,7 +47,6 @@ impl ExportFormat {
     }
 
     /// The file name extension.
-    #[must_use]
     pub const fn ending(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -85,7 +83,6 @@ pub enum ExportError {
 
 impl ExportError {
     /// Whether the reader closed the pipe.
-    #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -22,13 +22,11 @@ pub(in crate::web) struct TextExport {
 
 impl TextExport {
     /// Creates an export with these audience columns.
-    #[must_use]
     pub(in crate::web) fn new(options: &ExportOptions, own: &[String]) -> Self {
         Self { form: options.form, plain: options.plain, own: own.to_vec(), begun: false }
     }
 
     /// The beginning of the file.
-    #[must_use]
     pub(in crate::web) fn head(&self) -> String {
         match self.form {
             ExportFormat::Csv => {
@@ -41,7 +39,6 @@ impl TextExport {
     }
 
     /// The text of the next recipients.
-    #[must_use]
     pub(in crate::web) fn page(&mut self, recipients: &[ExportedRecipient]) -> String {
         let mut text = String::new();
         for one in recipients {
@@ -62,7 +59,6 @@ impl TextExport {
     }
 
     /// The end of the file.
-    #[must_use]
     pub(in crate::web) fn tail(&self) -> &'static str {
         match self.form {
             ExportFormat::Json => "\n]\n",
