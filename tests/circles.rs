@@ -1,4 +1,6 @@
 //! No import cycle between files has more than three files.
+//!
+//! Store: file
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

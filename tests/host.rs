@@ -1,4 +1,6 @@
 //! The host survives its workers: several runs in one host, some of them hostile, some of them killed.
+//!
+//! Store: file
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

@@ -1,4 +1,6 @@
 //! Scripts that loop, allocate, recurse, hang or lie end with a clear error before their deadline.
+//!
+//! Store: file
 
 use std::time::Duration;
 

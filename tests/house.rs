@@ -1,4 +1,6 @@
 //! Which module may import which, read from the `use crate::` lines; and which modules may use certain crates.
+//!
+//! Store: file
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -200,4 +202,26 @@ fn files_that_the_documents_name_exist() {
     }
     assert!(named > 50, "only {named} names found");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// What a file of tests can say of its store. `tests/run` reads these lines.
+const STORES: &[&str] = &["Store: file", "Store: server", "On a server: apart"];
+
+#[test]
+fn tests_say_their_store_in_known_words() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), &mut files);
+    let (mut known, mut unknown) = (0, Vec::new());
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("//! ")) {
+            if STORES.contains(&line) {
+                known += 1;
+            } else if line.starts_with("Store:") || line.starts_with("On a server:") {
+                unknown.push(format!("{}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(known > 20, "only {known} files say their store");
+    assert!(unknown.is_empty(), "{unknown:#?}");
 }

@@ -1,4 +1,6 @@
 //! A malformed call raises `invalid` with the right field and makes no request.
+//!
+//! Store: file
 
 use crate::support::Project;
 use crate::support::service::Service;

@@ -1,4 +1,11 @@
 //! The single integration test binary, with one file per feature.
+//!
+//! The tests of a file run on each store: with a ledger in a file, and with one on the server that `MOONCAST_TEST_STORE`
+//! names. A line in a file's first comment says otherwise, and `tests/run` reads it:
+//!
+//! - `Store: file`: only without a server, because they have no ledger or break its file.
+//! - `Store: server`: only with a server.
+//! - `On a server: apart`: with a server beside the others, because many processes die and each death is waited for.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,6 @@
 //! The linter compared with Lua itself: each refuses the syntax that the other refuses.
+//!
+//! Store: file
 
 use mooncast::Linter;
 

@@ -1,4 +1,6 @@
 //! The tests written in Lua, found by their path and run with the real binary; and the examples.
+//!
+//! Store: file
 
 use std::path::{Path, PathBuf};
 

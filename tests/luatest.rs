@@ -1,4 +1,6 @@
 //! `mooncast test`: tests written in Lua, their failures and their reports; and the project's own tests.
+//!
+//! Store: file
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! Paths that leave the project, given to every function that takes a path.
+//!
+//! Store: file
 
 use std::os::unix::fs::symlink;
 

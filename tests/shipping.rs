@@ -1,5 +1,7 @@
 //! The content of a release: the manual, the completions, the package with its unit, the image, the documents. Also,
 //! a new project has a working CI file.
+//!
+//! Store: file
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

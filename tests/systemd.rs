@@ -1,5 +1,7 @@
 //! Executes the book's chapter on systemd: its commands in a separate root folder, then the unit's command as systemd
 //! would run it.
+//!
+//! Store: file
 
 use std::collections::BTreeMap;
 use std::fs;

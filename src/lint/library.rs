@@ -6,34 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::signatures::Signatures;
 use super::stubs;
 
-/// Modules that `require` finds without a file. Some of them have no stub.
-const BUILT_IN: [&str; 18] = [
-    "im",
-    "json",
-    "csv",
-    "http",
-    "fs",
-    "env",
-    "log",
-    "task",
-    "datetime",
-    "template",
-    "hash",
-    "os",
-    "store",
-    "coroutine",
-    "table",
-    "string",
-    "utf8",
-    "math",
-];
+/// The modules of Lua itself, which editors know without a stub.
+const OF_LUA: [&str; 5] = ["coroutine", "math", "string", "table", "utf8"];
 
 /// The module that implements the library's `test`. Scripts do not use it.
 const OF_TESTS: &str = "test.host";
 
 /// Whether a built-in module has priority over a file of that name.
 pub(super) fn is_built_in(module: &str) -> bool {
-    module == OF_TESTS || BUILT_IN.contains(&module)
+    module == OF_TESTS || OF_LUA.contains(&module) || stubs::is_of_module(module)
 }
 
 /// The modules and their members.
@@ -77,7 +58,7 @@ impl ModuleLibrary {
 
     /// The module names that `require` finds without a file of the project.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        BUILT_IN.into_iter().chain(self.modules.keys().map(String::as_str))
+        OF_LUA.into_iter().chain(self.modules.keys().map(String::as_str))
     }
 }
 
@@ -106,7 +87,7 @@ fn fields(class: &str, text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ModuleLibrary, members};
+    use super::{ModuleLibrary, is_built_in, members};
 
     #[test]
     fn declarations_are_read() {
@@ -123,5 +104,10 @@ mod tests {
             assert!(library.members(module).unwrap().contains(member), "{module}.{member}");
         }
         assert!(library.members("types").is_none());
+        for (module, built_in) in
+            [("im", true), ("schedule", true), ("math", true), ("message", false), ("types", false)]
+        {
+            assert_eq!(is_built_in(module), built_in, "{module}");
+        }
     }
 }

@@ -14,6 +14,12 @@ pub(crate) struct StubFile {
     pub(crate) text: String,
 }
 
+/// Whether this is a module in Rust: there is a stub `meta/NAME.lua` that declares itself as the module's.
+pub(super) fn is_of_module(name: &str) -> bool {
+    let stub = EmbeddedStubs::get(&format!("meta/{name}.lua"));
+    stub.is_some_and(|stub| stub.data.starts_with(format!("---@meta {name}\n").as_bytes()))
+}
+
 /// All stubs: the modules in Rust, which have declarations only, and the modules in Lua, which are documented in
 /// place.
 pub(crate) fn all() -> Vec<StubFile> {

@@ -37,8 +37,33 @@ pub use testing::TestStep;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The version of the frames. Every change to the frames changes it.
-pub const VERSION: u16 = 8;
+/// The version of the frames: a hash of the files that define them.
+pub const VERSION: u64 = version(&[
+    include_bytes!("broadcast.rs"),
+    include_bytes!("console.rs"),
+    include_bytes!("failure.rs"),
+    include_bytes!("frame.rs"),
+    include_bytes!("jobs.rs"),
+    include_bytes!("mod.rs"),
+    include_bytes!("request.rs"),
+    include_bytes!("start.rs"),
+    include_bytes!("store.rs"),
+    include_bytes!("testing.rs"),
+]);
+
+/// Hashes files (FNV-1a).
+const fn version(mut files: &[&[u8]]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    while let [file, others @ ..] = files {
+        let mut rest = *file;
+        while let [byte, others @ ..] = rest {
+            hash = (hash ^ *byte as u64).wrapping_mul(0x100_0000_01b3);
+            rest = others;
+        }
+        files = others;
+    }
+    hash
+}
 
 /// The command-line argument that makes this binary a worker. Only the host uses it.
 pub const WORKER_COMMAND: &str = "__worker";
@@ -59,7 +84,7 @@ pub enum ToWorker {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ToHost {
     /// The first frame: the worker's [`VERSION`].
-    Hello(u16),
+    Hello(u64),
     /// A request, answered once with the same id.
     Request(u64, HostRequest),
     /// What the script printed, with the line end.

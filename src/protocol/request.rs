@@ -144,60 +144,65 @@ pub enum HostRequest {
     Console(ConsoleStep),
 }
 
+/// What a request does besides its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RequestEffect {
+    /// It has effects outside of the host, and its answer may have to wait for a time of the clock.
+    ReachesOut,
+    /// Its answer may have to wait for a time of the clock.
+    TakesTime,
+    /// It only reads or declares.
+    OnlyLooks,
+    /// It changes something in the host, at once.
+    Changes,
+}
+
 impl HostRequest {
+    const fn effect(&self) -> RequestEffect {
+        match self {
+            Self::Send { .. }
+            | Self::Upload { .. }
+            | Self::Recall { .. }
+            | Self::RecallBroadcast { .. }
+            | Self::Http(_)
+            | Self::Broadcast(BroadcastStep::Wait { .. }) => RequestEffect::ReachesOut,
+            Self::Groups { .. } | Self::Members { .. } | Self::Sleep { .. } | Self::Console(_) => {
+                RequestEffect::TakesTime
+            }
+            Self::Check { .. }
+            | Self::Declare(_)
+            | Self::Now
+            | Self::Require(_)
+            | Self::FileRead(_)
+            | Self::FileList(_)
+            | Self::FileInfo(_)
+            | Self::Env(_)
+            | Self::Secret(_) => RequestEffect::OnlyLooks,
+            Self::Broadcast(_) | Self::FileWrite { .. } | Self::MakeFolder(_) | Self::Remove(_) => {
+                RequestEffect::Changes
+            }
+            Self::Store(request) if request.step.only_looks() => RequestEffect::OnlyLooks,
+            Self::Store(_) => RequestEffect::Changes,
+            Self::Test(step) if step.takes_time() => RequestEffect::TakesTime,
+            Self::Test(step) if step.only_looks() => RequestEffect::OnlyLooks,
+            Self::Test(_) => RequestEffect::Changes,
+        }
+    }
+
     /// Whether the request has effects outside of the host. A shutdown waits for such requests.
     pub const fn reaches_out(&self) -> bool {
-        matches!(
-            self,
-            Self::Send { .. }
-                | Self::Upload { .. }
-                | Self::Recall { .. }
-                | Self::RecallBroadcast { .. }
-                | Self::Http(_)
-                | Self::Broadcast(BroadcastStep::Wait { .. })
-        )
+        matches!(self.effect(), RequestEffect::ReachesOut)
     }
 
     /// Whether the answer may have to wait for a time of the clock. A simulated clock stands still while any other
     /// request is answered.
     pub const fn takes_time(&self) -> bool {
-        if let Self::Test(step) = self {
-            return step.takes_time();
-        }
-        matches!(
-            self,
-            Self::Send { .. }
-                | Self::Upload { .. }
-                | Self::Groups { .. }
-                | Self::Members { .. }
-                | Self::Recall { .. }
-                | Self::RecallBroadcast { .. }
-                | Self::Sleep { .. }
-                | Self::Http(_)
-                | Self::Console(_)
-                | Self::Broadcast(BroadcastStep::Wait { .. })
-        )
+        matches!(self.effect(), RequestEffect::ReachesOut | RequestEffect::TakesTime)
     }
 
     /// Whether the request only reads, so that a script that is only checked may make it.
     pub const fn only_looks(&self) -> bool {
-        match self {
-            Self::Store(request) => return request.step.only_looks(),
-            Self::Test(step) => return step.only_looks(),
-            _ => {}
-        }
-        matches!(
-            self,
-            Self::Check { .. }
-                | Self::Declare(_)
-                | Self::Now
-                | Self::Require(_)
-                | Self::FileRead(_)
-                | Self::FileList(_)
-                | Self::FileInfo(_)
-                | Self::Env(_)
-                | Self::Secret(_)
-        )
+        matches!(self.effect(), RequestEffect::OnlyLooks)
     }
 }
 

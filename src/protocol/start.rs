@@ -8,7 +8,7 @@ use super::JobStart;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StartFrame {
     /// The host's [`VERSION`](super::VERSION).
-    pub version: u16,
+    pub version: u64,
     /// Why the script is loaded.
     pub mode: LoadMode,
     pub script: LuaSource,

@@ -59,10 +59,10 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
     close_sandbox(&lua, &prelude, seed)?;
 
     let kit = modules::ModuleKit::new(&lua, &context, &prelude)?;
-    let jobs = lua.create_table()?;
-    let preloaded = modules::install(&kit, &jobs)?;
+    let preloaded = modules::install(&kit)?;
     require::install(&kit, preloaded)?;
     let (start_main, unseen, show) = (prelude.get("main")?, prelude.get("unseen")?, prelude.get("show")?);
+    let jobs = kit.jobs().clone();
     Ok(LuaState { lua, context, start_main, unseen, jobs, kit, show })
 }
 

@@ -7,19 +7,8 @@ use std::path::Path;
 use super::stub::{Entry, File, Kind, Member};
 use crate::support::Project;
 
-/// The modules, the most used ones first. A file that is not listed comes after them.
-const ORDER: [&str; 20] = [
-    "im", "types", "schedule", "campaign", "message", "iter", "retry", "test", "task", "store", "http", "fs",
-    "csv", "json", "template", "datetime", "env", "log", "hash", "os",
-];
-
-/// The head of a page in each language: title and introduction.
-pub struct Head {
-    pub title: &'static str,
-    pub text: &'static str,
-}
-
-/// Returns the Lua files of a folder, by their names without the extension.
+/// Returns the modules and their files, by their names: the globals and their types, then those in Lua, then those in
+/// Rust.
 pub fn files() -> Vec<(String, File)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -28,22 +17,23 @@ pub fn files() -> Vec<(String, File)> {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|end| end == "lua") {
                 let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-                files.push((name, File::read(&std::fs::read_to_string(&path).unwrap())));
+                let text = std::fs::read_to_string(&path).unwrap();
+                let of_globals = folder == "stdlib/meta" && !text.contains(&format!("\nlocal {name} ="));
+                files.push((!of_globals, folder, name, File::read(&text)));
             }
         }
     }
-    let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
-    files.sort_by(|(left, _), (right, _)| (place(left), left).cmp(&(place(right), right)));
-    files
+    files.sort_by(|left, right| (left.0, left.1, &left.2).cmp(&(right.0, right.1, &right.2)));
+    files.into_iter().map(|(_, _, name, file)| (name, file)).collect()
 }
 
 /// Returns the page of the Lua modules.
-pub fn lua(head: &Head) -> String {
-    let mut page = format!("# {}\n\n{}\n", head.title, head.text);
+pub fn lua() -> String {
+    let mut page = "# Lua\n\nMade from the stubs that editors read. `im` and `schedule` are globals; the others come by `require`.\n".to_owned();
     for (name, file) in files() {
         let title = match name.as_str() {
             "types" => "Tables of im".to_owned(),
-            "im" | "schedule" | "os" => name.clone(),
+            "im" | "schedule" => name.clone(),
             module => format!("require(\"{module}\")"),
         };
         let _ = write!(page, "\n## {title}\n\n{}", prose(&file.head));
@@ -139,9 +129,9 @@ fn prose(lines: &[String]) -> String {
 }
 
 /// Returns the page of the commands.
-pub fn commands(head: &Head) -> String {
+pub fn commands() -> String {
     let project = Project::new();
-    let mut page = format!("# {}\n\n{}\n", head.title, head.text);
+    let mut page = "# Commands\n\nMade from what each command says with `--help`.\n".to_owned();
     let mut next: VecDeque<Vec<String>> = [Vec::new()].into();
     while let Some(words) = next.pop_front() {
         let mut args: Vec<&str> = words.iter().map(String::as_str).collect();

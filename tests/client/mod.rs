@@ -1,4 +1,6 @@
 //! The REST client against a server that shares no code with it.
+//!
+//! Store: file
 #![cfg(test)]
 
 mod errors;

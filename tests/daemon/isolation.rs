@@ -1,4 +1,6 @@
 //! Fifty scripts that misbehave at once, each in its own way, and one that does not.
+//!
+//! Store: file
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,7 @@
 //! Three daemons send one broadcast after another, while one of them is killed, stopped or cut off from the store, or
 //! the store is killed. The service's own log says what each group got. The daemons' clocks are minutes apart.
+//!
+//! On a server: apart
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! Several hosts on one Postgres: one quota for all, whatever fails, and newer versions beside older ones. Without a
 //! server (`MOONCAST_TEST_STORE`, which `tests/run` sets) these tests do nothing.
+//!
+//! Store: server
 
 mod chaos;
 mod hosts;

@@ -1,4 +1,6 @@
 //! The page's appearance: two languages, light and dark, a phone. Also, no shown text is executed.
+//!
+//! Store: file
 
 use serde_json::json;
 

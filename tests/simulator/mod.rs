@@ -1,4 +1,6 @@
 //! The simulated service over real HTTP on loopback. The tests control its clock.
+//!
+//! Store: file
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as its own lines do")]
 

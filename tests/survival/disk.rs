@@ -1,5 +1,7 @@
 //! A ledger file on a failing disk: a clear error or a correct run, no send without its intent, and no recipient lost
 //! after the fault.
+//!
+//! Store: file
 
 use std::path::Path;
 use std::process::Command;

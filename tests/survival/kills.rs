@@ -1,4 +1,6 @@
 //! The program is killed repeatedly while the service misbehaves. The service's own log says what each group got.
+//!
+//! On a server: apart
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;

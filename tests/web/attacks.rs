@@ -1,4 +1,6 @@
 //! Requests that try to crash the daemon, make it grow, or reveal secrets.
+//!
+//! Store: file
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

@@ -1,4 +1,6 @@
 //! TLS with the test's own certificate.
+//!
+//! Store: file
 
 use std::io::Write as _;
 use std::net::TcpStream;

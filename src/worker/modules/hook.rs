@@ -1,6 +1,6 @@
 //! `http.hook`: jobs that an HTTP request runs. Only the host knows their secrets.
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Function, Lua, Value};
 
 use crate::protocol::{
     HOOK_OPTIONS, HookDeclaration, HostRequest, HttpValuePart, JobDeclaration, JobTrigger,
@@ -17,9 +17,9 @@ use super::{ModuleKit, json};
 /// The part in Lua, which passes the request to a hook's function before the arguments that other jobs get.
 const LUA_PART: &str = include_str!("hook.lua");
 
-/// Builds `http.hook`. The functions of hooks are stored in `jobs`, by name.
-pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Function> {
-    kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, json::decode_function(kit)?))
+/// Builds `http.hook`.
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Function> {
+    kit.lua_part(LUA_PART, (kit.jobs(), kit.waiting(declare)?, json::decode_function(kit)?))
 }
 
 fn declare(

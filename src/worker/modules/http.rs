@@ -10,7 +10,7 @@ use super::super::fault::NativeError;
 use super::arguments::{each, table, utf8, wrong};
 use super::secret::SecretText;
 use super::task::milliseconds;
-use super::{ModuleKit, json};
+use super::{ModuleKit, hook, json};
 
 /// The default timeout of a request, in milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
@@ -23,7 +23,9 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let post =
         kit.waiting(|lua, _, (url, body, options)| request(lua, "POST", Some(&url), Some(&body), &options))?;
     let any = kit.waiting(whole)?;
-    kit.lua_part(LUA_PART, (get, post, any, json::decode_function(kit)?))
+    let http: Table = kit.lua_part(LUA_PART, (get, post, any, json::decode_function(kit)?))?;
+    http.raw_set("hook", hook::build(kit)?)?;
+    Ok(http)
 }
 
 fn whole(lua: &Lua, _: &ScriptContext, (options,): (Value,)) -> Result<HostRequest, NativeError> {

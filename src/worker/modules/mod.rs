@@ -34,7 +34,8 @@ use super::fault::{NativeError, settled};
 
 type ModuleBuilder = fn(&ModuleKit) -> mlua::Result<Table>;
 
-/// All modules. `im` and `schedule` are globals; the others need `require`.
+/// The modules in Rust. Each has a stub, `stdlib/meta/NAME.lua`: the linter, the completions of the console and the
+/// reference of the book find it there.
 const MODULES: &[(&str, ModuleBuilder)] = &[
     ("csv", csv::build),
     ("datetime", datetime::build),
@@ -42,31 +43,33 @@ const MODULES: &[(&str, ModuleBuilder)] = &[
     ("fs", fs::build),
     ("hash", hash::build),
     ("http", http::build),
+    ("im", im::build),
     ("json", json::build),
     ("log", log::build),
     ("os", os::build),
+    ("schedule", schedule::build),
     ("store", store::build),
     ("task", task::build),
     ("template", template::build),
 ];
 
-/// Builds all modules. Returns the table of the modules that `require` finds without a file.
-pub(super) fn install(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
+/// The modules that are globals too.
+const GLOBALS: [&str; 2] = ["im", "schedule"];
+
+/// Builds all modules. Returns the table of the modules that `require` finds without a file: these and those of Lua.
+pub(super) fn install(kit: &ModuleKit) -> mlua::Result<Table> {
+    let globals = kit.lua.globals();
     let loaded = kit.lua.create_table()?;
+    for name in ["coroutine", "table", "string", "utf8", "math"] {
+        loaded.raw_set(name, globals.raw_get::<Value>(name)?)?;
+    }
     for (name, build) in MODULES {
         loaded.raw_set(*name, build(kit)?)?;
     }
-    loaded.raw_get::<Table>("http")?.raw_set("hook", hook::build(kit, jobs)?)?;
-    let im = im::build(kit)?;
-    kit.lua.globals().raw_set("im", &im)?;
-    loaded.raw_set("im", im)?;
-    let schedule = schedule::build(kit, jobs)?;
-    kit.lua.globals().raw_set("schedule", &schedule)?;
-    loaded.raw_set("schedule", schedule)?;
-    loaded.raw_set(testing::NAME, testing::build(kit, jobs)?)?;
-    for name in ["coroutine", "table", "string", "utf8", "math"] {
-        loaded.raw_set(name, kit.lua.globals().raw_get::<Value>(name)?)?;
+    for name in GLOBALS {
+        globals.raw_set(name, loaded.raw_get::<Value>(name)?)?;
     }
+    loaded.raw_set(testing::NAME, testing::build(kit)?)?;
     Ok(loaded)
 }
 
@@ -75,6 +78,7 @@ pub(super) struct ModuleKit {
     lua: Lua,
     context: Rc<ScriptContext>,
     prelude: Table,
+    jobs: Table,
     own: Table,
     lift: Function,
     wait: Function,
@@ -82,12 +86,14 @@ pub(super) struct ModuleKit {
 
 impl ModuleKit {
     pub(super) fn new(lua: &Lua, context: &Rc<ScriptContext>, prelude: &Table) -> mlua::Result<Self> {
+        let jobs = lua.create_table()?;
         let own = lua.create_table()?;
         for pair in lua.globals().pairs::<Value, Value>() {
             let (name, value) = pair?;
             own.raw_set(name, value)?;
         }
         Ok(Self {
+            jobs,
             own,
             lua: lua.clone(),
             context: Rc::clone(context),
@@ -107,6 +113,11 @@ impl ModuleKit {
 
     pub(super) const fn prelude(&self) -> &Table {
         &self.prelude
+    }
+
+    /// Returns the table of the functions of jobs and tests, by name.
+    pub(super) const fn jobs(&self) -> &Table {
+        &self.jobs
     }
 
     /// Returns the globals of our own Lua code. They are separate, so that a script that sets `type = "txt"` does not
@@ -160,5 +171,25 @@ impl ModuleKit {
     ) -> mlua::Result<R> {
         let chunk = self.lua.load(text).set_name(super::report::PRELUDE_NAME);
         chunk.set_environment(self.own.clone()).call(arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::MODULES;
+
+    #[test]
+    fn each_module_in_rust_has_a_stub_and_each_stub_a_module() {
+        let stubs = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib/meta");
+        let mut declared = BTreeSet::new();
+        for stub in std::fs::read_dir(stubs).unwrap() {
+            let text = std::fs::read_to_string(stub.unwrap().path()).unwrap();
+            // The stub without a name has the types that modules share.
+            declared.extend(text.lines().next().unwrap().strip_prefix("---@meta ").map(str::to_owned));
+        }
+        assert_eq!(declared, MODULES.iter().map(|(name, _)| (*name).to_owned()).collect());
     }
 }

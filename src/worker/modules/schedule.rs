@@ -28,10 +28,9 @@ end
 return { cron = declares('cron'), every = declares('every'), at = declares('at'), run = run }
 ";
 
-/// Builds the module. The functions of jobs are stored in `jobs`, by name.
-pub(super) fn build(kit: &ModuleKit, jobs: &Table) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let run = kit.context().run.as_str();
-    kit.lua_part(LUA_PART, (jobs, kit.waiting(declare)?, kit.plain(name_of)?, run))
+    kit.lua_part(LUA_PART, (kit.jobs(), kit.waiting(declare)?, kit.plain(name_of)?, run))
 }
 
 /// Returns the name in the options. The default is the script's name.

@@ -14,10 +14,9 @@ use super::task::milliseconds;
 /// The name under which the library requires this module.
 pub(super) const NAME: &str = "test.host";
 
-/// Builds the module. The functions of tests are stored in `bodies`, by name.
-pub(super) fn build(kit: &ModuleKit, bodies: &Table) -> mlua::Result<Table> {
+pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let host = kit.lua().create_table()?;
-    host.raw_set("bodies", bodies)?;
+    host.raw_set("bodies", kit.jobs())?;
     host.raw_set("declare", kit.waiting(declare)?)?;
     host.raw_set("run", kit.waiting(run)?)?;
     host.raw_set("load", kit.waiting(|_, _, script: Value| step(TestStep::Load(utf8("script", &script)?)))?)?;

@@ -1,4 +1,6 @@
 //! What a script can do to its host: memory, descriptors, privileges, deaths.
+//!
+//! Store: file
 
 mod confinement;
 mod deaths;
