@@ -14,7 +14,6 @@ use crate::delivery::{Delivery, FailPoint, LazyLedger};
 use crate::ledger::LedgerLocation;
 use crate::simulator;
 
-/// The message when no app is configured.
 const HOW: &str = "no app is configured, so nothing was sent. Either
   try it on the built-in simulator:   mooncast run --simulator FILE
   or name your app in mooncast.toml:  [app] base_url, org, name, client_id (MOONCAST_CLIENT_SECRET in the environment)

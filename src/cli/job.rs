@@ -30,10 +30,6 @@ pub(super) fn start(name: &str, now: Duration) -> JobStart {
 }
 
 /// Checks that the script has the requested job. Succeeds too if the script failed before it declared its jobs.
-///
-/// # Errors
-///
-/// The script has no job of that name. The message lists its jobs.
 pub(super) fn must_be_there(
     name: Option<&str>,
     jobs: &DeclaredJobs,

@@ -120,11 +120,6 @@ impl SimulatorTime for Clock {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then prints the totals.
-///
-/// # Errors
-///
-/// The address is not a loopback one or is in use, a fault rule cannot be parsed, or the record file cannot be
-/// opened.
 pub(super) fn run(args: SimArgs) -> anyhow::Result<Exit> {
     if !args.listen.ip().is_loopback() {
         bail!(

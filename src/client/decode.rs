@@ -48,10 +48,6 @@ impl ContentEncodings {
     }
 
     /// Removes all encodings.
-    ///
-    /// # Errors
-    ///
-    /// When one is unknown, the body is damaged, or the result has more than `most` bytes.
     pub fn undo(&self, body: Bytes, most: usize) -> Result<Bytes, DecodeError> {
         if body.is_empty() {
             return Ok(body);

@@ -40,9 +40,7 @@ struct PoolState {
     used_at: Option<Instant>,
 }
 
-/// A client for one exchange.
 pub struct Checkout {
-    /// The client for the exchange.
     pub client: Client,
     /// The time since the end of the last exchange, when this one began; `None` for the first.
     rested: Option<Duration>,
@@ -57,10 +55,6 @@ impl std::fmt::Debug for ConnectionPool {
 impl ConnectionPool {
     /// A pool that reuses connections after an idle time of at most `rest`, or less if their server says so. `build`
     /// makes the client.
-    ///
-    /// # Errors
-    ///
-    /// The errors of `build`.
     pub fn new(
         rest: Duration,
         build: impl Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync + 'static,

@@ -19,12 +19,9 @@ const OLD_PAGE_SIZE: usize = 100;
 const GROUPS: CallSpec = CallSpec::get("/chatgroups");
 const MEMBERS: CallSpec = CallSpec::get("/chatgroups/{id}/users");
 
-/// A group of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The group's id.
     pub groupid: String,
-    /// The group's name.
     pub groupname: Option<String>,
     /// The owner's user id, as the service writes it.
     pub owner: Option<String>,
@@ -36,7 +33,6 @@ pub struct Group {
     pub last_modified: Option<u64>,
 }
 
-/// One page of the app's groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupsPage {
     /// The groups, in the service's order.
@@ -47,7 +43,6 @@ pub struct GroupsPage {
     pub timestamp: Option<Duration>,
 }
 
-/// The role of a member in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupRole {
     /// The user owns the group.
@@ -58,15 +53,12 @@ pub enum GroupRole {
     Member,
 }
 
-/// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The member's user id.
     pub id: String,
     pub role: GroupRole,
 }
 
-/// One page of a group's members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembersPage {
     /// The members, in the service's order.

@@ -95,10 +95,6 @@ impl Client {
     /// A client for `app`. Nothing is sent or read yet. Proxies come from the environment (`HTTP_PROXY`, `HTTPS_PROXY`,
     /// `ALL_PROXY`, `NO_PROXY`), except for a service on this machine. With `state`, the project's state folder, a
     /// fetched token is stored there for other processes.
-    ///
-    /// # Errors
-    ///
-    /// When the app's address or token cannot be used.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
         Self::with(app, state, |prefix| HttpTransport::new(prefix, clock, app.timeouts))
     }
@@ -132,10 +128,6 @@ impl Client {
 
     /// Makes sure that there is a token, without any other call. Fetches one if none is stored. A fixed token is not
     /// checked.
-    ///
-    /// # Errors
-    ///
-    /// Why there is no token.
     pub async fn authorise(&self) -> Result<(), CallError> {
         self.0.tokens.lease(&self.0.transport, None).await.map(drop)
     }

@@ -16,7 +16,6 @@ pub const RECALL_MAX: usize = 30;
 
 const CALL: CallSpec = CallSpec::post("/messages/batch_recall", Idempotency::Repeatable);
 
-/// A message to recall.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recall {
     /// The message's id, from its receipt.
@@ -29,10 +28,8 @@ pub struct Recall {
     pub force: bool,
 }
 
-/// The result for one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecallResult {
-    /// The message's id.
     pub msg_id: String,
     pub recalled: bool,
     /// The service's reason if it was not recalled; empty if it gave none.

@@ -12,10 +12,6 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 /// The TLS configuration of all clients: HTTP/1.1, verified with the platform's root certificates.
-///
-/// # Errors
-///
-/// When the cryptography provider supports no protocol version.
 pub fn tls_config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = LazyVerifier { provider: Arc::clone(&provider), platform: OnceLock::new() };

@@ -34,7 +34,6 @@ impl SendCall {
     }
 }
 
-/// The time limit of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit {
     pub left: Duration,
@@ -92,11 +91,6 @@ impl Client {
     }
 
     /// The token for a send: an active one, or a new one, for which this waits. Nothing of the message is sent.
-    ///
-    /// # Errors
-    ///
-    /// Why there is none: [`super::FailureClass::Auth`], [`super::FailureClass::Permanent`] or
-    /// [`super::FailureClass::NothingSent`], which is also returned when the limit is reached.
     pub async fn authorisation(
         &self,
         call: SendCall,

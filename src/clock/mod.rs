@@ -168,10 +168,6 @@ impl Clock {
     }
 
     /// Runs `future` for `duration` at most.
-    ///
-    /// # Errors
-    ///
-    /// [`Elapsed`] when the time ran out first. The future is dropped then.
     pub async fn timeout<F: Future>(&self, duration: Duration, future: F) -> Result<F::Output, Elapsed> {
         tokio::select! {
             biased;
@@ -190,10 +186,6 @@ impl Clock {
     }
 
     /// Runs `future` to its end on a new current-thread runtime that drives this clock.
-    ///
-    /// # Errors
-    ///
-    /// When the system does not provide what a runtime needs, such as file descriptors.
     pub fn block_on<F: Future>(&self, future: F) -> std::io::Result<F::Output> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_all();

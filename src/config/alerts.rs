@@ -43,7 +43,6 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::RunFailed, Self::Undelivered, Self::Stale, Self::Quota];
 
     /// Returns the word in `events` and in the posted JSON.
@@ -57,7 +56,6 @@ impl AlertKind {
     }
 }
 
-/// The section as it is in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AlertsSection {

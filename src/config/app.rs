@@ -14,7 +14,6 @@ pub struct App {
     pub prefix: String,
     /// How calls are authorised.
     pub credentials: Credentials,
-    /// The service's limits for this app.
     pub limits: AppLimits,
     /// The timeouts of the parts of a call.
     pub timeouts: Timeouts,

@@ -40,10 +40,6 @@ impl Environment {
 
     /// Returns the value of `name`, or the content of the file that `name_FILE` names. The content is trimmed of a
     /// byte order mark and white space. It must be UTF-8, or UTF-16 with a byte order mark.
-    ///
-    /// # Errors
-    ///
-    /// Both are set, or the file cannot be read.
     pub fn value(&self, name: &str) -> Result<Option<String>, ConfigError> {
         let variable = format!("{name}_FILE");
         match (self.get(name), self.get(&variable)) {

@@ -8,11 +8,7 @@ use std::path::PathBuf;
 pub enum ConfigError {
     /// A file that cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// A `mooncast.toml` that is not valid TOML, or has an unknown or ill-typed setting.
     #[error("{}: {message}", path.display())]
     Malformed {
@@ -33,7 +29,6 @@ pub enum ConfigError {
     Missing {
         /// The section: `[app]` or `[apps.NAME]`.
         app: String,
-        /// The missing setting.
         missing: &'static str,
         /// The environment variable for the setting.
         variable: &'static str,
@@ -41,7 +36,6 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// An error for a setting with an invalid value.
     pub(super) fn invalid(setting: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { setting: setting.into(), message: message.into() }
     }

@@ -14,7 +14,6 @@ use super::store::StoreSection;
 use super::{AppLimits, ConfigError, Permissions, explain, units};
 use std::time::Duration;
 
-/// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SettingsFile {

@@ -46,10 +46,6 @@ impl ProjectHandle {
     }
 
     /// Checks that the folder is still at its path.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says where the folder is instead, and what is in its place.
     pub fn in_place(&self) -> io::Result<()> {
         let root = self.project.root.display();
         let elsewhere = match &self.folder {
@@ -72,10 +68,6 @@ impl ProjectHandle {
     }
 
     /// Returns the project at the folder's current path: the first one, or the one that it was renamed to.
-    ///
-    /// # Errors
-    ///
-    /// The folder was deleted, or no path leads to it.
     pub fn current(&self) -> io::Result<Project> {
         let Err(error) = self.in_place() else { return Ok(self.project.clone()) };
         self.elsewhere().map(|root| Project { root }).ok_or(error)

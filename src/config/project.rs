@@ -18,10 +18,6 @@ pub struct Project {
 
 impl Project {
     /// Returns the project in the folder `root`.
-    ///
-    /// # Errors
-    ///
-    /// The folder does not exist.
     pub fn at(root: &Path) -> io::Result<Self> {
         Ok(Self { root: root.canonicalize()? })
     }
@@ -30,10 +26,6 @@ impl Project {
     /// `mooncast.toml`, or else the nearest one above the current folder if `path` is under it. If there is none, it is
     /// the current folder for a script under it, and otherwise the script's folder. A script's folder that is called
     /// `scripts` stands for its parent.
-    ///
-    /// # Errors
-    ///
-    /// `path` or the current folder does not exist.
     pub fn of(path: Option<&Path>) -> io::Result<Self> {
         let current = std::env::current_dir()?.canonicalize()?;
         let Some(path) = path else {

@@ -37,7 +37,6 @@ impl Default for ScriptLimits {
     }
 }
 
-/// The section as it is in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ScriptsSection {

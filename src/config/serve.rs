@@ -11,7 +11,6 @@ use super::{ConfigError, units};
 /// The address of the page, unless the settings give another one.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7311);
 
-/// The daemon's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeSettings {
     /// How long runs may take to end by themselves when the daemon stops. Default 30 s.
@@ -41,7 +40,6 @@ pub struct HostRoles {
 }
 
 impl HostRoles {
-    /// All of them.
     pub const ALL: Self = Self { schedule: true, send: true, page: true };
 
     /// Parses the roles from a list of words.
@@ -70,7 +68,6 @@ impl std::fmt::Display for HostRoles {
     }
 }
 
-/// The address that the daemon listens at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListenAddress {
     /// [`DEFAULT_LISTEN`], if it is free.
@@ -118,10 +115,6 @@ impl ListenAddress {
 
 impl ServeSettings {
     /// Returns the address to listen at, if any.
-    ///
-    /// # Errors
-    ///
-    /// Other machines could reach the address, and their requests would come without TLS.
     pub fn address(&self) -> Result<Option<SocketAddr>, String> {
         let address = match self.listen {
             _ if !self.roles.page => return Ok(None),
@@ -141,7 +134,6 @@ impl ServeSettings {
     }
 }
 
-/// The section as it is in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ServeSection {

@@ -22,9 +22,7 @@ pub struct Settings {
     pub store: Option<SecretString>,
     /// Whether the project's settings select the simulator.
     pub simulator: bool,
-    /// The limits of runs.
     pub scripts: ScriptLimits,
-    /// The daemon.
     pub serve: ServeSettings,
     /// What scripts may access.
     pub permissions: Permissions,
@@ -52,19 +50,11 @@ pub struct AppFlags {
 impl Settings {
     /// Reads the project's settings for a command that sends nothing. Credentials may be missing, and there are no
     /// flags.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Self::load`].
     pub fn load_offline(project: &Project, environment: &Environment) -> Result<Self, ConfigError> {
         Self::load(project, environment, &AppFlags { offline: true, ..AppFlags::default() })
     }
 
     /// Reads the project's settings and merges the environment and the flags into them.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for a setting that is unreadable, unknown, ill-typed, invalid or missing.
     pub fn load(project: &Project, environment: &Environment, flags: &AppFlags) -> Result<Self, ConfigError> {
         let path = project.settings_file();
         let file = file::read(&path)?;

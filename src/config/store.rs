@@ -72,7 +72,6 @@ fn percent_decoded(value: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Whether this text is the address of a server.
 pub fn is_server(address: &str) -> bool {
     let scheme = address.split_once("://").map(|(scheme, _)| scheme);
     matches!(scheme, Some("postgres" | "postgresql"))

@@ -7,10 +7,6 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer};
 
 /// Parses a duration: `10s`, `5m`, `1h 30m`.
-///
-/// # Errors
-///
-/// A sentence that quotes the text and shows what would be right.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed: Option<jiff::SignedDuration> = text.parse().ok();
     parsed
@@ -19,10 +15,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses a size in bytes: `64MiB`, `10MB`, `5120`.
-///
-/// # Errors
-///
-/// A sentence that quotes the text and shows what would be right.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     ByteSize::from_str(text)
         .map(|size| size.as_u64())

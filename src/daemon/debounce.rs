@@ -21,7 +21,6 @@ pub(super) const OPEN: Duration = Duration::from_secs(30);
 /// The SHA-256 of a file's text.
 pub(super) type TextDigest = [u8; 32];
 
-/// The result of reading a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileReading {
     /// The file does not exist.

@@ -11,9 +11,7 @@ use super::Alert;
 /// An event that the operator may want to know about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DaemonEvent {
-    /// A run of a job failed.
     RunFailed {
-        /// The job's name.
         job: String,
         /// The path of the job's script.
         script: String,
@@ -24,7 +22,6 @@ pub enum DaemonEvent {
     },
     /// A run was interrupted by a crash and is not run again.
     RunInterrupted {
-        /// The job's name.
         job: String,
         /// The run's scheduled time.
         run: String,
@@ -33,7 +30,6 @@ pub enum DaemonEvent {
     },
     /// A run finished, and some of its single messages were not delivered.
     RunUndelivered {
-        /// The job's name.
         job: String,
         /// The run's scheduled time.
         run: String,
@@ -46,14 +42,7 @@ pub enum DaemonEvent {
         report: BroadcastSummary,
     },
     /// A broadcast paused itself, or could not be sent.
-    BroadcastHalted {
-        /// The broadcast's name.
-        name: String,
-        /// The run of the broadcast.
-        run: String,
-        /// The reason.
-        why: String,
-    },
+    BroadcastHalted { name: String, run: String, why: String },
     /// A script's file failed to load; an earlier version may still be active.
     ScriptStale {
         /// The script's path.

@@ -9,7 +9,6 @@ use metrics::{
 
 use crate::ledger::JobState;
 
-/// Metrics of job runs.
 #[derive(Debug)]
 pub(super) struct RunMetrics {
     delays: Histogram,
@@ -47,7 +46,6 @@ pub(super) fn run_ended(job: &str, state: JobState) {
     counter!("mooncast_job_runs_total", "job_name" => job.to_owned(), "outcome" => state.name()).increment(1);
 }
 
-/// Metrics of script loads.
 #[derive(Debug)]
 pub(super) struct LoadMetrics {
     /// Loads whose version became active.

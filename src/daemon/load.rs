@@ -61,10 +61,6 @@ impl ScriptLoader {
     }
 
     /// Reads the script at this path and names it relative to the project. The `secret_files` cannot be read.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read. The message contains its name.
     pub fn read(&self, path: &Path, secret_files: &[PathBuf]) -> Result<LuaSource, String> {
         let name = self.project.shown(path);
         let files = ScriptFiles::new(&self.project.root, secret_files);

@@ -37,10 +37,6 @@ impl ProjectFolder {
     }
 
     /// Checks that the folder is in place, and logs once if the given path leads elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// The folder is gone, or another one is in its place, so its contents are unknown.
     pub(super) fn look(&mut self) -> io::Result<()> {
         if let Some(named) = &self.named {
             let leads = named.canonicalize().ok();

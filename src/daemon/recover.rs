@@ -17,7 +17,6 @@ use super::{Daemon, DaemonEvent, DaemonSetup, figures};
 /// How long the id of a hook's delivery is remembered.
 const DELIVERIES: Duration = Duration::from_hours(30 * 24);
 
-/// The note of a run whose script is not in the ledger.
 const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
 
 impl DaemonSetup {

@@ -156,7 +156,6 @@ impl ScriptRegistry {
         entries.get(path).is_some_and(|entry| entry.in_force.is_none() && entry.stale.is_some())
     }
 
-    /// The status of all scripts, by name.
     pub fn scripts(&self) -> Vec<ScriptStatus> {
         let entries = self.0.entries.borrow();
         entries.iter().map(|(path, entry)| entry.status(self.0.loader.project.shown(path))).collect()
@@ -277,7 +276,6 @@ impl ScriptEntry {
     }
 }
 
-/// The names of a version's jobs.
 pub(super) fn names(version: &ScriptVersion) -> Vec<&str> {
     version.jobs.iter().map(|job| job.name.as_str()).collect()
 }

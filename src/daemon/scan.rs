@@ -36,10 +36,6 @@ impl FoundScripts {
 }
 
 /// Finds the scripts in the folder `scripts`. A missing folder is empty.
-///
-/// # Errors
-///
-/// A folder exists but cannot be read, or a link to a folder leads nowhere. Scripts may exist in it all the same.
 pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
     let mut found = FoundScripts::default();
     let mut above = match std::fs::metadata(scripts) {

@@ -26,10 +26,6 @@ pub enum DaemonSignal {
 
 /// Converts the signals of this process: SIGTERM and SIGINT stop the daemon, SIGHUP requests a scan. Must be called
 /// within a tokio runtime.
-///
-/// # Errors
-///
-/// The system refuses a signal handler.
 pub fn listen() -> io::Result<(UnboundedSender<DaemonSignal>, UnboundedReceiver<DaemonSignal>)> {
     let (orders, heard) = unbounded_channel();
     for (kind, order) in [

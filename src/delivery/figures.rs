@@ -44,7 +44,6 @@ impl From<MessageCall> for QuotaKind {
 const CLASSES: [&str; 7] =
     ["accepted", "permanent", "auth", "throttled", "in_doubt", "nothing_sent", "repeat"];
 
-/// The class of an answer, or of the failure to get one.
 pub(super) const fn class_of(failure: Option<&CallError>) -> &'static str {
     let Some(failure) = failure else { return "accepted" };
     match failure.class {

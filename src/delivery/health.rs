@@ -13,10 +13,6 @@ pub struct ServiceHealth {
 
 impl Delivery {
     /// Logs in and asks the service once for a single group. Sends no message.
-    ///
-    /// # Errors
-    ///
-    /// [`DeliveryError`] that says what is wrong with the address, the credentials or the service.
     pub async fn examine(&self) -> Result<ServiceHealth, DeliveryError> {
         // Hosts that share a store share the app's token too.
         if self.ledger.as_ref().is_some_and(|recorded| recorded.book.is_shared()) {

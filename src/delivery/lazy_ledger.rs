@@ -136,10 +136,6 @@ impl LazyLedger {
 }
 
 /// Writes an outcome, and retries while the store fails, because a sent message must not go unrecorded.
-///
-/// # Errors
-///
-/// The last fault of the store, or its refusal of the write.
 pub(super) async fn retry_until_written<F>(clock: &Clock, write: impl Fn() -> F) -> Result<(), LedgerError>
 where
     F: Future<Output = Result<(), LedgerError>>,

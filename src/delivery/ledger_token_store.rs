@@ -11,7 +11,6 @@ use crate::ledger::{AppId, Ledger, LedgerError, StoredAppToken, TokenTurn};
 #[cfg(test)]
 mod tests;
 
-/// The tokens of one app in a ledger.
 #[derive(Debug)]
 struct LedgerTokenStore {
     ledger: Ledger,

@@ -52,10 +52,6 @@ pub struct MemberInfo {
 
 impl Delivery {
     /// One page of the app's groups.
-    ///
-    /// # Errors
-    ///
-    /// [`DeliveryError`], after the retries that can help.
     pub async fn groups(
         &self,
         cursor: Option<&str>,
@@ -78,10 +74,6 @@ impl Delivery {
     }
 
     /// One page of a group's members. Pages count from 1.
-    ///
-    /// # Errors
-    ///
-    /// [`DeliveryError`], after the retries that can help.
     pub async fn members(
         &self,
         group_id: &str,

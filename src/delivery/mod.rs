@@ -85,10 +85,6 @@ struct AppLedger {
 
 impl Delivery {
     /// The delivery of an app. `state` is the folder in which its token is stored between processes.
-    ///
-    /// # Errors
-    ///
-    /// When the app's address or the system's TLS settings cannot be used.
     pub fn new(app: &App, clock: Clock, state: Option<&Path>) -> Result<Self, ClientError> {
         Ok(Self::with(app, Client::new(app, clock.clone(), state)?, clock))
     }

@@ -14,7 +14,6 @@ use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal};
 /// Messages that are read from the ledger at once: a multiple of the messages in a call.
 const PAGE: u32 = 900;
 
-/// The result of a recall.
 #[derive(Debug, Default, Serialize)]
 pub struct RecallSummary {
     /// The number of recalled messages.
@@ -26,10 +25,8 @@ pub struct RecallSummary {
 /// A message that was not recalled.
 #[derive(Debug, Serialize)]
 pub struct RecallFailure {
-    /// The group that has the message.
     pub group_id: String,
     pub message_id: String,
-    /// The service's reason.
     pub reason: String,
 }
 
@@ -95,7 +92,6 @@ impl Default for RecallOptions {
 /// The result of the recall of a broadcast. Every recipient that may have the message is counted once.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BroadcastRecallSummary {
-    /// Messages that this recall recalled.
     pub recalled: u64,
     /// Messages that an earlier recall recalled.
     pub before: u64,

@@ -21,7 +21,6 @@ pub trait Transport: Debug {
 pub struct OutgoingCall<'a> {
     /// The app's name for scripts.
     pub app: &'a str,
-    /// The message with its recipients.
     pub message: &'a Message,
     /// The broadcast that the call belongs to; `None` for a single send.
     pub broadcast: Option<BroadcastId>,

@@ -12,7 +12,6 @@ pub struct DeliveryError {
     pub reason: DeliveryErrorKind,
     /// The service's HTTP status; `None` if it did not answer.
     pub status: Option<u16>,
-    /// The service's error code.
     pub code: Option<String>,
     /// What happened and what to do, in one line.
     pub message: String,
@@ -33,7 +32,6 @@ pub enum DeliveryErrorKind {
     NoLedger,
     /// The ledger cannot be written now. Nothing was sent.
     Unrecorded,
-    /// The service rejected it.
     Rejected,
     /// The service's quota refused it for too long.
     Throttled,

@@ -67,10 +67,6 @@ enum AudienceReader {
 
 impl Audience {
     /// Refuses a file name without a known extension, and options that the file's format does not have.
-    ///
-    /// # Errors
-    ///
-    /// The field at fault, and a sentence.
     pub fn check_name(path: &str, options: &AudienceOptions) -> Result<(), (&'static str, String)> {
         let form = form(path).map_err(|what| ("to", what))?;
         let given = [
@@ -85,10 +81,6 @@ impl Audience {
     }
 
     /// Opens a file. Its name's extension gives the format.
-    ///
-    /// # Errors
-    ///
-    /// A fault that makes the whole file unreadable.
     pub fn open(path: &str, file: File, options: &AudienceOptions) -> Result<Self, InputError> {
         let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
         let body = match form(path).map_err(InputError::whole)? {
@@ -131,10 +123,6 @@ impl Audience {
     }
 
     /// Returns the next recipients, at most `most`. There are fewer at the end of the file, or if they are long.
-    ///
-    /// # Errors
-    ///
-    /// A fault that makes the rest of the file unreadable.
     pub fn page(&mut self, most: usize) -> Result<Vec<RecipientLine>, InputError> {
         let mut page = Vec::with_capacity(most);
         let mut bytes = 0;

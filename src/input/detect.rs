@@ -9,7 +9,6 @@ use super::fault::InputError;
 use super::options::NamedEncoding;
 use super::position::Position;
 
-/// The detected encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DetectedEncoding {
     pub(super) encoding: &'static Encoding,

@@ -14,7 +14,6 @@ pub struct InputError {
 }
 
 impl InputError {
-    /// A fault of the whole text.
     pub(super) fn whole(what: impl Into<String>) -> Self {
         Self { line: None, place: String::new(), what: what.into() }
     }

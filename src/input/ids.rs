@@ -3,11 +3,6 @@
 use crate::message::{IdKind, altered, is_invisible, quoted};
 
 /// Reads the id of a group: the text without the blanks around it, otherwise unchanged.
-///
-/// # Errors
-///
-/// A sentence with the value, for a text that is not an id or that a program has changed ([`altered`]): blank, or
-/// with a blank or an invisible character inside.
 pub fn group_id(text: &str) -> Result<&str, String> {
     let trimmed = trim(text);
     if trimmed.is_empty() {
@@ -17,10 +12,6 @@ pub fn group_id(text: &str) -> Result<&str, String> {
 }
 
 /// Reads the users of one cell, separated by `;` or `；`, without the blanks around them and without repeats.
-///
-/// # Errors
-///
-/// A sentence with the value: for a comma, which may or may not separate users, and for an invalid id.
 pub fn split_users(cell: &str) -> Result<Vec<String>, String> {
     let mut users: Vec<String> = Vec::new();
     for part in cell.split([';', '；']).filter(|part| !trim(part).is_empty()) {
@@ -33,10 +24,6 @@ pub fn split_users(cell: &str) -> Result<Vec<String>, String> {
 }
 
 /// Reads one user.
-///
-/// # Errors
-///
-/// The errors of [`split_users`].
 pub fn user(text: &str) -> Result<String, String> {
     let trimmed = trim(text);
     if trimmed.is_empty() {

@@ -45,10 +45,6 @@ impl<S: BlockSource> ItemReader<S> {
     }
 
     /// Returns the next value.
-    ///
-    /// # Errors
-    ///
-    /// A fault that makes the rest unreadable.
     pub(super) fn advance(&mut self) -> Result<Option<InputItem>, InputError> {
         if self.form == ItemsState::Lines { self.line() } else { self.item() }
     }

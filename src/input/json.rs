@@ -15,10 +15,6 @@ use super::position::Position;
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads one JSON value, and skips a byte order mark before it.
-///
-/// # Errors
-///
-/// Anything but one JSON value with white space around it; a repeated key in an object.
 pub fn decode(text: &[u8]) -> Result<Value, InputError> {
     decode_from(text.strip_prefix(MARK).unwrap_or(text), Position::default())
 }

@@ -42,7 +42,6 @@ pub(super) fn check_fields(
     Ok(())
 }
 
-/// Reads a recipient.
 pub(super) fn read(mut value: Value, line: u64, id_column: &str) -> Result<Value, InputError> {
     let place = |name: &str| format!("`{name}`");
     let Value::Object(fields) = &mut value else {

@@ -19,10 +19,6 @@ pub struct AudienceOptions {
 
 impl AudienceOptions {
     /// Reads a separator.
-    ///
-    /// # Errors
-    ///
-    /// Anything but one printable ASCII character or a tab; a quote, a letter or a digit.
     pub fn separator(text: &str) -> Result<u8, String> {
         match *text.as_bytes() {
             [byte] if Self::is_separator(byte) => Ok(byte),
@@ -35,17 +31,11 @@ impl AudienceOptions {
         matches!(byte, b'\t' | b' '..=b'~') && byte != b'"' && !byte.is_ascii_alphanumeric()
     }
 
-    /// Checks the name of an encoding.
-    ///
-    /// # Errors
-    ///
-    /// A name that no encoding has.
     pub fn check_encoding(label: &str) -> Result<(), String> {
         NamedEncoding::of(label).map(drop).map_err(|fault| fault.what)
     }
 }
 
-/// An encoding that a script names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NamedEncoding {
     /// UTF-16 in the byte order of its mark or its text.

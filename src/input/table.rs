@@ -35,10 +35,6 @@ pub enum TableEvent {
 
 impl<R: Read + Seek> TableReader<R> {
     /// Opens a table with or without a header. `id_column` is the column of ids, if one is wanted.
-    ///
-    /// # Errors
-    ///
-    /// A text or a header that cannot be read.
     pub fn open(
         source: R,
         options: &AudienceOptions,
@@ -104,10 +100,6 @@ impl<R: Read> TableReader<R> {
     }
 
     /// Reads the next row. Rows without any text are skipped and counted.
-    ///
-    /// # Errors
-    ///
-    /// A fault that makes the rest unreadable: a quote in the wrong position, bytes that are not text.
     pub fn advance(&mut self) -> Result<TableEvent, InputError> {
         let names = self.header.as_deref().unwrap_or_default();
         loop {

@@ -50,10 +50,6 @@ pub struct TextReader<R> {
 
 impl<R: Read + Seek> TextReader<R> {
     /// Opens a text and detects its encoding, unless `options` names it.
-    ///
-    /// # Errors
-    ///
-    /// Content that is not text, or whose encoding is uncertain.
     pub fn open(mut source: R, options: &AudienceOptions) -> Result<Self, InputError> {
         let asked = options.encoding.as_deref().map(NamedEncoding::of).transpose()?;
         let found = detect(&mut source, asked)?;

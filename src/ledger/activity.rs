@@ -27,7 +27,6 @@ pub struct Activity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewActivity {
     pub app: AppId,
-    /// The name of the quota.
     pub quota: &'static str,
     /// Any instant within the span.
     pub at: Duration,

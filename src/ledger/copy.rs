@@ -13,10 +13,6 @@ use super::{Ledger, LedgerError};
 impl Ledger {
     /// Copies the ledger in `from`, if there is one, into the folder `to`. Nothing in `from` changes, and other
     /// processes may continue to write there.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the ledger cannot be read or the copy cannot be written.
     pub async fn copy(from: &Path, to: &Path) -> Result<(), LedgerError> {
         let (file, copy) = (from.join(FILE), to.join(FILE));
         if !file.exists() || copy_files(from, to)? {

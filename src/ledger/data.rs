@@ -12,7 +12,6 @@ const PRUNED_AT_ONCE: i64 = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddResult {
-    /// The new value.
     Now(i64),
     /// Nothing was added: the current value, given here, is not an integer.
     NoNumber(String),

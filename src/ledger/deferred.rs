@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::commit_request::CommitRequest;
 
-/// The most requests that are deferred.
 const MOST: usize = 8192;
 
 /// The deferred requests, in their order.

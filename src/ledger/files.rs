@@ -88,10 +88,6 @@ impl Ledger {
 
     /// Replaces the file at `old` by one that was uploaded again, in the messages of a broadcast. The plan's hash does
     /// not change: it stays the hash of the plan as it was fixed.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::LeaseLost`].
     pub async fn replace_file(
         &self,
         lease: Lease,

@@ -18,7 +18,6 @@ const MOST_BYTES: i64 = 128 * 1024 * 1024;
 /// A request to a hook, before it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewHookRequest {
-    /// The hook's name.
     pub job: String,
     /// The delivery's id, unique for the hook. A request without one is always new.
     pub delivery: Option<String>,

@@ -36,7 +36,6 @@ pub struct StoreInspection {
 /// The result of inspecting a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerInspection {
-    /// The version that the server reports.
     pub version: String,
     /// The TLS version of the connection; `None` if the connection is not encrypted.
     pub tls: Option<String>,

@@ -35,7 +35,6 @@ pub struct JobRow {
 /// The schedule that a job had before its current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousSchedule {
-    /// The job's name.
     pub job: String,
     /// The previous schedule, in words.
     pub times: String,
@@ -50,7 +49,6 @@ pub struct PreviousSchedule {
 pub struct PendingJobCommand {
     /// The command's number.
     pub id: i64,
-    /// The job's name.
     pub job: String,
     /// The requested action.
     pub command: JobCommand,
@@ -66,7 +64,6 @@ pub struct PendingJobCommand {
 /// The pauses and commands for jobs; see [`Ledger::job_control`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobControl {
-    /// The names of paused jobs.
     pub paused: Vec<String>,
     /// Pending commands, the oldest first.
     pub commands: Vec<PendingJobCommand>,

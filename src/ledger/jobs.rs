@@ -14,7 +14,6 @@ use super::{Instance, JobState, Ledger, LedgerError};
 /// A scheduled time of a job, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJobRun {
-    /// The job's name.
     pub job: String,
     pub scheduled_at: Duration,
     pub entry: JobRunAction,
@@ -31,7 +30,6 @@ pub struct NewJobRun {
 /// The time up to which a job's scheduled times are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecidedUntil {
-    /// The job's name.
     pub job: String,
     /// All scheduled times up to this one are decided.
     pub until: Duration,
@@ -56,7 +54,6 @@ pub enum JobRunAction {
 /// The result of beginning a job run that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BeginResult {
-    /// The run has begun.
     Begun {
         /// 1 for the first attempt; each death of its process adds one.
         attempt: u32,
@@ -88,7 +85,6 @@ pub enum JobClaim {
 /// A job run and its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRun {
-    /// The job's name.
     pub job: String,
     pub scheduled_at: Duration,
     pub state: JobState,
@@ -106,7 +102,6 @@ pub struct JobRun {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedRun {
-    /// The job's name.
     pub job: String,
     pub scheduled_at: Duration,
     /// How it ended.
@@ -118,7 +113,6 @@ pub struct EndedRun {
 /// A run whose process died before the run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrphanedRun {
-    /// The job's name.
     pub job: String,
     pub scheduled_at: Duration,
     /// How many times it was begun.

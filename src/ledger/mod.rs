@@ -157,11 +157,6 @@ impl Ledger {
         Ok(Self::with(open::open(folder, clock, true).await?.0))
     }
 
-    /// Opens the ledger at a location.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::open`]; for a server also [`LedgerError::Away`] and [`LedgerError::Denied`].
     pub async fn open_at(place: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
         Ok(Self::opened(place, clock).await?.0)
     }

@@ -9,7 +9,6 @@ use super::{BroadcastId, Ledger, LedgerError};
 /// How many rows were deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PruneCounts {
-    /// Broadcasts, with all of their recipients.
     pub broadcasts: u64,
     /// Single sends, with their `once` keys.
     pub sends: u64,

@@ -6,7 +6,6 @@ use super::sql::sql;
 use super::store::{from_millis, millis};
 use super::{Ledger, LedgerError};
 
-/// A script of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptRow {
     /// The path as it is shown to people: `scripts/digest.lua`.

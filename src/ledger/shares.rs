@@ -14,7 +14,6 @@ use super::{AppId, Instance, Ledger, LedgerError};
 #[derive(Debug, Clone, Copy)]
 pub struct QuotaClaim<'a> {
     pub app: AppId,
-    /// The name of the quota.
     pub quota: &'a str,
     /// The number of slots that the quota has.
     pub total: u32,

@@ -86,7 +86,6 @@ stored! {
 }
 
 stored! {
-    /// The state of a job run.
     JobState {
         /// It was claimed and has not ended.
         Running = 0, "running";

@@ -23,7 +23,6 @@ pub(super) struct TableSchema {
     page: usize,
 }
 
-/// The kind of value in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnKind {
     Number,

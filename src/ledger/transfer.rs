@@ -19,7 +19,6 @@ use super::{InstanceName, Ledger, LedgerError, LedgerLocation};
 /// How long the server waits for this program while the other store works.
 const PATIENCE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2min'";
 
-/// The result of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySummary {
     /// The source: a file, or a server's address without credentials.
@@ -130,10 +129,6 @@ impl Ledger {
 impl Ledger {
     /// Copies the ledger in `place` as it is at one instant into the folder `to`, so that a command can try something
     /// on the copy. Other processes continue to use the ledger, which does not change.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the ledger cannot be read or the copy cannot be written.
     pub async fn snapshot_into(place: &LedgerLocation, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
         const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         if let LedgerLocation::Folder(from) = place {

@@ -17,7 +17,6 @@ pub(super) fn is_built_in(module: &str) -> bool {
     module == OF_TESTS || OF_LUA.contains(&module) || stubs::is_of_module(module)
 }
 
-/// The modules and their members.
 #[derive(Debug)]
 pub(super) struct ModuleLibrary {
     modules: BTreeMap<String, BTreeSet<String>>,

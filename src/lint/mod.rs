@@ -65,7 +65,6 @@ pub struct WrittenPath {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The path as written in the script.
     pub path: String,
 }
 
@@ -164,7 +163,6 @@ pub(super) fn module_names() -> Vec<String> {
     names
 }
 
-/// The globals that every script has.
 pub(super) fn global_names() -> Vec<String> {
     undefined::GLOBALS.iter().map(|name| (*name).to_owned()).collect()
 }

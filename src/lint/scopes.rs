@@ -85,7 +85,6 @@ impl<'a> Scopes<'a> {
         self.resolved.get(&name.token().start_position().bytes()).copied()
     }
 
-    /// Whether the script sets a global of this name.
     pub(super) fn sets_global(&self, name: &str) -> bool {
         self.globals.get(name).is_some_and(|global| !global.set.is_empty())
     }

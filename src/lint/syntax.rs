@@ -15,11 +15,6 @@ pub(super) struct ParsedScript {
     pub(super) breaks: BTreeSet<usize>,
 }
 
-/// Parses a script.
-///
-/// # Errors
-///
-/// The first syntax error.
 pub(super) fn parse(source: &str) -> Result<ParsedScript, LintFinding> {
     let result = full_moon::parse_fallible(source, LuaVersion::lua54());
     let Some(error) = result.errors().first() else {

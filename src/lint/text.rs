@@ -5,10 +5,6 @@ use full_moon::tokenizer::{StringLiteralQuoteType, TokenKind, TokenReference, To
 use super::{LintFinding, repair};
 
 /// The value of a string literal. `None` if it contains bytes that are not UTF-8.
-///
-/// # Errors
-///
-/// An invalid escape, or a line end inside quotes.
 pub(super) fn string(token: &TokenReference) -> Result<Option<String>, LintFinding> {
     let TokenType::StringLiteral { literal, quote_type, .. } = token.token_type() else { return Ok(None) };
     if matches!(quote_type, StringLiteralQuoteType::Brackets) {

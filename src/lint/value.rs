@@ -28,7 +28,6 @@ pub(super) enum StaticValue<'a> {
     Unknown,
 }
 
-/// A literal table of the script.
 #[derive(Clone)]
 pub(super) struct TableLiteral<'a> {
     pub(super) table: &'a TableConstructor,

@@ -11,14 +11,12 @@ use super::MessageKind;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum MessageBody {
-    /// Text.
     Txt {
         /// The text; may be empty.
         msg: String,
     },
     /// An image.
     Img {
-        /// The URL of the file.
         url: String,
         /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +29,6 @@ pub enum MessageBody {
     },
     /// A voice message.
     Audio {
-        /// The URL of the file.
         url: String,
         /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +41,6 @@ pub enum MessageBody {
         length: Option<u64>,
     },
     Video {
-        /// The URL of the file.
         url: String,
         /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +63,6 @@ pub enum MessageBody {
     },
     /// Any other file.
     File {
-        /// The URL of the file.
         url: String,
         /// The share-secret that opens the file, if its access is restricted.
         #[serde(skip_serializing_if = "Option::is_none")]

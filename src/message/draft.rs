@@ -41,9 +41,6 @@ struct SerializedDraft {
 }
 
 impl Draft {
-    /// # Errors
-    ///
-    /// None is known: this writes values that were read from JSON to memory. A serde error is returned all the same.
     pub(super) fn new(content: DraftContent) -> serde_json::Result<Self> {
         let mut writer = ObjectWriter::new();
         writer.given("from", content.from.as_ref())?;

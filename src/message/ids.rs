@@ -25,10 +25,6 @@ pub(super) struct InvalidId {
 
 /// Reads an id of a group or a user from JSON: a string, or a whole number without loss of digits (a float up to
 /// 2^53). `field` is the name that a problem reports.
-///
-/// # Errors
-///
-/// A number that is not whole or not exact, a value of another type, or a string that [`id_text`] refuses.
 pub fn id(field: &str, value: Value, of: IdKind) -> Result<String, MessageProblem> {
     read(value, of).map_err(|invalid| invalid.at(field))
 }

@@ -5,7 +5,6 @@ use std::fmt;
 /// The type of a message: the values of its `type` field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
-    /// Text.
     Txt,
     /// An image.
     Img,

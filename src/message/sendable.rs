@@ -20,10 +20,6 @@ pub struct Message {
 
 impl Message {
     /// Recipients must have been checked.
-    ///
-    /// # Errors
-    ///
-    /// None is known, as for [`Draft`].
     pub(super) fn new(draft: Draft, to: Vec<String>, users: Vec<String>) -> serde_json::Result<Self> {
         let mut writer = ObjectWriter::new();
         writer.field("to", &to)?;

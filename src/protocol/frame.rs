@@ -80,10 +80,6 @@ impl<T: DeserializeOwned> FrameDecoder<T> {
     }
 
     /// Decodes the next complete frame. Returns None if there is none yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ProtocolError`]. The bytes that follow cannot be decoded then.
     pub fn take(&mut self) -> Result<Option<T>, ProtocolError> {
         let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
         let length = u32::from_le_bytes(*header) as usize;

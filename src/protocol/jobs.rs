@@ -16,7 +16,6 @@ pub const HOOK_OPTIONS: [&str; 7] = ["header", "id", "overlap", "rerun", "scheme
 pub struct JobDeclaration {
     /// The job's name, unique in the project.
     pub name: String,
-    /// When it runs.
     pub when: JobTrigger,
     /// The name of a time zone. None means UTC.
     pub tz: Option<String>,
@@ -36,7 +35,6 @@ pub struct JobDeclaration {
     pub place: String,
 }
 
-/// When a job runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobTrigger {
     /// By a cron expression.

@@ -15,7 +15,6 @@ const MAX_PARTS: usize = 1000;
 /// The service's two sending calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SendEndpoint {
-    /// To all members of groups.
     Group,
     /// To chosen members of one group.
     Targeted,
@@ -91,9 +90,7 @@ pub enum HostRequest {
     RecallBroadcast {
         /// The app that sent it.
         app: u32,
-        /// The broadcast's name.
         name: String,
-        /// The run of the broadcast.
         run: String,
         /// Whether to recall messages that are older than the service's window.
         force: bool,
@@ -241,7 +238,6 @@ pub struct HttpValue(#[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpValuePart {
     Text(Bytes),
-    /// The value of the secret with this name.
     Secret(String),
 }
 
@@ -252,7 +248,6 @@ pub struct HttpRequest {
     pub method: String,
     /// The full URL.
     pub url: String,
-    /// The names and values of the headers.
     #[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")]
     pub headers: Vec<(String, HttpValue)>,
     /// The body. None for a request without one.
@@ -261,14 +256,12 @@ pub struct HttpRequest {
     pub timeout_ms: u64,
 }
 
-/// The host's answer to a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum HostResponse {
     /// The request succeeded and has no result.
     Nothing,
     /// (group id, message id) of a message that was sent.
     Receipts(Vec<(String, String)>),
-    /// A value as JSON.
     Json(Bytes),
     /// Raw bytes.
     Bytes(Bytes),

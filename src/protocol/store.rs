@@ -37,7 +37,6 @@ pub enum StoreStep {
         key: String,
         /// The value that the key must have now.
         expected: Option<String>,
-        /// Its new value.
         new: Option<String>,
         /// The new value's lifetime.
         ttl_ms: Option<u64>,

@@ -40,7 +40,6 @@ pub(super) struct QuotaInner {
 pub struct CostTooHighError {
     /// What the quota counts, for display.
     pub name: &'static str,
-    /// The cost of the call.
     pub cost: u32,
     /// The largest cost that a call may have.
     pub most: u32,

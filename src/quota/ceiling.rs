@@ -40,10 +40,6 @@ impl FixedRateLimiter {
     }
 
     /// Counts a call of `cost`, if it may go now.
-    ///
-    /// # Errors
-    ///
-    /// The earliest instant at which the call may go.
     pub(super) fn check(&self, cost: NonZeroU32) -> Result<(), Instant> {
         if cost == NonZeroU32::MIN {
             return self.limiter.check().map_err(|refusal| Instant::from_start(refusal.earliest_possible()));

@@ -48,7 +48,6 @@ impl Permit {
         Self { shared, cost, stage: PermitStage::Granted }
     }
 
-    /// The call's cost in its quota.
     pub fn cost(&self) -> u32 {
         self.cost
     }

@@ -26,7 +26,6 @@ impl Priority {
     /// All priorities, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// The priority's name in scripts.
     pub const fn name(self) -> &'static str {
         match self {
             Self::High => "high",
@@ -119,7 +118,6 @@ impl PermitQueue {
         waiting.min_by_key(|priority| self.classes[*priority as usize].position)
     }
 
-    /// The cost of the next call.
     pub(super) fn next_cost(&self) -> Option<u32> {
         let class = &self.classes[self.turn()? as usize];
         class.entries.first_key_value().map(|(_, entry)| entry.cost)

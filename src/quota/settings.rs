@@ -43,7 +43,6 @@ pub enum SendHistory {
 pub struct PastSend {
     /// How long ago the request was written.
     pub ago: Duration,
-    /// The cost of the call.
     pub cost: u32,
 }
 

@@ -33,7 +33,6 @@ pub struct QuotaStatus {
 /// The waiting calls of one priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueStatus {
-    /// The priority of these calls.
     pub priority: Priority,
     /// The number of waiting calls.
     pub calls: usize,
@@ -50,9 +49,7 @@ pub struct QueueStatus {
 /// A call that waits for a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiter {
-    /// The call's priority.
     pub priority: Priority,
-    /// The call's cost.
     pub cost: u32,
     /// How long the call has waited.
     pub waited: Duration,

@@ -5,7 +5,6 @@ use crate::protocol::{BroadcastStep, ConsoleStep, HostRequest, HostResponse, Req
 use super::console::ConsoleInput;
 use super::services::RunServices;
 
-/// Answers a step of a console.
 pub(super) async fn step(services: &RunServices, step: ConsoleStep) -> Result<HostResponse, RequestFailure> {
     let console = services.console.as_ref();
     let console = console.ok_or_else(|| RequestFailure::denied("this run has no console"))?;

@@ -60,10 +60,6 @@ pub(super) fn start(program: &Path) -> io::Result<(WorkerProcess, WorkerPipes)> 
 
 /// Starts a worker of `program` as a probe, and returns its description of how it is confined: its user, and the
 /// kernel mechanisms that are active.
-///
-/// # Errors
-///
-/// When a worker cannot start, or cannot confine itself.
 pub async fn confinement(program: &Path) -> io::Result<String> {
     let output = Command::new(program)
         .args([WORKER_COMMAND, PROBE])

@@ -76,10 +76,6 @@ pub enum SetupError {
 
 impl RunServices {
     /// Creates the services of a project's script, with defaults for everything that is not a parameter.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`SetupError`] before anything is opened for the run.
     pub fn new(
         project: &Project,
         settings: &Settings,

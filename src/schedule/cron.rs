@@ -44,10 +44,6 @@ pub(super) struct Cron {
 
 impl Cron {
     /// Parses five fields, six with seconds first, or a word such as `@daily`.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what is wrong and what would be right, without the expression itself.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let fields = fields(text)?;
         let Some(mut pattern) = read(&fields) else { return Err(which_is_wrong(&fields)) };

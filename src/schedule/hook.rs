@@ -13,7 +13,6 @@ const TAKEN: [&str; 5] = ["host", "content-length", "content-type", "transfer-en
 /// A valid hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
-    /// The name of the secret.
     pub secret: String,
     /// How a request proves that its sender knows the secret.
     pub scheme: HookScheme,

@@ -64,7 +64,6 @@ pub struct Job {
     times: JobSchedule,
 }
 
-/// When it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum JobSchedule {
     Cron(Cron),

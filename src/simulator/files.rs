@@ -31,7 +31,6 @@ struct StoredFile {
     until: Duration,
 }
 
-/// The answer to an upload.
 #[derive(Debug)]
 pub(super) struct UploadReceipt {
     pub(super) uuid: String,

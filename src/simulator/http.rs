@@ -45,10 +45,6 @@ impl Simulator {
 
     /// Serves HTTP/1.1 on `listener` until `shutdown`. Then it ends hanging and delayed requests, finishes the other
     /// answers and returns.
-    ///
-    /// # Errors
-    ///
-    /// The listener has no address.
     pub async fn serve(
         &self,
         listener: TcpListener,

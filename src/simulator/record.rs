@@ -13,7 +13,6 @@ use super::send::AcceptedMessage;
 /// How much of each message is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RecordMode {
-    /// The whole message.
     #[default]
     Messages,
     /// Only the number of messages of each group, for runs with a million groups. Such messages cannot be recalled
@@ -129,7 +128,6 @@ impl MessageLog {
         self.messages.get_mut(usize::try_from(place).ok()?)
     }
 
-    /// Returns the number of messages of each group.
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         self.groups.iter().map(|(id, group)| (id.clone(), group.count)).collect()
     }

@@ -28,7 +28,6 @@ pub enum ServiceCall {
 }
 
 impl ServiceCall {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Token,
         Self::Send,
@@ -78,10 +77,6 @@ pub(super) struct Route<'a> {
 }
 
 /// Returns the call of a path behind the prefix.
-///
-/// # Errors
-///
-/// A 404 for an unknown path, a 405 for the wrong method.
 pub(super) fn route<'a>(prefix: &str, method: &Method, path: &'a str) -> Result<Route<'a>, Refusal> {
     let rest = path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')).ok_or(NOT_FOUND)?;
     let parts: Vec<&str> = rest.split('/').collect();

@@ -37,11 +37,6 @@ impl From<WrongShape> for Refusal {
     }
 }
 
-/// Reads the body of a send call.
-///
-/// # Errors
-///
-/// The first row of the vendor's table that the message breaks.
 pub(super) fn read(body: &[u8], targeted: bool, message_bytes: usize) -> Result<AcceptedMessage, Refusal> {
     let fields = JsonFields::read(body)?;
     let from: Option<String> = fields.get("from")?;

@@ -131,7 +131,6 @@ impl Simulator {
         self.state().record.counts()
     }
 
-    /// Returns the number of messages of this group.
     pub fn count(&self, group: &str) -> u64 {
         self.state().record.count(group)
     }

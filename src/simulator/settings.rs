@@ -10,13 +10,11 @@ use super::{FaultPlan, Latency, RateCounting, RecordMode};
 pub struct SimulatorSettings {
     /// The organisation's name.
     pub org: String,
-    /// The app's name.
     pub app: String,
     /// The prefix of every path, without a slash at the end: `/{org}/{app}`.
     pub prefix: String,
     /// The client id that `/token` accepts.
     pub client_id: String,
-    /// The secret of the client id.
     pub client_secret: SecretString,
     /// A token that never expires, beside those that `/token` returns.
     pub fixed_token: Option<SecretString>,
@@ -26,7 +24,6 @@ pub struct SimulatorSettings {
     pub groups: u64,
     /// How many members each group has, including its owner and its admin; at least one. They are `user1`, `user2`…
     pub members: u64,
-    /// The app's limits.
     pub limits: SimulatorLimits,
     /// The network latency.
     pub latency: Latency,

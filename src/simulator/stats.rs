@@ -19,7 +19,6 @@ pub struct Stats {
     pub tokens: u64,
     /// Files accepted.
     pub uploads: u64,
-    /// Messages recalled.
     pub recalled: u64,
     /// Refused requests by error, such as `429 reach_limit: This request has reached api limit`. Answers made by
     /// faults do not count.

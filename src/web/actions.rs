@@ -299,7 +299,6 @@ impl AppState {
         Ok(done)
     }
 
-    /// Requests a run of a script.
     pub(super) async fn run_script(&self, script: &str, args: &[String]) -> Result<ActionResult, ApiError> {
         let RequestedRun { script, job, at } = ask_for_script(&self.ledger, script, args).await?;
         let run = run_name(at);

@@ -12,7 +12,6 @@ use super::scripts::RunScriptError;
 /// The `Retry-After` value in seconds for a request that cannot be accepted now.
 const AGAIN: &str = "10";
 
-/// An error response.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
     pub(super) status: StatusCode,
@@ -54,7 +53,6 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, what)
     }
 
-    /// The response for a ledger error.
     pub(super) fn of_ledger(error: &LedgerError) -> Self {
         let status = match error {
             LedgerError::Unknown(_) => StatusCode::NOT_FOUND,

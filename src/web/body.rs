@@ -29,11 +29,6 @@ impl BodyLimits {
         if said.is_some_and(|said: u64| said > self.bytes as u64) { Err(self.too_long()) } else { Ok(()) }
     }
 
-    /// Reads the whole body.
-    ///
-    /// # Errors
-    ///
-    /// The error response, if the body is too long, too slow or incomplete.
     pub(super) async fn read(self, body: Body, clock: &Clock) -> Result<Bytes, ApiError> {
         let slow = |_| {
             let why = format!("the body took more than {} s to arrive", self.within.as_secs());

@@ -114,11 +114,6 @@ impl AppState {
 }
 
 /// Serves requests while it is polled. Must be called on the daemon's own thread.
-///
-/// # Errors
-///
-/// The listener has no address, the session key can neither be read nor created, or a template of the page is
-/// invalid.
 pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Result<()> {
     let address = listening.address()?;
     let (work, mut wanted) = mpsc::channel(WORK);

@@ -19,11 +19,7 @@ const MOST: usize = 64 * 1024;
 pub enum RunScriptError {
     /// No script has this name.
     #[error("there is no script `{name}`; the daemon knows {known}")]
-    Unknown {
-        /// The requested name.
-        name: String,
-        known: String,
-    },
+    Unknown { name: String, known: String },
     /// The script's current file failed to load.
     #[error("{name} is stale since {since}, so it is not clear what would run: {error}")]
     Stale {
@@ -42,7 +38,6 @@ pub enum RunScriptError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedRun {
     pub script: String,
-    /// The job name of the script's runs.
     pub job: String,
     /// The scheduled time of the run.
     pub at: Duration,

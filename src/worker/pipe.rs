@@ -56,10 +56,6 @@ impl HostPipe {
     }
 
     /// Queues a frame. It is written with the next [`HostPipe::flush`], or when enough bytes are queued.
-    ///
-    /// # Errors
-    ///
-    /// Why the frame cannot be encoded.
     pub(super) fn try_send(&mut self, frame: &ToHost) -> Result<(), ProtocolError> {
         encode(frame, &mut self.unsent)?;
         if self.unsent.len() >= BATCH {

@@ -22,10 +22,6 @@ impl DayTime {
 }
 
 /// Reads hours and minutes, and optional seconds. The hour may have one digit.
-///
-/// # Errors
-///
-/// A sentence that says what is wrong and what to write.
 pub fn day_time(text: &str) -> Result<DayTime, String> {
     let wrong = || {
         format!(

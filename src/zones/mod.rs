@@ -16,10 +16,6 @@ use jiff::tz::{Offset, TimeZone};
 const FURTHEST: i32 = 18 * 60;
 
 /// Returns the zone with this name or offset.
-///
-/// # Errors
-///
-/// A sentence that says what is wrong and what to write, without the name of the field.
 pub fn zone(name: &str) -> Result<TimeZone, String> {
     if let Some(offset) = offset(name) {
         return Ok(TimeZone::fixed(offset));

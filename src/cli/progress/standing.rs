@@ -37,7 +37,6 @@ pub(super) struct ProgressSummary {
     waits_for: Option<ProgressWait>,
 }
 
-/// The reason for waiting.
 #[derive(Debug)]
 struct ProgressWait {
     text: String,

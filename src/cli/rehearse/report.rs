@@ -16,7 +16,6 @@ use crate::run::{FileChange, RunEnd, RunError, StoreChange};
 use super::dry_run::DryRun;
 use super::targets::TargetsReport;
 
-/// The whole report.
 #[derive(Debug, Serialize)]
 pub(super) struct RehearsalReport {
     pub(super) script: String,

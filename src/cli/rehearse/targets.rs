@@ -36,7 +36,6 @@ pub(super) struct TargetsReport {
     pub(super) missing_senders: MissingTargets,
 }
 
-/// Missing names.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct MissingTargets {
     pub(super) total: u64,

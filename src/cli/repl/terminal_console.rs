@@ -32,7 +32,6 @@ pub(in crate::cli) enum SendConfirmation {
     Never,
 }
 
-/// The console's user.
 pub(in crate::cli) struct TerminalConsole {
     asking: Cell<SendConfirmation>,
     reader: PromptReader,

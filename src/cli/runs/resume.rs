@@ -43,7 +43,6 @@ pub(in crate::cli) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> any
     Ok(Some(daemon.pid))
 }
 
-/// The progress of a single broadcast.
 struct ResumeProgress(Rc<ActiveBroadcast>);
 
 impl ProgressSource for ResumeProgress {

@@ -72,13 +72,10 @@ fn number(text: &str) -> Result<SendNumber, String> {
 }
 
 pub(super) enum SettleTarget {
-    /// Recipients of a broadcast.
     Broadcast(BroadcastArgs),
-    /// Single sends.
     Sends(SendSelection),
 }
 
-/// A selection of single sends.
 #[derive(Debug, Default)]
 pub(super) struct SendSelection {
     all: bool,

@@ -9,10 +9,6 @@ use crate::config::Project;
 use super::super::GlobalArgs;
 
 /// The files that were named, and the test files below the folders that were named. The default folder is scripts/.
-///
-/// # Errors
-///
-/// There are no test files.
 pub(super) fn files(paths: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if paths.is_empty() {

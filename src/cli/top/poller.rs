@@ -20,9 +20,7 @@ const SPAN: u64 = 10;
 /// The maximum number of finished broadcasts that are shown.
 const OVER: u64 = 5;
 
-/// An app in the settings.
 pub(super) struct ConfiguredApp {
-    /// The app's name in the settings.
     pub(super) name: String,
     /// The app's key in the ledger.
     pub(super) key: String,

@@ -18,7 +18,6 @@ pub(super) enum Pane {
     Scripts,
 }
 
-/// An action on a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TopAction {
     Pause,

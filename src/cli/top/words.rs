@@ -95,7 +95,6 @@ fn short(at: &str, now: Duration) -> String {
     at.strip_prefix(day).unwrap_or(&at).to_owned()
 }
 
-/// When a job runs next.
 pub(super) fn next(job: &JobView, now: Duration) -> String {
     match (&job.gone_at, &job.paused_at, &job.next_at) {
         (Some(_), ..) => "gone".to_owned(),

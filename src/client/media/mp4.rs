@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::boxes::{BoxReader, Mp4Box};
 use super::{MediaInfo, MediaKind};
 
-/// A track of the file.
 #[derive(Debug, Default, Clone)]
 struct Track {
     id: u32,

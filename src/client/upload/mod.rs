@@ -99,10 +99,6 @@ pub fn check_size(size: u64, limit: u64) -> Result<(), UploadError> {
 impl Upload {
     /// An upload of `file` under the name `filename`, of which only the part after the last slash counts. The content
     /// type is guessed from that name. `limit` is the app's `upload_bytes`.
-    ///
-    /// # Errors
-    ///
-    /// When it is larger than `limit`, or not a regular file.
     pub fn new(file: File, filename: &str, limit: u64) -> Result<Self, UploadError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -188,10 +184,6 @@ impl Upload {
 
     /// The SHA-256 of its content in hexadecimal, read on a thread where blocking is allowed. A simulated clock stands
     /// still meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read.
     pub async fn sha256(&self, clock: &Clock) -> io::Result<String> {
         let _hold = clock.hold();
         let mut reader = SharedFileReader::new(Arc::clone(&self.file), self.len);

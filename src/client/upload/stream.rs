@@ -26,7 +26,6 @@ pub(in crate::client) enum FileChangedError {
     Unreadable(io::Error),
 }
 
-/// Reports the progress of an upload.
 pub(super) struct UploadProgress {
     flow: BytesWritten,
     told: Arc<dyn Fn(u64) + Send + Sync>,

@@ -14,7 +14,6 @@ use super::{BroadcastProgress, DriveResult};
 #[derive(Debug)]
 pub struct ActiveBroadcast {
     pub name: String,
-    /// The run of that name.
     pub run: String,
     /// The live progress of the broadcast.
     pub progress: BroadcastProgress,

@@ -166,10 +166,6 @@ impl Delivery {
 impl Delivery {
     /// Releases a broadcast whose plan is fixed to the other hosts of a fleet. Waits until they have sent it, or until
     /// `stop` is pressed.
-    ///
-    /// # Errors
-    ///
-    /// Faults of the store.
     pub async fn wait_for_others(
         &self,
         ledger: &Ledger,

@@ -10,7 +10,6 @@ use crate::ledger::{Broadcast, RecipientCounts};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastSummary {
     pub name: String,
-    /// The run of that name.
     pub run: String,
     /// All recipients of its plan, including skipped ones.
     pub total: u64,

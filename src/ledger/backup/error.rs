@@ -25,7 +25,6 @@ pub enum BackupError {
     /// A file of this name already exists.
     #[error("{}: this file exists; choose another name, or add --overwrite to replace it", .0.display())]
     Exists(PathBuf),
-    /// The path has no file name.
     #[error("{}: this is not the name of a file that can be written", .0.display())]
     NoFile(PathBuf),
     /// Another process uses the work folder at this path.

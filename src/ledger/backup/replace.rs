@@ -24,7 +24,6 @@ use super::work_folder::{WorkFolder, publish, sync};
 use super::write::{copy_database, finish};
 use super::{BackupError, BackupStep};
 
-/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoredLedger {
     /// The ledger: its file, or the server's address without credentials.

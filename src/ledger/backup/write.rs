@@ -13,7 +13,6 @@ use crate::ledger::{Ledger, LedgerError, LedgerLocation};
 use super::work_folder::{WorkFolder, folder_of, make, publish};
 use super::{BackupError, BackupStep, seal};
 
-/// The result of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupInfo {
     /// The ledger: its file, or the server's address without credentials.
@@ -30,10 +29,6 @@ const LEFT_OUT: [&str; 4] = ["app_tokens", "owners", "shares", "driver_status"];
 impl Ledger {
     /// Takes a backup of the ledger in `place` into the new file `to`. Other processes may use the ledger meanwhile.
     /// The file gets its name only once it is complete, verified and on disk.
-    ///
-    /// # Errors
-    ///
-    /// [`BackupError`]. No file exists under that name then, unless one was there before.
     pub async fn back_up(
         place: &LedgerLocation,
         to: &Path,

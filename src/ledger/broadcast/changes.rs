@@ -27,10 +27,6 @@ impl Broadcast {
 impl Ledger {
     /// Pauses a broadcast because its inputs changed, and stores what changed. A pause or a cancel that a person
     /// requested stays in effect. `note` begins with [`CHANGED`].
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn hold_for_changes(
         &self,
         id: BroadcastId,
@@ -49,10 +45,6 @@ impl Ledger {
     }
 
     /// Stores an operator's decision about changed inputs; `None` removes it. This does not end the pause.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn decide(
         &self,
         id: BroadcastId,
@@ -68,19 +60,11 @@ impl Ledger {
     }
 
     /// Deletes the recorded changes of a broadcast's inputs, because the broadcast continues.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn forget_changes(&self, id: BroadcastId) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| spec.changes = None).await
     }
 
     /// Records that this instance has compared the inputs of a broadcast and found no change.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn inputs_compared(&self, id: BroadcastId, owner: &Instance) -> Result<(), LedgerError> {
         let number = owner.id();
         self.amend_spec(id, |spec| {

@@ -9,7 +9,6 @@ use super::BroadcastId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotedCommand {
     pub command: BroadcastCommand,
-    /// The reason, if one was given.
     pub note: Option<String>,
 }
 
@@ -63,10 +62,6 @@ impl Ledger {
     }
 
     /// Returns the latest command for a broadcast. Its driver polls this.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
@@ -81,20 +76,12 @@ impl Ledger {
 
     /// Makes rejected recipients pending again; returns how many. A finished broadcast becomes ready again. A driver
     /// that is sending the broadcast sends to them before it ends.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn retry_rejected(&self, id: BroadcastId) -> Result<u64, LedgerError> {
         self.shift(id, None, DeliveryState::Rejected, DeliveryState::Pending, None).await
     }
 
     /// Settles recipients in doubt; returns how many. Those to be sent again become pending, as with
     /// [`Ledger::retry_rejected`].
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn settle_doubts(&self, id: BroadcastId, settlement: Settlement) -> Result<u64, LedgerError> {
         let (to, error) = match settlement {
             Settlement::AsSent => (DeliveryState::Sent, Some("was in doubt; settled as sent")),

@@ -59,10 +59,6 @@ impl Ledger {
     }
 
     /// Deletes a draft. If another process has taken it over, that process keeps it.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::LeaseLost`].
     pub async fn delete_draft(&self, lease: Lease) -> Result<(), LedgerError> {
         self.clear(lease.broadcast, Some(lease.number)).await?;
         let statement =

@@ -59,7 +59,6 @@ impl RecipientOutcome {
 /// What a new driver found in flight from the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TakeoverCounts {
-    /// Recipients that are in doubt now.
     pub in_doubt: u64,
     /// Recipients that are pending again, because the broadcast resends what is in doubt.
     pub pending: u64,
@@ -239,10 +238,6 @@ impl Ledger {
 
     /// Settles what the previous driver had in flight: as in doubt, or as pending if the broadcast resends what is in
     /// doubt.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`].
     pub async fn take_over(&self, lease: Lease) -> Result<TakeoverCounts, LedgerError> {
         let broadcast = self.show(lease.broadcast).await?;
         self.take_over_as(lease, broadcast.spec.in_doubt).await
@@ -272,10 +267,6 @@ impl Ledger {
     }
 
     /// Cancels all pending recipients, for a driver that was asked to cancel; returns how many.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::LeaseLost`], [`LedgerError::Unknown`].
     pub async fn cancel_rest(&self, lease: Lease) -> Result<u64, LedgerError> {
         self.shift(
             lease.broadcast,
@@ -379,10 +370,6 @@ impl Ledger {
     }
 
     /// Returns the number of recipients in each state.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn counts(&self, id: BroadcastId) -> Result<RecipientCounts, LedgerError> {
         let question =
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled

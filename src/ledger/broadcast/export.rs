@@ -34,7 +34,6 @@ pub struct ExportedRecipient {
 /// The results of the recall requests of a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RecalledCounts {
-    /// Messages that were recalled.
     pub done: u64,
     /// Messages that the service refused to recall.
     pub refused: u64,
@@ -46,7 +45,6 @@ pub struct RecallableMessage {
     /// Its sequence number in the plan.
     pub seq: i64,
     pub group_id: String,
-    /// The service's id of the message.
     pub message_id: String,
     /// When its outcome was recorded.
     pub sent_at: Duration,

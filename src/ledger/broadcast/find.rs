@@ -83,10 +83,6 @@ impl Ledger {
     }
 
     /// Returns a broadcast by its number.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
         let text = format!("{} WHERE b.id = ?2", Broadcast::select(self.is_shared()));
         let mut read = self.store().read().await?;

@@ -27,10 +27,6 @@ impl Ledger {
     /// of them sends to recipients that no other one holds.
     ///
     /// A lease that ends later than its own length from now shows that the clock was set back; it counts as expired.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Unknown`].
     pub async fn claim(
         &self,
         id: BroadcastId,
@@ -69,10 +65,6 @@ impl Ledger {
     }
 
     /// Renews a lease for `length` from now.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::LeaseLost`].
     pub async fn renew(&self, lease: Lease, length: Duration) -> Result<(), LedgerError> {
         let length = millis(length);
         let statement = sql(if self.is_shared() {

@@ -74,10 +74,6 @@ impl Ledger {
     }
 
     /// The same, only if the plan has this hash.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::fix_plan`]; [`LedgerError::OtherPlan`] if it has another hash.
     pub async fn fix_plan_as(
         &self,
         lease: Lease,

@@ -18,7 +18,6 @@ pub const CHANGED: &str = "inputs changed";
 const LIFTED: &str = "wish = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN 0 ELSE wish END,
     wish_note = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN NULL ELSE wish_note END";
 
-/// The note on a recipient that the new plan does not have.
 const REMOVED: &str = "the new plan does not have it";
 
 impl Ledger {

@@ -19,14 +19,12 @@ pub struct Broadcast {
     pub app: AppId,
     pub app_key: String,
     pub name: String,
-    /// The run of that name.
     pub run: String,
     /// Its specification.
     pub spec: BroadcastSpec,
     pub stage: BroadcastStage,
     /// The latest command for it.
     pub command: BroadcastCommand,
-    /// The reason of the command, if one was given.
     pub command_note: Option<String>,
     /// The live process that holds its lease, if there is one.
     pub driver: Option<LeaseHolder>,

@@ -117,13 +117,11 @@ pub struct PlanInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InputKind {
-    /// The script's text.
     Script,
     /// A module that the script required.
     Module,
     /// A file that the script read.
     File,
-    /// The arguments of the script.
     Arguments,
     Fields,
     /// The recipients file.

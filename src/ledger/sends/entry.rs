@@ -16,7 +16,6 @@ pub struct NewSend {
     pub origin: String,
 }
 
-/// The outcome of a single send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendOutcome {
     /// Its new state. [`DeliveryState::Pending`] means that it is proved that nothing was sent: the key is free again.

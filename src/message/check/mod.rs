@@ -36,10 +36,6 @@ pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<
 }
 
 /// Checks a message without recipients, as a broadcast takes it.
-///
-/// # Errors
-///
-/// Every limit that the message breaks. `to` and `users` are problems here.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as `check`")]
 pub fn check_draft(
     call: MessageCall,

@@ -166,10 +166,6 @@ impl Draft {
 
 impl Message {
     /// Returns the same message to other groups. A targeted message keeps its members.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Draft::address`].
     pub fn with_to(&self, to: Vec<String>) -> Result<Self, MessageProblems> {
         self.draft().address(to, self.users().to_vec())
     }

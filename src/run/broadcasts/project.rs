@@ -20,10 +20,6 @@ pub struct ProjectInputs {
 
 impl ProjectInputs {
     /// Opens the inputs of a script. `script` is the path that its plan stores.
-    ///
-    /// # Errors
-    ///
-    /// [`SetupError`] when the project's folder cannot be opened.
     pub fn of(project: &Project, settings: &Settings, script: &str) -> Result<Self, SetupError> {
         let path = project.root.join(script);
         let script = path.canonicalize().unwrap_or(path);

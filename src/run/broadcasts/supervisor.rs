@@ -27,7 +27,6 @@ const REST: Duration = Duration::from_secs(30);
 pub struct SupervisedEnd {
     pub id: BroadcastId,
     pub name: String,
-    /// The run of that name.
     pub run: String,
     /// The result, or why it is unknown.
     pub end: Result<DriveResult, String>,
@@ -68,10 +67,6 @@ impl BroadcastSupervisor {
 
     /// Takes over a broadcast that was handed to the daemon and that no process drives. Returns whether it did. First
     /// it compares what a dead process left with the project: `project` returns the current inputs of a script.
-    ///
-    /// # Errors
-    ///
-    /// Errors of the ledger.
     pub async fn adopt(
         self: &Rc<Self>,
         ledger: &Ledger,

@@ -112,7 +112,6 @@ pub(super) struct PathGrants {
     grants: Vec<PathGrant>,
 }
 
-/// The result of locating a path.
 #[derive(Debug)]
 pub(super) struct LocatedPath<'a> {
     pub(super) grant: &'a PathGrant,

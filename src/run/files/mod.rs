@@ -80,10 +80,6 @@ pub struct OpenedFile {
 impl ProjectFiles {
     /// Opens the project's folder and the granted paths. Access to `secret_files` is refused even if it is granted,
     /// and so is writing to code, including `script`.
-    ///
-    /// # Errors
-    ///
-    /// When the project's folder, or a granted path that exists, cannot be opened.
     pub fn new(
         project: &Project,
         permissions: &Permissions,
@@ -125,10 +121,6 @@ impl ProjectFiles {
 
     /// Writes a file. Without `append` it replaces the whole content at once (readers see either the old or the new
     /// content); with `append` it adds to the end.
-    ///
-    /// # Errors
-    ///
-    /// As [`ProjectFiles::read`]; also `denied` for scripts and modules, which are never written.
     pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), RequestFailure> {
         let laid = content.clone();
         self.blocking(

@@ -23,11 +23,6 @@ impl ScriptFiles {
     }
 
     /// Returns the content of the file that a path leads to, through links.
-    ///
-    /// # Errors
-    ///
-    /// Errors of the system; a file that is larger than `most` bytes; a file that is not a script because it is one
-    /// of the host's own or holds credentials, under any name.
     pub fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(CWD, path, flags, Mode::empty())?;

@@ -26,7 +26,6 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 /// Why a walk ended early.
 #[derive(Debug)]
 pub(super) enum WalkError {
-    /// The system reported an error.
     System(io::Error),
     /// A name, folder or file on the way is protected, for this reason.
     Refused(&'static str),

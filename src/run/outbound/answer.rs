@@ -18,7 +18,6 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// The most bytes to which one byte of a compressed body can expand.
 const MOST_OF_A_BYTE: usize = 1032;
 
-/// The most bytes of a response's headers.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// The request failed without a usable response.

@@ -54,10 +54,6 @@ impl Webhook {
 
     /// Posts JSON with additional headers, once; a simulated clock stands still meanwhile. Any status from 200 to 299
     /// counts as delivered. Redirects are not followed.
-    ///
-    /// # Errors
-    ///
-    /// Why the post was not delivered, or may not have been.
     pub async fn post(&self, body: String, headers: &[(&'static str, String)]) -> Result<(), String> {
         let _hold = self.clock.hold();
         let client = self.client()?;

@@ -17,7 +17,6 @@ const MOST: usize = 1000;
 /// The header that tells the author of the script why a response is empty.
 const HEADER: &str = "x-mooncast-rehearsal";
 
-/// An effect that was requested and skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedEffect {
     /// What was requested: for example `POST https://api.example.com/orders`, or a recall.

@@ -70,10 +70,8 @@ pub struct RehearsedBroadcast {
     pub id: BroadcastId,
     /// The app's name in scripts.
     pub app: String,
-    /// The app's key.
     pub key: String,
     pub name: String,
-    /// The run of that name.
     pub run: String,
     /// How it came to be sent.
     pub how: BroadcastOrigin,
@@ -113,7 +111,6 @@ impl RehearsedBroadcast {
     }
 }
 
-/// The single sends that were rehearsed.
 #[derive(Debug, Clone, Default)]
 pub struct RehearsedSends {
     /// The first few different messages.
@@ -139,7 +136,6 @@ impl RehearsedSends {
 /// A message as it is displayed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageSample {
-    /// The groups that get it.
     pub to: Vec<String>,
     /// The members, for a targeted message.
     pub users: Vec<String>,

@@ -13,7 +13,6 @@ const SERVICE: &str = "admin";
 /// The targets of the messages of one app.
 #[derive(Debug, Clone, Default)]
 pub struct RehearsalTargets {
-    /// The groups that get messages.
     pub groups: BTreeSet<String>,
     /// The members that targeted messages name, by group.
     pub members: BTreeMap<String, BTreeSet<String>>,

@@ -78,7 +78,6 @@ pub enum RunEnd {
     Finished,
     /// The script failed, or was stopped.
     Failed(RunError),
-    /// The run was interrupted on request.
     Interrupted,
 }
 

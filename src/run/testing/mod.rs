@@ -40,10 +40,6 @@ pub trait TestService: std::fmt::Debug {
     fn count(&self, group: Option<&str>) -> u64;
 
     /// Uses these faults from now on.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the text of the faults.
     fn plan(&self, faults: &str) -> Result<(), String>;
 }
 
@@ -52,7 +48,6 @@ pub trait TestService: std::fmt::Debug {
 pub struct TestbedParts {
     /// The binary that workers are started from.
     pub program: PathBuf,
-    /// The project whose scripts are tested.
     pub project: Project,
     /// The settings of the project.
     pub settings: Rc<Settings>,
@@ -81,7 +76,6 @@ pub struct Testbed {
     said: Arc<CapturedOutput>,
 }
 
-/// A test that a file declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredTest {
     /// The name, unique in its file.

@@ -178,11 +178,6 @@ impl Testbed {
         Ok((came, services))
     }
 
-    /// Creates the services of a script on this testbed.
-    ///
-    /// # Errors
-    ///
-    /// When the settings or the script cannot be used.
     pub fn services(&self, path: &Path, output: Rc<dyn ScriptOutput>) -> Result<RunServices, RequestFailure> {
         let TestbedParts { project, settings, apps, clock, .. } = &self.parts;
         let services = RunServices::new(project, settings, apps.clone(), clock, path, output);

@@ -6,7 +6,6 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// The name of the key file.
 const NAME: &str = "session.key";
 
 /// Reads the key, or creates it if there is none.

@@ -37,10 +37,6 @@ impl SiteNames {
     }
 
     /// Checks that a request is for this site, and that it comes from one of its pages or from no page.
-    ///
-    /// # Errors
-    ///
-    /// The error response, if the request is not for this site or comes from another page.
     pub(super) fn admit(&self, request: &Request) -> Result<(), ApiError> {
         let headers = request.headers();
         let mut hosts = headers.get_all(header::HOST).iter();

@@ -61,10 +61,6 @@ pub(in crate::web) struct ApiTokens {
 
 impl ApiTokens {
     /// The tokens of this ledger. The session key is in `folder`, on this machine.
-    ///
-    /// # Errors
-    ///
-    /// The session key can neither be read nor created.
     pub(in crate::web) fn new(ledger: Ledger, folder: &Path, clock: Clock) -> io::Result<Self> {
         let secret = secret::key(folder).map_err(|error| {
             let place = folder.display();

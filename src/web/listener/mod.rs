@@ -82,11 +82,6 @@ pub struct ListenerSetup {
 }
 
 impl ListenerSetup {
-    /// The socket's address.
-    ///
-    /// # Errors
-    ///
-    /// The socket has no address.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }

@@ -18,10 +18,6 @@ pub struct Tls(TlsAcceptor);
 
 impl Tls {
     /// Reads the certificate and the key.
-    ///
-    /// # Errors
-    ///
-    /// A message that names the unusable file and the reason.
     pub fn load(files: &TlsFiles) -> Result<Self, String> {
         let TlsFiles { certificate, key } = files;
         let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);

@@ -51,10 +51,6 @@ pub struct PrometheusMetrics(PrometheusHandle);
 impl PrometheusMetrics {
     /// Installs the recorder. Metrics that were created earlier record nothing, so this must come first, and only
     /// once in a process.
-    ///
-    /// # Errors
-    ///
-    /// A message, if a recorder is already installed.
     pub fn begin() -> Result<Self, String> {
         let builder = PrometheusBuilder::new()
             .set_buckets(&SECONDS)

@@ -20,7 +20,6 @@ pub(super) const PARTS: &[&str] = &["job", "runs"];
 /// The number of runs that are shown.
 const RUNS: u32 = 100;
 
-/// The query: the job's name.
 #[derive(Debug, Deserialize)]
 pub(super) struct JobPageQuery {
     pub(super) name: String,

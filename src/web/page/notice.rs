@@ -3,7 +3,6 @@
 use axum::http::HeaderValue;
 use data_encoding::BASE64URL_NOPAD;
 
-/// The cookie's name.
 pub(super) const COOKIE: &str = "mooncast_notice";
 
 /// The header that removes the cookie.

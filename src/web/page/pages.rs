@@ -38,10 +38,6 @@ pub(in crate::web) struct Pages {
 
 impl Pages {
     /// Reads the templates.
-    ///
-    /// # Errors
-    ///
-    /// A template is invalid.
     pub(in crate::web) fn new(project: &str, simulator: bool) -> Result<Self, Error> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -33,7 +33,6 @@ pub(super) struct Guest {
     pub(super) part: bool,
     /// The result of the last action, if it was not shown yet.
     notice: Option<String>,
-    /// The requested address.
     address: String,
 }
 
@@ -117,10 +116,6 @@ impl Visitor {
     }
 
     /// Checks that the caller may act.
-    ///
-    /// # Errors
-    ///
-    /// The caller may only read.
     pub(super) fn operates(&self) -> Result<(), ApiError> {
         let words = self.language.text("only_looks").unwrap_or_default();
         if self.may_act { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, words)) }
@@ -182,7 +177,6 @@ pub(super) fn within(address: &str) -> &str {
     if plain && own { address } else { "/" }
 }
 
-/// The value of a cookie.
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -27,7 +27,6 @@ pub struct ChangesView {
 }
 
 impl ChangesView {
-    /// The changes as lines of text.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("inputs changed since: {}", self.inputs.join(", "))];
         for (many, first, what) in

@@ -53,10 +53,6 @@ impl fmt::Display for Confinement {
 
 /// Sets the required limits (address space, CPU time, no files, no core dump, end with the host), and then each
 /// optional mechanism that is available. `parent` is the host's process id when this process began.
-///
-/// # Errors
-///
-/// When a required limit cannot be set, or the host has ended.
 pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<Confinement> {
     // If memory runs out, the kernel ends a worker before its host. This fails without `/proc`, and then the kernel
     // has no preference.

@@ -11,7 +11,6 @@ use rustix::thread::{
 /// The user and group id of `nobody` in the kernel.
 const NOBODY: u32 = 65_534;
 
-/// The user that a worker runs as.
 #[derive(Debug)]
 pub(super) enum WorkerUser {
     /// The host is not root, and the worker runs as this user of the host.

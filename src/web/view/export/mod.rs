@@ -88,11 +88,6 @@ impl ExportError {
     }
 }
 
-/// Writes a whole export.
-///
-/// # Errors
-///
-/// A ledger error, or an error of `out`.
 pub async fn write_export(
     ledger: &Ledger,
     id: BroadcastId,
@@ -115,10 +110,6 @@ pub async fn write_export(
 }
 
 /// Writes a whole XLSX file to an unnamed temporary file, positioned at its start. Times in it are local.
-///
-/// # Errors
-///
-/// A ledger error, or an error of the temporary folder.
 pub(in crate::web) async fn workbook(mut pages: ExportPages) -> Result<File, ExportError> {
     let mut book = Workbook::new(pages.names(), TimeZone::system())?;
     while let Some(page) = pages.next().await? {

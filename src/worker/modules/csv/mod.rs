@@ -18,7 +18,6 @@ use super::fs;
 /// The part in Lua: iterators, and reading a file first.
 const LUA_PART: &str = include_str!("csv.lua");
 
-/// A table in text.
 type CsvRows = input::TableReader<Cursor<Vec<u8>>>;
 
 /// The layout of a text. Options that are not set are detected.
