@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use mooncast::{
-    App, AppLimits, BroadcastProgress, BroadcastSpec, Clock, Credentials, Delivery, LEASE, Ledger,
-    MessageCall, NewMessage, NewRecipient, SendCounters, SendOptions, StopSwitch, Timeouts,
+    App, AppLimits, BroadcastProgress, BroadcastSpec, Call, Clock, Credentials, Delivery, LEASE, Ledger,
+    NewMessage, NewRecipient, SendCounters, SendOptions, StopSwitch, Timeouts,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -116,7 +116,7 @@ async fn without_ledger(road: &Delivery, many: u32) -> Took {
     stream::iter(0..many)
         .for_each_concurrent(64, async |number| {
             let message = json!({ "to": [group(number)], "type": "txt", "body": { "msg": TEXT } });
-            let message = road.check(MessageCall::Group, message).unwrap();
+            let message = road.check(Call::Group, message).unwrap();
             road.send(&message, SendOptions::default(), &stop, &tally).await.unwrap();
         })
         .await;
@@ -127,11 +127,10 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     let ledger = Ledger::open(&folder.join("sending"), clock.clone()).await.unwrap();
     let owner = ledger.register("bench").await.unwrap();
     let app = ledger.app("app").await.unwrap();
-    let spec = BroadcastSpec::new(MessageCall::Group);
+    let spec = BroadcastSpec::new(Call::Group);
     let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
     let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
-    let draft =
-        road.check_draft(MessageCall::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
+    let draft = road.check_draft(Call::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
     let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
     for first in (0..many).step_by(1_000) {
         let batch: Vec<_> = (first..many.min(first + 1_000))

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mooncast::{
-    AppLimits, BroadcastSpec, Clock, Instance, Lease, Ledger, LedgerError, LedgerLocation, LentSlots,
-    MessageCall, NewMessage, NewRecipient, PermitOutcome, Priority, Quota, QuotaClaim, Quotas, Recipient,
+    AppLimits, BroadcastSpec, Call, Clock, Instance, Lease, Ledger, LedgerError, LedgerLocation, LentSlots,
+    NewMessage, NewRecipient, PermitOutcome, Priority, Quota, QuotaClaim, Quotas, Recipient,
     RecipientOutcome,
 };
 
@@ -41,7 +41,7 @@ fn place(text: &str) -> LedgerLocation {
 /// Makes a broadcast with a fixed plan for this many recipients.
 async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), LedgerError> {
     let app = ledger.app(APP).await?;
-    let found = ledger.find_or_create(app, "news", "1", &BroadcastSpec::new(MessageCall::Group)).await?;
+    let found = ledger.find_or_create(app, "news", "1", &BroadcastSpec::new(Call::Group)).await?;
     let lease = ledger.claim(found.broadcast().id, owner, LEASE).await?.expect("nobody else has it");
     let message = NewMessage {
         content: Bytes::from(format!(r#"{{"type":"txt","body":{{"msg":"{}"}}}}"#, "hello ".repeat(30))),

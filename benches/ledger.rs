@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mooncast::{
-    BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, Clock, DeliveryState, Instance, Lease,
-    Ledger, LedgerError, MessageCall, NewMessage, NewRecipient, NewSend, RecipientOutcome, SendOutcome,
+    BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, Call, Clock, DeliveryState, Instance,
+    Lease, Ledger, LedgerError, NewMessage, NewRecipient, NewSend, RecipientOutcome, SendOutcome,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -52,7 +52,7 @@ async fn part<T>(clock: &Clock, what: &str, many: u32, work: impl Future<Output 
 async fn claimed(ledger: &Ledger, owner: &Instance, name: &str) -> Result<Option<Lease>, LedgerError> {
     let app = ledger.app("https://service/org/app").await?;
     let found: BroadcastLookup =
-        ledger.find_or_create(app, name, "1", &BroadcastSpec::new(MessageCall::Group)).await?;
+        ledger.find_or_create(app, name, "1", &BroadcastSpec::new(Call::Group)).await?;
     let id: BroadcastId = found.broadcast().id;
     ledger.claim(id, owner, LEASE).await
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use mooncast::{MessageCall, MessageLimits, check};
+use mooncast::{Call, MessageLimits, check};
 use serde_json::{Value, json};
 
 criterion_group!(parts, checks);
@@ -16,35 +16,31 @@ fn checks(criterion: &mut Criterion) {
     let messages = [
         (
             "txt",
-            MessageCall::Group,
+            Call::Group,
             json!({"from": "user1", "to": ["184524748161025"], "type": "txt", "body": {"msg":
             "The cinema opens at eight tonight: the first fifty of this group get in for free."}}),
         ),
         (
             "txt with ext",
-            MessageCall::Group,
+            Call::Group,
             json!({"from": "user1", "to": ["184524748161025"], "type": "txt",
             "need_group_ack": false, "body": {"msg": "testmessages"}, "roam_ignore_users": [],
             "ext": {"em_ignore_notification": true, "campaign": "spring", "n": 12}}),
         ),
         (
             "img to 3 groups",
-            MessageCall::Group,
+            Call::Group,
             json!({"to": [1, 2, 3], "type": "img", "body": {"file": {"uuid": "i",
             "url": "https://a1.easemob.com/org/app/chatfiles/55f12940-0000-0000-8a5b-ff2336f03252",
             "secret": "VfXXXXNb_", "filename": "testimg.jpg", "size": 32090, "width": 480, "height": 720}}}),
         ),
         (
             "txt to 20 members",
-            MessageCall::Targeted,
+            Call::Targeted,
             json!({"to": "184524748161025", "type": "txt",
             "body": {"msg": "testmessages"}, "users": (0..20).map(|n| format!("user{n}")).collect::<Vec<_>>()}),
         ),
-        (
-            "refused",
-            MessageCall::Group,
-            json!({"to": ["a", "b", "c", "d"], "tpye": "txt", "body": {"msg": 5}}),
-        ),
+        ("refused", Call::Group, json!({"to": ["a", "b", "c", "d"], "tpye": "txt", "body": {"msg": 5}})),
     ];
     let mut group = criterion.benchmark_group("check");
     for (name, call, message) in messages {

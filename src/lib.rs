@@ -13,14 +13,16 @@
 //! - [`zones`]: time zones and times of the day in text form.
 //! - [`message`]: message types and limit checks; [`config`]: the settings.
 //! - [`protocol`]: the frames between host and worker; [`clock`]: the only source of time.
+//! - [`core`](mod@core): the types that the modules share.
 //!
-//! Beside them: [`worker`], the Lua side, which runs in its own process and imports only `protocol`, `message` and
-//! `zones`; and [`simulator`], the fake service, which imports none of the other modules.
+//! Beside them: [`worker`], the Lua side, which runs in its own process and imports only `protocol`, `message`,
+//! `input`, `zones` and `core`; and [`simulator`], the fake service, which imports none of the other modules.
 
 pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod config;
+pub(crate) mod core;
 pub(crate) mod daemon;
 pub(crate) mod delivery;
 pub(crate) mod input;
@@ -39,31 +41,33 @@ pub(crate) mod zones;
 // What the binary calls, and what the integration tests and the benchmarks are given.
 pub use cli::main;
 pub use client::{
-    CallError, Client, FailureClass, GroupRole, Member, Recall, RecallResult, SendCall, SendReceipts,
-    Thumbnail, Upload,
+    CallError, Client, FailureClass, GroupRole, Member, Recall, RecallResult, SendReceipts, Thumbnail, Upload,
 };
 pub use clock::Clock;
 pub use config::{
     AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment, HostRoles, Permissions,
     Project, ServeSettings, Settings, Timeouts,
 };
+pub use core::{
+    BroadcastCommand, Call, DeliveryState, FailureKind, JobState, Priority, SendOptions, UploadOptions,
+};
 pub use daemon::{
     Alert, AlertSender, DaemonEvent, DaemonSetup, DaemonSignal, LoadedJob, ScriptLoader, ScriptRegistry,
     ScriptStatus, ScriptWatcher, SettingsReload, serve,
 };
 pub use delivery::{
-    BroadcastProgress, BroadcastSummary, Delivery, DeliveryErrorKind, DriveEnd, DriveResult, LEASE,
-    LazyLedger, SendCounters, SendCounts, SendOptions, SendableFile, StopSignal, StopSwitch, UploadOptions,
+    BroadcastProgress, BroadcastSummary, Delivery, DriveEnd, DriveResult, LEASE, LazyLedger, SendCounters,
+    SendCounts, SendableFile, StopSignal, StopSwitch,
 };
 pub use ledger::{
-    Activity, AppId, BeginSendResult, BroadcastCommand, BroadcastId, BroadcastLookup, BroadcastSpec,
-    DeliveryState, InDoubtPolicy, Instance, JobState, Lease, Ledger, LedgerError, LedgerLocation,
-    NewActivity, NewMessage, NewRecipient, NewSend, QuotaClaim, Recipient, RecipientOutcome, SendOutcome,
+    Activity, AppId, BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, InDoubtPolicy, Instance,
+    Lease, Ledger, LedgerError, LedgerLocation, NewActivity, NewMessage, NewRecipient, NewSend, QuotaClaim,
+    Recipient, RecipientOutcome, SendOutcome,
 };
 pub use lint::Linter;
-pub use message::{MessageCall, MessageKind, MessageLimits, body_fields, check, fields};
+pub use message::{MessageKind, MessageLimits, body_fields, check, fields};
 pub use protocol::{LoadMode, LuaSource, WorkerLimits};
-pub use quota::{LentSlots, PermitOutcome, Priority, Quota, QuotaSettings, Quotas, SendHistory};
+pub use quota::{LentSlots, PermitOutcome, Quota, QuotaSettings, Quotas, SendHistory};
 pub use run::{
     DeclaredJobs, GrantedVariables, InterruptSwitch, MemoryBudget, ModuleSources, OutboundHttp, ProjectFiles,
     RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,

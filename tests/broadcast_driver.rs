@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mooncast::{
-    App, AppLimits, BroadcastCommand, BroadcastId, BroadcastProgress, BroadcastSpec, BroadcastSummary, Clock,
-    Credentials, Delivery, DeliveryState, DriveEnd, DriveResult, InDoubtPolicy, Instance, LEASE, Lease,
-    Ledger, LedgerError, MessageCall, NewMessage, NewRecipient, StopSignal, StopSwitch, Timeouts,
+    App, AppLimits, BroadcastCommand, BroadcastId, BroadcastProgress, BroadcastSpec, BroadcastSummary, Call,
+    Clock, Credentials, Delivery, DeliveryState, DriveEnd, DriveResult, InDoubtPolicy, Instance, LEASE,
+    Lease, Ledger, LedgerError, NewMessage, NewRecipient, StopSignal, StopSwitch, Timeouts,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,8 +50,7 @@ impl Scene {
             size: 12,
             known_as: None,
         };
-        let users =
-            if spec.call == MessageCall::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
+        let users = if spec.call == Call::Targeted { vec!["u1".to_owned(), "u2".to_owned()] } else { vec![] };
         let recipients: Vec<_> = (1..=many)
             .map(|group| NewRecipient {
                 group_id: group.to_string(),
@@ -147,8 +146,7 @@ fn all(state: DeliveryState, many: usize) -> BTreeMap<DeliveryState, usize> {
 #[test]
 fn everyone_gets_it_once_and_the_report_says_so() {
     virtually(async |clock| {
-        let scene =
-            Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 300).await;
+        let scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(Call::Group), 300).await;
         let driven = scene.drive().await;
         assert_eq!(driven.end, DriveEnd::Finished);
         assert_eq!((driven.report.total, driven.report.sent), (300, 300));
@@ -164,7 +162,7 @@ fn everyone_gets_it_once_and_the_report_says_so() {
 #[test]
 fn groups_are_packed_as_asked_and_users_never_are() {
     virtually(async |clock| {
-        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(Call::Group) };
         let scene = Scene::new(&clock, Service::accepting(), spec, 10).await;
         assert_eq!(scene.drive().await.report.sent, 10);
         let mut sizes: Vec<_> = scene.service.messages().iter().map(|sent| groups(sent).len()).collect();
@@ -172,7 +170,7 @@ fn groups_are_packed_as_asked_and_users_never_are() {
         assert_eq!(sizes, [1, 3, 3, 3]);
         scene.each_was_asked_once(10);
 
-        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Targeted) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(Call::Targeted) };
         let scene = Scene::new(&clock, Service::accepting(), spec, 4).await;
         assert_eq!(scene.drive().await.report.sent, 4);
         assert_eq!(scene.service.messages().len(), 4);
@@ -189,14 +187,14 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
                     if is_to(request, "2") { json(400, REFUSED) } else { accept(number, request) }
                 })
             };
-        let scene = Scene::new(&clock, refusing(), BroadcastSpec::new(MessageCall::Group), 6).await;
+        let scene = Scene::new(&clock, refusing(), BroadcastSpec::new(Call::Group), 6).await;
         scene.drive().await;
         assert_eq!(
             scene.states().await,
             BTreeMap::from([(DeliveryState::Sent, 5), (DeliveryState::Rejected, 1)])
         );
 
-        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(Call::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
         assert_eq!(
@@ -206,11 +204,8 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
         scene.each_was_asked_once(6);
 
         // On the second attempt each group has its own call, and only the refused group is rejected.
-        let spec = BroadcastSpec {
-            pack: 3,
-            in_doubt: InDoubtPolicy::Resend,
-            ..BroadcastSpec::new(MessageCall::Group)
-        };
+        let spec =
+            BroadcastSpec { pack: 3, in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(Call::Group) };
         let scene = Scene::new(&clock, refusing(), spec, 6).await;
         scene.drive().await;
         assert_eq!(
@@ -224,7 +219,7 @@ fn a_refusal_is_that_of_its_group_and_of_a_pack_leaves_all_in_doubt() {
 fn a_200_that_lacks_a_group_leaves_that_group_in_doubt() {
     virtually(async |clock| {
         let service = Service::answering(|_, _| json(200, r#"{"data":{"1":"11","3":"33"}}"#));
-        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec { pack: 3, ..BroadcastSpec::new(Call::Group) };
         let scene = Scene::new(&clock, service, spec, 3).await;
         let report = scene.drive().await.report;
         assert_eq!((report.sent, report.in_doubt), (2, 1));
@@ -245,7 +240,7 @@ fn stopped_midway_and_driven_again_each_gets_it_once() {
             }
             accept(number, request)
         });
-        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 300).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(Call::Group), 300).await;
         let first = scene.drive_until(&stop).await;
         assert_eq!(first.end, DriveEnd::Stopped);
         assert!((40..300).contains(&first.report.sent), "{first:?}");
@@ -295,7 +290,7 @@ async fn crashed(clock: &Clock, spec: BroadcastSpec) -> (Scene, u64) {
 fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
     let clock = Clock::real();
     let test = async {
-        let (scene, _) = crashed(&clock, BroadcastSpec::new(MessageCall::Group)).await;
+        let (scene, _) = crashed(&clock, BroadcastSpec::new(Call::Group)).await;
         let driven = scene.drive().await;
         assert_eq!(driven.end, DriveEnd::Finished);
         // Outcomes that were on their way to the ledger at the crash still arrive, so the exact number is unknown.
@@ -310,8 +305,7 @@ fn what_a_crash_leaves_in_flight_is_in_doubt_and_never_sent_again() {
 fn with_resend_everyone_gets_it_and_copies_are_those_in_flight() {
     let clock = Clock::real();
     let test = async {
-        let spec =
-            BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(Call::Group) };
         let (scene, sending) = crashed(&clock, spec).await;
         let driven = scene.drive().await;
         assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 100));
@@ -333,7 +327,7 @@ fn an_answer_in_doubt_is_held_or_sent_again() {
                 },
             )
         };
-        let scene = Scene::new(&clock, broken_once(), BroadcastSpec::new(MessageCall::Group), 5).await;
+        let scene = Scene::new(&clock, broken_once(), BroadcastSpec::new(Call::Group), 5).await;
         scene.drive().await;
         assert_eq!(
             scene.states().await,
@@ -341,8 +335,7 @@ fn an_answer_in_doubt_is_held_or_sent_again() {
         );
         scene.each_was_asked_once(5);
 
-        let spec =
-            BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec { in_doubt: InDoubtPolicy::Resend, ..BroadcastSpec::new(Call::Group) };
         let scene = Scene::new(&clock, broken_once(), spec, 5).await;
         scene.drive().await;
         assert_eq!(scene.states().await, all(DeliveryState::Sent, 5));
@@ -358,7 +351,7 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
         let service = Service::answering(move |number, request| {
             if is_ill.load(Ordering::Relaxed) { json(400, REFUSED) } else { accept(number, request) }
         });
-        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 300).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(Call::Group), 300).await;
         let driven = scene.drive().await;
         let DriveEnd::Paused(why) = &driven.end else { panic!("{driven:?}") };
         assert!(why.starts_with("20 failures in a row") && why.contains("no such group"), "{why}");
@@ -381,7 +374,7 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
 fn credentials_that_are_not_taken_pause_it_and_reject_nobody() {
     virtually(async |clock| {
         let service = Service::answering(|_, _| json(401, r#"{"error":"unauthorized"}"#));
-        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 50).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(Call::Group), 50).await;
         let driven = scene.drive().await;
         assert!(matches!(driven.end, DriveEnd::Paused(_)), "{driven:?}");
         assert_eq!(scene.states().await, all(DeliveryState::Pending, 50));
@@ -394,7 +387,7 @@ fn what_was_throttled_is_sent_again_and_counts_as_no_try() {
         let service = Service::answering(|number, request| {
             if number % 3 == 0 { json(429, r#"{"error":"reach_limit"}"#) } else { accept(number, request) }
         });
-        let scene = Scene::new(&clock, service, BroadcastSpec::new(MessageCall::Group), 60).await;
+        let scene = Scene::new(&clock, service, BroadcastSpec::new(Call::Group), 60).await;
         let driven = scene.drive().await;
         assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 60));
         let rows = scene.ledger.export(scene.id, 0, u32::MAX).await.unwrap();
@@ -405,8 +398,7 @@ fn what_was_throttled_is_sent_again_and_counts_as_no_try() {
 #[test]
 fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
     virtually(async |clock| {
-        let mut scene =
-            Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 30).await;
+        let mut scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(Call::Group), 30).await;
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let app = App {
             name: "default".into(),
@@ -434,7 +426,7 @@ async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) 
         }
         accept(number, request)
     });
-    let spec = BroadcastSpec { rate: Some(100.0), ..BroadcastSpec::new(MessageCall::Group) };
+    let spec = BroadcastSpec { rate: Some(100.0), ..BroadcastSpec::new(Call::Group) };
     let scene = Scene::new(clock, service, spec, 300).await;
     let place = scene.schema.place(scene.folder.path());
     let other = Ledger::open_at(&place, clock.clone()).await.unwrap();
@@ -484,8 +476,7 @@ fn a_person_cancels_it_from_elsewhere() {
 #[test]
 fn a_message_over_a_limit_that_was_lowered_is_rejected_unsent() {
     virtually(async |clock| {
-        let mut scene =
-            Scene::new(&clock, Service::accepting(), BroadcastSpec::new(MessageCall::Group), 3).await;
+        let mut scene = Scene::new(&clock, Service::accepting(), BroadcastSpec::new(Call::Group), 3).await;
         let app = App {
             name: "default".into(),
             prefix: format!("{}/org/app", scene.service.url()),
@@ -513,7 +504,7 @@ fn a_driver_that_lost_its_lease_sends_nothing_more() {
             }
             accept(number, request)
         });
-        let spec = BroadcastSpec { rate: Some(100.0), ..BroadcastSpec::new(MessageCall::Group) };
+        let spec = BroadcastSpec { rate: Some(100.0), ..BroadcastSpec::new(Call::Group) };
         let mut scene = Scene::new(&clock, service, spec, 300).await;
         let other = scene.ledger.register("other").await.unwrap();
         let lease = scene.claim().await;

@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use mooncast::{
-    App, AppLimits, Clock, Credentials, Delivery, DeliveryErrorKind, MessageCall, SendCounters, SendOptions,
-    StopSwitch, Timeouts,
+    App, AppLimits, Call, Clock, Credentials, Delivery, FailureKind, SendCounters, SendOptions, StopSwitch,
+    Timeouts,
 };
 
 use crate::support::Project;
@@ -118,12 +118,12 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     };
     let delivery = Delivery::new(&app, clock.clone(), None).unwrap();
     let message = serde_json::json!({ "to": "1", "type": "txt", "body": { "msg": "x" } });
-    let message = delivery.check(MessageCall::Group, message).unwrap();
+    let message = delivery.check(Call::Group, message).unwrap();
     let tally = SendCounters::default();
     let (_switch, stop) = StopSwitch::new();
     let result = clock.block_on(delivery.send(&message, SendOptions::default(), &stop, &tally)).unwrap();
     let undelivered = result.unwrap_err();
-    assert!(matches!(undelivered.reason, DeliveryErrorKind::Unreachable), "{undelivered}");
+    assert!(matches!(undelivered.kind, FailureKind::Unreachable), "{undelivered}");
     assert_eq!(tally.counts().not_sent, 1);
     // Five waits of at most 0.5, 1, 2, 4 and 8 s, and a permit before each attempt.
     assert!(clock.now().since_start() < Duration::from_secs(20), "{:?}", clock.now());
@@ -131,8 +131,5 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     // A deadline ends it earlier and says that nothing was sent.
     let options = SendOptions { timeout: Some(Duration::from_millis(200)), ..SendOptions::default() };
     let result = clock.block_on(delivery.send(&message, options, &stop, &tally)).unwrap();
-    assert!(matches!(
-        result.unwrap_err().reason,
-        DeliveryErrorKind::Cancelled | DeliveryErrorKind::Unreachable
-    ));
+    assert!(matches!(result.unwrap_err().kind, FailureKind::Cancelled | FailureKind::Unreachable));
 }

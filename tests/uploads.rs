@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mooncast::{
-    App, AppLimits, BroadcastId, BroadcastProgress, BroadcastSpec, Clock, Credentials, Delivery, DriveEnd,
-    DriveResult, LEASE, LazyLedger, MessageCall, NewMessage, NewRecipient, Priority, SendableFile,
-    StopSwitch, Timeouts, UploadOptions,
+    App, AppLimits, BroadcastId, BroadcastProgress, BroadcastSpec, Call, Clock, Credentials, Delivery,
+    DriveEnd, DriveResult, LEASE, LazyLedger, NewMessage, NewRecipient, Priority, SendableFile, StopSwitch,
+    Timeouts, UploadOptions,
 };
 
 use crate::support::Project;
@@ -111,7 +111,7 @@ impl Scene {
         let place = schema.place(&folder.path().join("ledger"));
         let book = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
         let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(book, KEY);
-        let (clock, spec) = (clock.clone(), BroadcastSpec::new(MessageCall::Group));
+        let (clock, spec) = (clock.clone(), BroadcastSpec::new(Call::Group));
         Self { folder, _schema: schema, service, clock, delivery, spec }
     }
 
@@ -143,7 +143,7 @@ impl Scene {
         let found = open.ledger.find_or_create(app, "news", "1", &self.spec).await.unwrap();
         let lease = open.ledger.claim(found.broadcast().id, &open.owner, LEASE).await.unwrap().unwrap();
         let message = serde_json::json!({ "type": "img", "body": { "file": file } });
-        let draft = self.delivery.check_draft(MessageCall::Group, message).unwrap();
+        let draft = self.delivery.check_draft(Call::Group, message).unwrap();
         let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
         let recipients = ["g1", "g2", "g3"].map(|group| NewRecipient {
             group_id: group.to_owned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 
-use crate::message::nearest;
+use crate::core::nearest;
 use crate::protocol::JobStart;
 use crate::run::{DeclaredJobs, RunEnd};
 use crate::schedule::{Job, run_name};

@@ -55,7 +55,7 @@ pub use media::MediaInfo;
 pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, RecallResult};
 pub use roots::tls_config;
-pub use send::{Authorisation, SendCall, SendReceipts, TimeLimit};
+pub use send::{Authorisation, SendReceipts, TimeLimit};
 pub use token::{FetchTurn, StoredToken, TokenStore, TokenWait};
 pub use upload::{Thumbnail, Upload, UploadError};
 

@@ -8,6 +8,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::Deserialize;
 
+use crate::core::Call;
+
 use super::answer::JsonPairs;
 use super::body::WatchedBody;
 use super::call::{self, CallSpec, CallSuccess, PreparedCall, TokenRenewals};
@@ -16,21 +18,10 @@ use super::failure::CallError;
 use super::token::BearerToken;
 use super::{Client, ClientInner};
 
-/// The two calls that send a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SendCall {
-    /// To one to three groups: `POST /messages/chatgroups`.
-    Group,
-    /// To chosen members of one group: `POST /messages/chatgroups/users`.
-    Targeted,
-}
-
-impl SendCall {
-    const fn call(self) -> CallSpec {
-        match self {
-            Self::Group => CallSpec::post("/messages/chatgroups", Idempotency::Send),
-            Self::Targeted => CallSpec::post("/messages/chatgroups/users", Idempotency::Send),
-        }
+const fn spec(call: Call) -> CallSpec {
+    match call {
+        Call::Group => CallSpec::post("/messages/chatgroups", Idempotency::Send),
+        Call::Targeted => CallSpec::post("/messages/chatgroups/users", Idempotency::Send),
     }
 }
 
@@ -74,13 +65,13 @@ impl Client {
     ///
     /// See [`CallError::class`]; never [`super::FailureClass::Repeat`]. If `on_write` was not called, it is never
     /// [`super::FailureClass::InDoubt`].
-    pub async fn send<F>(&self, call: SendCall, body: Bytes, on_write: F) -> Result<SendReceipts, CallError>
+    pub async fn send<F>(&self, call: Call, body: Bytes, on_write: F) -> Result<SendReceipts, CallError>
     where
         F: FnOnce() + Send + 'static,
     {
         let mut on_write = Some(on_write);
         let success =
-            self.call(call.call(), || self.prepare_send(call, body.clone(), on_write.take())).await?;
+            self.call(spec(call), || self.prepare_send(call, body.clone(), on_write.take())).await?;
         receipts(&success)
     }
 
@@ -93,12 +84,12 @@ impl Client {
     /// The token for a send: an active one, or a new one, for which this waits. Nothing of the message is sent.
     pub async fn authorisation(
         &self,
-        call: SendCall,
+        call: Call,
         limit: Option<TimeLimit>,
     ) -> Result<Authorisation, CallError> {
         let ClientInner { transport, tokens, .. } = &*self.0;
         let deadline = call::deadline(transport, limit);
-        call::leased(transport, tokens, call.call(), deadline).await.map(Authorisation)
+        call::leased(transport, tokens, spec(call), deadline).await.map(Authorisation)
     }
 
     /// Sends `body` once with the given token. It neither waits for a token nor repeats the call after a 401. It gives
@@ -111,7 +102,7 @@ impl Client {
         &self,
         authorisation: &Authorisation,
         limit: Option<TimeLimit>,
-        call: SendCall,
+        call: Call,
         body: Bytes,
         on_write: F,
     ) -> Result<SendReceipts, CallError>
@@ -121,7 +112,7 @@ impl Client {
         let ClientInner { transport, tokens, .. } = &*self.0;
         let prepared = self.prepare_send(call, body, Some(on_write))?;
         let deadline = call::deadline(transport, limit);
-        let made = call::made(transport, tokens, call.call(), &authorisation.0, deadline, prepared).await;
+        let made = call::made(transport, tokens, spec(call), &authorisation.0, deadline, prepared).await;
         receipts(&made?)
     }
 
@@ -137,21 +128,16 @@ impl Client {
         renewals.may_repeat(transport, tokens, &authorisation.0, failure).await
     }
 
-    fn prepare_send<F>(
-        &self,
-        call: SendCall,
-        body: Bytes,
-        on_write: Option<F>,
-    ) -> Result<PreparedCall, CallError>
+    fn prepare_send<F>(&self, call: Call, body: Bytes, on_write: Option<F>) -> Result<PreparedCall, CallError>
     where
         F: FnOnce() + Send + 'static,
     {
         if body.is_empty() {
-            return Err(call.call().refuse("the message is empty"));
+            return Err(spec(call).refuse("the message is empty"));
         }
         let url = match call {
-            SendCall::Group => &self.0.group_messages,
-            SendCall::Targeted => &self.0.targeted_messages,
+            Call::Group => &self.0.group_messages,
+            Call::Targeted => &self.0.targeted_messages,
         };
         let mut request = Request::new(Method::POST, url.clone());
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

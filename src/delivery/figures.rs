@@ -5,8 +5,8 @@ use std::time::Duration;
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
 use crate::client::{CallError, FailureClass};
+use crate::core::Call;
 use crate::ledger::DeliveryState;
-use crate::message::MessageCall;
 use crate::quota::{Quota, Quotas};
 
 /// The quota that a request takes its permit from.
@@ -31,11 +31,11 @@ impl QuotaKind {
     }
 }
 
-impl From<MessageCall> for QuotaKind {
-    fn from(call: MessageCall) -> Self {
+impl From<Call> for QuotaKind {
+    fn from(call: Call) -> Self {
         match call {
-            MessageCall::Group => Self::Group,
-            MessageCall::Targeted => Self::Targeted,
+            Call::Group => Self::Group,
+            Call::Targeted => Self::Targeted,
         }
     }
 }
@@ -85,13 +85,13 @@ impl AppMetrics {
             "Time that calls waited for a permit of their quota."
         );
         let label = || app.to_owned();
-        let outcomes = |call: &'static str| {
+        let outcomes = |call: Call| {
             OUTCOMES.map(|outcome| {
-                counter!("mooncast_messages_total", "app" => label(), "call" => call, "outcome" => outcome)
+                counter!("mooncast_messages_total", "app" => label(), "call" => call.name(), "outcome" => outcome)
             })
         };
         Self {
-            messages: [outcomes("group"), outcomes("targeted")],
+            messages: [outcomes(Call::Group), outcomes(Call::Targeted)],
             requests: QuotaKind::ALL.map(QuotaKind::name).map(|call| {
                 CLASSES.map(|class| {
                     counter!("mooncast_requests_total", "app" => label(), "call" => call, "class" => class)
@@ -109,10 +109,10 @@ impl AppMetrics {
     }
 
     /// Counts `count` messages that have reached `state`. Messages that are not settled are not counted.
-    pub(super) fn messages(&self, call: MessageCall, state: DeliveryState, count: u64) {
+    pub(super) fn messages(&self, call: Call, state: DeliveryState, count: u64) {
         let [sent, rejected, in_doubt] = match call {
-            MessageCall::Group => &self.messages[0],
-            MessageCall::Targeted => &self.messages[1],
+            Call::Group => &self.messages[0],
+            Call::Targeted => &self.messages[1],
         };
         match state {
             DeliveryState::Sent => sent.increment(count),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Delivery, DeliveryError};
+use super::Delivery;
+use crate::core::RequestFailure;
 
 /// The result of a check of the service.
 #[derive(Debug, Clone, Copy)]
@@ -13,12 +14,12 @@ pub struct ServiceHealth {
 
 impl Delivery {
     /// Logs in and asks the service once for a single group. Sends no message.
-    pub async fn examine(&self) -> Result<ServiceHealth, DeliveryError> {
+    pub async fn examine(&self) -> Result<ServiceHealth, RequestFailure> {
         // Hosts that share a store share the app's token too.
         if self.ledger.as_ref().is_some_and(|recorded| recorded.book.is_shared()) {
             self.entry().await?;
         }
-        let page = self.client.groups_page(None, 1).await.map_err(DeliveryError::from_failure)?;
+        let page = self.client.groups_page(None, 1).await.map_err(RequestFailure::from_failure)?;
         Ok(ServiceHealth { service_time: page.timestamp })
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::client::{Upload, UploadError};
-use crate::quota::Priority;
+use crate::core::{Priority, RequestFailure};
 
-use super::{Delivery, DeliveryError, DeliveryErrorKind, SendableFile, StopSignal};
+use super::{Delivery, SendableFile, StopSignal};
 
 /// The properties of a file that its content shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`DeliveryErrorKind::Unusable`] when it is too large or no file, [`DeliveryErrorKind::Cancelled`] when `stop` is
+    /// [`FailureKind::Invalid`] when it is too large or no file, [`FailureKind::Cancelled`] when `stop` is
     /// pressed.
     pub async fn inspect(
         &self,
@@ -38,10 +38,9 @@ impl Delivery {
         force: bool,
         priority: Priority,
         stop: &StopSignal,
-    ) -> Result<FileDetails, DeliveryError> {
+    ) -> Result<FileDetails, RequestFailure> {
         let shown = file.name;
-        let refuse =
-            |error: UploadError| DeliveryError::new(DeliveryErrorKind::Unusable, format!("{shown}: {error}"));
+        let refuse = |error: UploadError| RequestFailure::invalid("path", format!("{shown}: {error}"));
         let name = filename.unwrap_or(&shown);
         let upload = Upload::new(file.file, name, self.settings.borrow().upload_bytes).map_err(refuse)?;
         let media = upload.media(&self.clock).await;

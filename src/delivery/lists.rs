@@ -5,12 +5,12 @@ use tracing::Instrument as _;
 
 use crate::client::{CallError, FailureClass, GroupRole, PAGE_SIZE_MAX};
 use crate::clock::Instant;
-use crate::quota::Priority;
+use crate::core::{Priority, RequestFailure};
 
 use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, DeliveryError, StopSignal, trace};
+use super::{Delivery, StopSignal, trace};
 
 /// One page of items, and where the next page begins.
 #[derive(Debug, Serialize)]
@@ -52,11 +52,15 @@ pub struct MemberInfo {
 
 impl Delivery {
     /// One page of the app's groups.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestFailure`], after the retries that can help.
     pub async fn groups(
         &self,
         cursor: Option<&str>,
         stop: &StopSignal,
-    ) -> Result<Page<GroupInfo, String>, DeliveryError> {
+    ) -> Result<Page<GroupInfo, String>, RequestFailure> {
         let page = self.ask(stop, || self.client.groups_page(cursor, PAGE_SIZE_MAX)).await?;
         let items = page
             .groups
@@ -74,12 +78,16 @@ impl Delivery {
     }
 
     /// One page of a group's members. Pages count from 1.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestFailure`], after the retries that can help.
     pub async fn members(
         &self,
         group_id: &str,
         page: u32,
         stop: &StopSignal,
-    ) -> Result<Page<MemberInfo, u32>, DeliveryError> {
+    ) -> Result<Page<MemberInfo, u32>, RequestFailure> {
         let answer = self.ask(stop, || self.client.members_page(group_id, page, PAGE_SIZE_MAX)).await?;
         let items = answer
             .members
@@ -101,7 +109,7 @@ impl Delivery {
         &self,
         stop: &StopSignal,
         question: impl Fn() -> F,
-    ) -> Result<T, DeliveryError>
+    ) -> Result<T, RequestFailure>
     where
         F: Future<Output = Result<T, CallError>>,
     {
@@ -132,17 +140,17 @@ impl Delivery {
         backoff: &mut Backoff,
         give_up: Instant,
         stop: &StopSignal,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<(), RequestFailure> {
         match failure.class {
             FailureClass::Throttled if self.clock.now() < give_up => Ok(()),
             FailureClass::NothingSent | FailureClass::Repeat | FailureClass::InDoubt => {
                 match backoff.next(failure.retry_after) {
                     Some(wait) => self.pause(wait, None, stop).await,
-                    None => Err(DeliveryError::from_failure(failure)),
+                    None => Err(RequestFailure::from_failure(failure)),
                 }
             }
             FailureClass::Throttled | FailureClass::Permanent | FailureClass::Auth => {
-                Err(DeliveryError::from_failure(failure))
+                Err(RequestFailure::from_failure(failure))
             }
         }
     }

@@ -35,13 +35,11 @@ pub use health::ServiceHealth;
 pub use inspect::FileDetails;
 pub use lazy_ledger::{LazyLedger, OpenLedger};
 pub use recall::{BroadcastRecallSummary, RecallOptions};
-pub use send::{Receipts, SendOptions};
 pub use status::{BroadcastWait, DriverStatus, WaitKind};
 pub use stop::{StopSignal, StopSwitch};
 pub use tally::{SendCounters, SendCounts};
 pub use transport::{OutgoingCall, Transport};
-pub use undelivered::{DeliveryError, DeliveryErrorKind};
-pub use upload::{SendableFile, UploadOptions, UploadedFile};
+pub use upload::{SendableFile, UploadedFile};
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -52,6 +50,7 @@ use std::sync::Arc;
 use crate::client::{Client, ClientError, InProcessService, TokenWait};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits};
+use crate::core::{FailureKind, RequestFailure};
 use crate::ledger::{AppId, Ledger};
 use crate::message::MessageLimits;
 use crate::quota::Quotas;
@@ -151,9 +150,9 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`DeliveryErrorKind::NoLedger`] when it cannot be opened, [`DeliveryErrorKind::Unrecorded`] when it cannot be
+    /// [`FailureKind::Invalid`] when it cannot be opened, [`FailureKind::Unreachable`] when it cannot be
     /// written.
-    pub async fn entry(&self) -> Result<Option<(&OpenLedger, AppId)>, DeliveryError> {
+    pub async fn entry(&self) -> Result<Option<(&OpenLedger, AppId)>, RequestFailure> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         let open = self.opened(recorded).await?;
         // The box keeps this one-time query out of every message's future.
@@ -174,15 +173,14 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`DeliveryErrorKind::NoLedger`] when it cannot be opened.
-    pub async fn open_ledger(&self) -> Result<Option<&Ledger>, DeliveryError> {
+    /// [`FailureKind::Invalid`] when it cannot be opened.
+    pub async fn open_ledger(&self) -> Result<Option<&Ledger>, RequestFailure> {
         let Some(recorded) = &self.ledger else { return Ok(None) };
         Ok(Some(&self.opened(recorded).await?.ledger))
     }
 
-    async fn opened<'a>(&self, recorded: &'a AppLedger) -> Result<&'a OpenLedger, DeliveryError> {
-        let failed =
-            |error| DeliveryError::new(DeliveryErrorKind::NoLedger, format!("{error}; nothing was sent"));
+    async fn opened<'a>(&self, recorded: &'a AppLedger) -> Result<&'a OpenLedger, RequestFailure> {
+        let failed = |error| RequestFailure::new(FailureKind::Invalid, format!("{error}; nothing was sent"));
         match recorded.book.get() {
             Some(open) => Ok(open),
             // The box keeps each message's future smaller than the opening.

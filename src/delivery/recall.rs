@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::{self, RECALL_MAX};
+use crate::core::{FailureKind, RequestFailure};
 use crate::ledger::{Broadcast, BroadcastCommand, Ledger, LedgerError, RecallableMessage};
 
 use super::lazy_ledger::retry_until_written;
-use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal};
+use super::{Delivery, StopSignal};
 
 /// Messages that are read from the ledger at once: a multiple of the messages in a call.
 const PAGE: u32 = 900;
@@ -35,14 +36,14 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`DeliveryError`] when a call fails. Messages recalled before that stay recalled.
+    /// [`RequestFailure`] when a call fails. Messages recalled before that stay recalled.
     pub async fn recall(
         &self,
         receipts: &[(String, String)],
         force: bool,
         from: Option<&str>,
         stop: &StopSignal,
-    ) -> Result<RecallSummary, DeliveryError> {
+    ) -> Result<RecallSummary, RequestFailure> {
         let mut outcome = RecallSummary::default();
         for batch in receipts.chunks(RECALL_MAX) {
             let messages: Vec<client::Recall> = batch
@@ -109,7 +110,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`DeliveryError`] while the broadcast is being sent, and when a call fails. Messages recalled before that stay
+    /// [`RequestFailure`] while the broadcast is being sent, and when a call fails. Messages recalled before that stay
     /// recalled.
     pub async fn recall_broadcast(
         &self,
@@ -117,13 +118,13 @@ impl Delivery {
         broadcast: &Broadcast,
         options: &RecallOptions,
         stop: &StopSignal,
-    ) -> Result<BroadcastRecallSummary, DeliveryError> {
+    ) -> Result<BroadcastRecallSummary, RequestFailure> {
         let (name, run) = (&broadcast.name, &broadcast.run);
         if !broadcast.is_over() && broadcast.driver.is_some() && broadcast.command == BroadcastCommand::Run {
             let why = format!(
                 "broadcast `{name}` (run {run}) is being sent right now, so its rest would go out after the recall; pause or cancel it first (`mooncast runs cancel`)"
             );
-            return Err(DeliveryError::new(DeliveryErrorKind::Unusable, why));
+            return Err(RequestFailure::invalid("path", why));
         }
         let mut told = BroadcastRecallSummary {
             in_doubt: broadcast.counts.in_doubt,
@@ -166,7 +167,7 @@ impl Delivery {
         options: &RecallOptions,
         stop: &StopSignal,
         told: &mut BroadcastRecallSummary,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<(), RequestFailure> {
         let messages: Vec<client::Recall> = batch
             .iter()
             .map(|one| client::Recall {
@@ -192,7 +193,7 @@ impl Delivery {
                     answers.push((one.seq, done));
                 }
             }
-            Err(refused) if matches!(refused.reason, DeliveryErrorKind::Rejected) => {
+            Err(refused) if matches!(refused.kind, FailureKind::Rejected) => {
                 if batch.len() > 1 {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     for half in [first, second] {
@@ -207,8 +208,8 @@ impl Delivery {
         }
         retry_until_written(&self.clock, || ledger.mark_recalled(broadcast.id, &answers)).await.map_err(
             |error| {
-                DeliveryError::new(
-                    DeliveryErrorKind::Unrecorded,
+                RequestFailure::new(
+                    FailureKind::Unreachable,
                     format!("{error}; {} were recalled", told.recalled),
                 )
             },
@@ -216,6 +217,6 @@ impl Delivery {
     }
 }
 
-fn unread(error: &LedgerError) -> DeliveryError {
-    DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was recalled"))
+fn unread(error: &LedgerError) -> RequestFailure {
+    RequestFailure::new(FailureKind::Unreachable, format!("{error}; nothing was recalled"))
 }

@@ -7,12 +7,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Instant;
+use crate::core::{Call, FailureKind, Receipts, RequestFailure, SendOptions};
 use crate::ledger::{BeginSendResult, DeliveryState, LedgerError, NewSend, SendOutcome, SendTicket};
-use crate::message::{Message, MessageCall};
+use crate::message::Message;
 
 use super::failpoint::CrashPoint;
 use super::lazy_ledger::{OpenLedger, retry_until_written};
-use super::{Delivery, DeliveryError, DeliveryErrorKind, Receipts, SendOptions, StopSignal};
+use super::{Delivery, StopSignal};
 
 /// How often a send that waits for another with the same `once` key checks whether that one has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,6 +31,8 @@ pub(super) struct SendRecord<'a> {
     delivery: &'a Delivery,
     entry: Option<(&'a OpenLedger, SendTicket)>,
     attempts: u32,
+    /// Whether the ledger could not be written.
+    unrecorded: bool,
 }
 
 impl Delivery {
@@ -40,14 +43,18 @@ impl Delivery {
         options: &SendOptions,
         deadline: Option<Instant>,
         stop: &StopSignal,
-    ) -> Result<SendStart<'_>, DeliveryError> {
+    ) -> Result<SendStart<'_>, RequestFailure> {
         let Some((open, app)) = self.entry().await? else {
             return match options.once {
-                None => Ok(SendStart::New(SendRecord { delivery: self, entry: None, attempts: 0 })),
-                Some(_) => Err(DeliveryError::new(
-                    DeliveryErrorKind::NoLedger,
-                    "`once` needs a ledger, and there is none",
-                )),
+                None => Ok(SendStart::New(SendRecord {
+                    delivery: self,
+                    entry: None,
+                    attempts: 0,
+                    unrecorded: false,
+                })),
+                Some(_) => {
+                    Err(RequestFailure::new(FailureKind::Invalid, "`once` needs a ledger, and there is none"))
+                }
             };
         };
         let send = NewSend {
@@ -69,7 +76,12 @@ impl Delivery {
             {
                 BeginSendResult::New(ticket) => {
                     let entry = Some((open, ticket));
-                    return Ok(SendStart::New(SendRecord { delivery: self, entry, attempts: 0 }));
+                    return Ok(SendStart::New(SendRecord {
+                        delivery: self,
+                        entry,
+                        attempts: 0,
+                        unrecorded: false,
+                    }));
                 }
                 BeginSendResult::Done(receipts) => {
                     let unknown = message
@@ -90,13 +102,13 @@ impl Delivery {
                     let why = format!(
                         "a message with once = \"{key}\" is in doubt: it may have been sent before. Look whether the group has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
                     );
-                    return Err(DeliveryError::new(DeliveryErrorKind::InDoubt, why));
+                    return Err(RequestFailure::new(FailureKind::InDoubt, why));
                 }
                 BeginSendResult::Different => {
                     let why = format!(
                         "once = \"{key}\" was used for another message in this app; a key stands for one message"
                     );
-                    return Err(DeliveryError::new(DeliveryErrorKind::Taken, why));
+                    return Err(RequestFailure::invalid("options.once", why));
                 }
             }
         }
@@ -105,10 +117,13 @@ impl Delivery {
 
 impl SendRecord<'_> {
     /// Records that the request is about to be sent. After an error it must not be sent.
-    pub(super) async fn intend(&mut self) -> Result<(), DeliveryError> {
+    pub(super) async fn intend(&mut self) -> Result<(), RequestFailure> {
         self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
         if let Some((open, ticket)) = &mut self.entry {
-            open.ledger.intend_send(ticket).await.map_err(|error| unrecorded(&error))?;
+            open.ledger.intend_send(ticket).await.map_err(|error| {
+                self.unrecorded = true;
+                unrecorded(&error)
+            })?;
         }
         self.delivery.fail_point.pass(CrashPoint::AfterIntent);
         self.attempts += 1;
@@ -117,42 +132,46 @@ impl SendRecord<'_> {
 
     /// Records that nothing was sent, so a crash from here on leaves no doubt. With `counts` false the try is not
     /// counted, because the quota refused it.
-    pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), DeliveryError> {
+    pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), RequestFailure> {
         if !counts {
             self.attempts -= 1;
         }
         let Some((open, ticket)) = &self.entry else { return Ok(()) };
         let (state, error) = (DeliveryState::Pending, Some(why.to_owned()));
         let outcome = SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts };
-        retry_until_written(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
-            .await
-            .map_err(|error| unrecorded(&error))
+        let written =
+            retry_until_written(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
+                .await;
+        self.unrecorded |= written.is_err();
+        written.map_err(|error| unrecorded(&error))
     }
 
     /// Records how the send ended. If this fails, the script still gets the result. The outcome is deferred then, and
     /// no new send begins before it is written.
-    pub(super) async fn end(mut self, result: &Result<Receipts, DeliveryError>) {
+    pub(super) async fn end(mut self, result: &Result<Receipts, RequestFailure>) {
         self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
         let outcome = self.outcome(result);
         let Some((open, ticket)) = self.entry.take() else { return };
         // A send that failed on the ledger was not sent, so one try to write its outcome is enough.
-        let kept_back = matches!(result, Err(DeliveryError { reason: DeliveryErrorKind::Unrecorded, .. }));
         let write = || open.ledger.settle_send(&ticket, outcome.clone());
-        let written =
-            if kept_back { write().await } else { retry_until_written(&self.delivery.clock, write).await };
+        let written = if self.unrecorded {
+            write().await
+        } else {
+            retry_until_written(&self.delivery.clock, write).await
+        };
         if let Err(error) = written {
             tracing::error!("that a message is {} is not in the ledger yet: {error}", outcome.state.name());
             open.defer_outcome(ticket, outcome);
         }
     }
 
-    fn outcome(&self, result: &Result<Receipts, DeliveryError>) -> SendOutcome {
+    fn outcome(&self, result: &Result<Receipts, RequestFailure>) -> SendOutcome {
         let (state, receipts, error) = match result {
             Ok(receipts) => (DeliveryState::Sent, receipts, None),
             Err(undelivered) => {
-                let state = match undelivered.reason {
-                    DeliveryErrorKind::InDoubt => DeliveryState::InDoubt,
-                    DeliveryErrorKind::Rejected => DeliveryState::Rejected,
+                let state = match undelivered.kind {
+                    FailureKind::InDoubt => DeliveryState::InDoubt,
+                    FailureKind::Rejected => DeliveryState::Rejected,
                     _ => DeliveryState::Pending,
                 };
                 (state, &undelivered.receipts, Some(undelivered.message.clone()))
@@ -163,23 +182,20 @@ impl SendRecord<'_> {
 }
 
 /// The error for a ledger failure before the request: nothing was sent.
-pub(super) fn unrecorded(error: &LedgerError) -> DeliveryError {
-    DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was sent"))
+pub(super) fn unrecorded(error: &LedgerError) -> RequestFailure {
+    RequestFailure::new(FailureKind::Unreachable, format!("{error}; nothing was sent"))
 }
 
 /// The SHA-256 of the whole message and its call.
 fn hash(message: &Message) -> String {
-    let call = match message.call() {
-        MessageCall::Group => "group\n",
-        MessageCall::Targeted => "targeted\n",
-    };
+    let call = format!("{}\n", message.call());
     let digest = Sha256::new_with_prefix(call).chain_update(message.to_json()).finalize();
     HEXLOWER.encode(&digest)
 }
 
 fn recipients(message: &Message) -> String {
     match message.call() {
-        MessageCall::Group => json!(message.to()).to_string(),
-        MessageCall::Targeted => json!({ "to": message.to(), "users": message.users() }).to_string(),
+        Call::Group => json!(message.to()).to_string(),
+        Call::Targeted => json!({ "to": message.to(), "users": message.users() }).to_string(),
     }
 }

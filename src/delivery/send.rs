@@ -8,30 +8,15 @@ use tracing::Instrument as _;
 use crate::client::{self, Authorisation, FailureClass, TimeLimit, TokenRenewals};
 use crate::clock::Instant;
 use crate::config::TargetedCost;
+use crate::core::{Call, FailureKind, Priority, Receipts, RequestFailure, SendOptions};
 use crate::ledger::{BroadcastId, DeliveryState};
-use crate::message::{Draft, Message, MessageCall, MessageProblems, check, check_draft};
-use crate::quota::{Permit, PermitOutcome, Priority, Quota};
+use crate::message::{Draft, Message, MessageProblems, check, check_draft};
+use crate::quota::{Permit, PermitOutcome, Quota};
 
 use super::failpoint::CrashPoint;
 use super::record::{SendRecord, SendStart};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, DeliveryError, DeliveryErrorKind, SendCounters, StopSignal, Transport, trace};
-
-/// The (group id, message id) of each group that has the message.
-pub type Receipts = Vec<(String, String)>;
-
-/// How a message is sent.
-#[derive(Debug, Clone, Default)]
-pub struct SendOptions {
-    /// The send's priority among the calls that wait for the same quota.
-    pub priority: Priority,
-    /// The time after which to give up, including the wait for a permit.
-    pub timeout: Option<Duration>,
-    /// A key with which the app sends this message at most once, across runs.
-    pub once: Option<String>,
-    /// The script that sends it, for display.
-    pub origin: String,
-}
+use super::{Delivery, SendCounters, StopSignal, Transport, trace};
 
 /// Where a request is sent, once it has its permit and token.
 pub(super) enum SendRoute<'a> {
@@ -49,12 +34,12 @@ fn least_time(given: Duration) -> Duration {
 
 impl Delivery {
     /// Checks the JSON of a message against the app's limits.
-    pub fn check(&self, call: MessageCall, json: serde_json::Value) -> Result<Message, MessageProblems> {
+    pub fn check(&self, call: Call, json: serde_json::Value) -> Result<Message, MessageProblems> {
         check(call, json, &self.limits.get())
     }
 
     /// Checks the JSON of a message whose recipients are added later.
-    pub fn check_draft(&self, call: MessageCall, json: serde_json::Value) -> Result<Draft, MessageProblems> {
+    pub fn check_draft(&self, call: Call, json: serde_json::Value) -> Result<Draft, MessageProblems> {
         check_draft(call, json, &self.limits.get())
     }
 
@@ -62,7 +47,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`DeliveryError`]. A message with [`DeliveryErrorKind::InDoubt`] may have been sent, so it must not be sent
+    /// [`RequestFailure`]. A message with [`FailureKind::InDoubt`] may have been sent, so it must not be sent
     /// again without a check.
     #[tracing::instrument(
         target = "traces", name = "message", skip_all,
@@ -74,7 +59,7 @@ impl Delivery {
         options: SendOptions,
         stop: &StopSignal,
         tally: &SendCounters,
-    ) -> Result<Receipts, DeliveryError> {
+    ) -> Result<Receipts, RequestFailure> {
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
         let result = match self.begin(message, &options, deadline, stop).await {
             // An earlier call sent it and counted it.
@@ -99,23 +84,20 @@ impl Delivery {
                 tally.sent(delivered);
                 count(DeliveryState::Sent, delivered);
                 let rest = groups - delivered.min(groups);
-                match undelivered.reason {
-                    DeliveryErrorKind::InDoubt => {
+                match undelivered.kind {
+                    FailureKind::InDoubt => {
                         tally.in_doubt(rest);
                         count(DeliveryState::InDoubt, rest);
                     }
-                    DeliveryErrorKind::Rejected | DeliveryErrorKind::Auth => {
+                    FailureKind::Rejected | FailureKind::Auth => {
                         tally.rejected(rest);
                         count(DeliveryState::Rejected, rest);
                     }
-                    DeliveryErrorKind::Throttled
-                    | DeliveryErrorKind::Unreachable
-                    | DeliveryErrorKind::Cancelled
-                    | DeliveryErrorKind::Invalid(_)
-                    | DeliveryErrorKind::Unusable
-                    | DeliveryErrorKind::Taken
-                    | DeliveryErrorKind::NoLedger
-                    | DeliveryErrorKind::Unrecorded => {
+                    FailureKind::Invalid
+                    | FailureKind::Throttled
+                    | FailureKind::Unreachable
+                    | FailureKind::Denied
+                    | FailureKind::Cancelled => {
                         tally.not_sent(rest);
                     }
                 }
@@ -132,9 +114,9 @@ impl Delivery {
         deadline: Option<Instant>,
         stop: &StopSignal,
         tally: &SendCounters,
-    ) -> Result<Receipts, DeliveryError> {
+    ) -> Result<Receipts, RequestFailure> {
         let body = message.to_json();
-        let (quota, cost, call) = self.price(message);
+        let (quota, cost) = self.price(message);
         let give_up = self.clock.now() + PATIENCE;
         let mut backoff = Backoff::of(&self.clock);
         let mut renewals = TokenRenewals::default();
@@ -148,14 +130,14 @@ impl Delivery {
                 if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
                     return Err(last
                         .clone()
-                        .map_or_else(DeliveryError::overdue, DeliveryError::overdue_after));
+                        .map_or_else(RequestFailure::overdue, RequestFailure::overdue_after));
                 }
                 Ok(limit)
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves nothing in doubt.
             let left = limit()?;
-            let Some(route) = self.route(call, left, stop).await else {
-                return Err(DeliveryError::cancelled("the call"));
+            let Some(route) = self.route(message.call(), left, stop).await else {
+                return Err(RequestFailure::cancelled("the call"));
             };
             let outcome = match route {
                 Ok(route) => {
@@ -163,8 +145,7 @@ impl Delivery {
                     // No request is sent before its intent is on disk.
                     record.intend().await?;
                     let in_flight = tally.in_flight(message.group_count());
-                    let outcome =
-                        self.request(&route, call, message, body.clone(), None, limit, permit).await;
+                    let outcome = self.request(&route, message, body.clone(), None, limit, permit).await;
                     drop(in_flight);
                     self.fail_point.pass(CrashPoint::AfterRequest);
                     match (outcome, route) {
@@ -194,7 +175,7 @@ impl Delivery {
                 FailureClass::Throttled => {
                     tally.throttled();
                     if self.clock.now() >= give_up {
-                        return Err(DeliveryError::from_failure(failure));
+                        return Err(RequestFailure::from_failure(failure));
                     }
                     record.withdraw(false, &failure.to_string()).await?;
                     last = Some(failure);
@@ -211,9 +192,9 @@ impl Delivery {
                         paused.map_err(|error| self.overdue_after(Some(&failure), deadline, error))?;
                         last = Some(failure);
                     }
-                    None => return Err(DeliveryError::from_failure(failure)),
+                    None => return Err(RequestFailure::from_failure(failure)),
                 },
-                _ => return Err(DeliveryError::from_failure(failure)),
+                _ => return Err(RequestFailure::from_failure(failure)),
             }
         }
     }
@@ -223,27 +204,27 @@ impl Delivery {
         &self,
         last: Option<&client::CallError>,
         deadline: Option<Instant>,
-        error: DeliveryError,
-    ) -> DeliveryError {
+        error: RequestFailure,
+    ) -> RequestFailure {
         match (last, deadline) {
             (Some(failure), Some(deadline)) if self.clock.now() >= deadline => {
-                DeliveryError::overdue_after(failure.clone())
+                RequestFailure::overdue_after(failure.clone())
             }
             _ => error,
         }
     }
 
-    /// The quota that a message uses, its cost, and the call that sends it.
-    pub(super) fn price(&self, message: &Message) -> (&Quota, u32, client::SendCall) {
+    /// The quota that a message uses, and its cost.
+    pub(super) fn price(&self, message: &Message) -> (&Quota, u32) {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
         match message.call() {
-            MessageCall::Group => (&self.quotas.group, count(message.group_count()), client::SendCall::Group),
-            MessageCall::Targeted => {
+            Call::Group => (&self.quotas.group, count(message.group_count())),
+            Call::Targeted => {
                 let cost = match self.settings.borrow().targeted_cost {
                     TargetedCost::Call => 1,
                     TargetedCost::User => count(message.user_count()),
                 };
-                (&self.quotas.targeted, cost, client::SendCall::Targeted)
+                (&self.quotas.targeted, cost)
             }
         }
     }
@@ -256,18 +237,18 @@ impl Delivery {
         priority: Priority,
         deadline: Option<Instant>,
         stop: &StopSignal,
-    ) -> Result<Permit, DeliveryError> {
+    ) -> Result<Permit, RequestFailure> {
         self.share(quota).await?;
         let began = self.clock.now();
         tokio::select! {
             biased;
-            () = stop.asked() => Err(DeliveryError::cancelled("the call")),
+            () = stop.asked() => Err(RequestFailure::cancelled("the call")),
             permit = quota.acquire(cost, priority) => {
                 self.figures.waited(quota, self.clock.now() - began);
                 self.start_reporting();
-                permit.map_err(|error| DeliveryError::new(DeliveryErrorKind::Cancelled, error.to_string()))
+                permit.map_err(|error| RequestFailure::new(FailureKind::Cancelled, error.to_string()))
             }
-            () = self.reached(deadline) => Err(DeliveryError::overdue()),
+            () = self.reached(deadline) => Err(RequestFailure::overdue()),
         }
     }
 
@@ -277,12 +258,12 @@ impl Delivery {
         wait: Duration,
         deadline: Option<Instant>,
         stop: &StopSignal,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<(), RequestFailure> {
         tokio::select! {
             biased;
-            () = stop.asked() => Err(DeliveryError::cancelled("the call")),
+            () = stop.asked() => Err(RequestFailure::cancelled("the call")),
             () = self.clock.sleep(wait) => Ok(()),
-            () = self.reached(deadline) => Err(DeliveryError::overdue()),
+            () = self.reached(deadline) => Err(RequestFailure::overdue()),
         }
     }
 
@@ -297,7 +278,7 @@ impl Delivery {
     /// is to stop.
     pub(super) async fn route(
         &self,
-        call: client::SendCall,
+        call: Call,
         limit: Option<TimeLimit>,
         stop: &StopSignal,
     ) -> Option<Result<SendRoute<'_>, client::CallError>> {
@@ -320,11 +301,9 @@ impl Delivery {
     }
 
     /// Sends one request with its permit and returns its answer. Gives up when `limit` is reached.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
     pub(super) async fn request(
         &self,
         route: &SendRoute<'_>,
-        call: client::SendCall,
         message: &Message,
         body: bytes::Bytes,
         broadcast: Option<BroadcastId>,
@@ -340,7 +319,7 @@ impl Delivery {
         let began = self.clock.now();
         let on_write = move || lock(&writing).written();
         let span = trace::request(&self.name, message.call().into(), message.group_count());
-        let sent = self.client.send_with(authorisation, limit, call, body, on_write);
+        let sent = self.client.send_with(authorisation, limit, message.call(), body, on_write);
         let outcome = sent.instrument(span.clone()).await;
         let failure = outcome.as_ref().err();
         trace::answered(&span, failure);
@@ -367,7 +346,7 @@ pub(super) fn answer_of(failure: Option<&client::CallError>) -> PermitOutcome {
 }
 
 /// Checks that a 200 names every group. A group that it does not name is in doubt.
-fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, DeliveryError> {
+fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, RequestFailure> {
     let receipts = answer.data;
     let missing: Vec<&str> = message
         .to()
@@ -382,9 +361,5 @@ fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, D
         "the service answered 200 without a message id for {}; it may have been sent there: look before sending it again",
         missing.join(", ")
     );
-    Err(DeliveryError {
-        receipts,
-        status: Some(200),
-        ..DeliveryError::new(DeliveryErrorKind::InDoubt, message)
-    })
+    Err(RequestFailure { receipts, status: Some(200), ..RequestFailure::new(FailureKind::InDoubt, message) })
 }

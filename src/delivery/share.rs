@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::{Delivery, DeliveryError};
+use super::Delivery;
 use crate::clock::Clock;
+use crate::core::RequestFailure;
 use crate::ledger::{AppId, Instance, Ledger, LedgerError, QuotaClaim};
 use crate::quota::{Demand, LentSlots, Quota};
 
@@ -54,7 +55,7 @@ pub(super) struct QuotaClaimer {
 
 impl Delivery {
     /// Starts the task that claims slots for a shared quota, unless it runs.
-    pub(super) async fn share(&self, quota: &Quota) -> Result<(), DeliveryError> {
+    pub(super) async fn share(&self, quota: &Quota) -> Result<(), RequestFailure> {
         if !quota.is_shared() || self.quota_leases.keeps(quota) {
             return Ok(());
         }
@@ -67,7 +68,7 @@ impl Delivery {
         Ok(())
     }
 
-    async fn claimant(&self, quota: &Quota) -> Result<Option<QuotaClaimer>, DeliveryError> {
+    async fn claimant(&self, quota: &Quota) -> Result<Option<QuotaClaimer>, RequestFailure> {
         Ok(self.entry().await?.map(|(open, app)| QuotaClaimer {
             ledger: open.ledger.clone(),
             owner: open.owner.clone(),

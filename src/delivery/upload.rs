@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
 use crate::client::{MediaInfo, Thumbnail, Upload, UploadError};
+use crate::core::{FailureKind, Priority, RequestFailure, UploadOptions};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
-use crate::quota::Priority;
 
 use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, DeliveryError, DeliveryErrorKind, StopSignal, trace};
+use super::{Delivery, StopSignal, trace};
 
 /// How long an uploaded file is used. The service keeps a file for seven days (contract), so each recipient of a
 /// message has at least one day to fetch it.
@@ -28,23 +28,6 @@ pub struct SendableFile {
     /// The open file.
     pub file: File,
     pub name: String,
-}
-
-/// How a file is uploaded.
-#[derive(Debug, Clone)]
-pub struct UploadOptions {
-    /// Whether readers need the file's secret.
-    pub restrict_access: bool,
-    /// Height and width of the thumbnail in pixels.
-    pub thumbnail: Option<(u32, u32)>,
-    /// The name that readers see; `None` for the file's own.
-    pub filename: Option<String>,
-    /// The upload's priority among the calls that wait for the same quota.
-    pub priority: Priority,
-    /// Whether an earlier upload of the same content is used.
-    pub reuse: bool,
-    /// Whether an empty file, or one whose content does not match its name, is uploaded too.
-    pub force: bool,
 }
 
 /// The options that two uploads of the same content must have in common to share a file.
@@ -102,7 +85,7 @@ impl Delivery {
         file: SendableFile,
         options: UploadOptions,
         stop: &StopSignal,
-    ) -> Result<UploadedFile, DeliveryError> {
+    ) -> Result<UploadedFile, RequestFailure> {
         let how = UploadKey {
             filename: options.filename.unwrap_or_else(|| file.name.clone()),
             restrict_access: options.restrict_access,
@@ -115,9 +98,7 @@ impl Delivery {
         let media = upload.media(&self.clock).await;
         if !options.force {
             let refused = upload.check_content(&media);
-            refused.map_err(|error| {
-                DeliveryError::new(DeliveryErrorKind::Unusable, format!("{name}: {error}"))
-            })?;
+            refused.map_err(|error| RequestFailure::invalid("path", format!("{name}: {error}")))?;
         }
         let Some((open, app)) = self.entry().await? else {
             let mut uploaded = self.send_file(&upload, options.priority, stop).await?;
@@ -125,10 +106,7 @@ impl Delivery {
             return Ok(uploaded);
         };
         let content = upload.sha256(&self.clock).await.map_err(|error| {
-            DeliveryError::new(
-                DeliveryErrorKind::Unusable,
-                format!("{}: it cannot be read: {error}", upload.filename()),
-            )
+            RequestFailure::invalid("path", format!("{}: it cannot be read: {error}", upload.filename()))
         })?;
         let memory = UploadRecord { ledger: &open.ledger, app, path, content, options: as_json(&how) };
         let mut uploaded = self.upload_once(&upload, &memory, options.reuse, options.priority, stop).await?;
@@ -167,10 +145,8 @@ impl Delivery {
         self.upload_once(&upload, &memory, true, Priority::Normal, stop).await.map_err(|error| error.message)
     }
 
-    fn prepare(&self, file: SendableFile, how: &UploadKey) -> Result<Upload, DeliveryError> {
-        let refuse = |error: UploadError| {
-            DeliveryError::new(DeliveryErrorKind::Unusable, format!("{}: {error}", file.name))
-        };
+    fn prepare(&self, file: SendableFile, how: &UploadKey) -> Result<Upload, RequestFailure> {
+        let refuse = |error: UploadError| RequestFailure::invalid("path", format!("{}: {error}", file.name));
         Ok(Upload::new(file.file, &how.filename, self.settings.borrow().upload_bytes)
             .map_err(refuse)?
             .restrict_access(how.restrict_access)
@@ -185,12 +161,12 @@ impl Delivery {
         reuse: bool,
         priority: Priority,
         stop: &StopSignal,
-    ) -> Result<UploadedFile, DeliveryError> {
+    ) -> Result<UploadedFile, RequestFailure> {
         let UploadRecord { ledger, app, .. } = *memory;
         let turn = self.turn_of(format!("{}\n{}", memory.content, memory.options));
         let _turn = tokio::select! {
             biased;
-            () = stop.asked() => return Err(DeliveryError::cancelled("the upload")),
+            () = stop.asked() => return Err(RequestFailure::cancelled("the upload")),
             turn = turn.lock() => turn,
         };
         if reuse {
@@ -231,7 +207,7 @@ impl Delivery {
         upload: &Upload,
         priority: Priority,
         stop: &StopSignal,
-    ) -> Result<UploadedFile, DeliveryError> {
+    ) -> Result<UploadedFile, RequestFailure> {
         let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
         loop {
@@ -287,6 +263,6 @@ fn as_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn unknown(error: &LedgerError) -> DeliveryError {
-    DeliveryError::new(DeliveryErrorKind::Unrecorded, format!("{error}; nothing was uploaded"))
+fn unknown(error: &LedgerError) -> RequestFailure {
+    RequestFailure::new(FailureKind::Unreachable, format!("{error}; nothing was uploaded"))
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::message::{nearest, quoted};
+use crate::core::nearest;
+use crate::message::quoted;
 
 use super::fault::{InputError, column};
 

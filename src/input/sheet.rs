@@ -6,12 +6,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use calamine::{Reader as _, SheetType, SheetVisible, Xlsx};
 
-use crate::message::nearest;
-
 use super::archive;
 use super::cell::SheetCell;
 use super::fault::InputError;
 use super::{header, options::AudienceOptions};
+use crate::core::nearest;
 
 /// Rows in one batch.
 const BATCH: usize = 128;

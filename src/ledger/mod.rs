@@ -64,6 +64,9 @@ mod versions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::core::{
+    BroadcastCommand, BroadcastStage, DeliveryState, JobCommand, JobState, RecipientCounts,
+};
 pub use activity::{Activity, NewActivity};
 pub use alerts::DueAlert;
 pub use app_tokens::{StoredAppToken, TokenTurn};
@@ -85,7 +88,6 @@ pub use restores::PendingRestore;
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
 pub use shares::QuotaClaim;
-pub use state::{BroadcastCommand, BroadcastStage, DeliveryState, JobCommand, JobState, RecipientCounts};
 pub use tokens::TokenRole;
 pub use transfer::CopyError;
 pub use versions::{StoredModule, StoredScript};

@@ -8,7 +8,7 @@ use super::LintFinding;
 use super::chain::{CallArguments, SuffixChain, arguments, member};
 use super::library::{ModuleLibrary, is_built_in};
 use super::message::MessageChecker;
-use super::names::{MessageCall, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
+use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
 use super::value::{StaticValue, ValueEvaluator};
 use super::walk::WalkResult;
 use super::{WrittenPath, globals, members, undefined};
@@ -127,11 +127,11 @@ impl<'a> CallChecker<'_, 'a> {
         let mut messages = MessageChecker { values: &self.values, findings: &mut self.findings };
         match (name.as_str(), own) {
             ("group_send", [message, rest @ ..]) => {
-                messages.message(message, MessageCall::Group);
+                messages.message(message, Call::Group);
                 messages.options(rest.first(), "im.group_send", &SEND_OPTIONS);
             }
             ("targeted_send", [message, rest @ ..]) => {
-                messages.message(message, MessageCall::Targeted);
+                messages.message(message, Call::Targeted);
                 messages.options(rest.first(), "im.targeted_send", &SEND_OPTIONS);
             }
             ("check", [message, ..]) => messages.checked(message),

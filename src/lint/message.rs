@@ -9,7 +9,7 @@ use super::chain::{CallArguments, first_token};
 use super::fields::{NamedField, TableFields, ids};
 use super::members::hint;
 use super::names::{
-    BROADCAST_FIELDS, MessageCall, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
+    BROADCAST_FIELDS, Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
 };
 use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 
@@ -29,7 +29,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
     }
 
     /// Checks a message that is sent.
-    pub(super) fn message(&mut self, argument: &CallArguments<'a>, call: MessageCall) {
+    pub(super) fn message(&mut self, argument: &CallArguments<'a>, call: Call) {
         if let StaticValue::Table(literal) = self.values.of_argument(argument) {
             self.top(&literal, call, fields(call));
         }
@@ -39,7 +39,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
     pub(super) fn checked(&mut self, argument: &CallArguments<'a>) {
         if let StaticValue::Table(literal) = self.values.of_argument(argument) {
             let targeted = TableFields::of(&literal).get("users").is_some();
-            let call = if targeted { MessageCall::Targeted } else { MessageCall::Group };
+            let call = if targeted { Call::Targeted } else { Call::Group };
             self.top(&literal, call, fields(call));
         }
     }
@@ -60,10 +60,10 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         if let Some(message) = TableFields::of(&spec).get("message").filter(|_| !written.contains("message"))
             && let StaticValue::Table(literal) = self.values.of(message.value)
         {
-            let all = fields(MessageCall::Group).iter().chain(fields(MessageCall::Targeted));
+            let all = fields(Call::Group).iter().chain(fields(Call::Targeted));
             let known: BTreeSet<&str> =
                 all.copied().filter(|name| !matches!(*name, "to" | "users")).collect();
-            self.top(&literal, MessageCall::Group, &known.into_iter().collect::<Vec<_>>());
+            self.top(&literal, Call::Group, &known.into_iter().collect::<Vec<_>>());
         }
     }
 
@@ -82,7 +82,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         }
     }
 
-    fn top(&mut self, literal: &TableLiteral<'a>, call: MessageCall, known: &[&str]) {
+    fn top(&mut self, literal: &TableLiteral<'a>, call: Call, known: &[&str]) {
         let Some((written, touched)) = self.values.changes(literal) else { return };
         let all = TableFields::of(literal);
         for field in &all.named {
@@ -90,11 +90,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
                 self.unknown(field, call, known);
             }
         }
-        if call == MessageCall::Targeted
-            && !all.open
-            && all.get("users").is_none()
-            && !written.contains("users")
-        {
+        if call == Call::Targeted && !all.open && all.get("users").is_none() && !written.contains("users") {
             let message =
                 "`users` is missing: the members who see it; `im.group_send` sends to the whole group";
             self.findings.push(LintFinding::on(literal.table.braces().tokens().0, message));
@@ -128,11 +124,11 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         }
     }
 
-    fn unknown(&mut self, field: &NamedField<'a>, call: MessageCall, known: &[&str]) {
+    fn unknown(&mut self, field: &NamedField<'a>, call: Call, known: &[&str]) {
         let name = &field.name;
         let (here, other, there) = match call {
-            MessageCall::Group => ("a group message", MessageCall::Targeted, "im.targeted_send"),
-            MessageCall::Targeted => ("a targeted message", MessageCall::Group, "im.group_send"),
+            Call::Group => ("a group message", Call::Targeted, "im.targeted_send"),
+            Call::Targeted => ("a targeted message", Call::Group, "im.group_send"),
         };
         let message = if fields(other).contains(&name.as_str()) {
             format!("{here} has no `{name}`; it belongs to `{there}`")
@@ -180,7 +176,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
             if known.contains(&name.as_str()) || written.contains(name) {
                 continue;
             }
-            let message = if fields(MessageCall::Group).contains(&name.as_str()) {
+            let message = if fields(Call::Group).contains(&name.as_str()) {
                 format!("`{name}` belongs beside `body`, not into it")
             } else {
                 format!("the body of a message of type \"{kind}\" has no `{name}`{}", hint(name, known))
@@ -189,11 +185,11 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         }
     }
 
-    fn to(&mut self, field: &NamedField<'a>, call: MessageCall) {
+    fn to(&mut self, field: &NamedField<'a>, call: Call) {
         let most = call.max_groups();
         let hint = match call {
-            MessageCall::Group => "send to the others in further calls",
-            MessageCall::Targeted => "a targeted message goes to members of one group",
+            Call::Group => "send to the others in further calls",
+            Call::Targeted => "a targeted message goes to members of one group",
         };
         self.list(field, most, "group", hint);
     }

@@ -1,10 +1,10 @@
 //! The field names of messages and options. Those of messages come from `message`, those of options from
-//! `protocol`.
+//! `core`.
 
 use crate::message::MessageKind;
 
-pub(super) use crate::message::{MessageCall, USERS_PER_CALL, fields, nearest, types};
-pub(super) use crate::protocol::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
+pub(super) use crate::core::{BROADCAST_FIELDS, Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS, nearest};
+pub(super) use crate::message::{USERS_PER_CALL, fields, types};
 
 /// The only value of `routetype` (seed, request body).
 pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::limits::ROUTE_ONLINE;
 use super::writer::ObjectWriter;
-use super::{MessageBody, MessageCall, MessageKind};
+use super::{MessageBody, MessageKind};
+use crate::core::Call;
 
 /// A checked message without `to` and `users`, which a broadcast sends to each of its recipients. Clones are cheap.
 ///
@@ -22,7 +23,7 @@ pub struct Draft(Arc<SerializedDraft>);
 /// The fields of a draft, as read from a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DraftContent {
-    pub(super) call: MessageCall,
+    pub(super) call: Call,
     pub(super) from: Option<String>,
     pub(super) body: MessageBody,
     pub(super) ext: Option<Map<String, Value>>,
@@ -54,7 +55,7 @@ impl Draft {
     }
 
     /// Returns the call that sends the message.
-    pub fn call(&self) -> MessageCall {
+    pub fn call(&self) -> Call {
         self.0.content.call
     }
 

@@ -1,6 +1,7 @@
 //! The names of a message's fields, and the meaning of an empty table in each.
 
-use super::{MessageCall, MessageKind};
+use super::MessageKind;
+use crate::core::Call;
 
 /// The JSON that an empty Lua table becomes in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +12,9 @@ pub enum TableShape {
 
 /// Returns the fields of a message for `call`, in the seed's order. The last one, `allow_empty`, is not sent: it
 /// permits a text without visible characters.
-pub const fn fields(call: MessageCall) -> &'static [&'static str] {
+pub const fn fields(call: Call) -> &'static [&'static str] {
     match call {
-        MessageCall::Group => &[
+        Call::Group => &[
             "from",
             "to",
             "type",
@@ -24,7 +25,7 @@ pub const fn fields(call: MessageCall) -> &'static [&'static str] {
             "ext",
             "allow_empty",
         ],
-        MessageCall::Targeted => &["from", "to", "type", "body", "ext", "users", "allow_empty"],
+        Call::Targeted => &["from", "to", "type", "body", "ext", "users", "allow_empty"],
     }
 }
 

@@ -3,10 +3,12 @@
 //! [`check()`] turns the JSON of a script's message into a [`Message`] that can be sent, or into the list of all its
 //! problems. No other function makes a [`Message`], so a message that breaks a documented limit cannot reach the
 //! network. A broadcast's message has no `to`: [`check_draft`] returns a [`Draft`], and the broadcast addresses it to
-//! each recipient. The worker and the `check` command also take from here the names of all fields, the meaning of an
-//! empty table and the search for the nearest known name.
+//! each recipient. The worker and the `check` command also take from here the names of all fields and the meaning
+//! of an empty table.
 //!
-//! May import: no other module of this crate.
+//! May import: `core`.
+
+use crate::core::Call;
 
 mod altered;
 mod body;
@@ -16,7 +18,6 @@ mod fields;
 mod ids;
 mod kind;
 mod limits;
-mod nearest;
 mod numbers;
 mod problem;
 mod sendable;
@@ -37,22 +38,12 @@ pub use limits::{
     CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MessageLimits, ROAM_IGNORE_USERS, TARGETED_GROUPS,
     USERS_PER_CALL,
 };
-pub use nearest::nearest;
 pub use numbers::exact_numbers;
 pub use problem::{MessageProblem, MessageProblems};
 pub use sendable::Message;
 pub use shown::{counted, counted_as, is_invisible, quoted};
 
-/// The service's two sending calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MessageCall {
-    /// `POST /messages/chatgroups`: to every member of up to three groups.
-    Group,
-    /// `POST /messages/chatgroups/users`: to chosen members of one group.
-    Targeted,
-}
-
-impl MessageCall {
+impl Call {
     /// Returns how many groups one call may name.
     pub const fn max_groups(self) -> usize {
         match self {

@@ -5,9 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
+use super::Draft;
 use super::draft::verbatim;
 use super::writer::ObjectWriter;
-use super::{Draft, MessageCall};
+use crate::core::Call;
 
 /// A message that keeps every limit. Serialises to exactly the bytes of [`Message::to_json`].
 #[derive(Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Message {
     }
 
     /// Returns the call that sends the message.
-    pub fn call(&self) -> MessageCall {
+    pub fn call(&self) -> Call {
         self.draft.call()
     }
 

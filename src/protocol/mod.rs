@@ -4,32 +4,26 @@
 //! limits the size, ends a worker whose frame does not decode, and checks every request before it answers. Both ends
 //! are the same binary, so [`VERSION`] only protects against a binary that is replaced while it runs.
 //!
-//! May import: no other module of this crate.
+//! May import: `core`.
 
 mod broadcast;
 mod capped;
 mod console;
-mod failure;
 mod frame;
 mod jobs;
-mod names;
 mod request;
 mod start;
 mod store;
 mod testing;
 
+pub use crate::core::{FailureKind, RequestFailure};
 pub use broadcast::BroadcastStep;
 pub use console::ConsoleStep;
-pub use failure::{FailureKind, RequestFailure};
 pub use frame::{FrameDecoder, ProtocolError, encode};
 pub use jobs::{
     HOOK_OPTIONS, HookDeclaration, HookRequest, JOB_OPTIONS, JobDeclaration, JobStart, JobTrigger,
 };
-pub use names::{BROADCAST_FIELDS, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
-pub use request::{
-    HostRequest, HostResponse, HttpRequest, HttpValue, HttpValuePart, MAX_RECEIPTS, SendEndpoint, SendParams,
-    SendPriority, UploadParams,
-};
+pub use request::{HostRequest, HostResponse, HttpRequest, HttpValue, HttpValuePart, MAX_RECEIPTS};
 pub use start::{AppInfo, LoadMode, LuaSource, StartFrame, WorkerLimits};
 pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
 pub use testing::TestStep;
@@ -41,7 +35,10 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u64 = version(&[
     include_bytes!("broadcast.rs"),
     include_bytes!("console.rs"),
-    include_bytes!("failure.rs"),
+    include_bytes!("../core/call.rs"),
+    include_bytes!("../core/failure.rs"),
+    include_bytes!("../core/options.rs"),
+    include_bytes!("../core/priority.rs"),
     include_bytes!("frame.rs"),
     include_bytes!("jobs.rs"),
     include_bytes!("mod.rs"),

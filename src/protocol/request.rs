@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::core::{Call, SendOptions, UploadOptions};
+
 use super::capped;
 use super::{BroadcastStep, ConsoleStep, JobDeclaration, LuaSource, RequestFailure, StoreRequest, TestStep};
 
@@ -12,26 +14,6 @@ pub const MAX_RECEIPTS: usize = 100_000;
 /// The most headers of a request, and the most parts of a value. No server accepts more.
 const MAX_PARTS: usize = 1000;
 
-/// The service's two sending calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SendEndpoint {
-    Group,
-    /// To chosen members of one group.
-    Targeted,
-}
-
-/// The order in which calls that wait for a quota proceed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum SendPriority {
-    /// Before the others.
-    High,
-    /// The default.
-    #[default]
-    Normal,
-    /// After the others.
-    Low,
-}
-
 /// A request of a script. `app` is an index into [`StartFrame::apps`](super::StartFrame).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum HostRequest {
@@ -39,11 +21,12 @@ pub enum HostRequest {
     Send {
         /// The app to send through.
         app: u32,
-        call: SendEndpoint,
+        /// The sending call.
+        call: Call,
         /// The message as JSON.
         message: Bytes,
         /// How to send it.
-        options: SendParams,
+        options: SendOptions,
     },
     /// Check a message and send nothing. Answered by [`HostResponse::Nothing`] or a failure that names every problem.
     Check {
@@ -59,7 +42,7 @@ pub enum HostRequest {
         /// The file's path, relative to the project.
         path: String,
         /// How to upload it.
-        options: UploadParams,
+        options: UploadOptions,
     },
     /// Read one page of the app's groups. Answered by [`HostResponse::Json`]: `{items, next}`.
     Groups {
@@ -201,34 +184,6 @@ impl HostRequest {
     pub const fn only_looks(&self) -> bool {
         matches!(self.effect(), RequestEffect::OnlyLooks)
     }
-}
-
-/// How a message is sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SendParams {
-    /// Its order among the calls that wait.
-    pub priority: SendPriority,
-    /// Milliseconds after which the call is given up; the wait for a permit counts.
-    pub timeout_ms: Option<u64>,
-    /// A deduplication key: the app gets the message with this key at most once.
-    pub once: Option<String>,
-}
-
-/// How a file is uploaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadParams {
-    /// Whether readers need the file's secret to fetch it. Default true.
-    pub restrict_access: Option<bool>,
-    /// Height and width of the thumbnail in pixels.
-    pub thumbnail: Option<(u32, u32)>,
-    /// The name that readers see. Default: the file's own name.
-    pub filename: Option<String>,
-    /// Whether to upload the file even if the service already has it.
-    pub fresh: bool,
-    /// Whether to upload a file that is empty or whose content does not match its name.
-    pub force: bool,
-    /// Its order among the calls that wait.
-    pub priority: SendPriority,
 }
 
 /// A text that contains secrets only by name. The host fills them in.

@@ -4,6 +4,7 @@
 //! until the next permit is due, serves all calls that can go, and ends when the queue is empty. If its runtime ends
 //! before that, the waiting calls are woken, and the first of them starts another task.
 
+use crate::core::Priority;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::engine::{DriverState, QuotaState};
 use super::permit::Permit;
-use super::queue::{Priority, QueuedWaiter};
+use super::queue::QueuedWaiter;
 use super::settings::QuotaSettings;
 use super::status::{QuotaStatus, Waiter};
 use crate::clock::{Clock, Instant};

@@ -1,5 +1,6 @@
 //! All parts of a quota behind one lock. The caller passes in the time; nothing here waits.
 
+use crate::core::Priority;
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::task::Waker;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::ceiling::FixedRateLimiter;
 use super::pace::Pace;
 use super::permit::PermitOutcome;
-use super::queue::{PermitQueue, Priority, QueuedWaiter};
+use super::queue::{PermitQueue, QueuedWaiter};
 use super::round_trips::RoundTrips;
 use super::schedule::PermitSchedule;
 use super::settings::QuotaSettings;

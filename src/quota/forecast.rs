@@ -1,9 +1,9 @@
 //! Predicts how long calls will wait for their permits.
 
+use crate::core::Priority;
 use std::time::Duration;
 
 use super::engine::QuotaState;
-use super::queue::Priority;
 use super::status::{QueueStatus, Waiter};
 use crate::clock::Instant;
 

@@ -38,7 +38,6 @@ pub(crate) mod tests;
 
 pub use acquire::Quota;
 pub use permit::{Permit, PermitOutcome};
-pub use queue::Priority;
 pub use quotas::Quotas;
 pub use settings::{QuotaSettings, SendHistory};
 pub use shared::Demand;

@@ -9,31 +9,9 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 
 use crate::clock::Instant;
-
-/// The priority of a call that waits for a quota. Each priority gets a share, so that none starves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Priority {
-    /// For alerts: 16 parts.
-    High,
-    /// The default: 4 parts.
-    #[default]
-    Normal,
-    /// For calls that can wait: 1 part.
-    Low,
-}
+use crate::core::Priority;
 
 impl Priority {
-    /// All priorities, the most urgent first.
-    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::High => "high",
-            Self::Normal => "normal",
-            Self::Low => "low",
-        }
-    }
-
     /// The priority's share, in parts of the sum over all waiting priorities.
     pub(super) const fn parts(self) -> u32 {
         match self {

@@ -5,10 +5,10 @@
 //! processes within the quota under every way of counting, provided that a slot changes hands only while it holds no
 //! message of the last second.
 
+use crate::core::Priority;
 use std::time::Duration;
 
 use super::acquire::{Quota, QuotaInner};
-use super::queue::Priority;
 use super::window_slots::LentSlots;
 
 /// The slots that a process needs of a shared quota at one instant.

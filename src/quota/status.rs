@@ -1,8 +1,7 @@
 //! The state of a quota, for display: why calls wait, and for how long.
 
+use crate::core::Priority;
 use std::time::Duration;
-
-use super::queue::Priority;
 
 /// The state of a quota at one instant.
 #[derive(Debug, Clone, PartialEq)]

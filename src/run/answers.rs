@@ -6,14 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::delivery::{
-    Delivery, DeliveryError, DeliveryErrorKind, RecallOptions, SendOptions, SendableFile, UploadOptions,
-};
+use crate::core::{Call, SendOptions, UploadOptions};
+use crate::delivery::{Delivery, RecallOptions, SendableFile};
 use crate::message::{self, IdKind};
-use crate::protocol::{
-    self, FailureKind, HostRequest, HostResponse, JobTrigger, RequestFailure, SendPriority,
-};
-use crate::quota::Priority;
+use crate::protocol::{FailureKind, HostRequest, HostResponse, JobTrigger, RequestFailure};
 
 use super::broadcasts;
 use super::budget::MemoryReservation;
@@ -73,12 +69,12 @@ async fn answer_other(
         HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
         HostRequest::Groups { app, cursor } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
-            json(&lists_of(services, app)?.groups(cursor.as_deref(), stop).await.map_err(failure)?)
+            json(&lists_of(services, app)?.groups(cursor.as_deref(), stop).await?)
         }
         HostRequest::Members { app, group_id, page } => {
             let _hold = services.part.as_rehearsal().map(|_| services.clock.hold());
             let group_id = id_of("group_id", &group_id, IdKind::Group)?;
-            json(&lists_of(services, app)?.members(group_id, page.max(1), stop).await.map_err(failure)?)
+            json(&lists_of(services, app)?.members(group_id, page.max(1), stop).await?)
         }
         HostRequest::Recall { app, receipts, force, from } => {
             let app = app_of(services, app)?;
@@ -86,7 +82,7 @@ async fn answer_other(
             if let Some(rehearsal) = services.part.as_rehearsal() {
                 return Ok(rehearsal.recall(&receipts));
             }
-            json(&app.recall(&receipts, force, from, stop).await.map_err(failure)?)
+            json(&app.recall(&receipts, force, from, stop).await?)
         }
         HostRequest::RecallBroadcast { app, name, run, force, from } => {
             let from = from
@@ -136,7 +132,7 @@ async fn answer_other(
         HostRequest::Secret(name) => services.variables.secret(&name).map(|_| HostResponse::Nothing),
         HostRequest::Store(request) => {
             let ledger = match services.apps.first() {
-                Some(app) => app.open_ledger().await.map_err(failure)?,
+                Some(app) => app.open_ledger().await?,
                 None => None,
             };
             // The semaphore is never closed, so a permit comes in the end.
@@ -171,8 +167,8 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
         HostRequest::Send { options, .. } if services.broadcasts.lets_through(options.once.as_deref()) => {
             return Ok(());
         }
-        HostRequest::Send { call: protocol::SendEndpoint::Group, .. } => "im.group_send was not sent",
-        HostRequest::Send { call: protocol::SendEndpoint::Targeted, .. } => "im.targeted_send was not sent",
+        HostRequest::Send { call: Call::Group, .. } => "im.group_send was not sent",
+        HostRequest::Send { call: Call::Targeted, .. } => "im.targeted_send was not sent",
         HostRequest::Recall { .. } | HostRequest::RecallBroadcast { .. }
             if services.broadcasts.only_tests() =>
         {
@@ -191,7 +187,7 @@ pub(super) fn refuse(services: &RunServices, request: &HostRequest) -> Option<Re
     let HostRequest::Send { app, call, message, .. } = request else { return None };
     let checked = app_of(services, *app).and_then(|app| {
         let json = parse(message)?;
-        app.check(call_of(*call), json).map(drop).map_err(|problems| failure(problems.into()))
+        app.check(*call, json).map(drop).map_err(RequestFailure::from)
     });
     checked.err()
 }
@@ -233,21 +229,6 @@ fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {
         .map_err(|error| RequestFailure::invalid("message", format!("not JSON: {error}")))
 }
 
-const fn call_of(call: protocol::SendEndpoint) -> message::MessageCall {
-    match call {
-        protocol::SendEndpoint::Group => message::MessageCall::Group,
-        protocol::SendEndpoint::Targeted => message::MessageCall::Targeted,
-    }
-}
-
-const fn priority(urgency: SendPriority) -> Priority {
-    match urgency {
-        SendPriority::High => Priority::High,
-        SendPriority::Normal => Priority::Normal,
-        SendPriority::Low => Priority::Low,
-    }
-}
-
 /// Checks an id that is an argument of its own, outside a message.
 fn id_of<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, RequestFailure> {
     message::id_text(field, text, of)
@@ -257,15 +238,15 @@ fn id_of<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str,
 async fn send(
     services: &RunServices,
     app: u32,
-    call: protocol::SendEndpoint,
+    call: Call,
     message: &[u8],
-    options: protocol::SendParams,
+    options: SendOptions,
 ) -> Result<HostResponse, RequestFailure> {
     let app = app_of(services, app)?;
     let json = parse(message)?;
     let rehearsal = services.part.as_rehearsal();
     let stand_ins = rehearsal.map(|rehearsal| rehearsal.stand_in_receipts(&json));
-    let message = match app.check(call_of(call), json).map_err(|problems| failure(problems.into())) {
+    let message = match app.check(call, json).map_err(RequestFailure::from) {
         Ok(message) => message,
         Err(why) => {
             let Some((rehearsal, receipts)) = rehearsal.zip(stand_ins) else { return Err(why) };
@@ -286,34 +267,22 @@ async fn send(
     if let (Some(job), None) = (&services.job, &options.once) {
         job.mark_not_rerunnable().await?;
     }
-    let options = SendOptions {
-        priority: priority(options.priority),
-        timeout: options.timeout_ms.map(Duration::from_millis),
-        once: options.once,
-        origin: services.origin.clone(),
-    };
-    app.send(&message, options, &services.stop.stop(), &services.tally)
-        .await
-        .map(HostResponse::Receipts)
-        .map_err(failure)
+    let options = SendOptions { origin: services.origin.clone(), ..options };
+    app.send(&message, options, &services.stop.stop(), &services.tally).await.map(HostResponse::Receipts)
 }
 
 /// Checks a message without sending it: as a targeted call if it has `users`, otherwise as a group call.
 fn check(app: &Delivery, message: &[u8]) -> Result<HostResponse, RequestFailure> {
     let json = parse(message)?;
-    let call = if json.get("users").is_some() {
-        message::MessageCall::Targeted
-    } else {
-        message::MessageCall::Group
-    };
-    app.check(call, json).map(|_| HostResponse::Nothing).map_err(|problems| failure(problems.into()))
+    let call = if json.get("users").is_some() { Call::Targeted } else { Call::Group };
+    app.check(call, json).map(|_| HostResponse::Nothing).map_err(RequestFailure::from)
 }
 
 async fn upload(
     services: &RunServices,
     app: u32,
     path: &str,
-    options: protocol::UploadParams,
+    options: UploadOptions,
 ) -> Result<HostResponse, RequestFailure> {
     let number = app;
     let app = app_of(services, app)?;
@@ -331,9 +300,8 @@ async fn upload(
     let file = looked.file.try_clone().map_err(|error| RequestFailure::invalid("path", error.to_string()))?;
     let (value, filename) = if let Some(rehearsal) = services.part.as_rehearsal() {
         let file = SendableFile { file, name: opened.name };
-        let (name, priority) = (options.filename.as_deref(), priority(options.priority));
-        let inspected =
-            app.inspect(file, name, options.force, priority, &services.stop.stop()).await.map_err(failure)?;
+        let (name, priority) = (options.filename.as_deref(), options.priority);
+        let inspected = app.inspect(file, name, options.force, priority, &services.stop.stop()).await?;
         (rehearsal.upload(number, &looked, &inspected, &options), inspected.filename)
     } else {
         let uploaded = upload_for_real(services, app, file, opened.name, options).await?;
@@ -350,17 +318,9 @@ async fn upload_for_real(
     app: &Delivery,
     file: std::fs::File,
     name: String,
-    options: protocol::UploadParams,
+    options: UploadOptions,
 ) -> Result<crate::delivery::UploadedFile, RequestFailure> {
-    let options = UploadOptions {
-        restrict_access: options.restrict_access.unwrap_or(true),
-        thumbnail: options.thumbnail,
-        filename: options.filename,
-        priority: priority(options.priority),
-        reuse: !options.fresh,
-        force: options.force,
-    };
-    app.upload(SendableFile { file, name }, options, &services.stop.stop()).await.map_err(failure)
+    app.upload(SendableFile { file, name }, options, &services.stop.stop()).await
 }
 
 async fn recall_broadcast(
@@ -371,7 +331,7 @@ async fn recall_broadcast(
     options: &RecallOptions,
 ) -> Result<HostResponse, RequestFailure> {
     let app = app_of(services, app)?;
-    let found = match app.entry().await.map_err(failure)? {
+    let found = match app.entry().await? {
         Some((open, id)) => {
             let found = open.ledger.find(id, name, run).await;
             found
@@ -389,7 +349,7 @@ async fn recall_broadcast(
     if let Some(rehearsal) = services.part.as_rehearsal() {
         return json(&rehearsal.recall_broadcast(&found));
     }
-    json(&app.recall_broadcast(&open.ledger, &found, options, &services.stop.stop()).await.map_err(failure)?)
+    json(&app.recall_broadcast(&open.ledger, &found, options, &services.stop.stop()).await?)
 }
 
 async fn sleep(services: &RunServices, time: Duration) -> Result<HostResponse, RequestFailure> {
@@ -405,34 +365,4 @@ async fn sleep(services: &RunServices, time: Duration) -> Result<HostResponse, R
         plan.time.woken(wakes);
     }
     slept
-}
-
-/// Converts a delivery error into the failure that the script sees.
-pub(super) fn failure(undelivered: DeliveryError) -> RequestFailure {
-    let (kind, field, problems) = match undelivered.reason {
-        DeliveryErrorKind::Invalid(problems) => {
-            let list: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
-            (FailureKind::Invalid, list.first().map(|(field, _)| field.as_str().into()), list)
-        }
-        DeliveryErrorKind::Unusable => (FailureKind::Invalid, Some("path".into()), Vec::new()),
-        DeliveryErrorKind::Taken => (FailureKind::Invalid, Some("options.once".into()), Vec::new()),
-        DeliveryErrorKind::NoLedger => (FailureKind::Invalid, None, Vec::new()),
-        DeliveryErrorKind::Rejected => (FailureKind::Rejected, None, Vec::new()),
-        DeliveryErrorKind::Throttled => (FailureKind::Throttled, None, Vec::new()),
-        DeliveryErrorKind::Auth => (FailureKind::Auth, None, Vec::new()),
-        DeliveryErrorKind::InDoubt => (FailureKind::InDoubt, None, Vec::new()),
-        DeliveryErrorKind::Unreachable | DeliveryErrorKind::Unrecorded => {
-            (FailureKind::Unreachable, None, Vec::new())
-        }
-        DeliveryErrorKind::Cancelled => (FailureKind::Cancelled, None, Vec::new()),
-    };
-    RequestFailure {
-        kind,
-        field,
-        status: undelivered.status,
-        code: undelivered.code.map(Into::into),
-        message: undelivered.message,
-        receipts: undelivered.receipts,
-        problems,
-    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::core::BroadcastStatus;
 use crate::delivery::{BroadcastRecallSummary, RecallOptions, StopSwitch, cancel};
 use crate::ledger::{
     Broadcast, BroadcastCommand, BroadcastId, JobRow, Ledger, LedgerError, OperatorDecision, Settlement,
@@ -103,8 +104,9 @@ impl BroadcastAction {
     /// The actions that make sense for a broadcast in this state.
     pub fn sensible(view: &BroadcastView) -> Vec<Self> {
         let (counts, over) = (&view.counts, view.over);
-        let (paused, interrupted) = (view.state == "paused", view.state == "interrupted");
-        let cancelling = view.state == "cancelling";
+        let (paused, interrupted) =
+            (view.state == BroadcastStatus::Paused, view.state == BroadcastStatus::Interrupted);
+        let cancelling = view.state == BroadcastStatus::Cancelling;
         let planned = view.planned_at.is_some();
         let all = [
             (Self::Pause, !over && !paused && !cancelling && !interrupted),

@@ -47,7 +47,7 @@ impl NativeError {
 /// Creates the table of an error value. The prelude adds `where` and the metatable.
 pub(super) fn error_value(lua: &Lua, failure: &RequestFailure) -> mlua::Result<Table> {
     let value = lua.create_table_with_capacity(0, 8)?;
-    value.raw_set("kind", failure.kind.word())?;
+    value.raw_set("kind", failure.kind.name())?;
     value.raw_set("message", failure.message.as_str())?;
     value.raw_set("retryable", failure.kind.retryable())?;
     value.raw_set("field", failure.field.as_deref())?;

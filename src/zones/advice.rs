@@ -2,9 +2,8 @@
 
 use jiff::tz::{TimeZone, db};
 
-use crate::message::nearest;
-
 use super::{FURTHEST, shown};
+use crate::core::nearest;
 
 const EXAMPLE: &str =
     "write an IANA name such as \"Asia/Shanghai\" or \"UTC\", or an offset such as \"+08:00\"";

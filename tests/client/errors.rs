@@ -192,7 +192,7 @@ fn unsent(base_url: &str) -> FailureClass {
     let failure = run(async {
         let client = client(base_url);
         let body = bytes::Bytes::from_static(b"{}");
-        client.send(mooncast::SendCall::Targeted, body, || panic!("written")).await.unwrap_err()
+        client.send(mooncast::Call::Targeted, body, || panic!("written")).await.unwrap_err()
     });
     assert_no_secret(&format!("{failure} {failure:?}"));
     assert!(

@@ -14,7 +14,7 @@ mod upload;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::{App, AppLimits, CallError, Client, Clock, Credentials, SendCall, SendReceipts, Timeouts};
+use mooncast::{App, AppLimits, Call, CallError, Client, Clock, Credentials, SendReceipts, Timeouts};
 use secrecy::SecretString;
 
 /// A text that must never appear in output.
@@ -53,7 +53,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 async fn send(client: &Client) -> Result<SendReceipts, CallError> {
-    client.send(SendCall::Group, Bytes::from_static(br#"{"to":["1"]}"#), || ()).await
+    client.send(Call::Group, Bytes::from_static(br#"{"to":["1"]}"#), || ()).await
 }
 
 fn assert_no_secret(text: &str) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
-use mooncast::{Clock, FailureClass, SendCall};
+use mooncast::{Call, Clock, FailureClass};
 
 use super::server::{Server, Step, willing};
 use super::{TOKEN, client, run, send};
@@ -20,8 +20,7 @@ fn a_send_arrives_as_it_was_given_and_brings_its_receipts() {
         )
     });
     let body = br#"{"to":["9","1","2"],"type":"txt"}"#;
-    let receipts =
-        run(client(&server.url).send(SendCall::Targeted, Bytes::from_static(body), || ())).unwrap();
+    let receipts = run(client(&server.url).send(Call::Targeted, Bytes::from_static(body), || ())).unwrap();
     let expected = [("9", "m9"), ("1", "1234567890123456789012"), ("2", "m2")];
     assert_eq!(receipts.data, expected.map(|(group, id)| (group.to_owned(), id.to_owned())));
 
@@ -47,7 +46,7 @@ fn a_chunked_answer_is_an_answer() {
 #[test]
 fn an_empty_message_is_refused_without_a_request() {
     let server = Server::start(willing);
-    let failure = run(client(&server.url).send(SendCall::Group, Bytes::new(), || ())).unwrap_err();
+    let failure = run(client(&server.url).send(Call::Group, Bytes::new(), || ())).unwrap_err();
     assert_eq!((failure.class, server.requests().len()), (FailureClass::Permanent, 0));
 }
 
@@ -62,7 +61,7 @@ fn each_send_says_once_that_it_is_written() {
             let on_write = move || {
                 counter.fetch_add(1, Ordering::SeqCst);
             };
-            client.send(SendCall::Group, Bytes::from_static(b"{}"), on_write).await.unwrap();
+            client.send(Call::Group, Bytes::from_static(b"{}"), on_write).await.unwrap();
             assert_eq!(written.load(Ordering::SeqCst), turn);
         }
     });
@@ -101,7 +100,7 @@ fn a_send_that_is_dropped_before_it_is_written_never_is() {
     run(async {
         {
             let mut sending =
-                std::pin::pin!(client.send(SendCall::Group, Bytes::from_static(b"{}"), || panic!("written")));
+                std::pin::pin!(client.send(Call::Group, Bytes::from_static(b"{}"), || panic!("written")));
             // Polled once: a connection is being opened.
             let once = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_pending()));
             assert!(once.await);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mooncast::{Client, Clock, FailureClass, SendCall};
+use mooncast::{Call, Client, Clock, FailureClass};
 
 use super::server::{Request, Server, Step, willing};
 use super::{SECRET, TOKEN, app, assert_no_secret, client_secret, run, send};
@@ -71,7 +71,7 @@ fn a_late_401_for_the_old_token_fetches_nothing() {
         step
     });
     let client = logged_in(&server.url, &Clock::real(), None);
-    let late = client.send(SendCall::Group, Bytes::from_static(b"late"), || ());
+    let late = client.send(Call::Group, Bytes::from_static(b"late"), || ());
     let (late, early) = run(async { tokio::join!(late, send(&client)) });
     assert!(late.is_ok() && early.is_ok());
     assert_eq!((server.count("/token"), server.count("/messages/chatgroups")), (2, 4));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use mooncast::{MessageCall, MessageKind, body_fields, fields};
+use mooncast::{Call, MessageKind, body_fields, fields};
 
 use crate::book::reference::files;
 use crate::book::stub::{Entry, Kind as Of};
@@ -146,14 +146,14 @@ fn messages_have_the_fields_that_are_checked() {
     ];
     for kind in kinds {
         let name = kind.name();
-        assert_eq!(names(&format!("im.message.{name}")), known(fields(MessageCall::Group)), "{name}");
+        assert_eq!(names(&format!("im.message.{name}")), known(fields(Call::Group)), "{name}");
         let mut body = known(body_fields(kind));
         // An alias of `length`, for scripts that follow the service's pages.
         body.remove("Length");
         assert_eq!(names(&format!("im.body.{name}")), body, "{name}");
     }
-    assert_eq!(names("im.targeted_message"), known(fields(MessageCall::Targeted)));
-    let mut made = known(fields(MessageCall::Group));
+    assert_eq!(names("im.targeted_message"), known(fields(Call::Targeted)));
+    let mut made = known(fields(Call::Group));
     made.remove("to");
     assert_eq!(names("im.broadcast_message"), made);
 }

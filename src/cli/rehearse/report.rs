@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{AppLimits, TargetedCost};
-use crate::message::MessageCall;
+use crate::core::Call;
 use crate::run::rehearsal::{
     AppTotals, BroadcastOrigin, MessageSample, RehearsalProblem, RehearsedBroadcast, RehearsedUpload,
     SkippedEffect,
@@ -261,7 +261,7 @@ fn broadcast_report(seen: &RehearsedBroadcast) -> BroadcastReport {
             BroadcastOrigin::Resumed => "resumed",
             BroadcastOrigin::Already => "already",
         },
-        targeted: seen.spec.call == MessageCall::Targeted,
+        targeted: seen.spec.call == Call::Targeted,
         recipients: seen.plan.total,
         sent: seen.sent,
         calls: seen.calls,

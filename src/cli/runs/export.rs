@@ -24,19 +24,11 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     plain: bool,
     /// Only those in this state, such as `sent`, `rejected`, `in_doubt` or `pending`; can be repeated
-    #[arg(long, value_name = "STATE", value_parser = state)]
+    #[arg(long, value_name = "STATE")]
     state: Vec<DeliveryState>,
     /// The file to write; standard output by default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-}
-
-/// Parses a state's name.
-fn state(word: &str) -> Result<DeliveryState, String> {
-    DeliveryState::from_name(word).ok_or_else(|| {
-        let known: Vec<_> = DeliveryState::ALL.iter().map(|state| state.name()).collect();
-        format!("there is no such state; there is {}", known.join(", "))
-    })
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

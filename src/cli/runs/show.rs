@@ -34,7 +34,7 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
             out,
             "{:>6}  {:<11} {:<28} {:>9} {:>9} {:>9} {:>9}  {}",
             broadcast.id.0,
-            broadcast.state_name(),
+            broadcast.status(),
             name,
             counts.total(),
             counts.sent,
@@ -68,7 +68,7 @@ pub(super) fn one(
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let number = broadcast.id.0;
-    writeln!(out, "{}/{} (number {number}) is {}", broadcast.name, broadcast.run, broadcast.state_name())?;
+    writeln!(out, "{}/{} (number {number}) is {}", broadcast.name, broadcast.run, broadcast.status())?;
     if let Some(note) = &broadcast.command_note {
         writeln!(out, "  because: {note}")?;
     }
@@ -84,11 +84,11 @@ pub(super) fn one(
     }
     standing(&mut out, view)?;
     for state in DeliveryState::ALL {
-        let count = broadcast.counts.of(*state);
+        let count = broadcast.counts.of(state);
         if count > 0 {
-            let left = *state == DeliveryState::Sending && broadcast.driver.is_none();
+            let left = state == DeliveryState::Sending && broadcast.driver.is_none();
             let note = if left { " (in flight when its process ended; no process sends now)" } else { "" };
-            writeln!(out, "  {:<10} {count}{note}", state.name())?;
+            writeln!(out, "  {:<10} {count}{note}", state)?;
         }
     }
     for (count, what) in

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, TableState};
 
-use super::poller::{BroadcastStatus, TopSnapshot};
+use super::poller::{ListedBroadcast, TopSnapshot};
 use super::screen::{Pane, TopScreen};
 use super::words;
 
@@ -72,7 +72,7 @@ fn table(
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn colour(standing: &BroadcastStatus) -> Color {
+fn colour(standing: &ListedBroadcast) -> Color {
     let counts = &standing.view.counts;
     if counts.rejected + counts.in_doubt > 0 {
         Color::Red

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AppLimits;
+use crate::core::{BroadcastStatus, Call};
 use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId, Ledger, LedgerError};
-use crate::message::MessageCall;
 use crate::web::{BroadcastView, JobView, ScriptView, standing};
 
 use super::super::progress::ThroughputMeter;
@@ -28,7 +28,7 @@ pub(super) struct ConfiguredApp {
 }
 
 /// A broadcast and its state.
-pub(super) struct BroadcastStatus {
+pub(super) struct ListedBroadcast {
     pub(super) view: BroadcastView,
     /// Whether an operator paused it.
     pub(super) paused: bool,
@@ -68,7 +68,7 @@ impl QuotaUsage {
 /// The state at one time.
 pub(super) struct TopSnapshot {
     pub(super) at: Duration,
-    pub(super) broadcasts: Vec<BroadcastStatus>,
+    pub(super) broadcasts: Vec<ListedBroadcast>,
     pub(super) quotas: Vec<QuotaUsage>,
     pub(super) jobs: Vec<JobView>,
     /// The scripts, those that failed to load first.
@@ -110,19 +110,19 @@ impl StatusPoller {
         &mut self,
         going: &[Broadcast],
         over: &[Broadcast],
-    ) -> Result<Vec<BroadcastStatus>, LedgerError> {
+    ) -> Result<Vec<ListedBroadcast>, LedgerError> {
         let views = standing(&self.ledger, going, self.clock.unix_time()).await?;
         let going = going.iter().zip(views);
         let over = over.iter().map(|one| (one, BroadcastView::from(one)));
         Ok(going.chain(over).map(|(one, view)| self.standing(one, view)).collect())
     }
 
-    fn standing(&mut self, broadcast: &Broadcast, mut view: BroadcastView) -> BroadcastStatus {
+    fn standing(&mut self, broadcast: &Broadcast, mut view: BroadcastView) -> ListedBroadcast {
         if let Some(app) = self.apps.iter().find(|app| app.key == broadcast.app_key) {
             view.app.clone_from(&app.name);
             let granted = match broadcast.spec.call {
-                MessageCall::Group => app.limits.group_per_second,
-                MessageCall::Targeted => app.limits.targeted_per_second,
+                Call::Group => app.limits.group_per_second,
+                Call::Targeted => app.limits.targeted_per_second,
             };
             let granted = f64::from(granted) * app.limits.share;
             let most = broadcast.spec.rate.map_or(granted, |cap| cap.min(granted));
@@ -134,8 +134,8 @@ impl StatusPoller {
             let measured = meter.rate(self.clock.now(), settled, 1);
             view.rate = view.rate.or(measured);
         }
-        BroadcastStatus {
-            paused: view.state == "paused",
+        ListedBroadcast {
+            paused: view.state == BroadcastStatus::Paused,
             driven: broadcast.driver.is_some(),
             planned: broadcast.planned_at.is_some(),
             view,

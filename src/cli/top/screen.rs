@@ -2,9 +2,10 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use crate::core::BroadcastStatus;
 use crate::ledger::BroadcastId;
 
-use super::poller::{BroadcastStatus, TopSnapshot};
+use super::poller::{ListedBroadcast, TopSnapshot};
 use super::{ScreenTitle, words};
 
 /// The bottom line while no question is open.
@@ -155,10 +156,10 @@ impl TopScreen {
 }
 
 /// Why an action makes no sense for a broadcast. `None` if it does.
-fn refused(act: TopAction, one: &BroadcastStatus) -> Option<&'static str> {
+fn refused(act: TopAction, one: &ListedBroadcast) -> Option<&'static str> {
     match act {
         _ if one.view.over => Some("is over"),
-        _ if one.view.state == "cancelling" => Some("is being cancelled already"),
+        _ if one.view.state == BroadcastStatus::Cancelling => Some("is being cancelled already"),
         TopAction::Pause if one.paused => Some("is paused already"),
         TopAction::Resume if !one.paused && one.driven => Some("is not paused"),
         _ => None,

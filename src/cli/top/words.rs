@@ -3,33 +3,34 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::core::BroadcastStatus;
 use crate::web::{JobView, ScriptView, WaitView};
 
 use super::super::progress::time;
 use super::super::runs::{instant, local_text};
-use super::poller::{BroadcastStatus, QuotaUsage};
+use super::poller::{ListedBroadcast, QuotaUsage};
 
 /// A progress bar of `width` characters.
-pub(super) fn bar(standing: &BroadcastStatus, width: usize) -> String {
+pub(super) fn bar(standing: &ListedBroadcast, width: usize) -> String {
     let counts = &standing.view.counts;
-    let done = counts.total - counts.pending - counts.sending;
-    let full = if counts.total == 0 {
+    let done = counts.total() - counts.pending - counts.sending;
+    let full = if counts.total() == 0 {
         0
     } else {
-        usize::try_from(u128::from(done) * width as u128 / u128::from(counts.total)).unwrap_or(width)
+        usize::try_from(u128::from(done) * width as u128 / u128::from(counts.total())).unwrap_or(width)
     };
     "█".repeat(full) + &"░".repeat(width - full.min(width))
 }
 
 /// `NAME/RUN`.
-pub(super) fn name(standing: &BroadcastStatus) -> String {
+pub(super) fn name(standing: &ListedBroadcast) -> String {
     format!("{}/{}", standing.view.name, standing.view.run)
 }
 
 /// `120/400`, and the numbers of failures. Writing to a `String` cannot fail.
-pub(super) fn counts(standing: &BroadcastStatus) -> String {
+pub(super) fn counts(standing: &ListedBroadcast) -> String {
     let counts = &standing.view.counts;
-    let mut text = format!("{}/{}", counts.sent, counts.total);
+    let mut text = format!("{}/{}", counts.sent, counts.total());
     for (count, what) in [(counts.rejected, "rejected"), (counts.in_doubt, "in doubt")] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
@@ -39,7 +40,7 @@ pub(super) fn counts(standing: &BroadcastStatus) -> String {
 }
 
 /// `19.8 of 20/s`.
-pub(super) fn rate(standing: &BroadcastStatus) -> String {
+pub(super) fn rate(standing: &ListedBroadcast) -> String {
     match (standing.view.over, standing.view.rate, standing.view.most) {
         (true, ..) | (_, None, _) => String::new(),
         (_, Some(rate), Some(most)) => format!("{rate:.1} of {most:.0}/s"),
@@ -48,16 +49,16 @@ pub(super) fn rate(standing: &BroadcastStatus) -> String {
 }
 
 /// The remaining time, or the reason for waiting.
-pub(super) fn rest(standing: &BroadcastStatus) -> String {
+pub(super) fn rest(standing: &ListedBroadcast) -> String {
     let view = &standing.view;
     if view.over {
-        return view.state.clone();
+        return view.state.to_string();
     }
     let because = view.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
     if standing.paused {
         return format!("paused{because}");
     }
-    if view.state == "cancelling" {
+    if view.state == BroadcastStatus::Cancelling {
         return format!("cancelling{because}");
     }
     if !standing.planned && standing.driven {

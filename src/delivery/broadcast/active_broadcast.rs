@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use crate::core::Call;
 use crate::ledger::{Broadcast, RecipientCounts};
-use crate::message::MessageCall;
 use crate::quota::Quota;
 
 use super::super::{BroadcastWait, Delivery};
@@ -20,7 +20,7 @@ pub struct ActiveBroadcast {
     /// The broadcast's own rate limit, in messages a second.
     pub cap: Option<f64>,
     delivery: Rc<Delivery>,
-    call: MessageCall,
+    call: Call,
     driven: OnceCell<DriveResult>,
 }
 
@@ -41,8 +41,8 @@ impl ActiveBroadcast {
     /// The quota that the broadcast's calls take permits from.
     pub fn quota(&self) -> &Quota {
         match self.call {
-            MessageCall::Group => &self.delivery.quotas.group,
-            MessageCall::Targeted => &self.delivery.quotas.targeted,
+            Call::Group => &self.delivery.quotas.group,
+            Call::Targeted => &self.delivery.quotas.targeted,
         }
     }
 

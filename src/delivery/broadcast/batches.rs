@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use crate::core::Call;
 use crate::ledger::{BroadcastSpec, Lease, Ledger, LedgerError, Recipient};
-use crate::message::{Draft, GROUPS_PER_CALL, Message, MessageCall, MessageLimits, check_stored};
+use crate::message::{Draft, GROUPS_PER_CALL, Message, MessageLimits, check_stored};
 
 /// Recipients a page. One page is in memory at a time, whatever the size of the broadcast.
 const PAGE: u32 = 512;
@@ -22,7 +23,7 @@ pub(super) struct CallBatch {
 pub(super) struct Batches<'a> {
     ledger: &'a Ledger,
     lease: Lease,
-    call: MessageCall,
+    call: Call,
     most: usize,
     limits: MessageLimits,
     after: i64,
@@ -35,8 +36,8 @@ pub(super) struct Batches<'a> {
 impl<'a> Batches<'a> {
     pub(super) fn new(ledger: &'a Ledger, lease: Lease, spec: &BroadcastSpec, limits: MessageLimits) -> Self {
         let most = match spec.call {
-            MessageCall::Group => usize::from(spec.pack).clamp(1, GROUPS_PER_CALL),
-            MessageCall::Targeted => 1,
+            Call::Group => usize::from(spec.pack).clamp(1, GROUPS_PER_CALL),
+            Call::Targeted => 1,
         };
         let (page, draft) = (VecDeque::new(), None);
         Self { ledger, lease, call: spec.call, most, limits, after: 0, page, ended: false, draft }
@@ -86,7 +87,7 @@ fn goes_with(recipients: &[Recipient], next: &Recipient) -> bool {
     recipients.iter().all(|one| fresh(one) && one.message_number == next.message_number) && fresh(next)
 }
 
-fn read(call: MessageCall, json: &[u8], limits: MessageLimits) -> Result<Draft, String> {
+fn read(call: Call, json: &[u8], limits: MessageLimits) -> Result<Draft, String> {
     let json = serde_json::from_slice(json).map_err(|error| format!("the stored message: {error}"))?;
     check_stored(call, json, &limits).map_err(|problems| problems.to_string())
 }

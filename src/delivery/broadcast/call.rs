@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::client::{CallError, FailureClass, TokenRenewals};
+use crate::core::RequestFailure;
 use crate::ledger::{DeliveryState, LedgerError, RecipientOutcome};
-use crate::quota::Priority;
 
+use super::super::StopSignal;
 use super::super::failpoint::CrashPoint;
 use super::super::lazy_ledger::retry_until_written;
 use super::super::send::SendRoute;
-use super::super::{DeliveryError, StopSignal};
 use super::batches::CallBatch;
 use super::progress::{CountGuard, WaitReason};
 use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
@@ -37,14 +37,14 @@ impl BroadcastDriver<'_> {
             Err(why) => return Box::pin(self.refuse(&pack, why)).await,
         };
         let body = message.to_json();
-        let (quota, cost, call) = self.delivery.price(&message);
+        let (quota, cost) = self.delivery.price(&message);
         let mut tries = RetryBackoffs::of(&self.delivery.clock);
         let mut renewals = TokenRenewals::default();
         let mut place = Some(place);
         loop {
             let waits = place.take().unwrap_or_else(|| self.place());
             let permit = match self.turn(pack.recipients.len(), &halt).await {
-                Ok(()) => self.delivery.permit(quota, cost, priority(self.spec.priority), None, &halt).await,
+                Ok(()) => self.delivery.permit(quota, cost, self.spec.priority, None, &halt).await,
                 Err(halted) => Err(halted),
             };
             drop(waits);
@@ -55,7 +55,7 @@ impl BroadcastDriver<'_> {
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
             // doubt.
-            let Some(route) = self.delivery.route(call, None, &halt).await else {
+            let Some(route) = self.delivery.route(message.call(), None, &halt).await else {
                 return Ok(CallResult::Untouched);
             };
             let route = match route {
@@ -74,7 +74,7 @@ impl BroadcastDriver<'_> {
             let in_flight = self.progress.in_flight();
             let answer = self
                 .delivery
-                .request(&route, call, &message, body.clone(), Some(self.lease.broadcast), None, permit)
+                .request(&route, &message, body.clone(), Some(self.lease.broadcast), None, permit)
                 .await;
             drop(in_flight);
             self.delivery.fail_point.pass(CrashPoint::AfterRequest);
@@ -155,7 +155,7 @@ impl BroadcastDriver<'_> {
     }
 
     /// Waits for this call's turn under the broadcast's own rate limit, and for its sending hours.
-    async fn turn(&self, messages: usize, halt: &StopSignal) -> Result<(), DeliveryError> {
+    async fn turn(&self, messages: usize, halt: &StopSignal) -> Result<(), RequestFailure> {
         let clock = &self.delivery.clock;
         let now = clock.now();
         let wait = self.pace.turn(messages, now).saturating_since(now);
@@ -194,12 +194,4 @@ impl Drop for WaitingCall<'_> {
 
 fn seqs(pack: &CallBatch) -> Vec<i64> {
     pack.recipients.iter().map(|recipient| recipient.seq).collect()
-}
-
-const fn priority(priority: ledger::BroadcastPriority) -> Priority {
-    match priority {
-        ledger::BroadcastPriority::High => Priority::High,
-        ledger::BroadcastPriority::Normal => Priority::Normal,
-        ledger::BroadcastPriority::Low => Priority::Low,
-    }
 }

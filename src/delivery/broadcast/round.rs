@@ -7,8 +7,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::clock::Instant;
+use crate::core::Call;
 use crate::ledger::{BroadcastCommand, LedgerError};
-use crate::message::MessageCall;
 use crate::quota::Quota;
 
 use super::super::StopSwitch;
@@ -180,8 +180,8 @@ impl BroadcastDriver<'_> {
 
     pub(super) fn quota(&self) -> &Quota {
         match self.spec.call {
-            MessageCall::Group => &self.delivery.quotas.group,
-            MessageCall::Targeted => &self.delivery.quotas.targeted,
+            Call::Group => &self.delivery.quotas.group,
+            Call::Targeted => &self.delivery.quotas.targeted,
         }
     }
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use super::*;
-use crate::client::{FailureClass, InProcessService, SendCall, ServiceResponse};
+use crate::client::{FailureClass, InProcessService, ServiceResponse};
 use crate::clock::Clock;
 use crate::config::{App, AppLimits, Credentials, Timeouts};
+use crate::core::Call;
 use crate::ledger::tests::server;
 
 const KEY: &str = "http://service/org/app";
@@ -87,7 +88,7 @@ async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, L
 
 async fn send(client: &Client) -> Result<(), crate::client::CallError> {
     let body = Bytes::from_static(br#"{"to":["1"]}"#);
-    client.send(SendCall::Group, body, || ()).await.map(drop)
+    client.send(Call::Group, body, || ()).await.map(drop)
 }
 
 fn with_service<F, Fut>(test: F)

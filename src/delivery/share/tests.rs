@@ -11,10 +11,11 @@ use rand::{Rng, SeedableRng};
 
 use super::QuotaClaimer;
 use crate::clock::Clock;
+use crate::core::Priority;
 use crate::ledger::Ledger;
 use crate::ledger::tests::server;
 use crate::quota::tests::model::{Counting, Service};
-use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
+use crate::quota::{PermitOutcome, Quota, QuotaSettings, SendHistory};
 
 /// The ledger, the clock and the services that all processes use.
 struct World {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::core::BroadcastStatus;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, millis, stored};
 use crate::ledger::{AppId, BroadcastStage, Ledger, LedgerError};
 
-use super::row::INTERRUPTED;
 use super::{Broadcast, BroadcastId, BroadcastSpec};
 
 /// The result of looking up a name and a run.
@@ -42,8 +42,8 @@ pub struct BroadcastFilter {
     pub unfinished: bool,
     /// Only broadcasts that have finished.
     pub finished: bool,
-    /// Only broadcasts whose state has this name: [`Broadcast::state_name`].
-    pub state: Option<String>,
+    /// Only broadcasts with this [`Broadcast::status`].
+    pub state: Option<BroadcastStatus>,
     /// Only broadcasts that were created before this one.
     pub before: Option<BroadcastId>,
     /// Only broadcasts that were created at this instant or later.
@@ -105,15 +105,17 @@ impl Ledger {
     /// Returns broadcasts, the newest first.
     pub async fn list(&self, filter: &BroadcastFilter) -> Result<Vec<Broadcast>, LedgerError> {
         // The broadcast's row alone does not tell whether a live process drives it.
-        let by_driver =
-            filter.state.as_deref().filter(|state| ["building", "ready", INTERRUPTED].contains(state));
+        let by_driver = filter.state.filter(|state| {
+            use BroadcastStatus::{Building, Interrupted, Ready};
+            matches!(state, Building | Ready | Interrupted)
+        });
         let limit = if filter.limit == 0 { 1_000 } else { filter.limit };
         let text = format!(
             "{} WHERE (?2 IS NULL OR b.app = ?2) AND (?3 IS NULL OR b.name = ?3) AND (NOT ?4 OR b.state IN (0, 1))
                 AND b.created_at >= ?5 AND NOT b.draft AND (NOT ?7 OR b.state IN (2, 3)) AND (?8 IS NULL OR b.id < ?8) AND (?9 IS NULL OR ?9 = {})
                 ORDER BY b.id DESC LIMIT ?6",
             Broadcast::select(self.is_shared()),
-            Broadcast::STATE_NAME
+            Broadcast::STATUS
         );
         let question = sql(text)
             .bind(self.store().dead_before())
@@ -124,12 +126,12 @@ impl Ledger {
             .bind(if by_driver.is_some() { i64::MAX } else { stored(limit) })
             .bind(filter.finished)
             .bind(filter.before.map(|before| before.0))
-            .bind(filter.state.as_deref().filter(|_| by_driver.is_none()));
+            .bind(filter.state.filter(|_| by_driver.is_none()).map(BroadcastStatus::name));
         let mut read = self.store().read().await?;
         let found: Vec<Broadcast> = read.rows(question).await?;
         read.done();
         let found = found.into_iter().map(|found| self.with_living_driver(found));
-        let wanted = found.filter(|found| by_driver.is_none_or(|state| found.state_name() == state));
+        let wanted = found.filter(|found| by_driver.is_none_or(|state| found.status() == state));
         Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 

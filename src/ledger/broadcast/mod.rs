@@ -34,10 +34,7 @@ pub use lease::Lease;
 pub use plan::{BroadcastPlan, Exclusion};
 pub use replan::CHANGED;
 pub use row::Broadcast;
-pub use spec::{
-    BroadcastPriority, BroadcastSpec, InDoubtPolicy, InputKind, JobRunRef, OperatorDecision, PlanInput,
-    ScriptRef,
-};
+pub use spec::{BroadcastSpec, InDoubtPolicy, InputKind, JobRunRef, OperatorDecision, PlanInput, ScriptRef};
 
 pub(super) use build::json;
 pub(super) use drive::MessageCache;

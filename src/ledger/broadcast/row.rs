@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
+use crate::core::BroadcastStatus;
 use crate::ledger::instance::InstanceName;
 use crate::ledger::store::{count, from_millis};
 use crate::ledger::{AppId, BroadcastCommand, BroadcastStage, RecipientCounts};
@@ -76,15 +77,14 @@ impl Broadcast {
         }
     }
 
-    /// The SQL expression for the state's name; see [`Broadcast::state_name`].
-    pub(super) const STATE_NAME: &'static str =
+    /// The SQL expression for the name of [`Broadcast::status`], without regard to the driver.
+    pub(super) const STATUS: &'static str =
         "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'
             WHEN b.wish = 2 THEN 'cancelling' WHEN b.state = 0 THEN 'building' ELSE 'ready' END";
 
-    /// Returns the name of its state: the name of its stage, or of the command that takes effect. It is `interrupted`
-    /// if the broadcast has not finished, is not paused, and has no driver.
-    pub const fn state_name(&self) -> &'static str {
-        if self.is_interrupted() { INTERRUPTED } else { state_name(self.stage, self.command) }
+    /// Returns its status. It is interrupted if it has not finished, is not paused, and has no driver.
+    pub const fn status(&self) -> BroadcastStatus {
+        if self.is_interrupted() { BroadcastStatus::Interrupted } else { self.stage.status(self.command) }
     }
 
     /// Whether something is left to send, sending is allowed, and no process drives it.
@@ -94,18 +94,7 @@ impl Broadcast {
 
     /// Whether nothing of it is left to send.
     pub const fn is_over(&self) -> bool {
-        matches!(self.stage, BroadcastStage::Finished | BroadcastStage::Cancelled)
-    }
-}
-
-/// The state name of a broadcast that may be sent but has no driver.
-pub(super) const INTERRUPTED: &str = "interrupted";
-
-pub(super) const fn state_name(stage: BroadcastStage, wish: BroadcastCommand) -> &'static str {
-    match (stage, wish) {
-        (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Pause) => "paused",
-        (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Cancel) => "cancelling",
-        (stage, _) => stage.name(),
+        self.stage.is_over()
     }
 }
 

@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::MessageCall;
-
 use super::BroadcastChanges;
+use crate::core::{Call, Priority};
 
 /// The specification of a broadcast, as far as resuming it needs it. Stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BroadcastSpec {
     /// The call that sends its messages.
-    #[serde(with = "call")]
-    pub call: MessageCall,
+    pub call: Call,
     /// What happens to recipients in doubt.
     #[serde(default)]
     pub in_doubt: InDoubtPolicy,
@@ -19,7 +17,7 @@ pub struct BroadcastSpec {
     pub pack: u8,
     /// Its priority in a quota that it shares.
     #[serde(default)]
-    pub priority: BroadcastPriority,
+    pub priority: Priority,
     /// Its own rate limit in messages a second; `None` for no limit of its own.
     #[serde(default)]
     pub rate: Option<f64>,
@@ -57,12 +55,12 @@ pub struct BroadcastSpec {
 
 impl BroadcastSpec {
     /// A specification with only default values.
-    pub const fn new(call: MessageCall) -> Self {
+    pub const fn new(call: Call) -> Self {
         Self {
             call,
             in_doubt: InDoubtPolicy::Hold,
             pack: 1,
-            priority: BroadcastPriority::Normal,
+            priority: Priority::Normal,
             rate: None,
             window: None,
             stop_after_failures: None,
@@ -87,19 +85,6 @@ pub enum InDoubtPolicy {
     Hold,
     /// They are sent again.
     Resend,
-}
-
-/// The priority of a broadcast in a quota that it shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BroadcastPriority {
-    /// Before other broadcasts.
-    High,
-    /// The default.
-    #[default]
-    Normal,
-    /// Only what the other broadcasts leave.
-    Low,
 }
 
 /// An input of a plan, with a hash of its content.
@@ -153,28 +138,4 @@ pub struct ScriptRef {
     pub path: String,
     /// SHA-256 of its text, in hexadecimal.
     pub hash: String,
-}
-
-/// Serializes calls by their names.
-mod call {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::message::MessageCall;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(call: &MessageCall, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match call {
-            MessageCall::Group => "group",
-            MessageCall::Targeted => "targeted",
-        })
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageCall, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "group" => Ok(MessageCall::Group),
-            "targeted" => Ok(MessageCall::Targeted),
-            other => Err(D::Error::custom(format!("unknown call {other}"))),
-        }
-    }
 }

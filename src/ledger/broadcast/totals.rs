@@ -1,20 +1,20 @@
 //! The totals of broadcasts and their recipients.
 
+use crate::core::BroadcastStatus;
 use crate::ledger::sql::sql;
 
 use crate::ledger::store::count;
 use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError, RecipientCounts};
 
 use super::drive::recipient_counts;
-use super::row::state_name;
 
 /// The totals of the broadcasts of an app that are in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BroadcastTotals {
     /// The app's key: address, org and name.
     pub app_key: String,
-    /// The name of the state: see [`super::Broadcast::state_name`].
-    pub state: &'static str,
+    /// Their status, without regard to their drivers.
+    pub state: BroadcastStatus,
     /// Whether they have nothing left to send.
     pub over: bool,
     /// The number of broadcasts.
@@ -53,8 +53,8 @@ impl Ledger {
             let wish = BroadcastCommand::from_number(wish).map_err(|detail| self.store().record(detail))?;
             Ok(BroadcastTotals {
                 app_key,
-                state: state_name(stage, wish),
-                over: matches!(stage, BroadcastStage::Finished | BroadcastStage::Cancelled),
+                state: stage.status(wish),
+                over: stage.is_over(),
                 broadcasts: count(broadcasts),
                 recipients: recipient_counts((
                     pending, sending, sent, rejected, in_doubt, skipped, cancelled,

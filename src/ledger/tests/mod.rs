@@ -23,7 +23,7 @@ use super::broadcast::TakeoverCounts;
 use super::instance::Reaped;
 use super::job_registry::JobControl;
 use super::*;
-use crate::message::MessageCall;
+use crate::core::Call;
 
 /// 2026-01-01T00:00:00.123Z.
 const START: Duration = Duration::from_millis(1_767_225_600_123);
@@ -107,7 +107,7 @@ async fn counted(ledger: &Ledger, id: BroadcastId) -> RecipientCounts {
 }
 
 fn spec() -> BroadcastSpec {
-    BroadcastSpec::new(MessageCall::Group)
+    BroadcastSpec::new(Call::Group)
 }
 
 /// Polls a future once; returns whether it is ready.

@@ -12,24 +12,25 @@ mod unknown;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::core::{Call, abbreviates, nearest};
+
 use super::draft::DraftContent;
 use super::limits::ROUTE_ONLINE;
-use super::nearest::abbreviates;
 use super::problem::Findings;
 use super::{
-    Draft, Message, MessageCall, MessageKind, MessageLimits, MessageProblem, MessageProblems,
-    ROAM_IGNORE_USERS, nearest, shown, types,
+    Draft, Message, MessageKind, MessageLimits, MessageProblem, MessageProblems, ROAM_IGNORE_USERS, shown,
+    types,
 };
 use object::ObjectReader;
 
 /// Checks a message with its recipients, as `im.group_send` and `im.targeted_send` take it.
-pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<Message, MessageProblems> {
+pub fn check(call: Call, value: Value, limits: &MessageLimits) -> Result<Message, MessageProblems> {
     let mut problems = Findings::default();
     let mut fields = ObjectReader::new("", top_level(value)?, &mut problems);
     let to = recipients::read_to(&mut fields, call);
     let users = match call {
-        MessageCall::Group => Vec::new(),
-        MessageCall::Targeted => recipients::read_users(&mut fields),
+        Call::Group => Vec::new(),
+        Call::Targeted => recipients::read_users(&mut fields),
     };
     let draft = read_draft(call, fields, limits.message_bytes, EmptyTextRule::AsMessageSays);
     recipients::join(problems.verdict(draft)?, to, users)
@@ -37,22 +38,14 @@ pub fn check(call: MessageCall, value: Value, limits: &MessageLimits) -> Result<
 
 /// Checks a message without recipients, as a broadcast takes it.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as `check`")]
-pub fn check_draft(
-    call: MessageCall,
-    value: Value,
-    limits: &MessageLimits,
-) -> Result<Draft, MessageProblems> {
+pub fn check_draft(call: Call, value: Value, limits: &MessageLimits) -> Result<Draft, MessageProblems> {
     read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::AsMessageSays)
 }
 
 /// Checks a draft that was stored ([`Draft::to_json`]). This is [`check_draft`] without the check for an empty text,
 /// which happened before the draft was stored.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as `check`")]
-pub fn check_stored(
-    call: MessageCall,
-    value: Value,
-    limits: &MessageLimits,
-) -> Result<Draft, MessageProblems> {
+pub fn check_stored(call: Call, value: Value, limits: &MessageLimits) -> Result<Draft, MessageProblems> {
     read_without_recipients(call, value, limits.message_bytes, EmptyTextRule::Allowed)
 }
 
@@ -66,7 +59,7 @@ enum EmptyTextRule {
 }
 
 fn read_without_recipients(
-    call: MessageCall,
+    call: Call,
     value: Value,
     message_bytes: usize,
     empty: EmptyTextRule,
@@ -91,7 +84,7 @@ fn top_level(value: Value) -> Result<Map<String, Value>, MessageProblem> {
 
 /// Reads everything but the recipients. Returns None if the body could not be read.
 fn read_draft(
-    call: MessageCall,
+    call: Call,
     mut fields: ObjectReader<'_>,
     max_bytes: usize,
     empty: EmptyTextRule,
@@ -101,13 +94,13 @@ fn read_draft(
     let from = fields.optional("from", readers::user);
     let kind = read_kind(&mut fields);
     let (need_group_ack, roam_ignore_users, online_only) = match call {
-        MessageCall::Group => (
+        Call::Group => (
             fields.optional("need_group_ack", readers::boolean),
             read_roam_ignore_users(&mut fields),
             read_routetype(&mut fields),
         ),
         // Unread fields are reported as fields of the other call.
-        MessageCall::Targeted => (None, None, false),
+        Call::Targeted => (None, None, false),
     };
     let body = read_body(&mut fields);
     let ext = read_ext(&mut fields);

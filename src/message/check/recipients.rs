@@ -6,13 +6,12 @@ use serde_json::Value;
 
 use super::object::ObjectReader;
 use super::{readers, unwritable};
+use crate::core::Call;
 use crate::message::problem::Findings;
-use crate::message::{
-    Draft, IdKind, Message, MessageCall, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown,
-};
+use crate::message::{Draft, IdKind, Message, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown};
 
 /// Reads `to`: one id, or a list of ids.
-pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: MessageCall) -> Vec<String> {
+pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: Call) -> Vec<String> {
     match fields.take("to") {
         None => {
             fields.note("to", |field| MessageProblem::missing(field, "the id of a group, or a list of ids"));
@@ -53,9 +52,9 @@ pub(super) fn read_users(fields: &mut ObjectReader<'_>) -> Vec<String> {
 }
 
 /// Adds a problem for each recipient field in a message that must have none.
-pub(super) fn refuse(fields: &mut ObjectReader<'_>, call: MessageCall) {
+pub(super) fn refuse(fields: &mut ObjectReader<'_>, call: Call) {
     // For another call `users` is reported as a field of that call.
-    let names: &[&str] = if call == MessageCall::Targeted { &["to", "users"] } else { &["to"] };
+    let names: &[&str] = if call == Call::Targeted { &["to", "users"] } else { &["to"] };
     for &name in names {
         if let Some(value) = fields.take(name) {
             let message =
@@ -90,7 +89,7 @@ pub(super) fn list(
     values.into_iter().enumerate().map(&mut read).collect()
 }
 
-fn check_to(to: &[String], call: MessageCall, problems: &mut Findings) {
+fn check_to(to: &[String], call: Call, problems: &mut Findings) {
     let (max, call) = (call.max_groups(), call.noun());
     if to.is_empty() {
         problems.add(MessageProblem::empty("to", "at least one group is needed"));
@@ -152,12 +151,12 @@ impl Draft {
         check_ids("to", &to, IdKind::Group, &mut problems);
         check_to(&to, self.call(), &mut problems);
         match self.call() {
-            MessageCall::Targeted => {
+            Call::Targeted => {
                 check_ids("users", &users, IdKind::User, &mut problems);
                 check_users(&users, &mut problems);
             }
-            MessageCall::Group if users.is_empty() => {}
-            MessageCall::Group => problems.add(super::unknown::top_level(MessageCall::Group, "users")),
+            Call::Group if users.is_empty() => {}
+            Call::Group => problems.add(super::unknown::top_level(Call::Group, "users")),
         }
         problems.verdict(Some(()))?;
         join(self.clone(), to, users)

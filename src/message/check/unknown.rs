@@ -1,19 +1,20 @@
 //! Reports fields that a message does not have, with the name that was probably meant.
 
-use crate::message::{MessageCall, MessageKind, MessageProblem, body_fields, fields, nearest, shown};
+use crate::core::{Call, nearest};
+use crate::message::{MessageKind, MessageProblem, body_fields, fields, shown};
 
 /// Reports a field of the message itself that `call` does not have.
-pub(super) fn top_level(call: MessageCall, name: &str) -> MessageProblem {
+pub(super) fn top_level(call: Call, name: &str) -> MessageProblem {
     let (known, shown) = (fields(call), shown::text(name));
     let other = match call {
-        MessageCall::Group => MessageCall::Targeted,
-        MessageCall::Targeted => MessageCall::Group,
+        Call::Group => Call::Targeted,
+        Call::Targeted => Call::Group,
     };
     let mut meant = None;
     let message = if fields(other).contains(&name) {
         let way = match other {
-            MessageCall::Targeted => "im.targeted_send",
-            MessageCall::Group => "im.group_send",
+            Call::Targeted => "im.targeted_send",
+            Call::Group => "im.group_send",
         };
         format!("`{shown}` is no field of {}: it belongs to {} ({way})", call.noun(), other.noun())
     } else if MessageKind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
@@ -36,7 +37,7 @@ pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
     let mut meant = None;
     let hint = if !owners.is_empty() {
         format!(": it belongs to {}", owners.join(", "))
-    } else if [MessageCall::Group, MessageCall::Targeted].iter().any(|&call| fields(call).contains(&name)) {
+    } else if [Call::Group, Call::Targeted].iter().any(|&call| fields(call).contains(&name)) {
         ": it belongs beside `body`, not inside".to_owned()
     } else {
         meant = nearest(name, known.iter().copied());

@@ -3,21 +3,22 @@
 use serde_json::{Value, json};
 
 use super::{checked, refused_fields, sent};
-use crate::message::{IdKind, MessageCall, id};
+use crate::core::Call;
+use crate::message::{IdKind, id};
 
 fn body_sent(kind: &str, body: Value) -> Value {
-    sent(MessageCall::Group, json!({"to": "g", "type": kind, "body": body}))["body"].clone()
+    sent(Call::Group, json!({"to": "g", "type": kind, "body": body}))["body"].clone()
 }
 
 fn body_refused(kind: &str, body: Value) -> Vec<String> {
-    refused_fields(MessageCall::Group, json!({"to": "g", "type": kind, "body": body}))
+    refused_fields(Call::Group, json!({"to": "g", "type": kind, "body": body}))
 }
 
 #[test]
 fn ids_may_be_numbers_and_to_may_be_one_id() {
     let message = json!({"to": 184_524_748_161_025_u64, "from": 7, "type": "txt", "body": {"msg": "m"},
         "roam_ignore_users": [1, "b"]});
-    let sent = sent(MessageCall::Group, message);
+    let sent = sent(Call::Group, message);
     assert_eq!(sent["to"], json!(["184524748161025"]));
     assert_eq!(sent["from"], json!("7"));
     assert_eq!(sent["roam_ignore_users"], json!(["1", "b"]));
@@ -121,7 +122,7 @@ fn a_share_secret_is_sent_and_shown_nowhere() {
     let canary = "c4n4ry";
     let good = json!({"to": "g", "type": "video", "body": {"file": {"url": "u", "secret": canary},
         "thumb": {"url": "t", "secret": canary}}});
-    let message = checked(MessageCall::Group, good).unwrap();
+    let message = checked(Call::Group, good).unwrap();
     assert_eq!(String::from_utf8_lossy(&message.to_json()).matches(canary).count(), 2);
     assert!(!format!("{message:?} {:?}", message.draft()).contains(canary));
 
@@ -134,14 +135,11 @@ fn a_share_secret_is_sent_and_shown_nowhere() {
         json!({"file": [{"secret": canary}]}),
         json!({"file": {"secret": canary}}),
     ] {
-        let problems =
-            checked(MessageCall::Group, json!({"to": "g", "type": "video", "body": body})).unwrap_err();
+        let problems = checked(Call::Group, json!({"to": "g", "type": "video", "body": body})).unwrap_err();
         assert!(!format!("{problems} {problems:?}").contains(canary), "{problems}");
     }
     // A number where a secret belongs: even its digits are not shown.
-    let problems = checked(
-        MessageCall::Group,
-        json!({"to": "g", "type": "file", "body": {"url": "u", "secret": 987_654}}),
-    );
+    let problems =
+        checked(Call::Group, json!({"to": "g", "type": "file", "body": {"url": "u", "secret": 987_654}}));
     assert!(!problems.unwrap_err().to_string().contains("987654"));
 }

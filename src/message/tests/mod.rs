@@ -11,20 +11,22 @@ mod seed;
 
 use serde_json::Value;
 
-use super::{Message, MessageCall, MessageLimits, MessageProblems, check};
+use crate::core::Call;
 
-fn checked(call: MessageCall, message: Value) -> Result<Message, MessageProblems> {
+use super::{Message, MessageLimits, MessageProblems, check};
+
+fn checked(call: Call, message: Value) -> Result<Message, MessageProblems> {
     check(call, message, &MessageLimits::default())
 }
 
 /// Returns the JSON that is sent for a message.
-fn sent(call: MessageCall, message: Value) -> Value {
+fn sent(call: Call, message: Value) -> Value {
     let message = checked(call, message).unwrap_or_else(|problems| panic!("{problems}"));
     serde_json::from_slice(&message.to_json()).unwrap()
 }
 
 /// Returns the fields that the check refuses.
-fn refused_fields(call: MessageCall, message: Value) -> Vec<String> {
+fn refused_fields(call: Call, message: Value) -> Vec<String> {
     let problems = checked(call, message).expect_err("the message must be refused");
     problems.iter().map(|problem| problem.field.clone()).collect()
 }

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::checked;
+use crate::core::{Call, nearest};
 use crate::message::limits::MESSAGE_BYTES;
 use crate::message::{
-    IdKind, MessageCall, MessageKind, MessageLimits, body_fields, check, check_draft, fields, id, nearest,
-    types,
+    IdKind, MessageKind, MessageLimits, body_fields, check, check_draft, fields, id, types,
 };
 
 /// Any JSON. Floats are multiples of 0.5, which the parser reads back exactly.
@@ -35,7 +35,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// slip in a shorter name gives another known name.
 fn any_name_of(letters: usize) -> impl Strategy<Value = String> {
     let bodies = MessageKind::ALL.into_iter().flat_map(body_fields);
-    let names = fields(MessageCall::Group).iter().chain(fields(MessageCall::Targeted)).chain(bodies).copied();
+    let names = fields(Call::Group).iter().chain(fields(Call::Targeted)).chain(bodies).copied();
     let names: Vec<_> = names.filter(|name| name.len() >= letters).collect();
     proptest::sample::select(names).prop_map(str::to_owned)
 }
@@ -94,7 +94,7 @@ fn any_body() -> impl Strategy<Value = (&'static str, Value)> {
 }
 
 /// A message that keeps every limit except perhaps the size limit.
-fn any_message() -> impl Strategy<Value = (MessageCall, Value)> {
+fn any_message() -> impl Strategy<Value = (Call, Value)> {
     let ext = option::of(btree_map("[a-z]{1,5}", any_json(), 0..4));
     let common = (option::of(any_id()), any_body(), ext);
     let group = (some_ids(1..4), option::of(any::<bool>()), option::of(some_ids(0..21)), any::<bool>());
@@ -111,7 +111,7 @@ fn any_message() -> impl Strategy<Value = (MessageCall, Value)> {
                 ("roam_ignore_users", json!(ignore)),
                 ("routetype", online),
             ];
-            (MessageCall::Group, object(&fields))
+            (Call::Group, object(&fields))
         }),
         (option::of(any_id()), any_body(), any_id(), some_ids(1..21)).prop_map(
             |(from, (kind, body), to, users)| {
@@ -122,7 +122,7 @@ fn any_message() -> impl Strategy<Value = (MessageCall, Value)> {
                     ("body", body),
                     ("users", json!(users)),
                 ];
-                (MessageCall::Targeted, object(&fields))
+                (Call::Targeted, object(&fields))
             }
         ),
     ]
@@ -163,10 +163,10 @@ proptest! {
             }
             message
         };
-        let room = MESSAGE_BYTES - checked(MessageCall::Group, build(&letters)).unwrap().size();
+        let room = MESSAGE_BYTES - checked(Call::Group, build(&letters)).unwrap().size();
         let filled = format!("{letters}{}", "x".repeat(room));
-        prop_assert_eq!(checked(MessageCall::Group, build(&filled)).unwrap().size(), MESSAGE_BYTES);
-        let problems = checked(MessageCall::Group, build(&format!("{filled}x"))).unwrap_err();
+        prop_assert_eq!(checked(Call::Group, build(&filled)).unwrap().size(), MESSAGE_BYTES);
+        let problems = checked(Call::Group, build(&format!("{filled}x"))).unwrap_err();
         prop_assert!(problems.to_string().contains("5121 bytes together as JSON, 1 over the limit of 5120"));
     }
 
@@ -174,7 +174,7 @@ proptest! {
     fn an_id_of_any_whole_number_keeps_its_digits(number in 0..=i64::MAX) {
         prop_assert_eq!(id("to", json!(number), IdKind::Group).unwrap(), number.to_string());
         let message = json!({"to": [number], "from": number, "type": "txt", "body": {"msg": "m"}, "users": [number]});
-        let message = checked(MessageCall::Targeted, message).unwrap();
+        let message = checked(Call::Targeted, message).unwrap();
         prop_assert_eq!(&message.to()[0], &number.to_string());
         prop_assert_eq!(&message.users()[0], &number.to_string());
         prop_assert_eq!(message.draft().from().unwrap(), number.to_string());
@@ -182,7 +182,7 @@ proptest! {
 
     #[test]
     fn any_json_is_accepted_or_refused_for_a_field(value in any_json(), targeted in any::<bool>()) {
-        let call = if targeted { MessageCall::Targeted } else { MessageCall::Group };
+        let call = if targeted { Call::Targeted } else { Call::Group };
         let is_object = value.is_object();
         if let Err(problems) = checked(call, value.clone()) {
             prop_assert!(problems.count() > 0);
@@ -225,9 +225,8 @@ proptest! {
 
 #[test]
 fn no_two_names_of_one_place_are_taken_for_each_other() {
-    let places = [fields(MessageCall::Group), fields(MessageCall::Targeted)]
-        .into_iter()
-        .chain(MessageKind::ALL.map(body_fields));
+    let places =
+        [fields(Call::Group), fields(Call::Targeted)].into_iter().chain(MessageKind::ALL.map(body_fields));
     for known in places {
         for &name in known.iter().filter(|&&name| name != "Length") {
             assert_eq!(nearest(name, known.iter().copied()), Some(name));

@@ -3,23 +3,24 @@
 use serde_json::{Value, json};
 
 use super::sent;
-use crate::message::{MessageCall, MessageKind, types};
+use crate::core::Call;
+use crate::message::{MessageKind, types};
 
 /// The request bodies of the seed's examples.
-fn examples() -> Vec<(MessageCall, Value)> {
+fn examples() -> Vec<(Call, Value)> {
     let with_body = |kind: &str, body: Value| {
-        (MessageCall::Group, json!({"from": "user1", "to": ["184524748161025"], "type": kind, "body": body}))
+        (Call::Group, json!({"from": "user1", "to": ["184524748161025"], "type": kind, "body": body}))
     };
     vec![
         (
-            MessageCall::Group,
+            Call::Group,
             json!({
                 "from": "user1", "to": ["184524748161025"], "type": "txt", "need_group_ack": false,
                 "body": {"msg": "testmessages"}, "roam_ignore_users": [], "ext": {"em_ignore_notification": true},
             }),
         ),
         (
-            MessageCall::Group,
+            Call::Group,
             json!({
                 "from": "user1", "to": ["184524748161025"], "type": "txt", "need_group_ack": false,
                 "body": {"msg": "testmessages"}, "ext": {"em_ignore_notification": true},
@@ -61,7 +62,7 @@ fn examples() -> Vec<(MessageCall, Value)> {
         with_body("cmd", json!({"action": "action1"})),
         with_body("custom", json!({"customEvent": "custom_event", "customExts": {"ext_key1": "ext_value1"}})),
         (
-            MessageCall::Targeted,
+            Call::Targeted,
             json!({
                 "from": "user1", "to": ["184524748161025"], "type": "txt", "body": {"msg": "testmessages"},
                 "ext": {"em_ignore_notification": true}, "users": ["user2", "user3"],
@@ -91,7 +92,7 @@ fn every_type_can_be_targeted() {
         fields
             .retain(|name, _| !["need_group_ack", "roam_ignore_users", "routetype"].contains(&name.as_str()));
         fields.insert("users".into(), json!(["user2"]));
-        assert_eq!(sent(MessageCall::Targeted, example.clone()), example);
+        assert_eq!(sent(Call::Targeted, example.clone()), example);
     }
 }
 
@@ -107,6 +108,6 @@ fn only_the_fields_given_are_sent() {
         ("custom", json!({"customExts": {}})),
     ] {
         let message = json!({"to": ["g"], "type": kind, "body": body});
-        assert_eq!(sent(MessageCall::Group, message.clone()), message);
+        assert_eq!(sent(Call::Group, message.clone()), message);
     }
 }

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
+use crate::core::Priority;
+use crate::quota::{PermitOutcome, Quota, QuotaSettings, SendHistory};
 
 fn rate(per_second: u32) -> NonZeroU32 {
     NonZeroU32::new(per_second).unwrap()

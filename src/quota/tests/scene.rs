@@ -12,7 +12,8 @@ use rand::{Rng, SeedableRng};
 
 use super::model::{Backend, Counting, Service, all_take};
 use crate::clock::{Clock, Instant};
-use crate::quota::{Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
+use crate::core::Priority;
+use crate::quota::{Permit, PermitOutcome, Quota, QuotaSettings, SendHistory};
 
 /// The settings of a simulation.
 #[derive(Debug, Clone)]

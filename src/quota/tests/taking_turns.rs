@@ -12,9 +12,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::{Clock, Instant};
+use crate::core::Priority;
 use crate::quota::acquire::CostTooHighError;
 use crate::quota::settings::PastSend;
-use crate::quota::{Permit, PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
+use crate::quota::{Permit, PermitOutcome, Quota, QuotaSettings, SendHistory};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::quota::{PermitOutcome, Priority, Quota, QuotaSettings, SendHistory};
+use crate::core::Priority;
+use crate::quota::{PermitOutcome, Quota, QuotaSettings, SendHistory};
 
 /// The largest difference, in spacings, between the wait expected at each of `looks` (in seconds) and the actual one,
 /// with a queue of `seconds`.

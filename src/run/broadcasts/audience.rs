@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::core::Call;
 use crate::input::{group_id, split_users, user};
-use crate::message::{IdKind, MessageCall, USERS_PER_CALL, id};
+use crate::message::{IdKind, USERS_PER_CALL, id};
 
 /// A recipient as the worker or the file supplied it, with its position and message.
 #[derive(Debug, Deserialize)]
@@ -115,8 +116,8 @@ fn without_repeats(users: Vec<String>) -> Vec<String> {
 
 impl GroupMembers {
     /// Returns the call that this recipient needs.
-    pub(super) const fn call(&self) -> MessageCall {
-        if self.users.is_empty() { MessageCall::Group } else { MessageCall::Targeted }
+    pub(super) const fn call(&self) -> Call {
+        if self.users.is_empty() { Call::Group } else { Call::Targeted }
     }
 
     /// Splits the users into recipients that are each within the limit of a call.

@@ -10,7 +10,6 @@ use crate::ledger::{
     PlanInput, ScriptRef,
 };
 use crate::protocol::{FailureKind, HostResponse, RequestFailure};
-use crate::run::answers;
 use crate::run::services::RunServices;
 
 use super::build::PlanBuilder;
@@ -31,7 +30,7 @@ pub(super) async fn begin(
     let mut asked = BroadcastRequest::read(spec)?;
     asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
     asked.test_only |= services.broadcasts.test_only.get();
-    let entry = delivery.entry().await.map_err(answers::failure)?;
+    let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| {
         RequestFailure::new(FailureKind::Invalid, "there is no ledger here, so nothing can be broadcast")
     })?;
@@ -223,7 +222,7 @@ async fn beside(
 ) -> Result<ReopenResult, RequestFailure> {
     let begun = async {
         let delivery = app_of(services, number)?;
-        let entry = delivery.entry().await.map_err(answers::failure)?;
+        let entry = delivery.entry().await?;
         let (open, app) =
             entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
         if !role.broadcast.is_over() {

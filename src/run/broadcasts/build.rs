@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::delivery::CrashPoint;
+use crate::core::Call;
+use crate::delivery::{BroadcastSummary, CrashPoint};
 use crate::input::{Audience, AudienceOptions, InputError, RecipientLine};
 use crate::ledger::{
     AppId, Broadcast, BroadcastPlan, BroadcastSpec, Exclusion, InDoubtPolicy, InputKind, LedgerError,
     NewMessage, NewRecipient, PlanDifference, PlanInput, RecipientCounts,
 };
-use crate::message::MessageCall;
 use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 
 use super::audience::{GroupMembers, RawRecipient, RecipientError, named};
@@ -23,7 +23,7 @@ use super::fault;
 use super::fields::AudienceColumns;
 use super::inputs::{self, RecipientHasher};
 use super::request::BroadcastRequest;
-use super::{ended, report, watch};
+use super::{ended, watch};
 use crate::run::rehearsal::{BroadcastOrigin, PlannedBroadcast};
 use crate::run::services::RunServices;
 
@@ -62,7 +62,7 @@ pub(super) struct PlanBuilder {
     spec: BroadcastSpec,
     exclusion: Option<Exclusion>,
     /// Set by the first recipient: a targeted call if it names users, otherwise a group call.
-    call: Option<MessageCall>,
+    call: Option<Call>,
     plain: SharedMessage,
     options: AudienceOptions,
     file: Option<Audience>,
@@ -250,7 +250,7 @@ impl PlanBuilder {
     pub(super) async fn check(&mut self, services: &RunServices) -> Result<BroadcastPlan, RequestFailure> {
         if self.call.is_none() && self.asked.message.is_some() {
             // No recipient gets this message, but its author needs to know if it is invalid.
-            self.plain_message(services, MessageCall::Group)?;
+            self.plain_message(services, Call::Group)?;
         }
         self.put_held().await?;
         self.tell_read();
@@ -555,7 +555,10 @@ impl PlanBuilder {
         }
         broadcast.counts = RecipientCounts { skipped: plan.skipped, ..RecipientCounts::default() };
         broadcast.duplicates = plan.duplicates;
-        let mut report = report::of(&broadcast, 0, Duration::ZERO, bad_lines);
+        let mut report = json!(BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO));
+        if bad_lines > 0 {
+            report["bad_lines"] = Value::from(bad_lines);
+        }
         if left_out == 0 {
             report["no_recipients"] = Value::Bool(true);
         }
@@ -631,8 +634,8 @@ impl PlanBuilder {
     }
 
     /// Sets the type of call from the first recipient, and stores it with the broadcast.
-    async fn decide(&mut self, call: MessageCall) -> Result<MessageCall, RequestFailure> {
-        if call == MessageCall::Targeted {
+    async fn decide(&mut self, call: Call) -> Result<Call, RequestFailure> {
+        if call == Call::Targeted {
             // Targeted messages are never packed into one call.
             self.spec = BroadcastSpec { call, pack: 1, ..self.spec.clone() };
             self.role.ledger.discard_unbuilt(self.role.lease, &self.spec).await.map_err(fault)?;
@@ -648,7 +651,7 @@ impl PlanBuilder {
     fn plain_message(
         &mut self,
         services: &RunServices,
-        call: MessageCall,
+        call: Call,
     ) -> Result<Option<NewMessage>, RequestFailure> {
         match &self.plain {
             SharedMessage::Unread => {}
@@ -676,7 +679,7 @@ impl PlanBuilder {
     fn checked(
         &self,
         services: &RunServices,
-        call: MessageCall,
+        call: Call,
         message: Value,
         place: Option<&str>,
     ) -> Result<NewMessage, RequestFailure> {
@@ -706,12 +709,12 @@ fn not_planned(error: LedgerError, name: &str, run: &str) -> RequestFailure {
 }
 
 /// Explains what is wrong with a recipient that needs the other type of call.
-const fn mixed(call: MessageCall) -> &'static str {
+const fn mixed(call: Call) -> &'static str {
     match call {
-        MessageCall::Group => {
+        Call::Group => {
             "it names `users`, and the first recipient does not: a broadcast goes to groups or to members"
         }
-        MessageCall::Targeted => {
+        Call::Targeted => {
             "it names no `users`, and the first recipient does: a broadcast goes to groups or to members"
         }
     }

@@ -12,7 +12,6 @@ use super::audience::named;
 use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;
 use super::{change, draft, fault, inputs};
-use crate::run::answers;
 
 /// Recipients read at once.
 const PAGE: usize = 500;
@@ -67,7 +66,7 @@ async fn difference(
     path: &str,
 ) -> Result<PlanDifference, RequestFailure> {
     let delivery = &role.delivery;
-    let entry = delivery.entry().await.map_err(answers::failure)?;
+    let entry = delivery.entry().await?;
     let (open, app) =
         entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
     let spec = draft::spec_of(services, asked);

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::core::Call;
 use crate::delivery::{Delivery, LEASE};
 use crate::ledger::{AppId, BroadcastId, BroadcastSpec, Instance, JobRunRef, Lease, Ledger, LedgerError};
-use crate::message::MessageCall;
 use crate::protocol::RequestFailure;
 use crate::run::services::RunServices;
 
@@ -52,7 +52,7 @@ pub(super) fn spec_of(services: &RunServices, asked: &BroadcastRequest) -> Broad
         }),
         args: services.inputs.args(),
         compared_by: job.map(|job| job.owner.id()),
-        ..asked.spec(MessageCall::Group, services.broadcasts.script_mark())
+        ..asked.spec(Call::Group, services.broadcasts.script_mark())
     }
 }
 

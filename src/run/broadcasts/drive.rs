@@ -15,7 +15,7 @@ use crate::protocol::{FailureKind, RequestFailure};
 
 use super::super::services::RunServices;
 use super::watch::BroadcastProblems;
-use super::{LeaseRenewal, fault, report};
+use super::{LeaseRenewal, fault};
 
 /// How long a script waits before it is told the progress of the broadcast.
 const TOLD: Duration = Duration::from_secs(1);
@@ -116,7 +116,7 @@ impl BroadcastTask {
         let _ = clock.timeout(told, self.ended()).await;
         let end = self.end.borrow().clone().transpose()?;
         let counts = self.ledger.counts(self.lease.broadcast).await.map_err(fault)?;
-        Ok(json!({ "done": end.is_some(), "progress": report::progress(&counts), "report": end }))
+        Ok(json!({ "done": end.is_some(), "progress": counts, "report": end }))
     }
 }
 

@@ -5,11 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::core::{Call, Priority};
 use crate::input::AudienceOptions;
-use crate::ledger::{
-    AppId, BroadcastPriority, BroadcastSpec, DeliveryState, Exclusion, InDoubtPolicy, Ledger, ScriptRef,
-};
-use crate::message::MessageCall;
+use crate::ledger::{AppId, BroadcastSpec, DeliveryState, Exclusion, InDoubtPolicy, Ledger, ScriptRef};
 use crate::protocol::RequestFailure;
 use crate::zones::{DayTime, day_time, zone};
 
@@ -40,7 +38,7 @@ pub(super) struct BroadcastRequest {
     #[serde(default)]
     window: Option<Value>,
     #[serde(default)]
-    priority: BroadcastPriority,
+    priority: Priority,
     #[serde(default)]
     exclude: Option<ExclusionRequest>,
     #[serde(default)]
@@ -161,10 +159,10 @@ impl BroadcastRequest {
     }
 
     /// Returns the specification that the ledger stores.
-    pub(super) fn spec(&self, call: MessageCall, script: Option<ScriptRef>) -> BroadcastSpec {
+    pub(super) fn spec(&self, call: Call, script: Option<ScriptRef>) -> BroadcastSpec {
         BroadcastSpec {
             in_doubt: self.in_doubt,
-            pack: if call == MessageCall::Targeted { 1 } else { self.pack },
+            pack: if call == Call::Targeted { 1 } else { self.pack },
             priority: self.priority,
             rate: self.rate,
             window: self.window.clone(),

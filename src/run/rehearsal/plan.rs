@@ -9,7 +9,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::message::MessageCall;
+use crate::core::Call;
 use crate::protocol::{FailureKind, RequestFailure};
 
 use super::Rehearsal;
@@ -21,11 +21,8 @@ const SHOWN: usize = 24;
 pub(in super::super) type SendFingerprint = [u8; 16];
 
 /// Returns the fingerprint of a single send. Its JSON must represent files by their content.
-pub(in super::super) fn fingerprint(app: &str, call: MessageCall, json: &[u8]) -> SendFingerprint {
-    let call = match call {
-        MessageCall::Group => "\ngroup\n",
-        MessageCall::Targeted => "\ntargeted\n",
-    };
+pub(in super::super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> SendFingerprint {
+    let call = format!("\n{call}\n");
     let digest: [u8; 32] =
         Sha256::new_with_prefix(app).chain_update(call).chain_update(json).finalize().into();
     let mut fingerprint = SendFingerprint::default();

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::core::Call;
 use crate::ledger::{self, BroadcastId, BroadcastSpec};
-use crate::message::{Message, MessageCall};
+use crate::message::Message;
 
 use super::plan::SendFingerprint;
 
@@ -38,11 +39,11 @@ impl AppTotals {
     pub(super) fn add(&mut self, message: &Message, at: Duration) {
         let groups = message.group_count() as u64;
         match message.call() {
-            MessageCall::Group => {
+            Call::Group => {
                 self.group_messages += groups;
                 self.group_calls += 1;
             }
-            MessageCall::Targeted => {
+            Call::Targeted => {
                 self.targeted_calls += 1;
                 self.targeted_users += message.user_count() as u64;
             }

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::core::UploadOptions;
 use crate::delivery::FileDetails;
-use crate::protocol::{FailureKind, RequestFailure, UploadParams};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use super::Rehearsal;
 
@@ -38,8 +39,10 @@ pub(in super::super) struct UploadPlaceholder {
 }
 
 impl UploadPlaceholder {
-    fn new(content: &str, filename: &str, options: &UploadParams) -> Self {
-        let how = json!([content, filename, options.restrict_access, options.thumbnail]).to_string();
+    fn new(content: &str, filename: &str, options: &UploadOptions) -> Self {
+        // The value for the default is from when the option had none.
+        let restrict_access = (!options.restrict_access).then_some(false);
+        let how = json!([content, filename, restrict_access, options.thumbnail]).to_string();
         let hash = HEXLOWER.encode(&Sha256::digest(how));
         let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
         let uuid: Vec<&str> = parts.iter().filter_map(|(from, to)| hash.get(*from..*to)).collect();
@@ -81,7 +84,7 @@ impl Rehearsal {
         app: u32,
         looked: &HashedUpload,
         inspected: &FileDetails,
-        options: &UploadParams,
+        options: &UploadOptions,
     ) -> Value {
         let filename = &inspected.filename;
         let stand_in = UploadPlaceholder::new(&looked.content, filename, options);
@@ -92,7 +95,7 @@ impl Rehearsal {
             "filename": filename,
             "size": inspected.size,
         });
-        if options.restrict_access.unwrap_or(true) {
+        if options.restrict_access {
             value["secret"] = Value::from(stand_in.secret);
         }
         if let (Some(width), Some(height)) = (inspected.width, inspected.height) {
@@ -125,7 +128,7 @@ impl FilesByContent {
         &self,
         looked_at: &str,
         filename: &str,
-        options: &UploadParams,
+        options: &UploadOptions,
         value: &Value,
     ) {
         let stand_in = UploadPlaceholder::new(looked_at, filename, options);

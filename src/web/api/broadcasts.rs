@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::core::BroadcastStatus;
 use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId};
 use crate::web::actions::{ActionResult, BroadcastAction};
 use crate::web::answer::{ApiError, ApiErrorBody};
@@ -58,15 +59,15 @@ impl BroadcastStateFilter {
         let state = match self {
             Self::Unfinished => return BroadcastFilter { unfinished: true, ..BroadcastFilter::default() },
             Self::Over => return BroadcastFilter { finished: true, ..BroadcastFilter::default() },
-            Self::Building => "building",
-            Self::Ready => "ready",
-            Self::Interrupted => "interrupted",
-            Self::Paused => "paused",
-            Self::Cancelling => "cancelling",
-            Self::Finished => "finished",
-            Self::Cancelled => "cancelled",
+            Self::Building => BroadcastStatus::Building,
+            Self::Ready => BroadcastStatus::Ready,
+            Self::Interrupted => BroadcastStatus::Interrupted,
+            Self::Paused => BroadcastStatus::Paused,
+            Self::Cancelling => BroadcastStatus::Cancelling,
+            Self::Finished => BroadcastStatus::Finished,
+            Self::Cancelled => BroadcastStatus::Cancelled,
         };
-        BroadcastFilter { state: Some(state.to_owned()), ..BroadcastFilter::default() }
+        BroadcastFilter { state: Some(state), ..BroadcastFilter::default() }
     }
 }
 

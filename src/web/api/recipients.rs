@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
-use crate::ledger::{BroadcastId, DeliveryState as Settled, ExportPages, LedgerError};
+use crate::ledger::{BroadcastId, DeliveryState, ExportPages, LedgerError};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
 use crate::web::{AppState, ExportError, ExportFormat, ExportOptions, RecipientView, TextExport, workbook};
@@ -32,7 +32,7 @@ const PIECE: usize = 64 << 10;
 pub(super) struct RecipientListQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<RecipientStateFilter>,
+    state: Option<DeliveryState>,
     /// Only those that come after this one in the plan: the `after` of a page is the next one's.
     #[param(minimum = 0)]
     after: Option<i64>,
@@ -48,40 +48,13 @@ pub(super) struct RecipientListQuery {
 pub(super) struct ExportQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<RecipientStateFilter>,
+    state: Option<DeliveryState>,
     /// The form. Default `csv`.
     #[param(inline)]
     format: Option<ExportFormat>,
     /// CSV for programs: without a byte order mark, and without an apostrophe before what a spreadsheet would take for
     /// a formula. Default false.
     plain: Option<bool>,
-}
-
-/// A state of recipients.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum RecipientStateFilter {
-    Pending,
-    Sending,
-    Sent,
-    Rejected,
-    InDoubt,
-    Skipped,
-    Cancelled,
-}
-
-impl From<RecipientStateFilter> for Settled {
-    fn from(state: RecipientStateFilter) -> Self {
-        match state {
-            RecipientStateFilter::Pending => Self::Pending,
-            RecipientStateFilter::Sending => Self::Sending,
-            RecipientStateFilter::Sent => Self::Sent,
-            RecipientStateFilter::Rejected => Self::Rejected,
-            RecipientStateFilter::InDoubt => Self::InDoubt,
-            RecipientStateFilter::Skipped => Self::Skipped,
-            RecipientStateFilter::Cancelled => Self::Cancelled,
-        }
-    }
 }
 
 /// A page of recipients, in the plan's order.
@@ -108,7 +81,7 @@ pub(super) async fn list(
     let limit = within("limit", which.limit, MOST, SOME)?;
     let after = from("after", which.after, 0)?.unwrap_or_default();
     let id = site.ledger.show(BroadcastId(id)).await?.id;
-    let state = which.state.map(Settled::from);
+    let state = which.state;
     let mut found = site.ledger.recipients(id, state, after, limit + 1).await?;
     let after = cut(&mut found, limit, |last| last.seq);
     Ok(Json(RecipientPage { recipients: found.into_iter().map(RecipientView::from).collect(), after }))
@@ -133,7 +106,7 @@ pub(super) async fn export(
     let options = ExportOptions {
         form: wanted.format.unwrap_or_default(),
         plain: wanted.plain.unwrap_or_default(),
-        states: wanted.state.map(Settled::from).into_iter().collect(),
+        states: wanted.state.into_iter().collect(),
     };
     let form = options.form;
     let pages = site.ledger.export_pages(id, &options.states).await?;

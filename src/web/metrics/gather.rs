@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
+use crate::core::{BroadcastStatus, Priority};
 use crate::delivery::Delivery;
 use crate::ledger::{DeliveryState, LedgerError};
-use crate::quota::Priority;
 use crate::web::{DaemonHandle, HostView};
 
-/// The names of the broadcast states.
-const BROADCASTS: [&str; 6] = ["building", "ready", "paused", "cancelling", "finished", "cancelled"];
+/// The statuses of broadcasts that do not depend on their drivers.
+const BROADCASTS: [BroadcastStatus; 6] = [
+    BroadcastStatus::Building,
+    BroadcastStatus::Ready,
+    BroadcastStatus::Paused,
+    BroadcastStatus::Cancelling,
+    BroadcastStatus::Finished,
+    BroadcastStatus::Cancelled,
+];
 
 /// The label of an app that is not configured here.
 const OTHER: &str = "other";
@@ -91,7 +98,7 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
         }
         *many.entry((app, standing.state)).or_insert(0) += standing.broadcasts;
         if !standing.over {
-            for state in DeliveryState::ALL.iter().copied() {
+            for state in DeliveryState::ALL {
                 *recipients.entry((app, state.name())).or_insert(0) += standing.recipients.of(state);
             }
         }
@@ -100,9 +107,9 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
     for app in names {
         for state in BROADCASTS {
             let count = many.get(&(app, state)).copied().unwrap_or(0);
-            gauge!("mooncast_broadcasts", "app" => app.to_owned(), "state" => state).set(count as f64);
+            gauge!("mooncast_broadcasts", "app" => app.to_owned(), "state" => state.name()).set(count as f64);
         }
-        for state in DeliveryState::ALL.iter().map(|state| state.name()) {
+        for state in DeliveryState::ALL.map(DeliveryState::name) {
             let count = recipients.get(&(app, state)).copied().unwrap_or(0);
             gauge!("mooncast_recipients", "app" => app.to_owned(), "state" => state).set(count as f64);
         }

@@ -78,7 +78,7 @@ async fn whole(
     let last = recipients.last().map_or(after, |recipient| recipient.seq);
     let recalled = site.ledger.recalled(id).await?;
     Ok(context! {
-        states => ledger::DeliveryState::ALL.iter().map(|state| state.name()).collect::<Vec<_>>(),
+        states => ledger::DeliveryState::ALL.map(ledger::DeliveryState::name).to_vec(),
         chosen => state.unwrap_or_default(),
         after => after,
         next => more.then_some(last),

@@ -5,8 +5,8 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::ledger::{DeliveryState, RecipientCounts};
+use crate::web::BroadcastView;
 use crate::web::actions::BroadcastAction;
-use crate::web::{BroadcastView, CountsView};
 
 /// The length of a bar.
 const LENGTH: u64 = 1_000;
@@ -34,7 +34,7 @@ pub(super) struct BroadcastCard {
 
 impl BroadcastCard {
     pub(super) fn of(view: &BroadcastView) -> Self {
-        let counts = counts(&view.counts);
+        let counts = view.counts;
         let settled = counts.total() - counts.pending - counts.sending;
         Self {
             bar: bar(&counts),
@@ -47,18 +47,6 @@ impl BroadcastCard {
     /// The card as a template value.
     pub(super) fn value(view: &BroadcastView) -> Value {
         Value::from(Serde(Self::of(view)))
-    }
-}
-
-fn counts(view: &CountsView) -> RecipientCounts {
-    RecipientCounts {
-        pending: view.pending,
-        sending: view.sending,
-        sent: view.sent,
-        rejected: view.rejected,
-        in_doubt: view.in_doubt,
-        skipped: view.skipped,
-        cancelled: view.cancelled,
     }
 }
 

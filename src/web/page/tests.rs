@@ -5,12 +5,11 @@ use minijinja::{Value, context};
 
 use super::card::BroadcastCard;
 use super::pages::{self, Pages};
-use crate::ledger::{BroadcastStage, DeliveryState, JobState};
+use crate::core::{BroadcastStage, BroadcastStatus, DeliveryState, JobState, RecipientCounts};
 use crate::web::actions::{BroadcastAction, JobAction, SendAction};
 use crate::web::words::Language;
 use crate::web::{
-    AppView, BroadcastView, ChangesView, CountsView, QuotaView, ScriptView, SendView, WaitKind, WaitView,
-    WaitingView,
+    AppView, BroadcastView, ChangesView, QuotaView, ScriptView, SendView, WaitKind, WaitView, WaitingView,
 };
 
 const PROBE: &str = "<script>alert(1)</script>";
@@ -30,7 +29,7 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
         name: PROBE.to_owned(),
         run: PROBE.to_owned(),
         app: PROBE.to_owned(),
-        state: "ready".to_owned(),
+        state: BroadcastStatus::Ready,
         over: false,
         note: Some(PROBE.to_owned()),
         changes: Some(ChangesView {
@@ -44,7 +43,7 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
             new_message: Some(PROBE.to_owned()),
         }),
         driven_by: Some(PROBE.to_owned()),
-        counts: CountsView { total: 2_000, pending: 1_240, sent: 760, ..CountsView::default() },
+        counts: RecipientCounts { pending: 1_240, sent: 760, ..RecipientCounts::default() },
         duplicates: 1,
         largest_message_bytes: 812,
         plan: Some("ab12".to_owned()),

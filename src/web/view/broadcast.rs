@@ -1,50 +1,33 @@
 //! Broadcasts and their recipients.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{ChangesView, WaitView, instant};
+use crate::core::{BroadcastStatus, DeliveryState};
 use crate::delivery::{BroadcastWait, DriverStatus, WaitKind};
 use crate::ledger::{
     Broadcast, BroadcastCommand, BroadcastId, ExportedRecipient, Ledger, LedgerError, RecipientCounts,
 };
 
-/// Recipients by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CountsView {
-    /// All of them.
-    pub total: u64,
-    /// Nothing was sent to them yet.
-    pub pending: u64,
-    /// Their answers are waited for.
-    pub sending: u64,
-    /// The service has the message.
-    pub sent: u64,
-    /// The service refused it.
-    pub rejected: u64,
-    /// It may have been delivered.
-    pub in_doubt: u64,
-    /// Left out by the message function, or excluded.
-    pub skipped: u64,
-    /// The broadcast was cancelled before their turn.
-    pub cancelled: u64,
+impl PartialSchema for RecipientCounts {
+    fn schema() -> RefOr<Schema> {
+        let names = std::iter::once("total").chain(DeliveryState::ALL.map(DeliveryState::name));
+        let counts = names
+            .fold(ObjectBuilder::new(), |counts, name| counts.property(name, u64::schema()).required(name));
+        counts.into()
+    }
 }
 
-impl From<&RecipientCounts> for CountsView {
-    fn from(counts: &RecipientCounts) -> Self {
-        Self {
-            total: counts.total(),
-            pending: counts.pending,
-            sending: counts.sending,
-            sent: counts.sent,
-            rejected: counts.rejected,
-            in_doubt: counts.in_doubt,
-            skipped: counts.skipped,
-            cancelled: counts.cancelled,
-        }
+impl ToSchema for RecipientCounts {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("CountsView")
     }
 }
 
@@ -59,8 +42,9 @@ pub struct BroadcastView {
     pub run: String,
     /// The app that it is sent to: address, org and name.
     pub app: String,
-    /// `building`, `ready`, `interrupted` (no process drives it), `paused`, `cancelling`, `finished` or `cancelled`.
-    pub state: String,
+    /// Its status.
+    #[schema(inline)]
+    pub state: BroadcastStatus,
     /// Whether nothing of it is left to send.
     pub over: bool,
     /// Why it is paused or cancelled, where somebody said so.
@@ -70,7 +54,7 @@ pub struct BroadcastView {
     /// The process that drives it, if one does.
     pub driven_by: Option<String>,
     /// Its recipients by state.
-    pub counts: CountsView,
+    pub counts: RecipientCounts,
     /// Recipients that were named more than once, and get it once.
     pub duplicates: u64,
     /// The largest message, in bytes that count against the limit.
@@ -103,7 +87,7 @@ impl From<&Broadcast> for BroadcastView {
             name: broadcast.name.clone(),
             run: broadcast.run.clone(),
             app: broadcast.app_key.clone(),
-            state: broadcast.state_name().to_owned(),
+            state: broadcast.status(),
             over: broadcast.is_over(),
             note: broadcast.command_note.clone(),
             changes: broadcast.shown_changes().as_ref().map(ChangesView::from),
@@ -111,7 +95,7 @@ impl From<&Broadcast> for BroadcastView {
                 let owner = &driver.owner;
                 format!("{} (process {})", owner.name, owner.pid)
             }),
-            counts: CountsView::from(&broadcast.counts),
+            counts: broadcast.counts,
             duplicates: broadcast.duplicates,
             largest_message_bytes: broadcast.largest_message_bytes,
             plan: broadcast.plan.clone(),

@@ -18,7 +18,7 @@ mod wait;
 use std::time::Duration;
 
 pub use activity::ActivityView;
-pub use broadcast::{BroadcastView, CountsView, RecipientView, standing};
+pub use broadcast::{BroadcastView, RecipientView, standing};
 pub use changes::ChangesView;
 pub use export::{ExportError, ExportFormat, ExportOptions, write_export};
 pub(in crate::web) use export::{TextExport, workbook};

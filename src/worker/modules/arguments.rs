@@ -2,9 +2,8 @@
 
 use mlua::{LuaString, Table, Value};
 
-use crate::message::nearest;
-
 use super::super::fault::NativeError;
+use crate::core::nearest;
 
 /// Accepts a string of any bytes.
 pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, NativeError> {

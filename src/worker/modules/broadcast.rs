@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
 use serde_json::{Map, Value as Json};
 
+use crate::core::{BROADCAST_FIELDS, nearest};
 use crate::input::AudienceOptions;
-use crate::message::nearest;
-use crate::protocol::{BROADCAST_FIELDS, BroadcastStep, HostRequest};
+use crate::protocol::{BroadcastStep, HostRequest};
 
 use super::super::context::ScriptContext;
 use super::super::convert::{EmptyTable, to_json};

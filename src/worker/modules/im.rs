@@ -1,12 +1,13 @@
 //! `im`: sending, and related calls. Each call is one request to the host, which checks, paces and sends it.
 
+use std::time::Duration;
+
 use mlua::{Function, Lua, Table, Value};
 
-use crate::message::nearest;
-use crate::protocol::{
-    AppInfo, FailureKind, HostRequest, MAX_RECEIPTS, RECALL_OPTIONS, SEND_OPTIONS, SendEndpoint, SendParams,
-    SendPriority, UPLOAD_OPTIONS, UploadParams,
+use crate::core::{
+    Call, Priority, RECALL_OPTIONS, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions, nearest,
 };
+use crate::protocol::{AppInfo, FailureKind, HostRequest, MAX_RECEIPTS};
 
 use super::super::convert::{EmptyTable, to_json};
 use super::super::fault::NativeError;
@@ -44,8 +45,8 @@ fn build_app(kit: &ModuleKit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let lua = kit.lua();
     let functions = lua.create_table()?;
     let send = |call| kit.waiting(move |lua, _, arguments| send(lua, app, call, arguments));
-    functions.raw_set("group_send", send(SendEndpoint::Group)?)?;
-    functions.raw_set("targeted_send", send(SendEndpoint::Targeted)?)?;
+    functions.raw_set("group_send", send(Call::Group)?)?;
+    functions.raw_set("targeted_send", send(Call::Targeted)?)?;
     let with_test = broadcast::build(kit, app)?;
     let plain = "local broadcast = ...; return function(spec) return broadcast(spec) end";
     functions.raw_set("broadcast", kit.lua_part::<Function>(plain, with_test.clone())?)?;
@@ -88,7 +89,7 @@ fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, NativeError> {
 fn send(
     lua: &Lua,
     app: u32,
-    call: SendEndpoint,
+    call: Call,
     (message, options): (Value, Option<Table>),
 ) -> Result<HostRequest, NativeError> {
     let options = send_options(options)?;
@@ -182,28 +183,28 @@ fn recall_options(options: Option<Table>) -> Result<(bool, Option<String>), Nati
     Ok((force, from))
 }
 
-fn send_options(table: Option<Table>) -> Result<SendParams, NativeError> {
-    let mut options = SendParams::default();
+fn send_options(table: Option<Table>) -> Result<SendOptions, NativeError> {
+    let mut options = SendOptions::default();
     each_option(table, &SEND_OPTIONS, |name, value| {
         match name {
             "once" => options.once = Some(once(&value)?),
-            "priority" => options.priority = urgency(&value)?,
-            _ => options.timeout_ms = Some(milliseconds("options.timeout", &value)?),
+            "priority" => options.priority = priority(&value)?,
+            _ => options.timeout = Some(Duration::from_millis(milliseconds("options.timeout", &value)?)),
         }
         Ok(())
     })?;
     Ok(options)
 }
 
-fn upload_options(table: Option<Table>) -> Result<UploadParams, NativeError> {
-    let mut options = UploadParams::default();
+fn upload_options(table: Option<Table>) -> Result<UploadOptions, NativeError> {
+    let mut options = UploadOptions::default();
     each_option(table, &UPLOAD_OPTIONS, |name, value| {
         match name {
             "force" => options.force = boolean(name, &value)?,
             "filename" => options.filename = Some(string(name, &value)?),
-            "priority" => options.priority = urgency(&value)?,
-            "reuse" => options.fresh = !boolean(name, &value)?,
-            "restrict_access" => options.restrict_access = Some(boolean(name, &value)?),
+            "priority" => options.priority = priority(&value)?,
+            "reuse" => options.reuse = boolean(name, &value)?,
+            "restrict_access" => options.restrict_access = boolean(name, &value)?,
             _ => options.thumbnail = Some(thumbnail(&value)?),
         }
         Ok(())
@@ -245,16 +246,10 @@ fn once(value: &Value) -> Result<String, NativeError> {
     Ok(key)
 }
 
-fn urgency(value: &Value) -> Result<SendPriority, NativeError> {
-    match string("priority", value)?.as_str() {
-        "high" => Ok(SendPriority::High),
-        "normal" => Ok(SendPriority::Normal),
-        "low" => Ok(SendPriority::Low),
-        other => Err(NativeError::invalid(
-            "options.priority",
-            format!("priority: expected \"high\", \"normal\" or \"low\", got `{other}`"),
-        )),
-    }
+fn priority(value: &Value) -> Result<Priority, NativeError> {
+    string("priority", value)?
+        .parse()
+        .map_err(|why: String| NativeError::invalid("options.priority", format!("priority: {why}")))
 }
 
 fn thumbnail(value: &Value) -> Result<(u32, u32), NativeError> {

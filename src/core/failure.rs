@@ -1,43 +1,34 @@
 //! A failure as a script sees it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// The kinds of failure that a script can tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum FailureKind {
-    /// The call is malformed or breaks a documented limit; nothing was sent.
-    Invalid,
-    /// The service refused the call and would refuse it again.
-    Rejected,
-    /// The service's quota refused the call for longer than the call may wait.
-    Throttled,
-    /// The service does not accept the app's token or credentials.
-    Auth,
-    /// The message may have been sent or not.
-    InDoubt,
-    /// Nothing was sent: the service could not be reached.
-    Unreachable,
-    /// The permissions do not grant the call.
-    Denied,
-    /// The run was interrupted or its time ran out before anything was sent.
-    Cancelled,
+use super::Receipts;
+
+words! {
+    /// The kinds of failure that a script can tell apart.
+    FailureKind {
+        /// The call is malformed or breaks a documented limit; nothing was sent.
+        Invalid, "invalid";
+        /// The service refused the call and would refuse it again.
+        Rejected, "rejected";
+        /// The service's quota refused the call for longer than the call may wait.
+        Throttled, "throttled";
+        /// The service does not accept the app's token or credentials.
+        Auth, "auth";
+        /// The message may have been sent or not.
+        InDoubt, "in_doubt";
+        /// Nothing was sent: the service could not be reached.
+        Unreachable, "unreachable";
+        /// The permissions do not grant the call.
+        Denied, "denied";
+        /// The run was interrupted or its time ran out before anything was sent.
+        Cancelled, "cancelled";
+    }
 }
 
 impl FailureKind {
-    /// Returns the kind's word in Lua, logs and reports.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::Rejected => "rejected",
-            Self::Throttled => "throttled",
-            Self::Auth => "auth",
-            Self::InDoubt => "in_doubt",
-            Self::Unreachable => "unreachable",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// Whether the same call may succeed later without sending anything twice.
     pub const fn retryable(self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable | Self::Cancelled)
@@ -57,7 +48,7 @@ pub struct RequestFailure {
     /// What happened, the value at fault and what to do, in one line.
     pub message: String,
     /// The groups that got the message in spite of the failure: (group id, message id).
-    pub receipts: Vec<(String, String)>,
+    pub receipts: Receipts,
     /// All problems of an `invalid` message that has several: (field, message).
     pub problems: Vec<(String, String)>,
 }
@@ -86,3 +77,11 @@ impl RequestFailure {
         Self::new(FailureKind::Denied, message)
     }
 }
+
+impl fmt::Display for RequestFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for RequestFailure {}

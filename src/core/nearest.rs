@@ -26,7 +26,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// Whether `short` is `word` with letters after the first left out: `img` for `image`, `loc` for `location`.
-pub(super) fn abbreviates(short: &str, word: &str) -> bool {
+pub(crate) fn abbreviates(short: &str, word: &str) -> bool {
     let mut letters = word.chars().map(|letter| letter.to_ascii_lowercase());
     word.chars().count() <= MAX_CHARS
         && short.chars().next().map(|first| first.to_ascii_lowercase()) == letters.clone().next()
