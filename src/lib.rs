@@ -46,7 +46,7 @@ pub use client::{
 pub use clock::Clock;
 pub use config::{
     AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment, HostRoles, Permissions,
-    Project, ServeSettings, Settings, Timeouts,
+    Project, ScriptLimits, ServeSettings, Settings, Timeouts,
 };
 pub use core::{
     BroadcastCommand, Call, DeliveryState, FailureKind, JobState, Priority, SendOptions, UploadOptions,
@@ -66,13 +66,9 @@ pub use ledger::{
 };
 pub use lint::Linter;
 pub use message::{MessageKind, MessageLimits, body_fields, check, fields};
-pub use protocol::{LoadMode, LuaSource, WorkerLimits};
+pub use protocol::LuaSource;
 pub use quota::{LentSlots, PermitOutcome, Quota, QuotaSettings, Quotas, SendHistory};
-pub use run::{
-    DeclaredJobs, GrantedVariables, InterruptSwitch, MemoryBudget, ModuleSources, OutboundHttp, ProjectFiles,
-    RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,
-    ScriptStore, run_script,
-};
+pub use run::{Interrupt, PreparedRun, RunBuilder, RunEnd, RunError, ScriptOutput};
 pub use schedule::run_name;
 pub use simulator::{
     FaultPlan, RateCounting, RecordMode, SimulatedResponse, Simulator, SimulatorLimits, SimulatorSettings,

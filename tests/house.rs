@@ -161,6 +161,36 @@ fn crates_stay_in_their_rooms() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Names that only the builder of runs may use: the mode of a run, and questions about it.
+const MODES: &[&str] = &["RunMode", "is_rehearsal", "is_dry_run", "is_live", "as_rehearsal", "as_planned"];
+
+/// The types of what a mode records, and the files that may name them besides the builder: those that implement a mode,
+/// and the commands that start it and report it.
+const RECORDS: &[(&str, &[&str])] = &[
+    ("Rehearsal", &["run/rehearsal", "cli/rehearse"]),
+    ("PlanGuard", &["run/rehearsal", "cli/rehearse"]),
+    ("Testbed", &["run/testing", "run/services", "cli/test"]),
+];
+
+#[test]
+fn only_the_builder_of_runs_knows_the_mode() {
+    let mut wrong = Vec::new();
+    for (file, lines) in house().into_iter().filter(|(file, _)| file != "run/builder") {
+        let words = |line: &str| -> BTreeSet<String> {
+            line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').map(str::to_owned).collect()
+        };
+        let words: BTreeSet<String> = lines.iter().flat_map(|line| words(line)).collect();
+        wrong
+            .extend(MODES.iter().filter(|name| words.contains(**name)).map(|name| format!("{file}: {name}")));
+        for (name, files) in RECORDS {
+            if words.contains(*name) && !files.iter().any(|place| file.starts_with(place)) {
+                wrong.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_module_says_what_it_is_for() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

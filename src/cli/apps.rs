@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use crate::client::ClientError;
 use crate::clock::Clock;
-use crate::config::{App, AppLimits, Credentials, Project, Settings, Timeouts};
+use crate::config::{App, AppLimits, Credentials, Environment, Project, Settings, Timeouts};
 use crate::delivery::{Delivery, FailPoint, LazyLedger};
 use crate::ledger::LedgerLocation;
 use crate::simulator;
@@ -24,6 +24,9 @@ pub(super) const SIMULATOR: &str = "simulator";
 
 /// The command name of this process in the ledger.
 const COMMAND: &str = "run";
+
+/// The variable that sets a fail point: `POINT:COUNT`.
+const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 
 /// The apps of a command.
 pub(super) struct CliApps {
@@ -42,6 +45,13 @@ impl CliApps {
             book.close().await;
         }
     }
+}
+
+/// Where a crash test ends the process.
+pub(super) fn fail_point(environment: &Environment) -> anyhow::Result<FailPoint> {
+    environment
+        .get(FAIL_POINT)
+        .map_or_else(|| Ok(FailPoint::default()), |text| text.parse().context(FAIL_POINT))
 }
 
 /// The apps that a script sends through.

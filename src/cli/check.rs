@@ -13,14 +13,13 @@ use crate::daemon::scan;
 use crate::delivery::Delivery;
 use crate::message::counted;
 use crate::protocol::{LoadMode, ScriptError};
-use crate::run::{DiscardOutput, InterruptSwitch, ModuleSources, ProjectFiles, RunEnd, RunError, run_script};
+use crate::run::{Interrupt, ModuleSources, ProjectFiles, RunBuilder, RunEnd, RunError};
 use crate::schedule::Job;
 
-use super::apps::CliApps;
+use super::grants::GrantArgs;
 use super::instants::TakenJobNames;
 use super::logging::one_line;
-use super::run::GrantArgs;
-use super::{AppArgs, Exit, GlobalArgs, apps, instants, run};
+use super::{AppArgs, Exit, GlobalArgs, apps, instants, script};
 use crate::lint::{LintFinding, Linter, WrittenPath};
 
 /// Looks for mistakes in scripts and sends nothing: reads them for errors of syntax and misspelt names, then loads
@@ -104,7 +103,7 @@ fn examine(
     linter: &Linter,
     clock: &Clock,
 ) -> anyhow::Result<CheckedScript> {
-    let (project, script) = run::open(file, global)?;
+    let (project, script) = script::open(file, global)?;
     let name = script.name.clone();
     let Ok(source) = std::str::from_utf8(&script.text) else {
         let findings = vec!["1: the file is not UTF-8 text".to_owned()];
@@ -127,11 +126,11 @@ fn examine(
         findings.extend(refused_writes(&look.writes, &project, &settings, file)?);
         let apps = stand_ins(&settings, clock)?;
         let load = |mode| {
-            let spec = run::spec(script.clone(), mode, Vec::new(), &settings.scripts);
-            let services =
-                Rc::new(run::services(&project, &settings, &apps, clock, file, Rc::new(DiscardOutput))?);
-            let (_switch, interrupt) = InterruptSwitch::new();
-            let ended = clock.block_on(run_script(spec, Rc::clone(&services), interrupt))?;
+            let mut run = RunBuilder::new(&project, &settings, &apps, clock, file, script.clone());
+            run.load = mode;
+            let run = run.build()?;
+            let services = Rc::clone(&run.services);
+            let ended = clock.block_on(run.run_until(Interrupt::never()))?;
             anyhow::Ok((ended, services.jobs.declared()))
         };
         let (mut ended, declared) = load(LoadMode::Check)?;
@@ -210,14 +209,12 @@ fn place(name: &str, error: &ScriptError) -> String {
 
 /// The apps, for their limits only. The check sends nothing, so an app with default limits is enough if none is
 /// configured.
-fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<CliApps> {
+fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<Vec<Rc<Delivery>>> {
     let apps = if settings.apps.is_empty() { vec![apps::stand_in()] } else { settings.apps.clone() };
-    let deliveries = apps
-        .iter()
+    apps.iter()
         .map(|app| Delivery::new(app, clock.clone(), None).map(Rc::new))
         .collect::<Result<_, _>>()
-        .context("the app's address")?;
-    Ok(CliApps { deliveries, book: None })
+        .context("the app's address")
 }
 
 struct FileToCheck {

@@ -4,12 +4,11 @@ use std::rc::Rc;
 
 use clap::Args;
 
-use crate::protocol::{LoadMode, LuaSource};
-use crate::run::{InterruptSwitch, run_script};
+use crate::protocol::LoadMode;
 
 use super::limits::LimitArgs;
 use super::repl::{TargetArgs, TerminalConsole, reader};
-use super::{Exit, GlobalArgs};
+use super::{Exit, GlobalArgs, script};
 
 /// The name of the code in errors and in the ledger.
 const NAME: &str = "eval";
@@ -33,19 +32,18 @@ pub(super) struct EvalArgs {
 
 pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let surroundings = args.target.open(global)?;
-    let code = if args.code == "-" { super::run::standard_input()? } else { args.code.into_bytes() };
+    let code = if args.code == "-" { script::standard_input()? } else { args.code.into_bytes() };
     let typed = std::io::IsTerminal::is_terminal(&std::io::stdin());
     let asking = args.target.asking(&surroundings);
     let person = Rc::new(TerminalConsole::new(asking, reader(None)?, typed));
     let limits = args.limits.over(surroundings.settings.scripts);
-    let spec = super::run::spec(LuaSource::new(NAME.to_owned(), code), LoadMode::Eval, args.args, &limits);
+    let mut run = surroundings.run(NAME, code, person);
+    (run.load, run.args, run.limits) = (LoadMode::Eval, args.args, limits);
     surroundings.clock.block_on(async {
-        let services = Rc::new(surroundings.services(NAME, person)?);
-        let (switch, interrupt) = InterruptSwitch::new();
-        let listening = tokio::task::spawn_local(super::run::listen(switch));
+        let run = run.build()?;
+        let services = Rc::clone(&run.services);
         let began = surroundings.clock.now();
-        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
-        listening.abort();
+        let ended = run.run_until_signal().await;
         surroundings.apps.release().await;
         Ok(surroundings.tell(global, &ended, &services, began))
     })?

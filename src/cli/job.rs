@@ -8,25 +8,17 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 
 use crate::core::nearest;
-use crate::protocol::JobStart;
 use crate::run::{DeclaredJobs, RunEnd};
-use crate::schedule::{Job, run_name};
+use crate::schedule::Job;
 
 use super::logging::LogFormat;
 
 /// The maximum number of names that are listed.
 const LISTED: usize = 20;
 
-/// The job data of a run on request. The scheduled time is `now` in whole seconds.
-pub(super) fn start(name: &str, now: Duration) -> JobStart {
-    let now = Duration::from_secs(now.as_secs());
-    JobStart {
-        name: name.to_owned(),
-        scheduled_at_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
-        run: run_name(now),
-        attempt: 1,
-        request: None,
-    }
+/// The scheduled time of a run on request, which has whole seconds.
+pub(super) const fn whole_seconds(now: Duration) -> Duration {
+    Duration::from_secs(now.as_secs())
 }
 
 /// Checks that the script has the requested job. Succeeds too if the script failed before it declared its jobs.

@@ -22,9 +22,9 @@ use crate::ledger::{Instance, Ledger, TokenRole};
 use crate::run::OWN_BINARY;
 use crate::web::{self, DaemonHandle, ListenerSetup, LogTail, PrometheusMetrics, Tls};
 
-use super::apps;
+use super::apps::{self, fail_point};
+use super::grants::GrantArgs;
 use super::progress::TerminalOutput;
-use super::run::{GrantArgs, fail_point};
 use super::{AppArgs, Exit, GlobalArgs, tokens};
 
 /// Runs the jobs that the project's scripts declare, until it is stopped.

@@ -18,7 +18,6 @@ use crate::message::{counted, counted_as};
 
 use super::findings::FindingsReport;
 use super::next::FollowUpCommands;
-use super::run::fail_point;
 use super::{Exit, GlobalArgs, apps, backup};
 
 /// The clock difference to a server above which a warning is shown. Hosts use the server's clock, so the difference
@@ -134,7 +133,7 @@ pub(super) fn run(args: StoreArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
             let place = apps::place(&project, &settings, args.simulator);
             let state = apps::state(&project, &settings, args.simulator);
             let next = FollowUpCommands::new(global, &project, args.simulator || settings.simulator);
-            let point = fail_point(&environment)?;
+            let point = apps::fail_point(&environment)?;
             clock.block_on(async {
                 match command {
                     StoreCommand::Migrate => migrate(&place, &clock).await,

@@ -10,12 +10,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::{Project, ProjectHandle, ScriptLimits, Settings};
+use crate::config::{Project, ProjectHandle, Settings};
 use crate::delivery::Delivery;
-use crate::protocol::{LoadMode, LuaSource, ScriptError, WorkerLimits};
+use crate::protocol::{LoadMode, LuaSource, ScriptError};
 use crate::run::{
-    DiscardOutput, InterruptSwitch, MAX_SOURCE, RunEnd, RunError, RunServices, RunSpec, ScriptFiles,
-    run_script,
+    Interrupt, MAX_SOURCE, PreparedRun, RunBuilder, RunEnd, RunError, RunServices, ScriptFiles,
 };
 
 use super::late_modules;
@@ -72,16 +71,15 @@ impl ScriptLoader {
     pub async fn load(&self, path: &Path, script: LuaSource, settings: &Settings) -> LoadResult {
         // The semaphore is never closed, so this succeeds eventually.
         let _place = self.places.acquire().await;
-        let services = match self.services(path, settings) {
-            Ok(services) => Rc::new(services),
+        let run = match self.declaring(path, script.clone(), settings) {
+            Ok(run) => run,
             Err(error) => {
                 let version = Err(format!("{}: {error}", script.name));
                 return LoadResult { version, for_run: false, asked: BTreeMap::new() };
             }
         };
-        let spec = self.spec(script.clone(), &settings.scripts);
-        let (_switch, interrupt) = InterruptSwitch::new();
-        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
+        let services = Rc::clone(&run.services);
+        let ended = run.run_until(Interrupt::never()).await;
         let version = match ended {
             RunEnd::Finished => self.late_modules(path, &script, &services, settings).await.map(|()| {
                 let modules = Arc::new(services.sources.found());
@@ -119,11 +117,9 @@ impl ScriptLoader {
             if early.contains_key(&module) {
                 continue;
             }
-            let services = self.services(path, settings);
-            let services = services.map_err(|error| format!("{}: {error}", script.name))?;
-            let spec = self.spec(late_modules::not_run(&source), &settings.scripts);
-            let (_switch, interrupt) = InterruptSwitch::new();
-            if let RunEnd::Failed(failed) = run_script(spec, Rc::new(services), interrupt).await {
+            let run = self.declaring(path, late_modules::not_run(&source), settings);
+            let run = run.map_err(|error| format!("{}: {error}", script.name))?;
+            if let RunEnd::Failed(failed) = run.run_until(Interrupt::never()).await {
                 let why = match failed {
                     RunError::Script(error) => place(&source.name, &error),
                     failed => format!("{}: {failed}", source.name),
@@ -134,37 +130,19 @@ impl ScriptLoader {
         Ok(())
     }
 
-    /// The services for a load of the script at `path`, limited to the project's own folder.
-    fn services(&self, path: &Path, settings: &Settings) -> Result<RunServices, String> {
-        let (apps, output) = (self.apps.clone(), Rc::new(DiscardOutput));
-        let services = RunServices::new(&self.project, settings, apps, &self.clock, path, output);
+    /// Prepares a run in which the top level of a script only declares, limited to the project's own folder.
+    fn declaring(&self, path: &Path, script: LuaSource, settings: &Settings) -> Result<PreparedRun, String> {
+        let mut run = RunBuilder::new(&self.project, settings, &self.apps, &self.clock, path, script);
+        run.program.clone_from(&self.program);
+        run.load = LoadMode::Declare;
+        run.limits.cpu = run.limits.cpu.min(CPU);
+        run.limits.timeout = Some(run.limits.timeout.map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT)));
+        // A fixed seed makes each load of the same bytes declare the same jobs.
+        run.seed = 0;
+        let run = run.build();
         // The opened folders may belong to another project that replaced this one.
         self.held.in_place().map_err(|error| error.to_string())?;
-        services.map_err(|error| error.to_string())
-    }
-
-    fn spec(&self, script: LuaSource, limits: &ScriptLimits) -> RunSpec {
-        let limits = ScriptLimits { cpu: limits.cpu.min(CPU), ..*limits };
-        RunSpec {
-            program: self.program.clone(),
-            script,
-            job: None,
-            mode: LoadMode::Declare,
-            args: Vec::new(),
-            limits: worker_limits(&limits),
-            timeout: Some(limits.timeout.map_or(TIMEOUT, |timeout| timeout.min(TIMEOUT))),
-            // A fixed seed makes each load of the same bytes declare the same jobs.
-            seed: 0,
-        }
-    }
-}
-
-/// Converts the script limits to the form that the worker protocol uses.
-pub fn worker_limits(limits: &ScriptLimits) -> WorkerLimits {
-    WorkerLimits {
-        memory: limits.memory,
-        cpu_ms: u64::try_from(limits.cpu.as_millis()).unwrap_or(u64::MAX),
-        tasks: limits.tasks,
+        run.map_err(|error| error.to_string())
     }
 }
 

@@ -8,21 +8,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Instant;
 use crate::ledger::{BeginResult, BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun};
-use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource};
+use crate::protocol::{HookRequest, JobStart, LuaSource};
 use crate::run::{
     BroadcastSupervisor, HostMemory, Interrupt, InterruptSwitch, JobContext, ModuleSnapshot, ProjectInputs,
-    RunEnd, RunError, RunServices, RunSpec, run_script,
+    RunBuilder, RunEnd, RunError, RunServices, job_start,
 };
 use crate::schedule::{OverlapPolicy, run_name};
 
 use super::alerts::ALERT_HEADER;
 use super::figures::{self, RunMetrics};
-use super::load::worker_limits;
 use super::version::ScriptVersion;
 use super::{DaemonEvent, DaemonSetup};
 
@@ -368,16 +366,13 @@ impl RunQueue {
         };
         let path = held.moved(&here, &task.path);
         let path = path.canonicalize().unwrap_or(path);
-        let services = RunServices::new(&here, &settings, apps.clone(), clock, &path, Rc::clone(output));
-        let mut services = match services {
-            Ok(services) if held.is_at(&here) => services,
-            Ok(_) => return not_started("the project's folder was renamed while the run began".to_owned()),
-            Err(error) => return not_started(error.to_string()),
-        };
-        services.origin.clone_from(&task.script.name);
-        services.memory = self.memory.of_run(settings.scripts.host_memory);
-        services.sources = services.sources.pinned(Arc::clone(&task.modules));
-        services.job = Some(Rc::new(JobContext {
+        let mut prepared = RunBuilder::new(&here, &settings, apps, clock, &path, task.script.clone());
+        prepared.program.clone_from(program);
+        prepared.output = Rc::clone(output);
+        prepared.modules = Some(Arc::clone(&task.modules));
+        prepared.memory = Some(self.memory.of_run(settings.scripts.host_memory));
+        prepared.limits.timeout = task.timeout.or(settings.scripts.timeout);
+        prepared.context = Some(JobContext {
             name: task.job.clone(),
             scheduled_at: task.scheduled_at,
             // A script's run sends the same broadcasts as `mooncast run`. To send one again, the script sets
@@ -388,26 +383,20 @@ impl RunQueue {
             keeper: Rc::clone(&self.keeper),
             project: ProjectInputs::of(&here, &settings, &task.script.name).ok(),
             loose: tokio::sync::OnceCell::new(),
-        }));
-        let services = Rc::new(services);
-        // This is the only place that sets it.
-        let _ = flight.services.set(Rc::clone(&services));
-        let spec = RunSpec {
-            program: program.clone(),
-            script: task.script.clone(),
-            job: task.args.is_none().then(|| JobStart {
-                name: task.job.clone(),
-                scheduled_at_ms: i64::try_from(task.scheduled_at.as_millis()).unwrap_or(i64::MAX),
-                run: run.clone(),
-                attempt,
-                request,
-            }),
-            mode: if task.args.is_some() { LoadMode::Run } else { LoadMode::Job },
-            args: task.args.clone().unwrap_or_default(),
-            limits: worker_limits(&settings.scripts),
-            timeout: task.timeout.or(settings.scripts.timeout),
-            seed: rand::rng().random(),
+        });
+        match &task.args {
+            Some(args) => prepared.args.clone_from(args),
+            None => {
+                prepared.run_job(JobStart { attempt, request, ..job_start(&task.job, task.scheduled_at) });
+            }
+        }
+        let prepared = match prepared.build() {
+            Ok(prepared) if held.is_at(&here) => prepared,
+            Ok(_) => return not_started("the project's folder was renamed while the run began".to_owned()),
+            Err(error) => return not_started(error.to_string()),
         };
+        // This is the only place that sets it.
+        let _ = flight.services.set(Rc::clone(&prepared.services));
         let late = clock.unix_time().saturating_sub(task.scheduled_at);
         self.figures.begins(attempt, late);
         let (job, script) = (task.job.as_str(), task.script.name.as_str());
@@ -419,7 +408,7 @@ impl RunQueue {
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "a run begins"
         );
-        run_script(spec, services, flight.interrupt.clone()).await
+        prepared.run_until(flight.interrupt.clone()).await
     }
 
     /// The hook's request that this run handles. The run ends if the stored request is invalid, or if the daemon

@@ -44,6 +44,10 @@ impl Delivery {
         from: Option<&str>,
         stop: &StopSignal,
     ) -> Result<RecallSummary, RequestFailure> {
+        if let Some(transport) = &self.transport {
+            transport.recall(receipts.len() as u64, None);
+            return Ok(RecallSummary { recalled: receipts.len(), failed: Vec::new() });
+        }
         let mut outcome = RecallSummary::default();
         for batch in receipts.chunks(RECALL_MAX) {
             let messages: Vec<client::Recall> = batch
@@ -119,6 +123,11 @@ impl Delivery {
         options: &RecallOptions,
         stop: &StopSignal,
     ) -> Result<BroadcastRecallSummary, RequestFailure> {
+        if let Some(transport) = &self.transport {
+            let recalled = broadcast.counts.sent;
+            transport.recall(recalled, Some(broadcast));
+            return Ok(BroadcastRecallSummary { recalled, ..BroadcastRecallSummary::default() });
+        }
         let (name, run) = (&broadcast.name, &broadcast.run);
         if !broadcast.is_over() && broadcast.driver.is_some() && broadcast.command == BroadcastCommand::Run {
             let why = format!(

@@ -1,10 +1,10 @@
-//! The transport of rehearsals: it receives the calls in place of the service, and this process answers them.
+//! A transport receives the calls in place of the service, and this process answers them.
 
 use std::fmt::Debug;
 
 use crate::client;
 use crate::clock::Instant;
-use crate::ledger::BroadcastId;
+use crate::ledger::{Broadcast, BroadcastId};
 use crate::message::Message;
 use crate::quota::{Permit, PermitOutcome};
 
@@ -14,6 +14,9 @@ use super::Delivery;
 pub trait Transport: Debug {
     /// Receives a call that would be sent to the service now. Returns the number of its first message id.
     fn deliver(&self, staged: &OutgoingCall<'_>) -> u64;
+
+    /// Receives a recall of this many messages: those of `broadcast`, or of single sends.
+    fn recall(&self, messages: u64, broadcast: Option<&Broadcast>);
 }
 
 /// A call that would be sent.

@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -12,6 +14,9 @@ use crate::protocol::LuaSource;
 
 /// The prefix of the names of modules in the embedded standard library.
 const STDLIB: &str = "stdlib/";
+
+/// Bytes hashed at once.
+const CHUNK: usize = 64 * 1024;
 
 /// The inputs of a run: the script, its arguments, and the modules and files that it has read.
 #[derive(Debug, Default)]
@@ -74,6 +79,26 @@ impl RunInputs {
 /// Returns the SHA-256 in hexadecimal.
 pub(super) fn hash(content: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(content))
+}
+
+/// Hashes a whole open file with SHA-256, and leaves it at its beginning.
+pub(super) async fn of_file(file: File) -> io::Result<(File, String)> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut file = file;
+        file.rewind()?;
+        let mut hasher = Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = file.read(&mut chunk)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(chunk.get(..count).unwrap_or_default());
+        }
+        file.rewind()?;
+        Ok((file, HEXLOWER.encode(&hasher.finalize())))
+    });
+    hashed.await?
 }
 
 fn arguments(args: &[String]) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Ctrl-C: the first press lets calls in flight finish, the second ends the run at once.
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// How often the user pressed, up to two.
@@ -28,6 +29,11 @@ impl InterruptSwitch {
 }
 
 impl Interrupt {
+    /// Creates an interrupt that never comes.
+    pub fn never() -> Self {
+        InterruptSwitch::new().1
+    }
+
     /// Whether a run must begin nothing new.
     pub fn is_pressed(&self) -> bool {
         *self.0.borrow() >= 1
@@ -40,5 +46,25 @@ impl Interrupt {
             // The switch was dropped, so no further press can come.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Presses the switch at every Ctrl-C and SIGTERM.
+pub async fn press_at_signals(switch: InterruptSwitch) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::warn!(
+            "interrupted: finishing what is in flight, beginning nothing new (again to end at once)"
+        );
+        switch.press();
     }
 }

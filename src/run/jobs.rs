@@ -8,10 +8,21 @@ use tokio::sync::OnceCell;
 
 use crate::config::Permissions;
 use crate::ledger::{Instance, Ledger};
-use crate::protocol::{FailureKind, JobDeclaration, RequestFailure};
-use crate::schedule::Job;
+use crate::protocol::{FailureKind, JobDeclaration, JobStart, RequestFailure};
+use crate::schedule::{Job, run_name};
 
 use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
+
+/// Returns the start of the first attempt of a job's run.
+pub fn job_start(name: &str, scheduled_at: Duration) -> JobStart {
+    JobStart {
+        name: name.to_owned(),
+        scheduled_at_ms: i64::try_from(scheduled_at.as_millis()).unwrap_or(i64::MAX),
+        run: run_name(scheduled_at),
+        attempt: 1,
+        request: None,
+    }
+}
 
 /// The job run that a script runs for, in a daemon.
 pub struct JobContext {

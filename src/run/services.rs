@@ -1,14 +1,11 @@
 //! The services of the host that one run may use.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{Project, Settings};
 use crate::delivery::{Delivery, SendCounters, StopSignal, StopSwitch};
+use crate::protocol::{FailureKind, RequestFailure};
 
 use super::broadcasts::RunBroadcasts;
 use super::budget::MemoryBudget;
@@ -16,12 +13,15 @@ use super::console::Console;
 use super::files::ProjectFiles;
 use super::inputs::RunInputs;
 use super::jobs::{DeclaredJobs, JobContext};
-use super::outbound::{OutboundHttp, net_problem};
+use super::lists::GroupLists;
+use super::outbound::HttpOut;
 use super::output::ScriptOutput;
-use super::rehearsal::{FilesByContent, PlanGuard, Rehearsal, ScriptTime};
+use super::script_clock::ScriptClock;
+use super::send_policy::SendPolicy;
 use super::sources::ModuleSources;
 use super::store::ScriptStore;
 use super::testing::Testbed;
+use super::uploads::UploadSink;
 use super::variables::GrantedVariables;
 
 /// The services of the host that one run may use.
@@ -30,8 +30,16 @@ pub struct RunServices {
     pub apps: Vec<Rc<Delivery>>,
     /// The script's name, as the ledger records it for each send.
     pub origin: String,
-    /// The clock that the script sees.
+    /// The clock of the run.
     pub clock: Clock,
+    /// The clock that the script sees.
+    pub(super) time: ScriptClock,
+    /// Where the groups and members of the apps are read.
+    pub(super) lists: GroupLists,
+    /// Where uploads go.
+    pub(super) uploads: Rc<dyn UploadSink>,
+    /// Allows or refuses what the run is about to send.
+    pub(super) policy: Rc<dyn SendPolicy>,
     /// Where `require` finds modules.
     pub sources: ModuleSources,
     /// The files that the run may open.
@@ -39,7 +47,7 @@ pub struct RunServices {
     /// The environment variables that the run may read or use as secrets.
     pub variables: GrantedVariables,
     /// Requests to other services.
-    pub outbound: OutboundHttp,
+    pub(super) outbound: Box<dyn HttpOut>,
     /// Receives the prints and log lines.
     pub output: Rc<dyn ScriptOutput>,
     /// Counts the results of its messages.
@@ -59,130 +67,21 @@ pub struct RunServices {
     pub memory: Rc<MemoryBudget>,
     /// The user who types its lines and confirms its sends, in a console.
     pub console: Option<Rc<dyn Console>>,
-    /// Whether it is an ordinary run, a rehearsal, a run held to a plan, or a test.
-    pub part: RunMode,
-}
-
-/// Why the services of a run cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// An entry of `net` in the permissions names no host.
-    #[error("net, of [permissions] or --allow-net: {0}")]
-    Net(String),
-    /// The project folder or the script is missing.
-    #[error("{path}: {error}", path = .0.display(), error = .1)]
-    Missing(PathBuf, #[source] io::Error),
+    /// The testbed of a file of tests, or the reason why the run has none.
+    pub(super) testbed: Result<Rc<Testbed>, &'static str>,
 }
 
 impl RunServices {
-    /// Creates the services of a project's script, with defaults for everything that is not a parameter.
-    pub fn new(
-        project: &Project,
-        settings: &Settings,
-        apps: Vec<Rc<Delivery>>,
-        clock: &Clock,
-        script: &Path,
-        output: Rc<dyn ScriptOutput>,
-    ) -> Result<Self, SetupError> {
-        let permissions = &settings.permissions;
-        if let Some(problem) = net_problem(&permissions.net) {
-            return Err(SetupError::Net(problem));
-        }
-        let missing = |path: &Path| {
-            let path = path.to_owned();
-            move |error| SetupError::Missing(path, error)
-        };
-        // The file of a job's script may have been deleted; its run has the bytes.
-        let script = script.canonicalize().unwrap_or_else(|_| script.to_owned());
-        Ok(Self {
-            apps,
-            store: ScriptStore::new(&project.shown(&script)),
-            origin: project.shown(&script),
-            clock: clock.clone(),
-            sources: ModuleSources::new(project, &script).without(&settings.secret_files),
-            files: ProjectFiles::new(project, permissions, &settings.secret_files, Some(&script))
-                .map_err(missing(&project.root))?,
-            variables: GrantedVariables::new(permissions),
-            outbound: OutboundHttp::new(permissions, clock.clone()),
-            output,
-            tally: Rc::new(SendCounters::default()),
-            broadcasts: RunBroadcasts::default(),
-            inputs: RunInputs::default(),
-            jobs: DeclaredJobs::new(permissions),
-            job: None,
-            stop: RunStop::default(),
-            memory: MemoryBudget::alone(settings.scripts.host_memory),
-            console: None,
-            part: RunMode::default(),
-        })
+    /// Returns the app with this number.
+    pub(super) fn app(&self, number: u32) -> Result<&Rc<Delivery>, RequestFailure> {
+        self.apps.get(number as usize).ok_or_else(no_app)
     }
 }
 
-/// How a run relates to a rehearsal or a test.
-#[derive(Debug, Default)]
-pub enum RunMode {
-    /// An ordinary run: it sends what its script says.
-    #[default]
-    Free,
-    Rehearsal(Rc<Rehearsal>, FilesByContent),
-    /// The run sends only what was rehearsed.
-    Planned(PlannedRun),
-    /// The run executes a file of tests.
-    Test(Rc<Testbed>),
-    /// The run executes a script that a test started.
-    Tested(Rc<Testbed>),
-}
-
-/// The restrictions of a run that is held to its rehearsal.
-#[derive(Debug)]
-pub struct PlannedRun {
-    /// Checks each message against the rehearsal.
-    pub(super) gate: PlanGuard,
-    /// The time that the script sees.
-    pub(super) time: ScriptTime,
-    pub(super) files: FilesByContent,
-}
-
-impl RunMode {
-    pub fn rehearsal(rehearsal: Rc<Rehearsal>) -> Self {
-        Self::Rehearsal(rehearsal, FilesByContent::default())
-    }
-
-    /// Creates the mode of a run that is held to a rehearsal. `start` is the time at which the rehearsal began.
-    pub fn planned(gate: PlanGuard, start: Duration) -> Self {
-        Self::Planned(PlannedRun { gate, time: ScriptTime::new(start), files: FilesByContent::default() })
-    }
-
-    pub(super) const fn as_rehearsal(&self) -> Option<&Rc<Rehearsal>> {
-        match self {
-            Self::Rehearsal(rehearsal, _) => Some(rehearsal),
-            _ => None,
-        }
-    }
-
-    pub(super) const fn as_planned(&self) -> Option<&PlannedRun> {
-        match self {
-            Self::Planned(planned) => Some(planned),
-            _ => None,
-        }
-    }
-
-    /// Returns the testbed, in a test.
-    pub(super) const fn testbed(&self) -> Option<&Rc<Testbed>> {
-        match self {
-            Self::Test(bed) | Self::Tested(bed) => Some(bed),
-            _ => None,
-        }
-    }
-
-    /// Returns the files of this run by content, in a rehearsal and in a run held to one.
-    pub(super) const fn files(&self) -> Option<&FilesByContent> {
-        match self {
-            Self::Free | Self::Test(_) | Self::Tested(_) => None,
-            Self::Rehearsal(_, files) => Some(files),
-            Self::Planned(planned) => Some(&planned.files),
-        }
-    }
+/// Returns the failure for an app that is not configured.
+pub(super) fn no_app() -> RequestFailure {
+    let message = "no app is configured, so nothing can be sent; see `mooncast doctor`";
+    RequestFailure::new(FailureKind::Invalid, message)
 }
 
 /// Tells the calls of a run that they must begin nothing new.
@@ -211,6 +110,20 @@ impl RunStop {
         if !self.pressed.get() {
             let (switch, _) = self.now.replace(StopSwitch::new());
             switch.press();
+        }
+    }
+
+    /// Waits for `work`, or fails with the sentence `why` when the run is stopped.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        why: &str,
+        work: impl Future<Output = Result<T, RequestFailure>>,
+    ) -> Result<T, RequestFailure> {
+        let stop = self.stop();
+        tokio::select! {
+            biased;
+            () = stop.asked() => Err(RequestFailure::new(FailureKind::Cancelled, why)),
+            done = work => done,
         }
     }
 

@@ -12,12 +12,12 @@ use crate::clock::Clock;
 use crate::config::{App, Project, ScriptLimits, Settings};
 use crate::delivery::{Delivery, FailPoint, LazyLedger, SendCounts};
 use crate::ledger::Ledger;
-use crate::protocol::{LoadMode, LuaSource};
+use crate::protocol::LuaSource;
 use crate::run::rehearsal::{Rehearsal, RehearsalPlan};
-use crate::run::{FileChange, InterruptSwitch, RunEnd, RunMode, ScriptOutput, StoreChange, run_script};
+use crate::run::{FileChange, RunBuilder, RunEnd, ScriptOutput, StoreChange, job_start};
 
-use super::super::apps::{self, CliApps, SIMULATOR};
-use super::super::{job, run};
+use super::super::apps::{self, SIMULATOR};
+use super::super::job;
 
 /// The command name of this process in the scratch ledger.
 const COMMAND: &str = "rehearse";
@@ -78,11 +78,6 @@ impl DryRun {
     }
 }
 
-/// The start time of a dry run: now, in whole seconds.
-pub(in super::super) fn start() -> Duration {
-    Duration::from_secs(Clock::real().unix_time().as_secs())
-}
-
 /// Runs a script whose messages are not sent.
 pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
     let scratch = tempfile::Builder::new()
@@ -113,25 +108,18 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
 
-    let apps = CliApps { deliveries: deliveries.clone(), book: Some(Rc::clone(&book)) };
     let name = scene.script.name.clone();
-    let mut spec = run::spec(scene.script, LoadMode::Run, scene.args, scene.limits);
+    let mut run =
+        RunBuilder::new(scene.project, scene.settings, &deliveries, &clock, scene.file, scene.script);
+    run.dry_run(&rehearsal);
+    (run.args, run.limits, run.output) = (scene.args, *scene.limits, scene.output);
+    run.seed = scene.seed.into();
     if let Some(job) = &scene.job {
-        (spec.mode, spec.job) = (LoadMode::Job, Some(job::start(job, scene.start)));
+        run.run_job(job_start(job, scene.start));
     }
-    spec.seed = u64::from(scene.seed);
-    let mut services = run::services(scene.project, scene.settings, &apps, &clock, scene.file, scene.output)?;
-    services.files = services.files.overlaid(scene.start.as_secs(), scene.settings.scripts.host_memory);
-    services.store = services.store.listing();
-    services.part = RunMode::rehearsal(Rc::clone(&rehearsal));
-    let services = Rc::new(services);
-    let ended = clock.block_on(async {
-        let (switch, interrupt) = InterruptSwitch::new();
-        let listening = tokio::task::spawn_local(run::listen(switch));
-        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
-        listening.abort();
-        ended
-    })?;
+    let run = run.build()?;
+    let services = Rc::clone(&run.services);
+    let ended = clock.block_on(run.run_until_signal())?;
     job::must_be_there(scene.job.as_deref(), &services.jobs, &ended, &name)?;
     if let Some(error) = book.failure() {
         bail!("the scratch ledger: {error}");

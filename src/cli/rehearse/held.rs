@@ -1,29 +1,27 @@
 //! Binds a run to its rehearsal: rehearses again, and starts the run only if that gives the same plan.
 
-use std::rc::Rc;
-
 use anyhow::bail;
 
 use crate::run::rehearsal::{PlanGuard, RehearsalPlan};
-use crate::run::{DiscardOutput, RunEnd, RunError, RunMode};
+use crate::run::{RunEnd, RunError};
 
 use super::dry_run::{DryRun, DryRunConfig, dry_run};
 use super::text::{number, plural};
 
-/// Rehearses the script as the plan specifies, and returns the mode in which the run sends exactly that.
+/// Rehearses the script as the plan specifies, and returns the guard that lets the run send exactly that. The
+/// configuration has the plan's start and seed.
 ///
 /// # Errors
 ///
 /// The script would send something other than the plan names. Nothing was sent.
-pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> anyhow::Result<RunMode> {
+pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> anyhow::Result<PlanGuard> {
     let shown = scene.file.display().to_string();
-    let scene = DryRunConfig { start: plan.start, seed: plan.seed, output: Rc::new(DiscardOutput), ..scene };
     // The run itself logs these messages, so the rehearsal does not.
     let quiet = tracing::subscriber::NoSubscriber::default();
     let performance = tracing::subscriber::with_default(quiet, || dry_run(scene))?;
-    let gate = compare(plan, &performance, &shown);
+    let guard = compare(plan, &performance, &shown);
     performance.clean_up()?;
-    Ok(RunMode::planned(gate?, plan.start))
+    guard
 }
 
 fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::Result<PlanGuard> {
@@ -46,7 +44,7 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
     }
     let now = performance.rehearsal.plan(performance.seed);
     if now.hash == plan.hash {
-        return Ok(performance.rehearsal.gate());
+        return Ok(performance.rehearsal.guard());
     }
     let how_many = if now.messages == plan.messages {
         format!("its {} messages or their recipients have changed", number(now.messages))

@@ -22,10 +22,10 @@ use crate::config::{AppFlags, Environment, ScriptLimits, Settings};
 use crate::protocol::LogLine;
 use crate::run::{RunEnd, ScriptOutput, log_line};
 
+use super::grants::GrantArgs;
 use super::limits::LimitArgs;
 use super::progress::TerminalOutput;
-use super::run::{self, GrantArgs};
-use super::{AppArgs, Exit, GlobalArgs};
+use super::{AppArgs, Exit, GlobalArgs, job, script};
 use dry_run::DryRunConfig;
 use report::RehearsalReport;
 
@@ -70,7 +70,7 @@ pub(super) struct RehearseArgs {
 }
 
 pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
-    let (project, script) = run::open(&args.file, global)?;
+    let (project, script) = script::open(&args.file, global)?;
     let lists = args.read_lists || args.check_targets;
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
@@ -92,7 +92,7 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
         simulated,
         lists,
         targets: args.check_targets,
-        start: dry_run::start(),
+        start: job::whole_seconds(Clock::real().unix_time()),
         seed: rand::rng().random(),
         output,
     })?;

@@ -14,13 +14,13 @@ use clap::Args;
 use crate::clock::{Clock, Instant};
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::protocol::{LoadMode, LuaSource};
-use crate::run::{InterruptSwitch, RunEnd, RunServices, run_script};
+use crate::run::{InterruptSwitch, RunBuilder, RunEnd, RunServices};
 
 use super::apps::{self, CliApps};
+use super::grants::GrantArgs;
 use super::logging::LogFormat;
 use super::next::FollowUpCommands;
 use super::progress::TerminalOutput;
-use super::run::{GrantArgs, fail_point, services, spec};
 use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs};
 use crate::lint::module_names;
@@ -85,7 +85,7 @@ impl TargetArgs {
         settings.permissions.extend(self.grants.permissions()?);
         let simulated = self.simulator || settings.simulator || settings.apps.is_empty();
         let clock = Clock::real();
-        let apps = apps::choose(&project, &settings, simulated, &clock, &fail_point(&environment)?)?;
+        let apps = apps::choose(&project, &settings, simulated, &clock, &apps::fail_point(&environment)?)?;
         Ok(ReplContext { project, settings, apps, clock, simulated, terminal: TerminalOutput::default() })
     }
 
@@ -100,13 +100,19 @@ impl TargetArgs {
 }
 
 impl ReplContext {
-    /// The services of one worker.
-    pub(super) fn services(&self, name: &str, person: Rc<TerminalConsole>) -> anyhow::Result<RunServices> {
-        let file = self.project.root.join(name);
-        let output = Rc::new(self.terminal.clone());
-        let mut services = services(&self.project, &self.settings, &self.apps, &self.clock, &file, output)?;
-        services.console = Some(person);
-        Ok(services)
+    /// Begins to build a run of typed code. `name` is the name of the code in errors and in the ledger.
+    pub(super) fn run(
+        &self,
+        name: &'static str,
+        code: Vec<u8>,
+        person: Rc<TerminalConsole>,
+    ) -> RunBuilder<'_> {
+        let Self { project, settings, apps, clock, .. } = self;
+        let script = LuaSource::new(name.to_owned(), code);
+        let mut run =
+            RunBuilder::new(project, settings, &apps.deliveries, clock, &project.root.join(name), script);
+        (run.output, run.console) = (Rc::new(self.terminal.clone()), Some(person as _));
+        run
     }
 
     /// Reports what was sent, if anything was.
@@ -158,14 +164,14 @@ async fn all(
     let began = surroundings.clock.now();
     let mut worst = Exit::Delivered;
     loop {
-        let services = Rc::new(surroundings.services(NAME, Rc::clone(person))?);
-        let source = LuaSource::new(NAME.to_owned(), Vec::new());
-        let mut spec = spec(source, LoadMode::Console, module_names(), &surroundings.settings.scripts);
-        spec.timeout = None;
+        let mut run = surroundings.run(NAME, Vec::new(), Rc::clone(person));
+        (run.load, run.args, run.limits.timeout) = (LoadMode::Console, module_names(), None);
+        let run = run.build()?;
+        let services = Rc::clone(&run.services);
         let (switch, interrupt) = InterruptSwitch::new();
         let listening =
             tokio::task::spawn_local(listen(switch, Rc::clone(person), surroundings.clock.clone()));
-        let ended = run_script(spec, Rc::clone(&services), interrupt).await;
+        let ended = run.run_until(interrupt).await;
         listening.abort();
         let abandoned = person.was_abandoned() && matches!(ended, RunEnd::Interrupted);
         let goes_on = (abandoned || matches!(ended, RunEnd::Failed(_))) && !person.is_over();

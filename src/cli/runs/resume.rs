@@ -10,13 +10,12 @@ use crate::config::Project;
 use crate::daemon::COMMAND;
 use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE, StopSwitch};
 use crate::ledger::{Broadcast, BroadcastCommand, BroadcastId, Ledger, LedgerError, OperatorDecision};
-use crate::run::{Interrupt, InterruptSwitch};
+use crate::run::{Interrupt, InterruptSwitch, press_at_signals};
 use crate::web::ask_to_replan;
 
 use super::super::logging::LogFormat;
 use super::super::next::FollowUpCommands;
 use super::super::progress::{ProgressDisplay, ProgressSource, TerminalOutput};
-use super::super::run::listen;
 use super::super::{AppArgs, Exit};
 use super::which::BroadcastArgs;
 use super::{app, show};
@@ -128,7 +127,7 @@ pub(super) fn run(
             return nothing_left(&found);
         }
         let (switch, interrupt) = InterruptSwitch::new();
-        let listening = tokio::task::spawn_local(listen(switch));
+        let listening = tokio::task::spawn_local(press_at_signals(switch));
         let (finish, stop) = StopSwitch::new();
         let underway = Rc::new(ActiveBroadcast::new(&delivery, &found));
         let progress = ProgressDisplay::start(

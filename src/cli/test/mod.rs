@@ -24,8 +24,8 @@ use crate::protocol::{LoadMode, LuaSource, ScriptError};
 use crate::run::testing::DeclaredTest;
 use crate::run::{RunEnd, RunError};
 
-use super::run::{self, GrantArgs};
-use super::{Exit, GlobalArgs};
+use super::grants::GrantArgs;
+use super::{Exit, GlobalArgs, script};
 
 /// Runs the tests of scripts.
 ///
@@ -108,7 +108,7 @@ pub(super) fn run(args: &TestArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
 }
 
 fn open(path: &Path, args: &TestArgs, global: &GlobalArgs) -> anyhow::Result<TestFile> {
-    let (project, source) = run::open(path, global)?;
+    let (project, source) = script::open(path, global)?;
     let mut settings = Settings::load_offline(&project, &Environment::of_process())?;
     settings.permissions.extend(args.grants.permissions()?);
     let path = path.canonicalize().with_context(|| format!("{}", path.display()))?;

@@ -13,11 +13,10 @@ use crate::clock::Clock;
 use crate::delivery::{Delivery, LazyLedger};
 use crate::protocol::{JobStart, LoadMode};
 use crate::run::testing::{CapturedOutput, DeclaredTest, Testbed, TestbedParts};
-use crate::run::{InterruptSwitch, ProjectFiles, RunEnd, RunMode, run_script};
+use crate::run::{ProjectFiles, RunEnd};
 use crate::simulator::{Latency, Simulator};
 
 use super::super::apps;
-use super::super::run;
 use super::super::traces::TARGET;
 use super::TestFile;
 use super::service::InProcessSimulator;
@@ -73,10 +72,19 @@ pub(super) fn run_test(
         ProjectFiles::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
             .with_context(|| format!("{}", file.project.root.display()))?;
 
-    let mut spec = run::spec(file.source.clone(), mode, Vec::new(), &settings.scripts);
-    spec.seed = SEED;
-    spec.timeout = Some(timeout);
-    spec.job = test.map(|name| JobStart {
+    let bed = Rc::new(Testbed::new(TestbedParts {
+        project: file.project.clone(),
+        settings: Rc::clone(settings),
+        apps: deliveries.clone(),
+        clock: clock.clone(),
+        files: files.overlaid(START.as_secs(), settings.scripts.host_memory),
+        service: Rc::new(service),
+    }));
+    let mut run = bed.run_of(&file.path, file.source.clone());
+    run.test(&bed);
+    (run.load, run.seed, run.limits.timeout) = (mode, SEED, Some(timeout));
+    run.output = Rc::new(Arc::clone(bed.said()));
+    run.job = test.map(|name| JobStart {
         name: format!("test {name}"),
         scheduled_at_ms: 0,
         // The default run of a broadcast, as under `mooncast run`.
@@ -84,43 +92,25 @@ pub(super) fn run_test(
         attempt: 1,
         request: None,
     });
-    let bed = Rc::new(Testbed::new(TestbedParts {
-        program: spec.program.clone(),
-        project: file.project.clone(),
-        settings: Rc::clone(settings),
-        limits: spec.limits,
-        apps: deliveries.clone(),
-        clock: clock.clone(),
-        files: files.overlaid(START.as_secs(), settings.scripts.host_memory),
-        service: Rc::new(service),
-    }));
-    let ended = match bed.services(&file.path, Rc::new(Arc::clone(bed.said()))) {
-        Err(failure) => bail!("{}: {}", file.source.name, failure.message),
-        Ok(mut services) => {
-            services.part = RunMode::Test(Rc::clone(&bed));
-            let log = tracing_subscriber::fmt()
-                // Spans are turned off: if another thread drops a span, tracing looks for it in that thread's own
-                // log.
-                .with_env_filter(format!("info,{TARGET}=off"))
-                .without_time()
-                .with_target(false)
-                .with_ansi(false)
-                .with_writer(LogCapture(Arc::clone(bed.said())))
-                .finish();
-            let play = async {
-                let (switch, interrupt) = InterruptSwitch::new();
-                let listening = tokio::task::spawn_local(run::listen(switch));
-                let ended = run_script(spec, Rc::new(services), interrupt).await;
-                listening.abort();
-                for delivery in &deliveries {
-                    delivery.release().await;
-                }
-                ended
-            };
-            // The host's log lines belong to the test too.
-            tracing::subscriber::with_default(log, || clock.block_on(play))?
+    let run = run.build().with_context(|| file.source.name.clone())?;
+    let log = tracing_subscriber::fmt()
+        // Spans are turned off: if another thread drops a span, tracing looks for it in that thread's own
+        // log.
+        .with_env_filter(format!("info,{TARGET}=off"))
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(LogCapture(Arc::clone(bed.said())))
+        .finish();
+    let play = async {
+        let ended = run.run_until_signal().await;
+        for delivery in &deliveries {
+            delivery.release().await;
         }
+        ended
     };
+    // The host's log lines belong to the test too.
+    let ended = tracing::subscriber::with_default(log, || clock.block_on(play))?;
     if let Some(error) = book.failure() {
         bail!("the scratch ledger: {error}");
     }

@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::delivery::{CrashPoint, Delivery};
+use crate::delivery::CrashPoint;
 use crate::ledger::{
     Broadcast, BroadcastCommand, BroadcastLookup, BroadcastStage, Ledger, LedgerError, OperatorDecision,
     PlanInput, ScriptRef,
 };
 use crate::protocol::{FailureKind, HostResponse, RequestFailure};
+use crate::run::rehearsal::BroadcastOrigin;
 use crate::run::services::RunServices;
 
 use super::build::PlanBuilder;
@@ -18,7 +19,7 @@ use super::compare::RecipientComparison;
 use super::draft::{claim, draft, spec_of};
 use super::drive::{BroadcastTask, LeasedBroadcast};
 use super::request::BroadcastRequest;
-use super::{LeaseRenewal, OpenBroadcast, continued, ended, fault, inputs, json_answer, watch};
+use super::{LeaseRenewal, OpenBroadcast, continued, ended, fault, inputs, json_answer};
 
 /// Creates a broadcast, or finds the stored one.
 pub(super) async fn begin(
@@ -26,7 +27,7 @@ pub(super) async fn begin(
     number: u32,
     spec: &[u8],
 ) -> Result<HostResponse, RequestFailure> {
-    let delivery = app_of(services, number)?;
+    let delivery = services.app(number)?;
     let mut asked = BroadcastRequest::read(spec)?;
     asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
     asked.test_only |= services.broadcasts.test_only.get();
@@ -109,7 +110,7 @@ pub(super) async fn begin(
         heartbeat,
         bad_lines: 0,
         blank_rows: 0,
-        watched: watch::BroadcastProblems::of(services),
+        problems: services.policy.problem_number(),
     };
     if resumes {
         return Ok(match reopen(services, number, role, asked, old_code).await? {
@@ -194,16 +195,17 @@ pub(super) async fn compared(
 
 /// Resumes the broadcast with its stored plan.
 async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<ReopenResult, RequestFailure> {
-    let ready = match watch::resumes(services, &role.delivery, &role.broadcast) {
-        Ok(()) => {
-            if let Some(job) = &services.job {
-                let compared = role.ledger.inputs_compared(role.broadcast.id, &job.owner).await;
-                compared.map_err(fault)?;
+    let ready =
+        match services.policy.reopened(role.delivery.name(), &role.broadcast, BroadcastOrigin::Resumed) {
+            Ok(()) => {
+                if let Some(job) = &services.job {
+                    let compared = role.ledger.inputs_compared(role.broadcast.id, &job.owner).await;
+                    compared.map_err(fault)?;
+                }
+                change::release(&mut role).await
             }
-            change::release(&mut role).await
-        }
-        Err(failure) => Err(failure),
-    };
+            Err(failure) => Err(failure),
+        };
     if let Err(failure) = ready {
         role.release().await;
         return Err(failure);
@@ -221,7 +223,7 @@ async fn beside(
     (changed, old_code): (Vec<PlanInput>, bool),
 ) -> Result<ReopenResult, RequestFailure> {
     let begun = async {
-        let delivery = app_of(services, number)?;
+        let delivery = services.app(number)?;
         let entry = delivery.entry().await?;
         let (open, app) =
             entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
@@ -289,12 +291,6 @@ async fn old_code(
         asked.on_change = OnChange::Refuse;
     }
     Ok(changed)
-}
-
-fn app_of(services: &RunServices, number: u32) -> Result<&Rc<Delivery>, RequestFailure> {
-    services.apps.get(number as usize).ok_or_else(|| {
-        RequestFailure::new(FailureKind::Invalid, "no app is configured, so nothing can be sent")
-    })
 }
 
 /// Registers the broadcast under a new handle, and answers with the state in which the script finds it.

@@ -19,12 +19,13 @@ use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 use super::audience::{GroupMembers, RawRecipient, RecipientError, named};
 use super::change::{self, OnChange, StoredPlan};
 use super::drive::LeasedBroadcast;
+use super::ended;
 use super::fault;
 use super::fields::AudienceColumns;
 use super::inputs::{self, RecipientHasher};
 use super::request::BroadcastRequest;
-use super::{ended, watch};
-use crate::run::rehearsal::{BroadcastOrigin, PlannedBroadcast};
+use crate::run::rehearsal::BroadcastOrigin;
+use crate::run::send_policy::FixedBroadcast;
 use crate::run::services::RunServices;
 
 /// Recipients read from a file at once.
@@ -257,11 +258,10 @@ impl PlanBuilder {
         let audience = self.audience_read(services).await?;
         self.spec.inputs = inputs::of_plan(services, &self.asked, audience);
         let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
-        let (Broadcast { app_key, run, .. }, name) = (&role.broadcast, &self.asked.name);
-        let planned = services.part.as_planned().filter(|_| !self.asked.test_only);
-        let wanted = planned.map(|planned| planned.gate.broadcast(app_key, name, run)).transpose()?;
+        let Broadcast { name, run, .. } = &role.broadcast;
+        let wanted = if self.asked.test_only { None } else { services.policy.plan_hash(&role.broadcast)? };
         let (lease, max) = (self.role.lease, self.asked.max_recipients);
-        let plan = self.role.ledger.check_plan(lease, self.exclusion.as_ref(), max, wanted).await;
+        let plan = self.role.ledger.check_plan(lease, self.exclusion.as_ref(), max, wanted.as_deref()).await;
         let plan = plan.map_err(|error| not_planned(error, name, run))?;
         if let Some(beside) = self.beside.as_ref().filter(|beside| beside.role.broadcast.is_over()) {
             let difference = self.role.ledger.difference(beside.role.broadcast.id, lease.broadcast).await;
@@ -311,17 +311,15 @@ impl PlanBuilder {
             let plan = self.role.ledger.fix_checked(lease, exclusion, max, checked).await;
             plan.map_err(|error| not_planned(error, name, run))?
         };
-        if let Some(rehearsal) = services.part.as_rehearsal() {
-            rehearsal.planned(PlannedBroadcast {
-                app: self.role.delivery.name(),
-                broadcast: &self.role.broadcast,
-                spec: &self.spec,
-                how: BroadcastOrigin::Built,
-                plan: plan.clone(),
-                bad_lines: self.role.bad_lines,
-                read: self.read.as_ref().map(|(read, _)| read.clone()),
-            });
-        }
+        services.policy.fixed(FixedBroadcast {
+            app: self.role.delivery.name(),
+            broadcast: &self.role.broadcast,
+            spec: &self.spec,
+            how: BroadcastOrigin::Built,
+            plan: plan.clone(),
+            bad_lines: self.role.bad_lines,
+            read: self.read.as_ref().map(|(read, _)| read.clone()),
+        });
         Ok(plan)
     }
 
@@ -421,7 +419,7 @@ impl PlanBuilder {
         let Some(beside) = self.beside.take() else { return Ok(()) };
         let mut role = beside.role;
         role.bad_lines = self.role.bad_lines;
-        role.watched = self.role.watched;
+        role.problems = self.role.problems;
         role.broadcast = replanned;
         self.role = role;
         Ok(())
@@ -429,7 +427,7 @@ impl PlanBuilder {
 
     /// Returns the number under which problems still lack their line of the script.
     pub(super) fn unplaced(&self, services: &RunServices) -> Option<u64> {
-        self.role.watched.unplaced(services)
+        self.role.problems.filter(|number| services.policy.awaits_place(*number))
     }
 
     fn note(
@@ -438,7 +436,7 @@ impl PlanBuilder {
         recipient: &str,
         why: RequestFailure,
     ) -> Result<(), RequestFailure> {
-        self.role.watched.note(services, &self.asked.name, recipient, why)
+        services.policy.note(self.role.problems, &self.asked.name, recipient, why)
     }
 
     /// Returns the valid lines of the next page of the file, and whether they are its last.
@@ -693,7 +691,7 @@ impl PlanBuilder {
             }
         })?;
         let content = draft.to_json();
-        let known_as = watch::known_as(services, &content);
+        let known_as = services.policy.known_as(&content);
         Ok(NewMessage { content, size: draft.size() as u64, known_as })
     }
 }

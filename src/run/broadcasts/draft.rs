@@ -10,7 +10,7 @@ use crate::run::services::RunServices;
 
 use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;
-use super::{LeaseRenewal, fault, watch};
+use super::{LeaseRenewal, fault};
 
 /// Creates a draft and claims its lease.
 pub(super) async fn draft(
@@ -38,7 +38,7 @@ pub(super) async fn draft(
         heartbeat: LeaseRenewal::start(ledger, lease, &services.clock),
         bad_lines: 0,
         blank_rows: 0,
-        watched: watch::BroadcastProblems::of(services),
+        problems: services.policy.problem_number(),
     })
 }
 

@@ -14,7 +14,6 @@ use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
 use crate::protocol::{FailureKind, RequestFailure};
 
 use super::super::services::RunServices;
-use super::watch::BroadcastProblems;
 use super::{LeaseRenewal, fault};
 
 /// How long a script waits before it is told the progress of the broadcast.
@@ -35,8 +34,8 @@ pub(super) struct LeasedBroadcast {
     pub(super) bad_lines: u64,
     /// Rows of its file without any text.
     pub(super) blank_rows: u64,
-    /// The problems that a rehearsal notes.
-    pub(super) watched: BroadcastProblems,
+    /// The number under which its problems are noted. `None` if a problem is an error.
+    pub(super) problems: Option<u64>,
 }
 
 impl LeasedBroadcast {

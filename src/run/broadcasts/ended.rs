@@ -10,12 +10,13 @@ use crate::delivery::{BroadcastSummary, Delivery};
 use crate::ledger::{Broadcast, BroadcastStage, InputKind};
 use crate::message::counted_as;
 use crate::protocol::{HostResponse, RequestFailure};
+use crate::run::rehearsal::BroadcastOrigin;
 use crate::run::services::RunServices;
 
 use super::change::OnChange;
 use super::drive::LeasedBroadcast;
 use super::request::BroadcastRequest;
-use super::{inputs, json_answer, report, watch};
+use super::{inputs, json_answer, report};
 
 /// Whether the recipients of an ended broadcast are compared with what its script requests now. They are not for a
 /// job's run (which goes on with the rest of its script), unless it replans, nor for a run whose audience file is
@@ -62,7 +63,7 @@ pub(super) fn already(
     delivery: &Delivery,
     broadcast: &Broadcast,
 ) -> Result<HostResponse, RequestFailure> {
-    watch::over(services, delivery, broadcast)?;
+    services.policy.reopened(delivery.name(), broadcast, BroadcastOrigin::Already)?;
     let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
     services.tally.broadcast(&BroadcastSummary::new(broadcast, counts, 0, Duration::ZERO), 0);
     let doubts = match counts.in_doubt {

@@ -1,45 +1,22 @@
 //! The inputs of a plan: stored with it, and compared when its broadcast is reopened.
 
-use std::io::{Read as _, Seek as _};
-
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::ledger::{InputKind, PlanInput};
-use crate::protocol::{FailureKind, RequestFailure};
+use crate::protocol::RequestFailure;
 use crate::run::inputs;
 use crate::run::services::RunServices;
 
 use super::audience::GroupMembers;
 use super::request::BroadcastRequest;
 
-/// Bytes hashed at once.
-const CHUNK: usize = 64 * 1024;
-
-/// Hashes a whole open file with SHA-256, and leaves it at its beginning.
+/// Hashes the file of the recipients, and leaves it at its beginning.
 pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, String), RequestFailure> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        let mut file = file;
-        file.rewind()?;
-        let mut hasher = Sha256::new();
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let count = file.read(&mut chunk)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(chunk.get(..count).unwrap_or_default());
-        }
-        file.rewind()?;
-        Ok::<_, std::io::Error>((file, HEXLOWER.encode(&hasher.finalize())))
-    });
-    hashed
-        .await
-        .map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))?
-        .map_err(|error| {
-            RequestFailure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
-        })
+    inputs::of_file(file).await.map_err(|error| {
+        RequestFailure::invalid("to", format!("the file of the recipients cannot be read: {error}"))
+    })
 }
 
 /// Hashes recipients that are drawn one by one from a list or an iterator.

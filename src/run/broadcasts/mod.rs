@@ -21,7 +21,6 @@ mod request;
 mod steps;
 mod supervisor;
 mod texts;
-mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

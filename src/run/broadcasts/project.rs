@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::{Project, Settings};
 use crate::ledger::{InputKind, PlanInput};
+use crate::run::builder::SetupError;
 use crate::run::files::ProjectFiles;
 use crate::run::inputs::hash;
-use crate::run::services::SetupError;
 use crate::run::sources::ModuleSources;
 
 use super::inputs::of_file;

@@ -7,7 +7,7 @@ use crate::run::services::RunServices;
 
 use super::build::PlanBuilder;
 use super::drive::BroadcastTask;
-use super::{OpenBroadcast, begin, json_answer, watch};
+use super::{OpenBroadcast, begin, json_answer};
 
 /// Performs one step of a broadcast.
 pub(in crate::run) async fn step(
@@ -60,16 +60,16 @@ pub(in crate::run) async fn step(
                     let number = building.unplaced(services);
                     if building.has_nothing_new() {
                         let answer = building.leave_as_it_is(services).await?;
-                        return Ok(watch::noted(number, answer));
+                        return Ok(noted(number, answer));
                     }
                     let report = building.end_without_recipients(services, &plan).await?;
-                    Ok(watch::noted(number, json_answer(&json!({ "report": report }))))
+                    Ok(noted(number, json_answer(&json!({ "report": report }))))
                 }
                 Ok(plan) => {
                     let number = building.unplaced(services);
                     let driving = BroadcastTask::start(services, building.into_drive());
                     broadcasts.put(handle, OpenBroadcast::Driving(driving));
-                    Ok(watch::noted(number, json_answer(&json!(plan))))
+                    Ok(noted(number, json_answer(&json!(plan))))
                 }
                 Err(failure) => {
                     building.abandon().await;
@@ -92,6 +92,14 @@ pub(in crate::run) async fn step(
     }
 }
 
+/// Attaches the number of noted problems to an answer.
+fn noted(number: Option<u64>, answer: HostResponse) -> HostResponse {
+    match number {
+        Some(number) => HostResponse::Noted(number, Box::new(answer)),
+        None => answer,
+    }
+}
+
 /// Keeps a plan that is still being built, or abandons it after an error.
 async fn keep(
     services: &RunServices,
@@ -103,7 +111,7 @@ async fn keep(
         Ok(value) => {
             let number = building.unplaced(services);
             services.broadcasts.put(handle, OpenBroadcast::Building(building));
-            Ok(watch::noted(number, json_answer(&value)))
+            Ok(noted(number, json_answer(&value)))
         }
         Err(failure) => {
             building.abandon().await;

@@ -16,7 +16,6 @@ use crate::ledger::{
 
 use super::drive::{BroadcastTask, LeasedBroadcast};
 use super::project::ProjectInputs;
-use super::watch::BroadcastProblems;
 use super::{LeaseRenewal, change};
 
 /// How long the supervisor waits before it tries again a broadcast that it could not drive.
@@ -103,7 +102,6 @@ impl BroadcastSupervisor {
         let (name, run, left) = (&broadcast.name, &broadcast.run, broadcast.counts.pending);
         tracing::info!(name, run, left, "a broadcast goes on where it stopped");
         let underway = Rc::new(ActiveBroadcast::new(&delivery, &broadcast));
-        let watched = BroadcastProblems::default();
         self.supervise(
             LeasedBroadcast {
                 delivery,
@@ -113,7 +111,7 @@ impl BroadcastSupervisor {
                 heartbeat,
                 bad_lines: 0,
                 blank_rows: 0,
-                watched,
+                problems: None,
             },
             Rc::default(),
             underway,

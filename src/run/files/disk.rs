@@ -21,7 +21,7 @@ use super::names;
 use super::protected::{PathGuard, ProtectedFiles};
 use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
 use super::walk::{PathWalk, ResolvedPath, WalkError, kind};
-use super::{FileInfo, MAX_READ, OpenedFile};
+use super::{FileInfo, FileStore, MAX_READ, OpenedFile};
 
 /// The most names of a folder that are listed, because they travel in one frame.
 const MAX_NAMES: usize = 50_000;
@@ -60,29 +60,6 @@ impl Disk {
         })
     }
 
-    pub(super) fn read(&self, text: &str) -> Result<Bytes, RequestFailure> {
-        let (file, size) = self.open_regular(text)?;
-        let too_large = || {
-            invalid(text, &format!("is larger than {MAX_READ} bytes, which is the most that is read at once"))
-        };
-        if size > MAX_READ {
-            return Err(too_large());
-        }
-        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-        file.take(MAX_READ + 1).read_to_end(&mut content).map_err(|error| of_system(text, &error))?;
-        // The file may have grown since its size was read.
-        if content.len() as u64 > MAX_READ {
-            return Err(too_large());
-        }
-        Ok(content.into())
-    }
-
-    pub(super) fn open_upload(&self, text: &str) -> Result<OpenedFile, RequestFailure> {
-        let (file, len) = self.open_regular(text)?;
-        let name = Path::new(text).file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len })
-    }
-
     pub(super) fn replace(&self, text: &str, content: &[u8]) -> Result<(), RequestFailure> {
         let place = self.to_write(text)?;
         let old = place.spot.found.as_ref().map(|(_, stat)| stat);
@@ -102,82 +79,6 @@ impl Disk {
             return Err(denied(text, reason));
         }
         File::from(file).write_all(content).map_err(failed)
-    }
-
-    pub(super) fn list(&self, text: &str) -> Result<Vec<String>, RequestFailure> {
-        let (guard, located) = self.locate(text, Access::Read)?;
-        let spot = self.walk(text, &guard, &located, true)?;
-        let failed = |error: Errno| of_system(text, &error.into());
-        let (found, stat) = spot.found.as_ref().ok_or_else(|| invalid(text, "is not there"))?;
-        if kind(stat) != FileType::Directory {
-            return Err(invalid(text, "is no folder"));
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(found, ".", flags, Mode::empty()).map_err(failed)?;
-        let mut names = Vec::new();
-        for entry in Dir::new(folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name == "." || name == ".." || names::is_hosts(OsStr::new(&name)) {
-                continue;
-            }
-            if names.len() == MAX_NAMES {
-                return Err(invalid(text, &format!("holds more than {MAX_NAMES} names")));
-            }
-            names.push(name);
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    pub(super) fn info(&self, text: &str) -> Result<Option<FileInfo>, RequestFailure> {
-        let (guard, located) = self.locate(text, Access::Read)?;
-        let spot = match PathWalk::from(located.grant.dir.as_fd(), &guard)
-            .and_then(|walk| walk.to(&located.path, true))
-        {
-            Ok(spot) => spot,
-            Err(WalkError::Nowhere) => return Ok(None),
-            Err(WalkError::System(error)) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
-                return Ok(None);
-            }
-            Err(stopped) => return Err(of_walk(text, stopped, Access::Read)),
-        };
-        self.check_spot(text, &guard, &located, &spot)?;
-        Ok(spot.found.map(|(_, stat)| FileInfo {
-            kind: match kind(&stat) {
-                FileType::RegularFile => "file",
-                FileType::Directory => "folder",
-                _ => "other",
-            },
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified_unix: u64::try_from(stat.st_mtime).unwrap_or(0),
-        }))
-    }
-
-    pub(super) fn make_folder(&self, text: &str) -> Result<(), RequestFailure> {
-        let (guard, located) = self.locate(text, Access::Write)?;
-        let spot = self.walk(text, &guard, &located, true)?;
-        if spot.found.is_some() {
-            return if spot.is_folder() { Ok(()) } else { Err(invalid(text, "is there already")) };
-        }
-        make(&guard, &spot, spot.missing.len())
-            .map(drop)
-            .map_err(|stopped| of_walk(text, stopped, Access::Write))
-    }
-
-    pub(super) fn remove(&self, text: &str) -> Result<(), RequestFailure> {
-        let (guard, located) = self.locate(text, Access::Write)?;
-        let spot = self.walk(text, &guard, &located, false)?;
-        let failed = |error: Errno| of_system(text, &error.into());
-        let Some((folder, _)) = &spot.parent else {
-            return Err(invalid(text, "is the granted folder itself, which stays"));
-        };
-        if located.grant.made && spot.real == Path::new(DATA) {
-            return Err(invalid(text, "is the granted folder itself, which stays"));
-        }
-        let Some((_, stat)) = &spot.found else { return Err(invalid(text, "is not there")) };
-        let flags = if kind(stat) == FileType::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        unlinkat(folder, spot.name(), flags).map_err(failed)
     }
 
     /// Resolves the absolute path of `text`, following links as far as they exist. Fails unless the permissions allow
@@ -290,6 +191,111 @@ impl Disk {
             return Err(outside(text, self.grants.shown(&real), guard.access()));
         }
         guard.spot(spot).map_or(Ok(()), |reason| Err(denied(text, reason)))
+    }
+}
+
+impl FileStore for Disk {
+    fn read(&self, text: &str) -> Result<Bytes, RequestFailure> {
+        let (file, size) = self.open_regular(text)?;
+        let too_large = || {
+            invalid(text, &format!("is larger than {MAX_READ} bytes, which is the most that is read at once"))
+        };
+        if size > MAX_READ {
+            return Err(too_large());
+        }
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+        file.take(MAX_READ + 1).read_to_end(&mut content).map_err(|error| of_system(text, &error))?;
+        // The file may have grown since its size was read.
+        if content.len() as u64 > MAX_READ {
+            return Err(too_large());
+        }
+        Ok(content.into())
+    }
+
+    fn open_upload(&self, text: &str) -> Result<OpenedFile, RequestFailure> {
+        let (file, len) = self.open_regular(text)?;
+        let name = Path::new(text).file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len })
+    }
+
+    fn write(&self, text: &str, content: &[u8], append: bool) -> Result<(), RequestFailure> {
+        if append { self.append(text, content) } else { self.replace(text, content) }
+    }
+
+    fn list(&self, text: &str) -> Result<Vec<String>, RequestFailure> {
+        let (guard, located) = self.locate(text, Access::Read)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        let failed = |error: Errno| of_system(text, &error.into());
+        let (found, stat) = spot.found.as_ref().ok_or_else(|| invalid(text, "is not there"))?;
+        if kind(stat) != FileType::Directory {
+            return Err(invalid(text, "is no folder"));
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(found, ".", flags, Mode::empty()).map_err(failed)?;
+        let mut names = Vec::new();
+        for entry in Dir::new(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "." || name == ".." || names::is_hosts(OsStr::new(&name)) {
+                continue;
+            }
+            if names.len() == MAX_NAMES {
+                return Err(invalid(text, &format!("holds more than {MAX_NAMES} names")));
+            }
+            names.push(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn info(&self, text: &str) -> Result<Option<FileInfo>, RequestFailure> {
+        let (guard, located) = self.locate(text, Access::Read)?;
+        let spot = match PathWalk::from(located.grant.dir.as_fd(), &guard)
+            .and_then(|walk| walk.to(&located.path, true))
+        {
+            Ok(spot) => spot,
+            Err(WalkError::Nowhere) => return Ok(None),
+            Err(WalkError::System(error)) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
+                return Ok(None);
+            }
+            Err(stopped) => return Err(of_walk(text, stopped, Access::Read)),
+        };
+        self.check_spot(text, &guard, &located, &spot)?;
+        Ok(spot.found.map(|(_, stat)| FileInfo {
+            kind: match kind(&stat) {
+                FileType::RegularFile => "file",
+                FileType::Directory => "folder",
+                _ => "other",
+            },
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_unix: u64::try_from(stat.st_mtime).unwrap_or(0),
+        }))
+    }
+
+    fn make_folder(&self, text: &str) -> Result<(), RequestFailure> {
+        let (guard, located) = self.locate(text, Access::Write)?;
+        let spot = self.walk(text, &guard, &located, true)?;
+        if spot.found.is_some() {
+            return if spot.is_folder() { Ok(()) } else { Err(invalid(text, "is there already")) };
+        }
+        make(&guard, &spot, spot.missing.len())
+            .map(drop)
+            .map_err(|stopped| of_walk(text, stopped, Access::Write))
+    }
+
+    fn remove(&self, text: &str) -> Result<(), RequestFailure> {
+        let (guard, located) = self.locate(text, Access::Write)?;
+        let spot = self.walk(text, &guard, &located, false)?;
+        let failed = |error: Errno| of_system(text, &error.into());
+        let Some((folder, _)) = &spot.parent else {
+            return Err(invalid(text, "is the granted folder itself, which stays"));
+        };
+        if located.grant.made && spot.real == Path::new(DATA) {
+            return Err(invalid(text, "is the granted folder itself, which stays"));
+        }
+        let Some((_, stat)) = &spot.found else { return Err(invalid(text, "is not there")) };
+        let flags = if kind(stat) == FileType::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        unlinkat(folder, spot.name(), flags).map_err(failed)
     }
 }
 

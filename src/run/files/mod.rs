@@ -20,6 +20,7 @@ mod sentence;
 mod tests;
 mod walk;
 
+use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,9 +49,24 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct ProjectFiles {
     disk: Arc<Disk>,
-    /// Receives the changes in a rehearsal.
-    overlay: Option<Arc<FileOverlay>>,
+    store: Arc<dyn FileStore>,
     places: Arc<Semaphore>,
+}
+
+/// The file operations. Each blocks.
+pub(super) trait FileStore: Debug + Send + Sync {
+    fn read(&self, path: &str) -> Result<Bytes, RequestFailure>;
+    fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), RequestFailure>;
+    fn list(&self, path: &str) -> Result<Vec<String>, RequestFailure>;
+    fn info(&self, path: &str) -> Result<Option<FileInfo>, RequestFailure>;
+    fn make_folder(&self, path: &str) -> Result<(), RequestFailure>;
+    fn remove(&self, path: &str) -> Result<(), RequestFailure>;
+    fn open_upload(&self, path: &str) -> Result<OpenedFile, RequestFailure>;
+
+    /// Returns the changes that are kept in memory, ordered by path.
+    fn changes(&self) -> Vec<FileChange> {
+        Vec::new()
+    }
 }
 
 /// What a path leads to.
@@ -86,11 +102,9 @@ impl ProjectFiles {
         secret_files: &[PathBuf],
         script: Option<&Path>,
     ) -> io::Result<Self> {
-        Disk::open(project, permissions, secret_files, script).map(|disk| Self {
-            disk: Arc::new(disk),
-            overlay: None,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
-        })
+        let disk = Arc::new(Disk::open(project, permissions, secret_files, script)?);
+        let store = Arc::clone(&disk) as _;
+        Ok(Self { disk, store, places: Arc::new(Semaphore::new(AT_ONCE)) })
     }
 
     /// Returns why a script may not write to this path; `None` if it may.
@@ -101,12 +115,12 @@ impl ProjectFiles {
     /// Returns the same files with all changes kept in memory from now on, where later reads see them. `now` is in
     /// seconds since 1970; all changes together take at most `limit` bytes.
     pub fn overlaid(self, now: u64, limit: u64) -> Self {
-        Self { overlay: Some(Arc::new(FileOverlay::new(now, limit))), ..self }
+        Self { store: Arc::new(FileOverlay::new(Arc::clone(&self.disk), now, limit)), ..self }
     }
 
     /// Returns the changes that were kept in memory.
     pub fn changes(&self) -> Vec<FileChange> {
-        self.overlay.as_ref().map(|overlay| overlay.changes(self.disk.root())).unwrap_or_default()
+        self.store.changes()
     }
 
     /// Returns the content of a regular file of at most 16 `MiB`. Never blocks on a pipe or a device.
@@ -116,26 +130,18 @@ impl ProjectFiles {
     /// `denied` if the permissions do not allow it; `invalid` if the path does not exist, is not a regular file, or
     /// is too large.
     pub async fn read(&self, path: &str) -> Result<Bytes, RequestFailure> {
-        self.blocking(path, Disk::read, FileOverlay::read).await
+        self.blocking(path, |store, path| store.read(path)).await
     }
 
     /// Writes a file. Without `append` it replaces the whole content at once (readers see either the old or the new
     /// content); with `append` it adds to the end.
     pub async fn write(&self, path: &str, content: Bytes, append: bool) -> Result<(), RequestFailure> {
-        let laid = content.clone();
-        self.blocking(
-            path,
-            move |disk, path| {
-                if append { disk.append(path, &content) } else { disk.replace(path, &content) }
-            },
-            move |overlay, disk, path| overlay.write(disk, path, &laid, append),
-        )
-        .await
+        self.blocking(path, move |store, path| store.write(path, &content, append)).await
     }
 
     /// Returns the names in a folder, sorted, without those that scripts can never reach.
     pub async fn list(&self, path: &str) -> Result<Vec<String>, RequestFailure> {
-        self.blocking(path, Disk::list, FileOverlay::list).await
+        self.blocking(path, |store, path| store.list(path)).await
     }
 
     /// Returns what a path leads to, or `None` if nothing is there.
@@ -144,38 +150,34 @@ impl ProjectFiles {
     ///
     /// `denied` if the permissions do not allow it.
     pub async fn info(&self, path: &str) -> Result<Option<FileInfo>, RequestFailure> {
-        self.blocking(path, Disk::info, FileOverlay::info).await
+        self.blocking(path, |store, path| store.info(path)).await
     }
 
     /// Creates a folder and its missing ancestors. An existing folder stays as it is.
     pub async fn make_folder(&self, path: &str) -> Result<(), RequestFailure> {
-        self.blocking(path, Disk::make_folder, FileOverlay::make_folder).await
+        self.blocking(path, |store, path| store.make_folder(path)).await
     }
 
     /// Removes a file, a link or an empty folder.
     pub async fn remove(&self, path: &str) -> Result<(), RequestFailure> {
-        self.blocking(path, Disk::remove, FileOverlay::remove).await
+        self.blocking(path, |store, path| store.remove(path)).await
     }
 
     /// Opens a regular file of any size for an upload.
     pub async fn open_upload(&self, path: &str) -> Result<OpenedFile, RequestFailure> {
-        self.blocking(path, Disk::open_upload, FileOverlay::open_upload).await
+        self.blocking(path, |store, path| store.open_upload(path)).await
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         path: &str,
-        work: impl FnOnce(&Disk, &str) -> Result<T, RequestFailure> + Send + 'static,
-        in_memory: impl FnOnce(&FileOverlay, &Disk, &str) -> Result<T, RequestFailure> + Send + 'static,
+        work: impl FnOnce(&dyn FileStore, &str) -> Result<T, RequestFailure> + Send + 'static,
     ) -> Result<T, RequestFailure> {
         // The semaphore is never closed, so a permit comes in the end.
         let _place = self.places.acquire().await;
-        let (disk, overlay, path) = (Arc::clone(&self.disk), self.overlay.clone(), path.to_owned());
-        tokio::task::spawn_blocking(move || match overlay {
-            Some(overlay) => in_memory(&overlay, &disk, &path),
-            None => work(&disk, &path),
-        })
-        .await
-        .unwrap_or_else(|_| Err(RequestFailure::new(FailureKind::Cancelled, "the host is shutting down")))
+        let (store, path) = (Arc::clone(&self.store), path.to_owned());
+        tokio::task::spawn_blocking(move || work(&*store, &path))
+            .await
+            .unwrap_or_else(|_| Err(RequestFailure::new(FailureKind::Cancelled, "the host is shutting down")))
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::protocol::{FailureKind, RequestFailure};
 use super::access::Access;
 use super::disk::Disk;
 use super::sentence::invalid;
-use super::{FileInfo, MAX_READ, OpenedFile};
+use super::{FileInfo, FileStore, MAX_READ, OpenedFile};
 
 /// One change to a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,6 +98,7 @@ impl OverlayChanges {
 /// The changes to files, in memory.
 #[derive(Debug)]
 pub(super) struct FileOverlay {
+    disk: Arc<Disk>,
     changes: Mutex<OverlayChanges>,
     /// The modification time that scripts see for its files, in seconds since 1970.
     modified_unix: u64,
@@ -106,8 +107,8 @@ pub(super) struct FileOverlay {
 }
 
 impl FileOverlay {
-    pub(super) fn new(modified_unix: u64, limit: u64) -> Self {
-        Self { changes: Mutex::default(), modified_unix, limit }
+    pub(super) fn new(disk: Arc<Disk>, modified_unix: u64, limit: u64) -> Self {
+        Self { disk, changes: Mutex::default(), modified_unix, limit }
     }
 
     fn laid(&self) -> MutexGuard<'_, OverlayChanges> {
@@ -125,9 +126,11 @@ impl FileOverlay {
             ),
         )
     }
+}
 
-    /// Returns all changes, ordered by path.
-    pub(super) fn changes(&self, root: &Path) -> Vec<FileChange> {
+impl FileStore for FileOverlay {
+    fn changes(&self) -> Vec<FileChange> {
+        let root = self.disk.root();
         let change = |(path, laid): (&PathBuf, &OverlayEntry)| {
             let (change, bytes) = match laid {
                 OverlayEntry::File(content) => ("write", Some(content.len() as u64)),
@@ -139,22 +142,22 @@ impl FileOverlay {
         self.laid().by_path.iter().map(change).collect()
     }
 
-    pub(super) fn read(&self, disk: &Disk, text: &str) -> Result<Bytes, RequestFailure> {
-        match self.laid().get(&disk.resolve(text, Access::Read)?) {
+    fn read(&self, text: &str) -> Result<Bytes, RequestFailure> {
+        match self.laid().get(&self.disk.resolve(text, Access::Read)?) {
             Some(OverlayEntry::File(content)) => Ok(Bytes::copy_from_slice(content)),
             Some(OverlayEntry::Folder) => Err(invalid(text, "is a folder")),
             Some(OverlayEntry::Nothing) => Err(invalid(text, "is not there")),
-            None => disk.read(text),
+            None => self.disk.read(text),
         }
     }
 
-    pub(super) fn open_upload(&self, disk: &Disk, text: &str) -> Result<OpenedFile, RequestFailure> {
+    fn open_upload(&self, text: &str) -> Result<OpenedFile, RequestFailure> {
         let laid = self.laid();
-        let content = match laid.get(&disk.resolve(text, Access::Read)?) {
+        let content = match laid.get(&self.disk.resolve(text, Access::Read)?) {
             Some(OverlayEntry::File(content)) => content,
             Some(OverlayEntry::Folder) => return Err(invalid(text, "is a folder")),
             Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
-            None => return disk.open_upload(text),
+            None => return self.disk.open_upload(text),
         };
         // An unnamed file, which the system deletes when it is closed.
         let file = tempfile::tempfile().and_then(|mut file| {
@@ -168,14 +171,8 @@ impl FileOverlay {
         Ok(OpenedFile { file, name: name.unwrap_or_else(|| "file".to_owned()), len: content.len() as u64 })
     }
 
-    pub(super) fn write(
-        &self,
-        disk: &Disk,
-        text: &str,
-        content: &[u8],
-        append: bool,
-    ) -> Result<(), RequestFailure> {
-        let place = disk.resolve(text, Access::Write)?;
+    fn write(&self, text: &str, content: &[u8], append: bool) -> Result<(), RequestFailure> {
+        let place = self.disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
         match place.parent().and_then(|parent| laid.get(parent)) {
             Some(OverlayEntry::Folder) => {}
@@ -183,7 +180,7 @@ impl FileOverlay {
                 return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
             }
             None => {
-                if let Some(made) = disk.check_write(text)? {
+                if let Some(made) = self.disk.check_write(text)? {
                     laid.put(made, OverlayEntry::Folder, self.limit).ok_or_else(|| self.full(text))?;
                 }
             }
@@ -194,7 +191,7 @@ impl FileOverlay {
                 fits(text, old.len() + content.len())?;
                 return laid.append(&place, content, self.limit).ok_or_else(|| self.full(text));
             }
-            None if append && disk.info(text)?.is_some() => disk.read(text)?,
+            None if append && self.disk.info(text)?.is_some() => self.disk.read(text)?,
             _ => Bytes::new(),
         };
         fits(text, appended.len() + content.len())?;
@@ -202,14 +199,14 @@ impl FileOverlay {
         laid.put(place, file, self.limit).ok_or_else(|| self.full(text))
     }
 
-    pub(super) fn list(&self, disk: &Disk, text: &str) -> Result<Vec<String>, RequestFailure> {
-        let place = disk.resolve(text, Access::Read)?;
+    fn list(&self, text: &str) -> Result<Vec<String>, RequestFailure> {
+        let place = self.disk.resolve(text, Access::Read)?;
         let laid = self.laid();
         let mut names = match laid.get(&place) {
             Some(OverlayEntry::Folder) => Vec::new(),
             Some(OverlayEntry::File(_)) => return Err(invalid(text, "is no folder")),
             Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
-            None => disk.list(text)?,
+            None => self.disk.list(text)?,
         };
         for (path, over) in laid.by_path.iter().filter(|(path, _)| path.parent() == Some(&place)) {
             let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
@@ -224,20 +221,20 @@ impl FileOverlay {
         Ok(names)
     }
 
-    pub(super) fn info(&self, disk: &Disk, text: &str) -> Result<Option<FileInfo>, RequestFailure> {
+    fn info(&self, text: &str) -> Result<Option<FileInfo>, RequestFailure> {
         let modified_unix = self.modified_unix;
-        Ok(match self.laid().get(&disk.resolve(text, Access::Read)?) {
+        Ok(match self.laid().get(&self.disk.resolve(text, Access::Read)?) {
             Some(OverlayEntry::File(content)) => {
                 Some(FileInfo { kind: "file", size: content.len() as u64, modified_unix })
             }
             Some(OverlayEntry::Folder) => Some(FileInfo { kind: "folder", size: 0, modified_unix }),
             Some(OverlayEntry::Nothing) => None,
-            None => disk.info(text)?,
+            None => self.disk.info(text)?,
         })
     }
 
-    pub(super) fn make_folder(&self, disk: &Disk, text: &str) -> Result<(), RequestFailure> {
-        let place = disk.resolve(text, Access::Write)?;
+    fn make_folder(&self, text: &str) -> Result<(), RequestFailure> {
+        let place = self.disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
         for folder in place.ancestors() {
             match laid.get(folder) {
@@ -247,7 +244,7 @@ impl FileOverlay {
                 }
                 Some(OverlayEntry::Nothing) => {}
                 // A folder that may not be inspected is above the granted one, so it exists.
-                None => match disk.folder_at(folder).unwrap_or(Some(true)) {
+                None => match self.disk.folder_at(folder).unwrap_or(Some(true)) {
                     Some(true) => return Ok(()),
                     Some(false) => return Err(invalid(text, "is there already")),
                     None => {}
@@ -258,14 +255,14 @@ impl FileOverlay {
         Ok(())
     }
 
-    pub(super) fn remove(&self, disk: &Disk, text: &str) -> Result<(), RequestFailure> {
-        let place = disk.resolve(text, Access::Write)?;
-        let found = self.info(disk, text)?.ok_or_else(|| invalid(text, "is not there"))?;
-        if found.kind == "folder" && !self.list(disk, text)?.is_empty() {
+    fn remove(&self, text: &str) -> Result<(), RequestFailure> {
+        let place = self.disk.resolve(text, Access::Write)?;
+        let found = self.info(text)?.ok_or_else(|| invalid(text, "is not there"))?;
+        if found.kind == "folder" && !self.list(text)?.is_empty() {
             return Err(invalid(text, "is a folder that is not empty"));
         }
         let mut laid = self.laid();
-        if disk.info(text)?.is_some() {
+        if self.disk.info(text)?.is_some() {
             return laid.put(place, OverlayEntry::Nothing, self.limit).ok_or_else(|| self.full(text));
         }
         laid.forget(&place);

@@ -24,6 +24,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
@@ -50,9 +51,27 @@ const AT_ONCE: usize = 32;
 /// body takes more.
 const EXCHANGE: u64 = 1024 * 1024;
 
-/// Requests of scripts to services other than the chat service.
+/// Takes the requests of scripts to services other than the chat service.
+pub(super) trait HttpOut {
+    /// Sends one request, and returns its response with any status. The number of concurrent requests of a run is
+    /// limited; more wait. `memory` is the reservation of the answer: it grows with the body.
+    ///
+    /// # Errors
+    ///
+    /// `invalid` for a malformed request; `denied` for a host or a secret that is not granted; `unreachable` if no
+    /// response came and the same call may be repeated; `in_doubt` if no response came, the request may have arrived,
+    /// and its method must not be repeated blindly (POST, PATCH and the like).
+    fn request<'a>(
+        &'a self,
+        request: HttpRequest,
+        variables: &'a GrantedVariables,
+        memory: &'a mut MemoryReservation,
+    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>>;
+}
+
+/// Sends the requests over the network.
 #[derive(Debug)]
-pub struct OutboundHttp {
+pub(super) struct OutboundHttp {
     hosts: AllowedHosts,
     clients: PinnedClients,
     clock: Clock,
@@ -63,7 +82,7 @@ pub struct OutboundHttp {
 
 impl OutboundHttp {
     /// Creates the client for the hosts that the permissions grant. No connection is opened before the first request.
-    pub fn new(permissions: &Permissions, clock: Clock) -> Self {
+    pub(super) fn new(permissions: &Permissions, clock: Clock) -> Self {
         Self {
             hosts: AllowedHosts::new(&permissions.net),
             clients: PinnedClients::default(),
@@ -78,21 +97,17 @@ impl OutboundHttp {
     /// # Errors
     ///
     /// `invalid` for a malformed request; `denied` for a host or a secret that is not granted.
-    pub fn look(&self, request: &HttpRequest, variables: &GrantedVariables) -> Result<(), RequestFailure> {
+    pub(super) fn look(
+        &self,
+        request: &HttpRequest,
+        variables: &GrantedVariables,
+    ) -> Result<(), RequestFailure> {
         let url = checked_url(&request.url)?;
         RequestEndpoint::of(&url, &self.hosts)?;
         outgoing::prepare(request, variables).map(drop)
     }
 
-    /// Sends one request, and returns its response with any status. The number of concurrent requests of a run is
-    /// limited; more wait. `memory` is the reservation of the answer: it grows with the body.
-    ///
-    /// # Errors
-    ///
-    /// `invalid` for a malformed request; `denied` for a host or a secret that is not granted; `unreachable` if no
-    /// response came and the same call may be repeated; `in_doubt` if no response came, the request may have arrived,
-    /// and its method must not be repeated blindly (POST, PATCH and the like).
-    pub(super) async fn request(
+    async fn send(
         &self,
         mut request: HttpRequest,
         variables: &GrantedVariables,
@@ -141,6 +156,17 @@ impl OutboundHttp {
                 Err(answer::ResponseError::after_sending(timed_out()).failure(&place.shown(), repeatable))
             }
         }
+    }
+}
+
+impl HttpOut for OutboundHttp {
+    fn request<'a>(
+        &'a self,
+        request: HttpRequest,
+        variables: &'a GrantedVariables,
+        memory: &'a mut MemoryReservation,
+    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>> {
+        Box::pin(self.send(request, variables, memory))
     }
 }
 

@@ -1,20 +1,21 @@
 //! A rehearsal: a run whose messages are recorded instead of sent.
 //!
 //! Everything else takes its usual path: checks, quota, ledger, clock. Only the effects outside differ, and each is
-//! handled here: messages (`stage`), uploads (`uploads`), requests to other services (`outside`). Files have an
+//! handled here: messages (`transport`), uploads (`uploads`), requests to other services (`outside`). Files have an
 //! overlay of their own. A broken limit is noted and the script goes on, so that one rehearsal finds all problems
-//! (`problems`).
+//! (`policy`, `problems`).
 //!
 //! - `seen`: what the rehearsal has recorded, for reports;
-//! - `plan`: what a rehearsal commits to, and the guard that holds a run to it.
+//! - `plan`: what a rehearsal commits to; `guard`: holds a run to it.
 
+mod guard;
 mod outside;
 mod plan;
+mod policy;
 mod problems;
 mod seen;
-mod stage;
 mod targets;
-mod time;
+mod transport;
 mod uploads;
 
 use std::cell::{Cell, RefCell};
@@ -22,24 +23,18 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::delivery::Delivery;
-use crate::protocol::RequestFailure;
 
+use uploads::FilesByContent;
+
+pub use guard::PlanGuard;
+pub(super) use outside::RehearsedHttp;
 pub use outside::SkippedEffect;
-pub use plan::{PlanGuard, RehearsalPlan};
+pub use plan::RehearsalPlan;
 pub use problems::{RehearsalProblem, RehearsalProblems};
 pub use seen::{AppTotals, BroadcastOrigin, MessageSample, RehearsedBroadcast, RehearsedSends};
 pub use targets::RehearsalTargets;
-pub use time::ScriptTime;
 pub use uploads::RehearsedUpload;
-
-pub(super) use plan::fingerprint;
-pub use uploads::FilesByContent;
-
-pub(super) use stage::PlannedBroadcast;
-pub(super) use uploads::look;
 
 /// The record of a rehearsal.
 #[derive(Debug)]
@@ -57,6 +52,7 @@ pub struct Rehearsal {
     problems: RefCell<RehearsalProblems>,
     outside: RefCell<Vec<SkippedEffect>>,
     uploads: RefCell<Vec<RehearsedUpload>>,
+    files: FilesByContent,
     /// The targets by app, if they are kept to be looked up later.
     targets: Option<RefCell<BTreeMap<String, RehearsalTargets>>>,
 }
@@ -76,6 +72,7 @@ impl Rehearsal {
             problems: RefCell::default(),
             outside: RefCell::default(),
             uploads: RefCell::default(),
+            files: FilesByContent::default(),
             targets: None,
         }
     }
@@ -120,54 +117,9 @@ impl Rehearsal {
         self.uploads.borrow().clone()
     }
 
-    /// Returns the delivery that reads an app's real lists.
-    pub(super) fn lists(&self, app: u32) -> Result<&Rc<Delivery>, RequestFailure> {
-        self.lists.get(app as usize).ok_or_else(|| {
-            RequestFailure::denied(
-                "a rehearsal does not ask the service for its groups and members unless it is told to: add --read-lists",
-            )
-        })
-    }
-
-    /// Notes a problem, and returns the number under which the line of the script will be reported.
-    pub(super) fn note(
-        &self,
-        of: Option<u64>,
-        broadcast: Option<&str>,
-        recipient: &str,
-        why: &RequestFailure,
-    ) -> u64 {
-        self.problems.borrow_mut().note(of, broadcast, recipient, why)
-    }
-
-    /// Returns a number for the problems of one place in the script.
-    pub(super) fn number(&self) -> u64 {
-        self.problems.borrow_mut().number()
-    }
-
-    /// Whether the problems under this number have no line yet.
-    pub(super) fn awaits_place(&self, number: u64) -> bool {
-        self.problems.borrow().awaits_place(number)
-    }
-
-    /// Sets the line of the script for the problems under this number.
-    pub(super) fn place(&self, number: u64, place: &str) {
-        self.problems.borrow_mut().place(number, place);
-    }
-
-    /// Records a single send that is about to begin.
-    pub(super) fn single(&self, fingerprint: plan::SendFingerprint) {
-        self.singles.borrow_mut().add(fingerprint);
-    }
-
-    /// Returns placeholder receipts for a message that breaks a limit: an id for each group that can be read from it.
-    pub(super) fn stand_in_receipts(&self, message: &Value) -> Vec<(String, String)> {
-        let groups = match message.get("to") {
-            Some(Value::Array(groups)) => groups.iter().filter_map(word).collect(),
-            Some(group) => word(group).into_iter().collect(),
-            None => Vec::new(),
-        };
-        groups.into_iter().map(|group: String| (group, self.ids(1).to_string())).collect()
+    /// Returns the deliveries that read the apps' real lists.
+    pub(super) fn lists(&self) -> Vec<Rc<Delivery>> {
+        self.lists.clone()
     }
 
     /// Reserves `count` new message ids, and returns the first.
@@ -175,13 +127,5 @@ impl Rehearsal {
         let first = self.next_id.get();
         self.next_id.set(first + count as u64);
         first
-    }
-}
-
-fn word(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }

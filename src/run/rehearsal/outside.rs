@@ -1,13 +1,16 @@
 //! Effects outside the program, such as requests to other services and recalls: a rehearsal lists them and skips
 //! them.
 
-use bytes::Bytes;
+use std::rc::Rc;
 
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
-use crate::delivery::BroadcastRecallSummary;
-use crate::ledger::Broadcast;
-use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart};
+use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart, RequestFailure};
+use crate::run::budget::MemoryReservation;
+use crate::run::outbound::{HttpOut, OutboundHttp};
+use crate::run::variables::GrantedVariables;
 
 use super::Rehearsal;
 
@@ -25,9 +28,30 @@ pub struct SkippedEffect {
     pub bytes: u64,
 }
 
+/// Sends the GET requests of a rehearsal, and lists the others.
+pub(in super::super) struct RehearsedHttp {
+    pub(in super::super) rehearsal: Rc<Rehearsal>,
+    pub(in super::super) network: OutboundHttp,
+}
+
+impl HttpOut for RehearsedHttp {
+    fn request<'a>(
+        &'a self,
+        request: HttpRequest,
+        variables: &'a GrantedVariables,
+        memory: &'a mut MemoryReservation,
+    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>> {
+        if request.method.eq_ignore_ascii_case("GET") {
+            return self.network.request(request, variables, memory);
+        }
+        let checked = self.network.look(&request, variables);
+        Box::pin(std::future::ready(checked.map(|()| self.rehearsal.http(&request))))
+    }
+}
+
 impl Rehearsal {
     /// Lists a granted request, and answers as if it had succeeded.
-    pub(in super::super) fn http(&self, request: &HttpRequest) -> HostResponse {
+    fn http(&self, request: &HttpRequest) -> HostResponse {
         let bytes = request.body.as_ref().map_or(0, known_bytes);
         let url = request.url.split(['?', '#']).next().unwrap_or_default();
         self.list(SkippedEffect { what: format!("{} {url}", request.method), bytes });
@@ -41,22 +65,7 @@ impl Rehearsal {
         }
     }
 
-    /// Lists a recall, and answers as if it had succeeded.
-    pub(in super::super) fn recall(&self, receipts: &[(String, String)]) -> HostResponse {
-        self.list(SkippedEffect { what: format!("recall of {} messages", receipts.len()), bytes: 0 });
-        let answer = serde_json::json!({ "recalled": receipts.len(), "failed": [] });
-        HostResponse::Json(answer.to_string().into())
-    }
-
-    /// Lists the recall of a broadcast, and returns the result that it would have.
-    pub(in super::super) fn recall_broadcast(&self, broadcast: &Broadcast) -> BroadcastRecallSummary {
-        let sent = broadcast.counts.sent;
-        let what = format!("recall of broadcast {} (run {}): {sent} messages", broadcast.name, broadcast.run);
-        self.list(SkippedEffect { what, bytes: 0 });
-        BroadcastRecallSummary { recalled: sent, ..BroadcastRecallSummary::default() }
-    }
-
-    fn list(&self, not_sent: SkippedEffect) {
+    pub(super) fn list(&self, not_sent: SkippedEffect) {
         let mut outside = self.outside.borrow_mut();
         if outside.len() < MOST {
             outside.push(not_sent);

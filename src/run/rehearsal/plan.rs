@@ -1,7 +1,5 @@
 //! The plan of a rehearsal: the recipients and messages of every broadcast, and every single send.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +8,6 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::core::Call;
-use crate::protocol::{FailureKind, RequestFailure};
 
 use super::Rehearsal;
 
@@ -18,10 +15,10 @@ use super::Rehearsal;
 const SHOWN: usize = 24;
 
 /// Identifies a single send: its app, call, recipients and message.
-pub(in super::super) type SendFingerprint = [u8; 16];
+pub(super) type SendFingerprint = [u8; 16];
 
 /// Returns the fingerprint of a single send. Its JSON must represent files by their content.
-pub(in super::super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> SendFingerprint {
+pub(super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> SendFingerprint {
     let call = format!("\n{call}\n");
     let digest: [u8; 32] =
         Sha256::new_with_prefix(app).chain_update(call).chain_update(json).finalize().into();
@@ -74,15 +71,12 @@ impl FromStr for RehearsalPlan {
     }
 }
 
-/// The key, name and run of a broadcast.
-type BroadcastKey = (String, String, String);
-
 impl Rehearsal {
     /// Returns the plan of what was recorded. `seed` is the random seed of the rehearsal.
     pub fn plan(&self, seed: u32) -> RehearsalPlan {
-        let gate = self.gate();
+        let guard = self.guard();
         let mut hasher = Sha256::new();
-        for ((key, name, run), hash) in &gate.broadcasts {
+        for ((key, name, run), hash) in guard.broadcasts() {
             // No field can contain a line feed.
             hasher.update(format!("broadcast\n{key}\n{name}\n{run}\n{hash}\n"));
         }
@@ -100,80 +94,6 @@ impl Rehearsal {
             messages: planned + singles.len() as u64,
             hash,
         }
-    }
-
-    /// Returns the guard that holds a run to what was recorded.
-    pub fn gate(&self) -> PlanGuard {
-        let mut singles = HashMap::new();
-        for fingerprint in &self.singles.borrow().fingerprints {
-            *singles.entry(*fingerprint).or_insert(0) += 1;
-        }
-        let broadcasts = self.broadcasts();
-        let broadcasts = broadcasts.into_iter().map(|seen| ((seen.key, seen.name, seen.run), seen.plan.hash));
-        PlanGuard { singles: RefCell::new(singles), broadcasts: broadcasts.collect() }
-    }
-}
-
-/// Holds a run to its rehearsal: it refuses everything that was not rehearsed.
-#[derive(Debug)]
-pub struct PlanGuard {
-    /// How many more times each single send may be made.
-    singles: RefCell<HashMap<SendFingerprint, u64>>,
-    /// The hash of each broadcast's plan.
-    broadcasts: BTreeMap<BroadcastKey, String>,
-}
-
-impl PlanGuard {
-    /// Allows a single send once for each time that it was rehearsed.
-    pub(in super::super) fn single(
-        &self,
-        fingerprint: &SendFingerprint,
-        to: &[String],
-    ) -> Result<(), RequestFailure> {
-        match self.singles.borrow_mut().get_mut(fingerprint) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                Ok(())
-            }
-            _ => Err(RequestFailure::denied(format!(
-                "the message to {} was not rehearsed like this (`--plan`); it was not sent. Rehearse the script again",
-                to.join(", ")
-            ))),
-        }
-    }
-
-    /// Returns the hash that the plan of a broadcast must have.
-    pub(in super::super) fn broadcast(
-        &self,
-        key: &str,
-        name: &str,
-        run: &str,
-    ) -> Result<&str, RequestFailure> {
-        let known = (key.to_owned(), name.to_owned(), run.to_owned());
-        self.broadcasts.get(&known).map(String::as_str).ok_or_else(|| {
-            RequestFailure::new(
-                FailureKind::Denied,
-                format!(
-                    "broadcast `{name}` (run {run}) was not rehearsed (`--plan`); nothing of it was sent. Rehearse the script again"
-                ),
-            )
-        })
-    }
-
-    /// Allows a broadcast to resume if its plan, fixed earlier, was part of the rehearsal.
-    pub(in super::super) fn resumed(
-        &self,
-        key: &str,
-        name: &str,
-        run: &str,
-        hash: Option<&str>,
-    ) -> Result<(), RequestFailure> {
-        if Some(self.broadcast(key, name, run)?) == hash {
-            return Ok(());
-        }
-        Err(RequestFailure::denied(format!(
-            "broadcast `{name}` (run {run}) was begun with other recipients or messages than were rehearsed (`--plan`); nothing more of it was sent. Give it another `run`, or go on without --plan"
-        )))
     }
 }
 

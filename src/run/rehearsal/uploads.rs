@@ -3,22 +3,23 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek};
 
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::core::UploadOptions;
-use crate::delivery::FileDetails;
-use crate::protocol::{FailureKind, RequestFailure};
+use crate::delivery::{FileDetails, SendableFile};
+use crate::message::Message;
+use crate::protocol::RequestFailure;
+use crate::run::inputs;
+use crate::run::uploads::{UploadCall, UploadSink};
 
 use super::Rehearsal;
-
-/// Bytes read at once.
-const PIECE: usize = 64 * 1024;
+use super::plan::{SendFingerprint, fingerprint};
 
 /// A file that would be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,7 +34,7 @@ pub struct RehearsedUpload {
 
 /// A placeholder for an uploaded file, derived from its content, its name and its upload options.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct UploadPlaceholder {
+struct UploadPlaceholder {
     uuid: String,
     secret: String,
 }
@@ -50,44 +51,42 @@ impl UploadPlaceholder {
     }
 }
 
-/// A file whose content was hashed before its upload.
-pub(in super::super) struct HashedUpload {
-    pub(in super::super) file: File,
-    content: String,
+/// Hashes the content of a file, and leaves the file at its beginning.
+pub(super) async fn hashed(call: UploadCall<'_>) -> Result<(UploadCall<'_>, String), RequestFailure> {
+    let UploadCall { file: SendableFile { file, name }, .. } = call;
+    let hashing = inputs::of_file(file).await;
+    let (file, content) = hashing
+        .map_err(|error| RequestFailure::invalid("path", format!("the file cannot be read: {error}")))?;
+    Ok((UploadCall { file: SendableFile { file, name }, ..call }, content))
 }
 
-/// Hashes a file's content, and leaves the file at its beginning.
-pub(in super::super) async fn look(mut file: File) -> Result<HashedUpload, RequestFailure> {
-    let work = move || -> std::io::Result<HashedUpload> {
-        let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE]);
-        loop {
-            let count = file.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(piece.get(..count).unwrap_or_default());
-        }
-        file.rewind()?;
-        Ok(HashedUpload { file, content: HEXLOWER.encode(&hasher.finalize()) })
-    };
-    let looked = tokio::task::spawn_blocking(work).await;
-    looked
-        .map_err(|_| RequestFailure::new(FailureKind::Cancelled, "the host is shutting down"))?
-        .map_err(|error| RequestFailure::invalid("path", format!("the file cannot be read: {error}")))
+impl UploadSink for Rehearsal {
+    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>> {
+        Box::pin(async move {
+            let (call, content) = hashed(call).await?;
+            let UploadCall { number, app, file, options, stop, hold } = call;
+            drop(hold);
+            let name = options.filename.as_deref();
+            let details = app.inspect(file, name, options.force, options.priority, stop).await?;
+            let value = self.placeholder(number, &content, &details, &options);
+            self.files.uploaded(&content, &details.filename, &options, &value);
+            Ok(value)
+        })
+    }
 }
 
 impl Rehearsal {
     /// Returns the value that a script gets for a file that is not uploaded. `inspected` holds what the file's own
     /// data says.
-    pub(in super::super) fn upload(
+    fn placeholder(
         &self,
         app: u32,
-        looked: &HashedUpload,
+        content: &str,
         inspected: &FileDetails,
         options: &UploadOptions,
     ) -> Value {
         let filename = &inspected.filename;
-        let stand_in = UploadPlaceholder::new(&looked.content, filename, options);
+        let stand_in = UploadPlaceholder::new(content, filename, options);
         let prefix = self.prefixes.get(app as usize).map_or("", String::as_str);
         let mut value = json!({
             "uuid": stand_in.uuid,
@@ -108,7 +107,7 @@ impl Rehearsal {
         if let Some(duration) = inspected.duration {
             value["duration"] = Value::from(duration.as_secs_f64());
         }
-        let (filename, sha256) = (filename.clone(), looked.content.clone());
+        let (filename, sha256) = (filename.clone(), content.to_owned());
         let seen = RehearsedUpload { filename, bytes: inspected.size, sha256 };
         self.uploads.borrow_mut().push(seen);
         value
@@ -117,21 +116,15 @@ impl Rehearsal {
 
 /// The files that a run has uploaded, with the placeholders that identify them in the rehearsal.
 #[derive(Debug, Default)]
-pub struct FilesByContent {
+pub(super) struct FilesByContent {
     /// The placeholder of each address, share-secret and id.
     known_as: RefCell<HashMap<String, String>>,
 }
 
 impl FilesByContent {
     /// Adds a file that was uploaded, or whose upload was rehearsed. `value` is what the script gets for it.
-    pub(in super::super) fn uploaded(
-        &self,
-        looked_at: &str,
-        filename: &str,
-        options: &UploadOptions,
-        value: &Value,
-    ) {
-        let stand_in = UploadPlaceholder::new(looked_at, filename, options);
+    pub(super) fn uploaded(&self, content: &str, filename: &str, options: &UploadOptions, value: &Value) {
+        let stand_in = UploadPlaceholder::new(content, filename, options);
         let mut known_as = self.known_as.borrow_mut();
         let url = format!("file {}", stand_in.uuid);
         for (field, stands) in [("url", url), ("secret", stand_in.secret), ("uuid", stand_in.uuid)] {
@@ -141,20 +134,21 @@ impl FilesByContent {
         }
     }
 
+    /// Returns the fingerprint of a single send, with files represented by their content.
+    pub(super) fn fingerprint(&self, app: &str, message: &Message) -> SendFingerprint {
+        let json = message.to_json();
+        let known_as = self.known_as(&json);
+        fingerprint(app, message.call(), known_as.as_deref().unwrap_or(&json))
+    }
+
     /// Returns a message with its files replaced by their placeholders, or `None` if it contains none.
-    pub(in super::super) fn known_as(&self, json: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn known_as(&self, json: &[u8]) -> Option<Bytes> {
         let known_as = self.known_as.borrow();
         if known_as.is_empty() {
             return None;
         }
         let mut value: Value = serde_json::from_slice(json).ok()?;
-        replace(&mut value, &known_as).then(|| value.to_string().into_bytes())
-    }
-}
-
-impl HashedUpload {
-    pub(in super::super) fn content(&self) -> &str {
-        &self.content
+        replace(&mut value, &known_as).then(|| value.to_string().into())
     }
 }
 

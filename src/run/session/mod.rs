@@ -16,8 +16,8 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::clock::Clock;
 use crate::protocol::{
-    AppInfo, FailureKind, FrameDecoder, HostRequest, HostResponse, JobStart, LoadMode, LuaSource,
-    RequestFailure, ScriptError, StartFrame, ToHost, VERSION, WorkerLimits,
+    AppInfo, FrameDecoder, HostRequest, HostResponse, JobStart, LoadMode, LuaSource, RequestFailure,
+    ScriptError, StartFrame, ToHost, VERSION, WorkerLimits,
 };
 
 use super::budget::MemoryReservation;
@@ -52,23 +52,23 @@ pub const OWN_BINARY: &str = "/proc/self/exe";
 
 /// What to run, and within which limits.
 #[derive(Debug)]
-pub struct RunSpec {
+pub(super) struct RunSpec {
     /// The binary that workers are started from: [`OWN_BINARY`], except where a test embeds the host.
-    pub program: PathBuf,
+    pub(super) program: PathBuf,
     /// The name and text of the script.
-    pub script: LuaSource,
+    pub(super) script: LuaSource,
     /// The job to run, with [`LoadMode::Job`].
-    pub job: Option<JobStart>,
+    pub(super) job: Option<JobStart>,
     /// The purpose of the run, such as to run the script, to check it, or to load its jobs.
-    pub mode: LoadMode,
+    pub(super) mode: LoadMode,
     /// The arguments of the script.
-    pub args: Vec<String>,
+    pub(super) args: Vec<String>,
     /// The limits of the worker: memory, CPU and tasks.
-    pub limits: WorkerLimits,
+    pub(super) limits: WorkerLimits,
     /// The longest real time of the whole run; `None` for no limit.
-    pub timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// The seed of `math.random`.
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
 /// How a run ended.
@@ -97,7 +97,7 @@ pub enum RunError {
 
 /// Runs a script in a worker of its own. When this returns, the worker has ended and everything that it had in flight
 /// is settled.
-pub async fn run_script(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
+pub(super) async fn run_script(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
     let (process, pipes) = match process::start(&spec.program) {
         Ok(started) => started,
         Err(error) => return RunEnd::Failed(RunError::NotStarted(error.to_string())),
@@ -368,11 +368,7 @@ impl WorkerSession {
                 Ok(Some(ToHost::Print(bytes))) => self.services.output.print(&bytes),
                 Ok(Some(ToHost::Log(line))) => self.services.output.log(&line.clipped()),
                 Ok(Some(ToHost::Waiting(answers))) => self.outgoing.waiting(answers),
-                Ok(Some(ToHost::Noted(number, place))) => {
-                    if let Some(rehearsal) = self.services.part.as_rehearsal() {
-                        rehearsal.place(number, &place);
-                    }
-                }
+                Ok(Some(ToHost::Noted(number, place))) => self.services.policy.place(number, &place),
                 Ok(Some(ToHost::Declared)) => {
                     self.declaring = false;
                     self.services.jobs.end();
@@ -432,14 +428,11 @@ async fn wait_for_memory(
     memory: &mut MemoryReservation,
     bytes: u64,
 ) -> Result<(), RequestFailure> {
-    let stop = services.stop.stop();
-    tokio::select! {
-        biased;
-        () = stop.asked() => {
-            Err(RequestFailure::new(FailureKind::Cancelled, "the call was given up before it began: the run ends"))
-        }
-        () = memory.grow(bytes) => Ok(()),
-    }
+    let reserved = async {
+        memory.grow(bytes).await;
+        Ok(())
+    };
+    services.stop.unless_stopped("the call was given up before it began: the run ends", reserved).await
 }
 
 /// Counts a call to outside until it is dropped.

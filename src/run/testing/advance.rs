@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::delivery::StopSignal;
 use crate::protocol::{FailureKind, HookRequest, JobStart, LoadMode, LuaSource, RequestFailure};
-use crate::schedule::{Job, OverlapPolicy, run_name};
+use crate::run::jobs::job_start;
+use crate::schedule::{Job, OverlapPolicy};
 
 use super::Testbed;
 use super::play::TestRunSpec;
@@ -155,15 +156,13 @@ impl Testbed {
         let Some(TestJob { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
             return Err(RequestFailure::invalid("job", format!("job: there is no `{}` any more", due.name)));
         };
-        let ms = i64::try_from(due.at.as_millis()).unwrap_or(i64::MAX);
-        let run = run_name(due.at);
-        let name = due.name.clone();
-        let job = JobStart { name, scheduled_at_ms: ms, run: run.clone(), attempt: 1, request };
+        let job = JobStart { request, ..job_start(&due.name, due.at) };
+        let run = job.run.clone();
         let play = TestRunSpec { path: &path, source, mode: LoadMode::Job, job: Some(job), args: Vec::new() };
         let (mut came, _) = self.play(play, stop).await?;
         came["job"] = due.name.into();
         came["run"] = run.into();
-        came["scheduled_at"] = json!(ms as f64 / 1000.0);
+        came["scheduled_at"] = json!(due.at.as_secs_f64());
         Ok(came)
     }
 }

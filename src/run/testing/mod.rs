@@ -12,7 +12,6 @@ mod play;
 mod steps;
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +21,12 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::config::{Project, Settings};
 use crate::delivery::Delivery;
-use crate::protocol::{HostResponse, RequestFailure, WorkerLimits};
+use crate::protocol::{HostResponse, RequestFailure};
 
 use super::files::ProjectFiles;
 
 use advance::TestJob;
+pub(super) use outside::TestHttp;
 use outside::{TestHttpReply, TestHttpRequest};
 pub use play::CapturedOutput;
 pub(super) use steps::answer;
@@ -46,13 +46,10 @@ pub trait TestService: std::fmt::Debug {
 /// The parts that a testbed is made of.
 #[derive(Debug)]
 pub struct TestbedParts {
-    /// The binary that workers are started from.
-    pub program: PathBuf,
+    /// The project whose scripts are tested.
     pub project: Project,
     /// The settings of the project.
     pub settings: Rc<Settings>,
-    /// The limits of each worker: memory, CPU and tasks.
-    pub limits: WorkerLimits,
     /// The apps, which deliver to the service.
     pub apps: Vec<Rc<Delivery>>,
     /// The clock of everything on the testbed.
@@ -106,6 +103,11 @@ impl Testbed {
     /// Returns the output and the log lines.
     pub const fn said(&self) -> &Arc<CapturedOutput> {
         &self.said
+    }
+
+    /// Returns the project's files, whose changes stay in memory.
+    pub(super) fn files(&self) -> ProjectFiles {
+        self.parts.files.clone()
     }
 
     fn declare(&self, name: String, place: String) -> Result<HostResponse, RequestFailure> {

@@ -1,9 +1,15 @@
 //! Requests to other services in a test: none is sent, and the test defines the responses.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart, RequestFailure};
+use crate::run::budget::MemoryReservation;
+use crate::run::outbound::{HttpOut, OutboundHttp};
+use crate::run::variables::GrantedVariables;
 
 use super::Testbed;
 
@@ -33,6 +39,25 @@ pub(super) struct TestHttpRequest {
     body: Option<String>,
 }
 
+/// Answers requests as the test defines.
+pub(in super::super) struct TestHttp {
+    pub(in super::super) bed: Rc<Testbed>,
+    /// Checks the requests, and sends none.
+    pub(in super::super) network: OutboundHttp,
+}
+
+impl HttpOut for TestHttp {
+    fn request<'a>(
+        &'a self,
+        request: HttpRequest,
+        variables: &'a GrantedVariables,
+        _: &'a mut MemoryReservation,
+    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>> {
+        let checked = self.network.look(&request, variables);
+        Box::pin(std::future::ready(checked.and_then(|()| self.bed.request(&request))))
+    }
+}
+
 impl Testbed {
     /// Sets the response to requests to an address.
     pub(super) fn reply(
@@ -53,7 +78,7 @@ impl Testbed {
     }
 
     /// Records a granted request, and answers it.
-    pub(in super::super) fn request(&self, request: &HttpRequest) -> Result<HostResponse, RequestFailure> {
+    fn request(&self, request: &HttpRequest) -> Result<HostResponse, RequestFailure> {
         let headers =
             request.headers.iter().map(|(name, value)| (name.to_lowercase(), shown(value))).collect();
         self.asked.borrow_mut().push(TestHttpRequest {

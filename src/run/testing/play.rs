@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::delivery::StopSignal;
 use crate::protocol::{JobStart, LoadMode, LogLine, LuaSource, RequestFailure};
 
+use super::super::builder::RunBuilder;
 use super::super::interrupt::InterruptSwitch;
 use super::super::output::ScriptOutput;
-use super::super::services::{RunMode, RunServices};
-use super::super::session::{self, RunEnd, RunError, RunSpec};
+use super::super::services::RunServices;
+use super::super::session::{RunEnd, RunError};
 use super::super::sources::MAX_SOURCE;
 use super::advance::TestJob;
 use super::{Testbed, TestbedParts};
@@ -130,22 +131,15 @@ impl Testbed {
     ) -> Result<(Value, Rc<RunServices>), RequestFailure> {
         let said = Arc::new(CapturedOutput::default());
         let output = Rc::new(TeeOutput(Arc::clone(&said), Arc::clone(&self.said)));
-        let mut services = self.services(play.path, output)?;
-        services.part = RunMode::Tested(Rc::clone(self));
-        let services = Rc::new(services);
-        let spec = RunSpec {
-            program: self.parts.program.clone(),
-            script: play.source,
-            job: play.job,
-            mode: play.mode,
-            args: play.args,
-            limits: self.parts.limits,
-            timeout: None,
-            seed: self.seed(),
-        };
+        let mut run = self.run_of(play.path, play.source);
+        run.tested(self);
+        (run.output, run.load, run.job, run.args) = (output, play.mode, play.job, play.args);
+        (run.limits.timeout, run.seed) = (None, self.seed());
+        let run = run.build().map_err(|error| RequestFailure::invalid("script", error.to_string()))?;
+        let services = Rc::clone(&run.services);
         let (switch, interrupt) = InterruptSwitch::new();
         // Boxed, because the types are recursive: a run answers steps, and a step can start a run.
-        let mut run = Box::pin(session::run_script(spec, Rc::clone(&services), interrupt));
+        let mut run = Box::pin(run.run_until(interrupt));
         let ended = tokio::select! {
             biased;
             ended = &mut run => ended,
@@ -178,12 +172,10 @@ impl Testbed {
         Ok((came, services))
     }
 
-    pub fn services(&self, path: &Path, output: Rc<dyn ScriptOutput>) -> Result<RunServices, RequestFailure> {
+    /// Begins to build a run of a script on this testbed.
+    pub fn run_of(&self, file: &Path, script: LuaSource) -> RunBuilder<'_> {
         let TestbedParts { project, settings, apps, clock, .. } = &self.parts;
-        let services = RunServices::new(project, settings, apps.clone(), clock, path, output);
-        let mut services = services.map_err(|error| RequestFailure::invalid("script", error.to_string()))?;
-        services.files = self.parts.files.clone();
-        Ok(services)
+        RunBuilder::new(project, settings, apps, clock, file, script)
     }
 
     /// Returns the seed of the next run. It is the same in every execution of the test.

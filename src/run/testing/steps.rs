@@ -5,19 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::protocol::{HostResponse, RequestFailure, TestStep};
-use crate::run::services::{RunMode, RunServices};
+use crate::run::services::RunServices;
 
 pub(in crate::run) async fn answer(
     services: &RunServices,
     asked: TestStep,
 ) -> Result<HostResponse, RequestFailure> {
-    let bed = match &services.part {
-        RunMode::Test(bed) => bed,
-        RunMode::Tested(_) => {
-            return Err(RequestFailure::denied("a script that a test runs is no test itself"));
-        }
-        _ => return Err(RequestFailure::denied("tests are run by `mooncast test`")),
-    };
+    let bed = services.testbed.as_ref().map_err(|why| RequestFailure::denied(*why))?;
     let stop = &services.stop.stop();
     let json = match asked {
         TestStep::Declare { name, place } => return bed.declare(name, place),

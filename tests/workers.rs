@@ -9,23 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mooncast::{
-    App, AppLimits, Clock, Credentials, DeclaredJobs, Delivery, GrantedVariables, InterruptSwitch, LoadMode,
-    LuaSource, MemoryBudget, ModuleSources, OutboundHttp, Permissions, Project as Place, ProjectFiles,
-    RunBroadcasts, RunEnd, RunError, RunInputs, RunMode, RunServices, RunSpec, RunStop, ScriptOutput,
-    ScriptStore, SendCounters, SendCounts, Timeouts, WorkerLimits, run_script,
+    App, AppLimits, Clock, Credentials, Delivery, Environment, Interrupt, LuaSource, PreparedRun,
+    Project as Place, RunBuilder, RunEnd, RunError, ScriptLimits, SendCounts, Settings, Timeouts,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::gettid;
 
 use crate::support::Project;
 use crate::support::service::{Service, accept};
-
-/// Discards what scripts print.
-struct Silent;
-
-impl ScriptOutput for Silent {
-    fn print(&self, _: &[u8]) {}
-}
 
 fn delivery(service: &Service, clock: &Clock) -> Rc<Delivery> {
     let app = App {
@@ -38,41 +29,36 @@ fn delivery(service: &Service, clock: &Clock) -> Rc<Delivery> {
     Rc::new(Delivery::new(&app, clock.clone(), None).unwrap())
 }
 
-fn services(project: &Project, app: &Rc<Delivery>, clock: &Clock) -> Rc<RunServices> {
-    let place = Place::at(&project.path("")).unwrap();
-    let none = Permissions::default();
-    Rc::new(RunServices {
-        console: None,
-        apps: vec![Rc::clone(app)],
-        origin: "scripts/main.lua".to_owned(),
-        clock: clock.clone(),
-        sources: ModuleSources::new(&place, &project.path("scripts/main.lua")),
-        files: ProjectFiles::new(&place, &none, &[], None).unwrap(),
-        variables: GrantedVariables::new(&none),
-        outbound: OutboundHttp::new(&none, clock.clone()),
-        output: Rc::new(Silent),
-        tally: Rc::new(SendCounters::default()),
-        broadcasts: RunBroadcasts::default(),
-        inputs: RunInputs::default(),
-        jobs: DeclaredJobs::default(),
-        store: ScriptStore::new("scripts/main.lua"),
-        job: None,
-        stop: RunStop::default(),
-        part: RunMode::default(),
-        memory: MemoryBudget::alone(64 << 20),
-    })
+/// What the runs of one project share.
+struct Host {
+    project: Place,
+    settings: Settings,
+    apps: Vec<Rc<Delivery>>,
+    clock: Clock,
 }
 
-fn spec(source: &str) -> RunSpec {
-    RunSpec {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_mooncast")),
-        script: LuaSource { name: "scripts/main.lua".into(), text: source.to_owned().into() },
-        job: None,
-        mode: LoadMode::Run,
-        args: Vec::new(),
-        limits: WorkerLimits { memory: 64 << 20, cpu_ms: 500, tasks: 1000 },
-        timeout: Some(Duration::from_mins(1)),
-        seed: 1,
+impl Host {
+    fn new(project: &Project, service: &Service, clock: &Clock) -> Self {
+        let project = Place::at(&project.path("")).unwrap();
+        let settings = Settings::load_offline(&project, &Environment::of(Vec::new())).unwrap();
+        Self { project, settings, apps: vec![delivery(service, clock)], clock: clock.clone() }
+    }
+
+    fn run(&self, source: &str) -> PreparedRun {
+        let script = LuaSource { name: "scripts/main.lua".into(), text: source.to_owned().into() };
+        let file = self.project.root.join("scripts/main.lua");
+        let mut run = RunBuilder::new(&self.project, &self.settings, &self.apps, &self.clock, &file, script);
+        run.program = PathBuf::from(env!("CARGO_BIN_EXE_mooncast"));
+        run.limits = ScriptLimits {
+            memory: 64 << 20,
+            cpu: Duration::from_millis(500),
+            tasks: 1000,
+            timeout: Some(Duration::from_mins(1)),
+            host_memory: 64 << 20,
+            ..run.limits
+        };
+        run.seed = 1;
+        run.build().unwrap()
     }
 }
 
@@ -105,15 +91,15 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
     });
     let clock = Clock::real();
     let project = Project::new().file("scripts/main.lua", "");
-    let app = delivery(&service, &clock);
+    let host = Host::new(&project, &service, &clock);
     clock
         .block_on(async {
             for _ in 0..100 {
-                let services = services(&project, &app, &clock);
-                let (_switch, interrupt) = InterruptSwitch::new();
-                let source =
-                    "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')";
-                let ended = run_script(spec(source), Rc::clone(&services), interrupt).await;
+                let run = host.run(
+                    "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')",
+                );
+                let services = Rc::clone(&run.services);
+                let ended = run.run_until(Interrupt::never()).await;
                 assert!(
                     matches!(&ended, RunEnd::Failed(RunError::Stopped(why)) if why.contains("signal 9")),
                     "{ended:?}"
@@ -121,14 +107,8 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                 // Its message had reached the service, and the host completed the call.
                 assert_eq!(services.tally.counts(), SendCounts { sent: 1, ..SendCounts::default() });
             }
-            let services = services(&project, &app, &clock);
-            let (_switch, interrupt) = InterruptSwitch::new();
-            let ended = run_script(
-                spec("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }"),
-                services,
-                interrupt,
-            );
-            assert!(matches!(ended.await, RunEnd::Finished));
+            let run = host.run("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }");
+            assert!(matches!(run.run_until(Interrupt::never()).await, RunEnd::Finished));
         })
         .unwrap();
     assert_eq!(killed.load(Ordering::SeqCst), 100);
@@ -141,7 +121,7 @@ fn a_good_script_is_served_while_others_misbehave() {
     let service = Service::accepting();
     let clock = Clock::real();
     let project = Project::new().file("scripts/main.lua", "");
-    let app = delivery(&service, &clock);
+    let host = Host::new(&project, &service, &clock);
     let hostile = [
         "while true do end",
         "while true do pcall(error) end",
@@ -156,20 +136,16 @@ fn a_good_script_is_served_while_others_misbehave() {
             let misbehaving: Vec<_> = hostile
                 .into_iter()
                 .map(|source: &'static str| {
-                    let services = services(&project, &app, &clock);
-                    tokio::task::spawn_local(async move {
-                        let (_switch, interrupt) = InterruptSwitch::new();
-                        run_script(spec(source), services, interrupt).await
-                    })
+                    tokio::task::spawn_local(host.run(source).run_until(Interrupt::never()))
                 })
                 .collect();
-            let good = services(&project, &app, &clock);
-            let (_switch, interrupt) = InterruptSwitch::new();
-            let source =
-                "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end";
-            let ended = run_script(spec(source), Rc::clone(&good), interrupt).await;
+            let good = host.run(
+                "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end",
+            );
+            let services = Rc::clone(&good.services);
+            let ended = good.run_until(Interrupt::never()).await;
             assert!(matches!(ended, RunEnd::Finished), "{ended:?}");
-            assert_eq!(good.tally.counts().sent, 20);
+            assert_eq!(services.tally.counts().sent, 20);
             for ended in misbehaving {
                 let ended = ended.await.unwrap();
                 assert!(matches!(ended, RunEnd::Failed(_)), "{ended:?}");

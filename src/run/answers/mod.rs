@@ -1,0 +1,208 @@
+//! Answers each request that a script makes of the host.
+//!
+//! - `send`, `recall`: the requests about messages.
+
+mod recall;
+mod send;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::core::{Call, UploadOptions};
+use crate::delivery::SendableFile;
+use crate::message::{self, IdKind};
+use crate::protocol::{
+    FailureKind, HostRequest, HostResponse, JobDeclaration, JobTrigger, RequestFailure, StoreRequest,
+};
+
+use super::budget::MemoryReservation;
+use super::services::RunServices;
+use super::uploads::UploadCall;
+use super::{broadcasts, console_steps, testing};
+pub(super) use send::refuse;
+
+/// Returns the refusal for a request that the top level of a script may not make: there a script may only declare.
+pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> RequestFailure {
+    if services.testbed.is_ok() {
+        return RequestFailure::denied(
+            "the top level of a file of tests only declares its tests; put this call into one: test(\"what holds\", function(t) … end)",
+        );
+    }
+    let what = match request {
+        HostRequest::Send { .. } | HostRequest::Broadcast(_) => "sends nothing",
+        _ => "does nothing",
+    };
+    RequestFailure::new(
+        FailureKind::Denied,
+        format!(
+            "the top level of a script only declares its jobs here, and {what} by itself; put this call into a job's function (to run the whole script now: `mooncast run FILE`)"
+        ),
+    )
+}
+
+/// Answers one request. All checks, permissions and pacing happen on this side of the pipe.
+pub(super) async fn answer(
+    services: &RunServices,
+    request: HostRequest,
+    memory: &mut MemoryReservation,
+) -> Result<HostResponse, RequestFailure> {
+    console_steps::permit(services, &request).await?;
+    only_test(services, &request)?;
+    match request {
+        HostRequest::Send { app, call, message, options } => {
+            send::send(services, app, call, &message, options).await
+        }
+        // Boxed, so that the future of a send is not as large as the future of the largest other request.
+        other => Box::pin(answer_other(services, other, memory)).await,
+    }
+}
+
+async fn answer_other(
+    services: &RunServices,
+    request: HostRequest,
+    memory: &mut MemoryReservation,
+) -> Result<HostResponse, RequestFailure> {
+    let RunServices { files, inputs, variables, outbound, stop, .. } = services;
+    match request {
+        HostRequest::Send { app, call, message, options } => {
+            send::send(services, app, call, &message, options).await
+        }
+        HostRequest::Check { app, message } => send::check(services, app, &message),
+        HostRequest::Console(asked) => console_steps::step(services, asked).await,
+        HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
+        HostRequest::Groups { app, cursor } => groups(services, app, cursor).await,
+        HostRequest::Members { app, group_id, page } => members(services, app, &group_id, page).await,
+        HostRequest::Recall { app, receipts, force, from } => {
+            recall::receipts(services, app, &receipts, force, from.as_deref()).await
+        }
+        HostRequest::RecallBroadcast { app, name, run, force, from } => {
+            recall::broadcast(services, app, (&name, &run), force, from).await
+        }
+        HostRequest::Broadcast(next) => {
+            let is_building = next.builds();
+            let _place = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
+            Box::pin(broadcasts::step(services, next)).await
+        }
+        HostRequest::Declare(declaration) => declare(services, &declaration),
+        HostRequest::Sleep { ms } => nothing(services.time.sleep(Duration::from_millis(ms), stop).await),
+        HostRequest::Now => Ok(HostResponse::Number(services.time.now().as_secs_f64())),
+        HostRequest::Require(module) => services
+            .sources
+            .find(&module)
+            .inspect(|source| inputs.module(&module, source))
+            .map(HostResponse::Source),
+        HostRequest::FileRead(path) => {
+            let content = files.read(&path).await;
+            content.inspect(|content| inputs.file(&path, content)).map(HostResponse::Bytes)
+        }
+        HostRequest::FileWrite { path, content, append } => {
+            inputs.written(&path);
+            nothing(files.write(&path, content, append).await)
+        }
+        HostRequest::FileList(path) => json(&files.list(&path).await?),
+        HostRequest::FileInfo(path) => json(&files.info(&path).await?),
+        HostRequest::MakeFolder(path) => nothing(files.make_folder(&path).await),
+        HostRequest::Remove(path) => nothing(files.remove(&path).await),
+        HostRequest::Env(name) => json(&variables.get(&name)?),
+        HostRequest::Secret(name) => nothing(variables.secret(&name).map(drop)),
+        HostRequest::Store(request) => store(services, request).await,
+        HostRequest::Test(asked) => testing::answer(services, *asked).await,
+        HostRequest::Http(request) => {
+            let answer = outbound.request(*request, variables, memory);
+            stop.unless_stopped("the request was given up: the run ends", answer).await
+        }
+    }
+}
+
+/// In a run that sends only the test messages of campaigns, refuses every other request that has effects outside.
+/// Uploads are allowed: test messages carry them, and an upload alone reaches no group.
+fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), RequestFailure> {
+    let what = match request {
+        HostRequest::Send { options, .. } if services.broadcasts.lets_through(options.once.as_deref()) => {
+            return Ok(());
+        }
+        HostRequest::Send { call: Call::Group, .. } => "im.group_send was not sent",
+        HostRequest::Send { call: Call::Targeted, .. } => "im.targeted_send was not sent",
+        HostRequest::Recall { .. } | HostRequest::RecallBroadcast { .. }
+            if services.broadcasts.only_tests() =>
+        {
+            "im.recall recalled nothing"
+        }
+        _ => return Ok(()),
+    };
+    Err(RequestFailure::denied(format!(
+        "{what}: with --test-only nothing leaves but the test messages of campaigns. Run the script without --test-only to send it"
+    )))
+}
+
+fn json<T: Serialize>(value: &T) -> Result<HostResponse, RequestFailure> {
+    serde_json::to_vec(value).map(|json| HostResponse::Json(Bytes::from(json))).map_err(|error| {
+        RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}"))
+    })
+}
+
+fn nothing(done: Result<(), RequestFailure>) -> Result<HostResponse, RequestFailure> {
+    done.map(|()| HostResponse::Nothing)
+}
+
+/// Checks an id that is an argument of its own, outside a message.
+fn id_of<'text>(field: &str, text: &'text str, of: IdKind) -> Result<&'text str, RequestFailure> {
+    message::id_text(field, text, of)
+        .map_err(|problem| RequestFailure::invalid(problem.field, problem.message))
+}
+
+async fn groups(
+    services: &RunServices,
+    app: u32,
+    cursor: Option<String>,
+) -> Result<HostResponse, RequestFailure> {
+    let (app, _hold) = services.lists.open(app)?;
+    json(&app.groups(cursor.as_deref(), &services.stop.stop()).await?)
+}
+
+async fn members(
+    services: &RunServices,
+    app: u32,
+    group_id: &str,
+    page: u32,
+) -> Result<HostResponse, RequestFailure> {
+    let (app, _hold) = services.lists.open(app)?;
+    let group_id = id_of("group_id", group_id, IdKind::Group)?;
+    json(&app.members(group_id, page.max(1), &services.stop.stop()).await?)
+}
+
+async fn upload(
+    services: &RunServices,
+    number: u32,
+    path: &str,
+    options: UploadOptions,
+) -> Result<HostResponse, RequestFailure> {
+    let app = services.app(number)?;
+    // The semaphore is never closed, so a permit comes in the end.
+    let _place = services.memory.uploads.acquire().await;
+    let hold = services.clock.hold();
+    let opened = services.files.open_upload(path).await?;
+    let file = SendableFile { file: opened.file, name: opened.name };
+    let stop = &services.stop.stop();
+    json(&services.uploads.upload(UploadCall { number, app, file, options, stop, hold }).await?)
+}
+
+fn declare(services: &RunServices, declaration: &JobDeclaration) -> Result<HostResponse, RequestFailure> {
+    if let JobTrigger::Hook(hook) = &declaration.when {
+        services.variables.secret(&hook.secret)?;
+    }
+    nothing(services.jobs.declare(declaration))
+}
+
+async fn store(services: &RunServices, request: StoreRequest) -> Result<HostResponse, RequestFailure> {
+    let ledger = match services.apps.first() {
+        Some(app) => app.open_ledger().await?,
+        None => None,
+    };
+    // The semaphore is never closed, so a permit comes in the end.
+    let _place = services.memory.ledger.acquire().await;
+    let answer = services.store.answer(request, ledger, &services.clock).await?;
+    Ok(HostResponse::Json(answer.into()))
+}

@@ -1,0 +1,65 @@
+//! Answers the requests about single messages: to send one, and to check one.
+
+use std::rc::Rc;
+
+use crate::core::{Call, SendOptions};
+use crate::delivery::Delivery;
+use crate::protocol::{HostRequest, HostResponse, RequestFailure};
+use crate::run::services::RunServices;
+
+/// The largest message as JSON, in bytes: far more than any service accepts. Its parsed values take many times as
+/// much memory.
+const LONGEST_MESSAGE: usize = 1024 * 1024;
+
+/// Checks a message, and sends it.
+pub(super) async fn send(
+    services: &RunServices,
+    app: u32,
+    call: Call,
+    message: &[u8],
+    options: SendOptions,
+) -> Result<HostResponse, RequestFailure> {
+    let app = services.app(app)?;
+    let checked = match app.check(call, parse(message)?) {
+        Ok(checked) => checked,
+        Err(problems) => return services.policy.invalid(message, problems.into()),
+    };
+    services.policy.single(app.key(), &checked)?;
+    if let (Some(job), None) = (&services.job, &options.once) {
+        job.mark_not_rerunnable().await?;
+    }
+    let options = SendOptions { origin: services.origin.clone(), ..options };
+    app.send(&checked, options, &services.stop.stop(), &services.tally).await.map(HostResponse::Receipts)
+}
+
+/// Checks a message without sending it: as a targeted call if it has `users`, otherwise as a group call.
+pub(super) fn check(
+    services: &RunServices,
+    app: u32,
+    message: &[u8],
+) -> Result<HostResponse, RequestFailure> {
+    let (app, json) = (services.app(app)?, parse(message)?);
+    let call = if json.get("users").is_some() { Call::Targeted } else { Call::Group };
+    app.check(call, json).map(|_| HostResponse::Nothing).map_err(RequestFailure::from)
+}
+
+/// Checks a request that is not carried out, as far as it can be checked without sending it. Returns the problem, if
+/// there is one.
+pub(in crate::run) fn refuse(services: &RunServices, request: &HostRequest) -> Option<RequestFailure> {
+    let HostRequest::Send { app, call, message, .. } = request else { return None };
+    let checked = services.app(*app).and_then(|app: &Rc<Delivery>| {
+        let json = parse(message)?;
+        app.check(*call, json).map(drop).map_err(RequestFailure::from)
+    });
+    checked.err()
+}
+
+fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {
+    if message.len() > LONGEST_MESSAGE {
+        let problem =
+            format!("{} bytes as JSON, and no message has more than {LONGEST_MESSAGE}", message.len());
+        return Err(RequestFailure::invalid("message", problem));
+    }
+    serde_json::from_slice(message)
+        .map_err(|error| RequestFailure::invalid("message", format!("not JSON: {error}")))
+}

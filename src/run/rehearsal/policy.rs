@@ -1,0 +1,103 @@
+//! Records the messages and plans of a rehearsal, and notes what breaks a limit.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::ledger::{Broadcast, BroadcastPlan};
+use crate::message::Message;
+use crate::protocol::{HostResponse, RequestFailure};
+use crate::run::send_policy::{FixedBroadcast, SendPolicy};
+
+use super::{BroadcastOrigin, Rehearsal, RehearsedBroadcast};
+
+impl SendPolicy for Rehearsal {
+    /// Notes the problem, and answers with an id for each group that can be read from the message.
+    fn invalid(&self, message: &[u8], why: RequestFailure) -> Result<HostResponse, RequestFailure> {
+        let message: Value = serde_json::from_slice(message).unwrap_or_default();
+        let groups: Vec<String> = match message.get("to") {
+            Some(Value::Array(groups)) => groups.iter().filter_map(word).collect(),
+            Some(group) => word(group).into_iter().collect(),
+            None => Vec::new(),
+        };
+        let receipts = groups.into_iter().map(|group| (group, self.ids(1).to_string())).collect();
+        let number = self.problems.borrow_mut().note(None, None, "", &why);
+        Ok(HostResponse::Noted(number, Box::new(HostResponse::Receipts(receipts))))
+    }
+
+    fn single(&self, app: &str, message: &Message) -> Result<(), RequestFailure> {
+        self.singles.borrow_mut().add(self.files.fingerprint(app, message));
+        Ok(())
+    }
+
+    fn fixed(&self, fixed: FixedBroadcast<'_>) {
+        let FixedBroadcast { app, broadcast, spec, how, plan, bad_lines, read } = fixed;
+        self.broadcasts.borrow_mut().push(RehearsedBroadcast {
+            id: broadcast.id,
+            app: app.to_owned(),
+            key: broadcast.app_key.clone(),
+            name: broadcast.name.clone(),
+            run: broadcast.run.clone(),
+            how,
+            plan,
+            spec: spec.clone(),
+            bad_lines,
+            read,
+            calls: 0,
+            sent: 0,
+            first: None,
+            last: None,
+            samples: Vec::new(),
+            largest: None,
+        });
+    }
+
+    fn reopened(&self, app: &str, broadcast: &Broadcast, how: BroadcastOrigin) -> Result<(), RequestFailure> {
+        let skipped = broadcast.counts.skipped;
+        let plan = BroadcastPlan {
+            total: broadcast.counts.total().saturating_sub(skipped),
+            duplicates: broadcast.duplicates,
+            excluded: broadcast.excluded,
+            skipped,
+            largest_message_bytes: broadcast.largest_message_bytes,
+            hash: broadcast.plan.clone().unwrap_or_default(),
+        };
+        let spec = &broadcast.spec;
+        self.fixed(FixedBroadcast { app, broadcast, spec, how, plan, bad_lines: 0, read: None });
+        Ok(())
+    }
+
+    fn problem_number(&self) -> Option<u64> {
+        Some(self.problems.borrow_mut().number())
+    }
+
+    fn note(
+        &self,
+        number: Option<u64>,
+        broadcast: &str,
+        recipient: &str,
+        why: RequestFailure,
+    ) -> Result<(), RequestFailure> {
+        self.problems.borrow_mut().note(number, Some(broadcast), recipient, &why);
+        Ok(())
+    }
+
+    fn awaits_place(&self, number: u64) -> bool {
+        self.problems.borrow().awaits_place(number)
+    }
+
+    fn place(&self, number: u64, place: &str) {
+        self.problems.borrow_mut().place(number, place);
+    }
+
+    fn known_as(&self, json: &[u8]) -> Option<Bytes> {
+        self.files.known_as(json)
+    }
+}
+
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! Decides about the messages and plans of a run before they are sent.
+
+use bytes::Bytes;
+
+use crate::ledger::{Broadcast, BroadcastPlan, BroadcastSpec};
+use crate::message::Message;
+use crate::protocol::{HostResponse, RequestFailure};
+
+use super::rehearsal::BroadcastOrigin;
+
+/// A broadcast whose plan was fixed.
+pub(super) struct FixedBroadcast<'a> {
+    pub(super) app: &'a str,
+    pub(super) broadcast: &'a Broadcast,
+    pub(super) spec: &'a BroadcastSpec,
+    pub(super) how: BroadcastOrigin,
+    pub(super) plan: BroadcastPlan,
+    pub(super) bad_lines: u64,
+    pub(super) read: Option<String>,
+}
+
+/// Allows, refuses or records what a run is about to send. The default methods allow everything.
+pub(super) trait SendPolicy {
+    /// Answers a single send whose message breaks a limit. `message` is the JSON of the script.
+    fn invalid(&self, _message: &[u8], why: RequestFailure) -> Result<HostResponse, RequestFailure> {
+        Err(why)
+    }
+
+    /// Allows a single send. `app` is the app's key.
+    fn single(&self, _app: &str, _message: &Message) -> Result<(), RequestFailure> {
+        Ok(())
+    }
+
+    /// Returns the hash that the plan of this broadcast must have, or `None` if any plan will do.
+    fn plan_hash(&self, _broadcast: &Broadcast) -> Result<Option<String>, RequestFailure> {
+        Ok(None)
+    }
+
+    /// Records a broadcast whose plan was fixed.
+    fn fixed(&self, _fixed: FixedBroadcast<'_>) {}
+
+    /// Allows a broadcast whose plan was fixed earlier. `app` is the app's name.
+    fn reopened(
+        &self,
+        _app: &str,
+        _broadcast: &Broadcast,
+        _how: BroadcastOrigin,
+    ) -> Result<(), RequestFailure> {
+        Ok(())
+    }
+
+    /// Returns the number under which the problems of one broadcast are noted. `None` if a problem is an error.
+    fn problem_number(&self) -> Option<u64> {
+        None
+    }
+
+    /// Notes a problem with a recipient under this number. Returns the problem as an error if it is not noted.
+    fn note(
+        &self,
+        _number: Option<u64>,
+        _broadcast: &str,
+        _recipient: &str,
+        why: RequestFailure,
+    ) -> Result<(), RequestFailure> {
+        Err(why)
+    }
+
+    /// Whether the problems under this number still lack their line of the script.
+    fn awaits_place(&self, _number: u64) -> bool {
+        false
+    }
+
+    /// Sets the line of the script for the problems under this number.
+    fn place(&self, _number: u64, _place: &str) {}
+
+    /// Returns the bytes that represent a message in the hash of its plan, if they differ from its own.
+    fn known_as(&self, _json: &[u8]) -> Option<Bytes> {
+        None
+    }
+}
+
+/// Allows everything.
+pub(super) struct AllowAll;
+
+impl SendPolicy for AllowAll {}

@@ -1,0 +1,47 @@
+//! Where the uploads of a run go.
+
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+
+use crate::clock::ClockHold;
+use crate::core::UploadOptions;
+use crate::delivery::{Delivery, SendableFile, StopSignal};
+use crate::protocol::{FailureKind, RequestFailure};
+
+/// A file that a script uploads.
+pub(super) struct UploadCall<'a> {
+    /// The app's number in the run.
+    pub(super) number: u32,
+    pub(super) app: &'a Delivery,
+    pub(super) file: SendableFile,
+    pub(super) options: UploadOptions,
+    pub(super) stop: &'a StopSignal,
+    /// Holds the run's clock while the file is read.
+    pub(super) hold: ClockHold,
+}
+
+/// Takes the files that a run uploads.
+pub(super) trait UploadSink {
+    /// Uploads a file, and returns the value that the script gets for it.
+    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>>;
+}
+
+/// Uploads to the service.
+pub(super) struct ServiceUploads;
+
+impl UploadSink for ServiceUploads {
+    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>> {
+        Box::pin(send(call))
+    }
+}
+
+/// Uploads a file to the service.
+pub(super) async fn send(call: UploadCall<'_>) -> Result<Value, RequestFailure> {
+    let UploadCall { app, file, options, stop, hold, .. } = call;
+    // The request itself takes time of the run's clock.
+    drop(hold);
+    let uploaded = app.upload(file, options, stop).await?;
+    serde_json::to_value(&uploaded).map_err(|error| {
+        RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}"))
+    })
+}
