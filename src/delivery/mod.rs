@@ -39,7 +39,7 @@ pub use status::{BroadcastWait, DriverStatus, WaitKind};
 pub use stop::{StopSignal, StopSwitch};
 pub use tally::{SendCounters, SendCounts};
 pub use transport::{OutgoingCall, Transport};
-pub use upload::{SendableFile, UploadedFile};
+pub use upload::SendableFile;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

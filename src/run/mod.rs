@@ -31,7 +31,7 @@ mod uploads;
 mod variables;
 
 pub use broadcasts::{
-    BroadcastSupervisor, OnChange, PlanProgress, ProjectInputs, RunBroadcasts, SupervisedEnd, changed_note,
+    BroadcastSupervisor, OnChange, PlanProgress, ProjectInputs, SupervisedEnd, changed_note,
 };
 pub use budget::HostMemory;
 pub use builder::{PreparedRun, RunBuilder};
