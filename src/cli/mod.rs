@@ -1,6 +1,4 @@
 //! The command line: one file per command.
-//!
-//! May import: everything.
 
 mod apps;
 mod backup;

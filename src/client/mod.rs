@@ -5,8 +5,6 @@
 //! new token. Callers decide about other repeats by [`CallError::class`].
 //!
 //! A client's connections belong to the runtime that first used them, so each sending thread has its own client.
-//!
-//! May import: `config`, `clock`.
 
 mod answer;
 mod body;
@@ -19,7 +17,6 @@ mod in_process;
 mod keepalive;
 mod lists;
 pub mod media;
-mod pages;
 mod proxy;
 mod recall;
 mod roots;

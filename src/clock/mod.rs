@@ -2,8 +2,6 @@
 //!
 //! All code that waits or reads the time is given a [`Clock`]; clippy forbids every other source. Worker deadlines are
 //! always real time, so they are given a real clock.
-//!
-//! May import: no other module of this crate.
 
 mod virtual_time;
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::units;
+
 /// One app at the service: its address, credentials and limits.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -89,14 +91,18 @@ pub enum TargetedCost {
     User,
 }
 
-/// The timeouts of the parts of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `[app.timeouts]`: the timeouts of the parts of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Until a connection is ready, TLS included. Default 10 s.
+    #[serde(deserialize_with = "units::duration")]
     pub connect: Duration,
     /// Without any byte from the server. Default 30 s.
+    #[serde(deserialize_with = "units::duration")]
     pub read: Duration,
     /// From the request to the end of its answer. An upload has no such limit while bytes flow. Default 60 s.
+    #[serde(deserialize_with = "units::duration")]
     pub overall: Duration,
 }
 

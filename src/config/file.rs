@@ -8,11 +8,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::alerts::AlertsSection;
-use super::scripts::ScriptsSection;
 use super::serve::ServeSection;
 use super::store::StoreSection;
-use super::{AppLimits, ConfigError, Permissions, explain, units};
-use std::time::Duration;
+use super::{AppLimits, ConfigError, Permissions, ScriptLimits, Timeouts, explain};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,7 +18,7 @@ pub(super) struct SettingsFile {
     pub(super) simulator: bool,
     pub(super) app: Option<AppSection>,
     pub(super) apps: BTreeMap<String, AppSection>,
-    pub(super) scripts: ScriptsSection,
+    pub(super) scripts: ScriptLimits,
     pub(super) serve: ServeSection,
     pub(super) permissions: Permissions,
     pub(super) alerts: AlertsSection,
@@ -39,19 +37,7 @@ pub(super) struct AppSection {
     pub(super) client_secret: Option<SecretString>,
     pub(super) token: Option<SecretString>,
     pub(super) limits: AppLimits,
-    pub(super) timeouts: TimeoutsSection,
-}
-
-/// `[app.timeouts]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct TimeoutsSection {
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) connect: Option<Duration>,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) read: Option<Duration>,
-    #[serde(deserialize_with = "units::duration")]
-    pub(super) overall: Option<Duration>,
+    pub(super) timeouts: Timeouts,
 }
 
 /// Reads the file. A missing file has no settings.

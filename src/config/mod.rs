@@ -1,6 +1,4 @@
 //! The settings: flags override the environment, which overrides `mooncast.toml`. Each section has its own file.
-//!
-//! May import: no other module of this crate.
 
 mod alerts;
 mod app;

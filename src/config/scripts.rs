@@ -7,13 +7,17 @@ use serde::Deserialize;
 use super::units;
 
 /// The limits of one run. A run that exceeds one is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ScriptLimits {
     /// The most bytes of the script's values. Default 256 `MiB`.
+    #[serde(deserialize_with = "units::size")]
     pub memory: u64,
     /// The most CPU time between two calls to the host. Default 10 s.
+    #[serde(deserialize_with = "units::duration")]
     pub cpu: Duration,
     /// The most real time for the whole run. Default: no limit.
+    #[serde(deserialize_with = "units::duration")]
     pub timeout: Option<Duration>,
     /// The most tasks alive at once. Default 10,000.
     pub tasks: u32,
@@ -21,6 +25,7 @@ pub struct ScriptLimits {
     pub workers: u32,
     /// The most bytes that the calls of one run may hold in the host: requests, files, bodies, answers. Further calls
     /// wait. Default 64 `MiB`. All runs together have twice as much.
+    #[serde(deserialize_with = "units::size")]
     pub host_memory: u64,
 }
 
@@ -33,35 +38,6 @@ impl Default for ScriptLimits {
             tasks: 10_000,
             workers: 64,
             host_memory: 64 * 1024 * 1024,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ScriptsSection {
-    #[serde(deserialize_with = "units::size")]
-    memory: Option<u64>,
-    #[serde(deserialize_with = "units::duration")]
-    cpu: Option<Duration>,
-    #[serde(deserialize_with = "units::duration")]
-    timeout: Option<Duration>,
-    tasks: Option<u32>,
-    workers: Option<u32>,
-    #[serde(deserialize_with = "units::size")]
-    host_memory: Option<u64>,
-}
-
-impl From<ScriptsSection> for ScriptLimits {
-    fn from(section: ScriptsSection) -> Self {
-        let default = Self::default();
-        Self {
-            memory: section.memory.unwrap_or(default.memory),
-            cpu: section.cpu.unwrap_or(default.cpu),
-            timeout: section.timeout,
-            tasks: section.tasks.unwrap_or(default.tasks),
-            workers: section.workers.unwrap_or(default.workers),
-            host_memory: section.host_memory.unwrap_or(default.host_memory),
         }
     }
 }

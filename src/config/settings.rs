@@ -9,7 +9,7 @@ use super::file::{self, AppSection};
 use super::store::{key_file, store};
 use super::{
     AlertSettings, App, ConfigError, Credentials, Environment, Permissions, Project, ScriptLimits,
-    ServeSettings, Timeouts,
+    ServeSettings,
 };
 
 #[derive(Debug)]
@@ -61,8 +61,7 @@ impl Settings {
         let mut secret_files = environment.secret_files();
         secret_files.push(path);
 
-        let scripts = ScriptLimits::from(file.scripts);
-        check_scripts(&scripts)?;
+        check_scripts(&file.scripts)?;
         let mut apps = Vec::new();
         let mut default = file.app.unwrap_or_default();
         overlay(&mut default, environment, flags)?;
@@ -81,7 +80,7 @@ impl Settings {
             apps,
             store,
             simulator: file.simulator,
-            scripts,
+            scripts: file.scripts,
             serve,
             permissions: file.permissions,
             alerts,
@@ -162,12 +161,6 @@ fn make_app(
             ));
         }
     };
-    let default = Timeouts::default();
-    let timeouts = Timeouts {
-        connect: timeouts.connect.unwrap_or(default.connect),
-        read: timeouts.read.unwrap_or(default.read),
-        overall: timeouts.overall.unwrap_or(default.overall),
-    };
     Ok(Some(App { name: name.to_owned(), prefix, credentials, limits, timeouts }))
 }
 
@@ -217,17 +210,11 @@ fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
     if limits.cpu < Duration::from_millis(10) {
         return Err(ConfigError::invalid("[scripts] cpu", "a script needs 10ms or more between two calls"));
     }
-    if limits.workers == 0 {
-        return Err(ConfigError::invalid(
-            "[scripts] workers",
-            "0 workers could run nothing; it must be 1 or more",
-        ));
-    }
-    if limits.tasks == 0 {
-        return Err(ConfigError::invalid(
-            "[scripts] tasks",
-            "0 tasks could run nothing; it must be 1 or more",
-        ));
+    for (setting, number) in [("workers", limits.workers), ("tasks", limits.tasks)] {
+        if number == 0 {
+            let message = format!("0 {setting} could run nothing; it must be 1 or more");
+            return Err(ConfigError::invalid(format!("[scripts] {setting}"), message));
+        }
     }
     Ok(())
 }

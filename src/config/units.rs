@@ -21,14 +21,14 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .map_err(|_| format!("`{text}` is no size; write it like 5120, 64MiB or 10MB"))
 }
 
-/// For serde: an optional duration as text.
-pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+/// For serde: a duration as text, also an optional one.
+pub(super) fn duration<'de, D: Deserializer<'de>, T: From<Duration>>(deserializer: D) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+    parse_duration(&text).map(T::from).map_err(serde::de::Error::custom)
 }
 
-/// For serde: an optional size as a number or text.
-pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+/// For serde: a size as a number or text.
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "invalid type: another, expected a size, like 5120, \"64MiB\" or \"10MB\"")]
     enum SizeInput {
@@ -36,7 +36,7 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         Text(String),
     }
     match SizeInput::deserialize(deserializer)? {
-        SizeInput::Bytes(bytes) => Ok(Some(bytes)),
-        SizeInput::Text(text) => parse_size(&text).map(Some).map_err(serde::de::Error::custom),
+        SizeInput::Bytes(bytes) => Ok(bytes),
+        SizeInput::Text(text) => parse_size(&text).map_err(serde::de::Error::custom),
     }
 }

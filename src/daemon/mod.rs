@@ -10,8 +10,6 @@
 //!
 //! The daemon runs on one thread. It writes each decision to the ledger before it acts on it, and logs one line for
 //! it.
-//!
-//! May import: `schedule`, `run` and what is below them.
 
 mod alerts;
 mod claim;

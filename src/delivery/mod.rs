@@ -1,7 +1,7 @@
 //! Delivers messages: check, permit, intent, request, outcome; and decides what a failure means.
 //!
 //! A [`Delivery`] belongs to one app. `im.group_send` and `im.targeted_send` use [`Delivery::send`]. Every request to
-//! the service goes through this module. May import: `ledger`, `quota`, `client`, `message`, `config`, `clock`.
+//! the service goes through this module.
 
 mod activity;
 mod broadcast;

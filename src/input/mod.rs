@@ -2,8 +2,6 @@
 //!
 //! A text's encoding and a table's separator are detected and reported. Ambiguous input is refused with the line, the
 //! column, the value and the remedy, since a message to the wrong group is worse than none.
-//!
-//! May import: `message`.
 
 #[cfg(test)]
 mod agreement;

@@ -12,8 +12,6 @@
 //! number fences off all earlier holders.
 //!
 //! Instants are durations since 1970-01-01T00:00:00Z, as [`Clock::unix_time`] returns them, kept to the millisecond.
-//!
-//! May import: `clock`, `config`, `message`.
 
 mod activity;
 mod alerts;

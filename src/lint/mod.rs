@@ -1,7 +1,7 @@
 //! Static checks of a script: syntax, misspelt names, messages that cannot be sent.
 //!
 //! The linter does not run the script, so it reports only problems that occur in every run; a value that is
-//! computed at run time counts as correct. It accesses no files and no network. May import: `message`.
+//! computed at run time counts as correct. It accesses no files and no network.
 
 mod arguments;
 mod calls;

@@ -5,8 +5,6 @@
 //! network. A broadcast's message has no `to`: [`check_draft`] returns a [`Draft`], and the broadcast addresses it to
 //! each recipient. The worker and the `check` command also take from here the names of all fields and the meaning
 //! of an empty table.
-//!
-//! May import: `core`.
 
 use crate::core::Call;
 

@@ -3,8 +3,6 @@
 //! A frame is its length (four bytes, little-endian) and a postcard-encoded value. The host never trusts a frame. It
 //! limits the size, ends a worker whose frame does not decode, and checks every request before it answers. Both ends
 //! are the same binary, so [`VERSION`] only protects against a binary that is replaced while it runs.
-//!
-//! May import: `core`.
 
 mod broadcast;
 mod capped;

@@ -14,8 +14,6 @@
 //! - `queue`: three priorities that share one quota;
 //! - `shared`: the slots that a process needs of a quota shared with other processes, and the slots lent to it;
 //! - `engine`: all of these behind one lock; `permit`, `acquire`: the interface.
-//!
-//! May import: `clock`, `config`.
 
 mod acquire;
 mod ceiling;

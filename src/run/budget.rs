@@ -4,7 +4,7 @@
 //! A call reserves the memory that its answer may need before it begins, and releases the part that it did not need.
 //! Two rules prevent deadlock. If calls that wait for more hold all the memory of answers, the first of them goes on.
 //! A run that holds nothing may always read one request. So a run holds at most its budget, one request and one
-//! answer. May import: no other module of the crate.
+//! answer.
 
 use std::cell::Cell;
 use std::pin::pin;

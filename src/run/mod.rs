@@ -1,6 +1,4 @@
 //! The host side of a run: starts a worker process for each run, answers its requests, and ends it.
-//!
-//! May import: `delivery` and what is below it, `schedule`, `protocol`, `clock`.
 
 mod answers;
 mod broadcasts;

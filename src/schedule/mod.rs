@@ -18,8 +18,6 @@
 //! A hook (`hook.rs`) is a job without scheduled times: each accepted request is a run.
 //!
 //! **Missed times** are those found more than [`missed::TOLERANCE`] late; `missed.rs` has the rules.
-//!
-//! May import: `protocol`, `zones`.
 
 mod at;
 mod cron;

@@ -11,8 +11,6 @@
 //! (401), call rate (429), size (413) and media type (415) of the body, the fields in the order of the vendor's
 //! tables (400), message rate (403), acceptance, and the faults after it. The paths under `/_sim` report what the
 //! service received; see [`Simulator::handle`].
-//!
-//! May import: no other module of this crate.
 
 mod answer;
 mod compact;

@@ -10,8 +10,6 @@
 //!
 //! Handlers read the ledger themselves. They read state that only the daemon has on the daemon's own thread
 //! (`AppState::run_on_daemon`). Commands go through the ledger, as they do from the command line.
-//!
-//! May import: `schedule`, `run` and what is below them.
 
 mod actions;
 mod answer;

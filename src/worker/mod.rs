@@ -2,7 +2,7 @@
 //! environment, no secrets, no network. A script asks the host for everything outside its own values.
 //!
 //! The sandbox in this process makes mistakes readable. The security comes from the process, its limits, and the
-//! host, which can kill it. May import: `protocol`, `message`. The only place that names mlua.
+//! host, which can kill it. The only place that names mlua.
 
 mod confine;
 mod context;

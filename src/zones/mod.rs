@@ -2,8 +2,6 @@
 //!
 //! A zone is an IANA name (`Asia/Shanghai`) or an offset from UTC (`+08:00`). POSIX strings (`CST-8`, `GMT+8`) are
 //! refused, since their sign is reversed: `GMT+8` is west of Greenwich in POSIX, but most people mean east of it.
-//!
-//! May import: `message` (for nearest names).
 
 mod advice;
 mod day;

@@ -29,11 +29,15 @@ fn groups_are_paged_by_the_cursor() {
     });
     let mut ids = Vec::new();
     run(async {
-        let mut pages = client(&server.url).group_pages();
-        while let Some(groups) = pages.next().await.unwrap() {
-            ids.extend(groups.into_iter().map(|group| group.groupid));
+        let (client, mut cursor) = (client(&server.url), None);
+        loop {
+            let page = client.groups_page(cursor.as_deref(), 1000).await.unwrap();
+            ids.extend(page.groups.into_iter().map(|group| group.groupid));
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
         }
-        assert_eq!(pages.next().await, Ok(None));
     });
     assert_eq!(ids, ["1", "2"]);
     let requests = server.requests();
@@ -52,10 +56,11 @@ fn a_page_that_failed_is_asked_for_again() {
         _ => Step::Answer(200, r#"{"data":[{"groupid":"2"}]}"#.into()),
     });
     run(async {
-        let mut pages = client(&server.url).group_pages();
-        pages.next().await.unwrap();
-        assert_eq!(pages.next().await.unwrap_err().class, FailureClass::Repeat);
-        assert_eq!(pages.next().await.unwrap().unwrap()[0].groupid, "2");
+        let client = client(&server.url);
+        let cursor = client.groups_page(None, 1000).await.unwrap().cursor;
+        let next = || client.groups_page(cursor.as_deref(), 1000);
+        assert_eq!(next().await.unwrap_err().class, FailureClass::Repeat);
+        assert_eq!(next().await.unwrap().groups[0].groupid, "2");
     });
 }
 
@@ -63,9 +68,10 @@ fn a_page_that_failed_is_asked_for_again() {
 fn a_cursor_that_leads_nowhere_ends_in_an_error() {
     let server = Server::start(|_, _| Step::Answer(200, r#"{"data":[],"cursor":"x"}"#.into()));
     run(async {
-        let mut pages = client(&server.url).group_pages();
-        pages.next().await.unwrap();
-        assert_eq!(pages.next().await.unwrap_err().class, FailureClass::Permanent);
+        let client = client(&server.url);
+        let cursor = client.groups_page(None, 1000).await.unwrap().cursor;
+        let next = client.groups_page(cursor.as_deref(), 1000).await;
+        assert_eq!(next.unwrap_err().class, FailureClass::Permanent);
     });
 }
 
@@ -83,9 +89,13 @@ fn members(total: usize, cap: usize) -> (Vec<Member>, usize) {
     });
     let mut members = Vec::new();
     run(async {
-        let mut pages = client(&server.url).member_pages("7/ü");
-        while let Some(page) = pages.next().await.unwrap() {
-            members.extend(page);
+        let client = client(&server.url);
+        for pagenum in 1.. {
+            let page = client.members_page("7/ü", pagenum, 1000).await.unwrap();
+            members.extend(page.members);
+            if page.last {
+                break;
+            }
         }
     });
     (members, server.count("/chatgroups/7%2F%C3%BC/users"))

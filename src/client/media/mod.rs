@@ -2,8 +2,6 @@
 //!
 //! Only the file's content counts, not its name. Where headers are unreliable, the length is counted. A file in an
 //! unknown format has no width, height or duration.
-//!
-//! May import: no other module of this crate.
 
 mod amr;
 mod boxes;

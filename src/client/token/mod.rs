@@ -4,7 +4,9 @@
 //! for a while, a token is stored on disk between processes, and the processes of a project take turns. If several
 //! machines share a store, the token is stored there, encrypted, and all machines use the same one.
 
+mod bearer;
 mod fetch;
+mod renew;
 mod saved;
 mod seal;
 mod token_file;
@@ -16,27 +18,21 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::HeaderValue;
-use zeroize::Zeroizing;
-
 use secrecy::{ExposeSecret, SecretString};
 
 use super::ClientError;
-use super::class::FailureClass;
 use super::failure::CallError;
 use super::transport::{Deadline, HttpTransport};
 use crate::clock::{Clock, Instant};
 use crate::config::{App, Credentials};
-use fetch::FetchedToken;
 use saved::SavedToken;
 use seal::TokenCipher;
 use token_file::TokenFile;
 use token_store::CachedToken;
 
+pub(super) use bearer::BearerToken;
 pub use token_store::{FetchTurn, StoredToken, TokenStore};
 
-/// How long before its end a token is renewed; a tenth of its lifetime if that is less.
-const MARGIN: Duration = Duration::from_mins(5);
 /// How long a refusal that will not change is returned to all calls.
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
 /// After this many refused replacements in a row, no token is fetched for a while. This applies if the token before the
@@ -44,16 +40,8 @@ const REFUSAL_KEPT: Duration = Duration::from_mins(1);
 const UNSERVED_MAX: u32 = 3;
 /// The most refused tokens that are replaced in [`REFUSAL_KEPT`].
 const REPLACED_MAX: usize = 10;
-/// The wait after the first failed fetch. It doubles with each further failure, up to [`REFUSAL_KEPT`].
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// How long the turn of a machine to fetch a token lasts.
-const TURN: Duration = Duration::from_secs(30);
 /// The longest time for which a call waits until the store records that its token has served.
 const SERVED_PATIENCE: Duration = Duration::from_secs(2);
-/// How often a machine checks whether another machine's fetch is done.
-const TURN_POLL: Duration = Duration::from_millis(200);
-/// How long a machine waits for other machines before it fetches a token itself.
-const TURN_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why calls wait for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,32 +50,6 @@ pub struct TokenWait {
     pub left: Option<Duration>,
     /// Why the last fetch failed; `None` if it did not.
     pub why: Option<String>,
-}
-
-/// The `Authorization` header of a token, and the token's generation.
-#[derive(Clone)]
-pub(super) struct BearerToken {
-    header: HeaderValue,
-    /// Distinguishes a token from the one before it.
-    generation: u64,
-}
-
-impl BearerToken {
-    fn new(token: &SecretString, generation: u64) -> Option<Self> {
-        let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
-        let mut header = HeaderValue::try_from(text.as_str()).ok()?;
-        header.set_sensitive(true);
-        Some(Self { header, generation })
-    }
-
-    /// The value of the `Authorization` header.
-    pub(super) fn header(&self) -> HeaderValue {
-        self.header.clone()
-    }
-
-    pub(super) fn token(&self) -> &str {
-        self.header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default()
-    }
 }
 
 /// Provides the app's token.
@@ -223,8 +185,8 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// Why there is none, in the form for the caller, whose own call was not made. [`FailureClass::Auth`] and
-    /// [`FailureClass::Permanent`] are returned as they are. Every other failure is [`FailureClass::NothingSent`].
+    /// Why there is none, in the form for the caller, whose own call was not made. [`super::FailureClass::Auth`] and
+    /// [`super::FailureClass::Permanent`] are returned as they are. Every other failure is [`super::FailureClass::NothingSent`].
     ///
     /// A fetch for this caller ends by the `deadline`.
     pub(super) async fn lease(
@@ -354,175 +316,6 @@ impl TokenProvider {
         saved.is_some_and(|saved| {
             saved.replaced_unix.is_none() && saved.token.expose_secret() == lease.token()
         })
-    }
-
-    /// Loads a token from disk, or fetches a new one. The caller holds the lock `turn`.
-    async fn renew(
-        &self,
-        credentials: &ClientCredentials,
-        transport: &HttpTransport,
-        deadline: Option<Deadline>,
-    ) -> Result<BearerToken, CallError> {
-        let clock = transport.clock();
-        if let Some(failure) = self.trouble(clock) {
-            return Err(failure);
-        }
-        if let Some(shelved) = credentials.shelved.get() {
-            return self.renew_for_all(credentials, shelved, transport, deadline).await;
-        }
-        let Some(store) = &credentials.store else {
-            return self.fetch(credentials, None, transport, deadline).await;
-        };
-        if let Some(lease) = self.adopt(store.load(), 0, clock) {
-            return Ok(lease);
-        }
-        let _lock = store.lock(clock).await;
-        // Another process may have renewed it during the wait for the lock.
-        if let Some(lease) = self.adopt(store.load(), 0, clock) {
-            return Ok(lease);
-        }
-        self.fetch(credentials, None, transport, deadline).await
-    }
-
-    /// Does the same with a shared store: takes the token that another machine has fetched, or fetches a new one when
-    /// it is this machine's turn.
-    async fn renew_for_all(
-        &self,
-        credentials: &ClientCredentials,
-        shelved: &CachedToken,
-        transport: &HttpTransport,
-        deadline: Option<Deadline>,
-    ) -> Result<BearerToken, CallError> {
-        let clock = transport.clock();
-        let patience = clock.now() + TURN_PATIENCE;
-        let mut known = self.state().number;
-        loop {
-            match shelved.turn(known, TURN).await {
-                Ok(FetchTurn::Kept(kept)) if kept.number > known => {
-                    known = kept.number;
-                    if let Some(lease) = self.adopt(shelved.open(&kept), kept.number, clock) {
-                        self.state().number = known;
-                        return Ok(lease);
-                    }
-                }
-                Ok(FetchTurn::Kept(StoredToken { trouble: Some((words, left)), .. })) => {
-                    let failure = token_store::of_another(&words, left);
-                    let until = clock.now() + left;
-                    self.state().trouble = Some(FetchFailure { failure: failure.clone(), until });
-                    return Err(failure);
-                }
-                Ok(FetchTurn::Theirs | FetchTurn::Kept(_)) if clock.now() < patience => {
-                    if let Some(lease) = self.go_on(clock) {
-                        return Ok(lease);
-                    }
-                    clock.sleep(TURN_POLL).await;
-                }
-                // It is this machine's turn, or the wait for the others was long enough.
-                Ok(_) => return self.fetch(credentials, Some(shelved), transport, deadline).await,
-                Err(error) => {
-                    tracing::warn!(%error, "the token is fetched without regard to the other hosts");
-                    return self.fetch(credentials, None, transport, deadline).await;
-                }
-            }
-        }
-    }
-
-    /// The current token, if it is still valid. Another machine fetches the next one meanwhile, so the next renewal is
-    /// put off.
-    fn go_on(&self, clock: &Clock) -> Option<BearerToken> {
-        let mut state = self.state();
-        let held = state.held.as_mut().filter(|held| clock.now() < held.ends_at)?;
-        held.renew_at = (clock.now() + TURN_POLL).min(held.ends_at);
-        Some(held.lease.clone())
-    }
-
-    /// Takes a token that another process has fetched, unless it was refused or must be renewed.
-    fn adopt(&self, saved: Option<SavedToken>, number: i64, clock: &Clock) -> Option<BearerToken> {
-        let saved = saved?;
-        let SavedToken { token, renew_unix, ends_unix, replaced_unix } = &saved;
-        let (renew_unix, ends_unix, replaced_unix) = (*renew_unix, *ends_unix, *replaced_unix);
-        if self.state().refused.as_ref().is_some_and(|bad| bad.expose_secret() == token.expose_secret()) {
-            return None;
-        }
-        let from_now = |unix: Option<u64>| {
-            clock.now()
-                + unix
-                    .map_or(Duration::MAX, |unix| Duration::from_secs(unix).saturating_sub(clock.unix_time()))
-        };
-        let (renew_at, ends_at) = (from_now(renew_unix), from_now(ends_unix));
-        if renew_at <= clock.now() {
-            return None;
-        }
-        let lease = BearerToken::new(token, 0)?;
-        let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
-        let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
-        let saved = replaced_unix.is_some().then_some(saved);
-        Some(self.take(ActiveToken { lease, number, renew_at, ends_at, replaced_at, saved }))
-    }
-
-    async fn fetch(
-        &self,
-        credentials: &ClientCredentials,
-        shelved: Option<&CachedToken>,
-        transport: &HttpTransport,
-        deadline: Option<Deadline>,
-    ) -> Result<BearerToken, CallError> {
-        let clock = transport.clock();
-        let fetched = fetch::fetch(credentials, transport, deadline).await;
-        let usable = fetched.and_then(|fetched| match BearerToken::new(&fetched.token, 0) {
-            Some(lease) => Ok((fetched, lease)),
-            None => Err(fetch::unusable()),
-        });
-        let (FetchedToken { token, life }, lease) = match usable {
-            Ok(fetched) => fetched,
-            Err(failure) => {
-                let failure = self.remember(failure, clock);
-                let wait = failure.retry_after.unwrap_or(FIRST_WAIT);
-                if let Some(shelved) = shelved
-                    && let Err(error) = shelved.trouble(&failure, wait).await
-                {
-                    tracing::debug!("the other hosts learn for themselves that there is no token: {error}");
-                }
-                return Err(failure);
-            }
-        };
-        let fresh = life.map(|life| life.saturating_sub(MARGIN.min(life / 10)));
-        let replacing = self.state().replacing;
-        let unix = |after: Option<Duration>| Some(clock.unix_time().saturating_add(after?).as_secs());
-        let (renew_unix, ends_unix) = (unix(fresh), unix(life));
-        let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
-        let saved = SavedToken { token, renew_unix, ends_unix, replaced_unix };
-        let mut number = 0;
-        if let Some(shelved) = shelved {
-            match shelved.keep(&saved).await {
-                Ok(kept) => {
-                    number = kept;
-                    self.state().number = kept;
-                }
-                Err(error) => tracing::warn!(%error, "the token could not be kept for the other hosts"),
-            }
-        } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
-        {
-            store.save(&saved);
-        }
-        let saved = replacing.then_some(saved);
-        let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
-        let replaced_at = replacing.then(|| clock.now());
-        let (renew_at, ends_at) = (from_now(fresh), from_now(life));
-        Ok(self.take(ActiveToken { lease, number, renew_at, ends_at, replaced_at, saved }))
-    }
-
-    fn remember(&self, failure: CallError, clock: &Clock) -> CallError {
-        let mut state = self.state();
-        let doubled = FIRST_WAIT * 2_u32.pow(state.failed_fetches.min(6));
-        state.failed_fetches = state.failed_fetches.saturating_add(1);
-        let wait = match failure.class {
-            FailureClass::Permanent | FailureClass::Auth => REFUSAL_KEPT,
-            _ => doubled.min(REFUSAL_KEPT).max(failure.retry_after.unwrap_or_default()),
-        };
-        state.trouble = Some(FetchFailure { failure: failure.clone(), until: clock.now() + wait });
-        drop(state);
-        self.trouble(clock).unwrap_or(failure)
     }
 
     /// The failure that is returned to all calls now, with its remaining time.

@@ -3,7 +3,7 @@
 //! Scripts read the project's folder and write to its folder `data`; `[permissions]` grants more. Each path is walked
 //! once, name by name, from a folder opened earlier, so that the file that was checked is the file that is used.
 //! Files with credentials and scripts are refused even if they are granted. All operations block, and run on threads
-//! of their own. May import: `config`, `protocol`.
+//! of their own.
 
 mod access;
 mod code;

@@ -9,8 +9,6 @@
 //! - Requests and responses are in real time; a simulated clock stands still meanwhile.
 //!
 //! `hook` sends the program's own alerts.
-//!
-//! May import: `clock`, `config`, `protocol`. With `client`, the only place that names reqwest.
 
 mod addresses;
 mod answer;
