@@ -15,13 +15,10 @@ const GZIP_MAGIC: &[u8] = b"\x1f\x8b\x08";
 /// Why a body cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The answer names an encoding that was not requested.
     #[error("the answer is compressed as «{0}»; only gzip and deflate are read")]
     UnknownCoding(String),
-    /// The compressed body is truncated or damaged. Holds the encoding's name.
     #[error("the answer's {0} body is cut off or damaged")]
     Damaged(&'static str),
-    /// The decompressed body is longer than this limit in bytes.
     #[error("the answer is longer than {0} bytes once it is decompressed")]
     TooLong(usize),
 }

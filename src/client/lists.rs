@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, Request};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Client;
@@ -19,17 +19,23 @@ const OLD_PAGE_SIZE: usize = 100;
 const GROUPS: CallSpec = CallSpec::get("/chatgroups");
 const MEMBERS: CallSpec = CallSpec::get("/chatgroups/{id}/users");
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A group, in the form that scripts see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
-    pub groupid: String,
-    pub groupname: Option<String>,
+    pub group_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The owner's user id, as the service writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The number of members.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub affiliations: Option<u64>,
     /// The kind of group, as the service writes it.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The last change, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<u64>,
 }
 
@@ -43,7 +49,8 @@ pub struct GroupsPage {
     pub timestamp: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum GroupRole {
     /// The user owns the group.
     Owner,
@@ -53,9 +60,10 @@ pub enum GroupRole {
     Member,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A member, in the form that scripts see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
-    pub id: String,
+    pub user_id: String,
     pub role: GroupRole,
 }
 
@@ -94,8 +102,8 @@ struct GroupJson {
 impl From<GroupJson> for Group {
     fn from(entry: GroupJson) -> Self {
         Self {
-            groupid: entry.groupid.0,
-            groupname: text(entry.groupname),
+            group_id: entry.groupid.0,
+            name: text(entry.groupname),
             owner: text(entry.owner),
             affiliations: number(&entry.affiliations),
             kind: text(entry.kind),
@@ -177,14 +185,14 @@ impl Client {
     }
 }
 
-fn member((role, id): (String, String)) -> Option<Member> {
+fn member((role, user_id): (String, String)) -> Option<Member> {
     let role = match role.as_str() {
         "owner" => GroupRole::Owner,
         "admin" => GroupRole::Admin,
         "member" => GroupRole::Member,
         _ => return None,
     };
-    Some(Member { id, role })
+    Some(Member { user_id, role })
 }
 
 #[cfg(test)]
@@ -204,9 +212,9 @@ mod tests {
         let groups: Vec<Group> = answer.data.into_iter().map(Group::from).collect();
         assert_eq!((groups[0].affiliations, groups[0].last_modified), (Some(3), Some(1500)));
         assert_eq!(groups[0].kind.as_deref(), Some("group"));
-        assert_eq!((groups[1].groupid.as_str(), groups[1].affiliations), ("2", Some(4)));
+        assert_eq!((groups[1].group_id.as_str(), groups[1].affiliations), ("2", Some(4)));
         assert_eq!(groups[1].last_modified, Some(1600));
-        assert_eq!((&groups[2].groupname, groups[2].last_modified), (&None, None));
+        assert_eq!((&groups[2].name, groups[2].last_modified), (&None, None));
     }
 
     #[test]
@@ -215,7 +223,7 @@ mod tests {
             decode(br#"{"data":[{"owner":"a"},{"admin":7},{"member":"c","since":"1"}],"count":3}"#).unwrap();
         let members: Vec<Member> =
             answer.data.into_iter().flat_map(|entry| entry.0).filter_map(member).collect();
-        let roles: Vec<_> = members.iter().map(|member| (member.id.as_str(), member.role)).collect();
+        let roles: Vec<_> = members.iter().map(|member| (member.user_id.as_str(), member.role)).collect();
         assert_eq!(roles, [("a", GroupRole::Owner), ("7", GroupRole::Admin), ("c", GroupRole::Member)]);
     }
 }

@@ -47,7 +47,7 @@ pub use failure::CallError;
 pub use failure::CallName;
 pub use in_process::{InProcessService, ServiceResponse};
 pub use keepalive::ConnectionPool;
-pub use lists::{GroupRole, Member, PAGE_SIZE_MAX};
+pub use lists::{Group, GroupRole, Member, PAGE_SIZE_MAX};
 pub use media::MediaInfo;
 pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, RecallResult};
@@ -71,19 +71,14 @@ struct ClientInner {
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The app's address is invalid. Holds the reason without the address, which could contain a password.
     #[error("the app's address {0}")]
     Address(String),
-    /// The fixed token has a character that an HTTP header cannot hold.
     #[error("the token holds characters that cannot be sent (a line break?)")]
     TokenCharacters,
-    /// TLS could not be set up. Holds the reason.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// An environment variable does not name a valid proxy. Holds the reason.
     #[error("{0}; set it to the proxy's address, or unset it")]
     Proxy(String),
-    /// The HTTP library could not be set up. Holds the reason.
     #[error("the HTTP client cannot be set up: {0}")]
     Http(String),
 }

@@ -6,17 +6,14 @@ use std::path::PathBuf;
 /// What is wrong with the settings, where, and how to correct it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file that cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    /// A `mooncast.toml` that is not valid TOML, or has an unknown or ill-typed setting.
     #[error("{}: {message}", path.display())]
     Malformed {
         path: PathBuf,
         /// The line, the column and the reason.
         message: String,
     },
-    /// A setting with an invalid value.
     #[error("{setting}: {message}")]
     Invalid {
         /// The setting or environment variable.
@@ -24,7 +21,6 @@ pub enum ConfigError {
         /// What is wrong with it and what would be right.
         message: String,
     },
-    /// Settings that belong together, with one missing.
     #[error("{app}: {missing} is not set; set it in mooncast.toml or as {variable}")]
     Missing {
         /// The section: `[app]` or `[apps.NAME]`.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tracing::Instrument as _;
 
-use crate::client::{CallError, FailureClass, GroupRole, PAGE_SIZE_MAX};
+use crate::client::{CallError, FailureClass, Group, Member, PAGE_SIZE_MAX};
 use crate::clock::Instant;
 use crate::core::{Priority, RequestFailure};
 
@@ -22,34 +22,6 @@ pub struct Page<T, N> {
     pub next: Option<N>,
 }
 
-/// A group as scripts see it.
-#[derive(Debug, Serialize)]
-pub struct GroupInfo {
-    pub group_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The user id of the group's owner.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    /// The number of members.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub affiliations: Option<u64>,
-    /// The service's name for the kind of group.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-    /// The last change, in milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_modified: Option<u64>,
-}
-
-/// A member as scripts see it.
-#[derive(Debug, Serialize)]
-pub struct MemberInfo {
-    pub user_id: String,
-    /// `owner`, `admin` or `member`.
-    pub role: &'static str,
-}
-
 impl Delivery {
     /// One page of the app's groups.
     ///
@@ -60,21 +32,9 @@ impl Delivery {
         &self,
         cursor: Option<&str>,
         stop: &StopSignal,
-    ) -> Result<Page<GroupInfo, String>, RequestFailure> {
+    ) -> Result<Page<Group, String>, RequestFailure> {
         let page = self.ask(stop, || self.client.groups_page(cursor, PAGE_SIZE_MAX)).await?;
-        let items = page
-            .groups
-            .into_iter()
-            .map(|group| GroupInfo {
-                group_id: group.groupid,
-                name: group.groupname,
-                owner: group.owner,
-                affiliations: group.affiliations,
-                r#type: group.kind,
-                last_modified: group.last_modified,
-            })
-            .collect();
-        Ok(Page { items, next: page.cursor })
+        Ok(Page { items: page.groups, next: page.cursor })
     }
 
     /// One page of a group's members. Pages count from 1.
@@ -87,21 +47,9 @@ impl Delivery {
         group_id: &str,
         page: u32,
         stop: &StopSignal,
-    ) -> Result<Page<MemberInfo, u32>, RequestFailure> {
+    ) -> Result<Page<Member, u32>, RequestFailure> {
         let answer = self.ask(stop, || self.client.members_page(group_id, page, PAGE_SIZE_MAX)).await?;
-        let items = answer
-            .members
-            .into_iter()
-            .map(|member| MemberInfo {
-                user_id: member.id,
-                role: match member.role {
-                    GroupRole::Owner => "owner",
-                    GroupRole::Admin => "admin",
-                    GroupRole::Member => "member",
-                },
-            })
-            .collect();
-        Ok(Page { items, next: (!answer.last).then_some(page + 1) })
+        Ok(Page { items: answer.members, next: (!answer.last).then_some(page + 1) })
     }
 
     /// Makes a request that is safe to repeat, each time with a permit of the read quota.

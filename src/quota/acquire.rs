@@ -18,7 +18,7 @@ use super::engine::{DriverState, QuotaState};
 use super::permit::Permit;
 use super::queue::QueuedWaiter;
 use super::settings::QuotaSettings;
-use super::status::{QuotaStatus, Waiter};
+use super::status::QuotaStatus;
 use crate::clock::{Clock, Instant};
 
 /// One rate that the service grants an app, and the queue of the calls that share it. Clones are the same quota.
@@ -103,12 +103,6 @@ impl Quota {
         }
     }
 
-    /// The expected wait of a call of `cost` that arrives now.
-    pub fn expected_wait(&self, cost: u32, priority: Priority) -> Duration {
-        let mut engine = self.0.lock();
-        engine.expected_wait(cost, priority, self.0.now())
-    }
-
     /// The current state of the quota.
     pub fn status(&self) -> QuotaStatus {
         let mut engine = self.0.lock();
@@ -132,13 +126,6 @@ impl Quota {
     pub fn ever(&self) -> (u64, u64) {
         let engine = self.0.lock();
         (engine.sent.ever(), engine.throttled.ever())
-    }
-
-    /// All waiting calls with their expected waits, the most urgent priority first. Takes time in proportion to their
-    /// number.
-    pub fn waiters(&self) -> Vec<Waiter> {
-        let mut engine = self.0.lock();
-        engine.waiters(self.0.now())
     }
 }
 

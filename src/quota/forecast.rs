@@ -1,35 +1,13 @@
 //! Predicts how long calls will wait for their permits.
 
-use crate::core::Priority;
 use std::time::Duration;
 
 use super::engine::QuotaState;
-use super::status::{QueueStatus, Waiter};
+use super::status::QueueStatus;
 use crate::clock::Instant;
+use crate::core::Priority;
 
 impl QuotaState {
-    /// The expected wait of a new call of this priority, from `now` on.
-    pub(super) fn expected_wait(&mut self, cost: u32, priority: Priority, now: Instant) -> Duration {
-        let ahead = self.queue.cost(priority);
-        self.forecast(cost, now).wait(self.queue.before(priority, ahead))
-    }
-
-    /// All waiting calls, by priority and then in their order.
-    pub(super) fn waiters(&mut self, now: Instant) -> Vec<Waiter> {
-        let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
-        let mut waiters = Vec::new();
-        for priority in Priority::ALL {
-            let mut ahead = 0;
-            for (_, entry) in self.queue.waiting(priority) {
-                let expected = forecast.wait(self.queue.before(priority, ahead));
-                let waited = now.saturating_since(entry.since);
-                waiters.push(Waiter { priority, cost: entry.cost, waited, expected });
-                ahead += u64::from(entry.cost);
-            }
-        }
-        waiters
-    }
-
     /// The priorities in which calls wait.
     pub(super) fn waiting(&mut self, now: Instant) -> Vec<QueueStatus> {
         let forecast = self.forecast(self.queue.next_cost().unwrap_or(1), now);
@@ -52,7 +30,7 @@ impl QuotaState {
     }
 
     /// When the next calls are expected to go, as known at `now`. The first of them costs `cost`.
-    fn forecast(&mut self, cost: u32, now: Instant) -> Forecast {
+    pub(super) fn forecast(&mut self, cost: u32, now: Instant) -> Forecast {
         self.slots.release(now, &self.trips);
         let mut start = now.max(self.schedule.next()).max(self.not_before);
         if !self.slots.fits(cost, start) {
@@ -71,7 +49,7 @@ impl QuotaState {
 
 /// The first call goes after `start`. The calls after it go at `rate`, or at the rate `later` once `changes` has
 /// passed.
-struct Forecast {
+pub(super) struct Forecast {
     start: Duration,
     rate: f64,
     changes: Option<Duration>,
@@ -80,7 +58,7 @@ struct Forecast {
 
 impl Forecast {
     /// The wait of a call that has `ahead` messages before it.
-    fn wait(&self, ahead: u64) -> Duration {
+    pub(super) fn wait(&self, ahead: u64) -> Duration {
         let at_rate = ahead as f64 / self.rate;
         let seconds = match self.changes.map(|changes| changes.as_secs_f64()) {
             Some(changes) if at_rate > changes => changes + (at_rate - changes) * self.rate / self.later,

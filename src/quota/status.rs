@@ -44,14 +44,3 @@ pub struct QueueStatus {
     /// The expected further wait of the last.
     pub last: Duration,
 }
-
-/// A call that waits for a permit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiter {
-    pub priority: Priority,
-    pub cost: u32,
-    /// How long the call has waited.
-    pub waited: Duration,
-    /// The expected further wait.
-    pub expected: Duration,
-}

@@ -12,15 +12,12 @@ use super::scripts::{RunScriptError, ask_for_script};
 /// Why a broadcast cannot be planned again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplanError {
-    /// Nothing is left to send.
     #[error("nothing of it is left to send, so there is nothing to plan anew")]
     Over,
-    /// The broadcast's job is gone.
     #[error(
         "no script declares the job `{0}` any more, so it cannot make a new plan; continue or cancel the broadcast"
     )]
     NoJob(String),
-    /// The daemon cannot run the script.
     #[error("{0}; run its script by hand: mooncast run FILE --replan")]
     NotRun(#[from] RunScriptError),
     #[error(transparent)]

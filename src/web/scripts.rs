@@ -17,10 +17,8 @@ const MOST: usize = 64 * 1024;
 /// Why a script cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunScriptError {
-    /// No script has this name.
     #[error("there is no script `{name}`; the daemon knows {known}")]
     Unknown { name: String, known: String },
-    /// The script's current file failed to load.
     #[error("{name} is stale since {since}, so it is not clear what would run: {error}")]
     Stale {
         name: String,
@@ -28,7 +26,6 @@ pub enum RunScriptError {
         since: String,
         error: String,
     },
-    /// The arguments are too long.
     #[error("the arguments have {0} bytes, and {MOST} is the most")]
     TooLong(usize),
     #[error(transparent)]

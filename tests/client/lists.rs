@@ -32,7 +32,7 @@ fn groups_are_paged_by_the_cursor() {
         let (client, mut cursor) = (client(&server.url), None);
         loop {
             let page = client.groups_page(cursor.as_deref(), 1000).await.unwrap();
-            ids.extend(page.groups.into_iter().map(|group| group.groupid));
+            ids.extend(page.groups.into_iter().map(|group| group.group_id));
             cursor = page.cursor;
             if cursor.is_none() {
                 break;
@@ -60,7 +60,7 @@ fn a_page_that_failed_is_asked_for_again() {
         let cursor = client.groups_page(None, 1000).await.unwrap().cursor;
         let next = || client.groups_page(cursor.as_deref(), 1000);
         assert_eq!(next().await.unwrap_err().class, FailureClass::Repeat);
-        assert_eq!(next().await.unwrap().groups[0].groupid, "2");
+        assert_eq!(next().await.unwrap().groups[0].group_id, "2");
     });
 }
 
@@ -109,9 +109,9 @@ fn no_member_is_lost_where_the_tenant_cuts_its_pages() {
         let (members, asked) = members(total, cap);
         assert_eq!((members.len(), asked), (total, calls), "{total} by {cap}");
         if let Some(first) = members.first() {
-            assert_eq!((first.id.as_str(), first.role), ("u0", GroupRole::Owner));
+            assert_eq!((first.user_id.as_str(), first.role), ("u0", GroupRole::Owner));
         }
-        assert!(members.iter().enumerate().all(|(i, member)| member.id == format!("u{i}")));
+        assert!(members.iter().enumerate().all(|(i, member)| member.user_id == format!("u{i}")));
     }
 }
 

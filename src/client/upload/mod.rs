@@ -2,7 +2,6 @@
 
 pub(super) mod stream;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -57,7 +56,6 @@ pub struct Thumbnail {
 /// Why a file cannot be uploaded. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// The file is larger than the app's limit.
     #[error("the file has {size} bytes, more than the limit of {limit}")]
     TooLarge {
         /// The limit `limits.upload_bytes`.
@@ -65,10 +63,8 @@ pub enum UploadError {
         /// The file's size in bytes.
         size: u64,
     },
-    /// The file has no bytes.
     #[error("the file is empty (0 bytes); to upload it all the same, give `force = true`")]
     Empty,
-    /// The name suggests another kind of content than the file has.
     #[error(
         "by its name the file is {named}, but it holds {found}; look at the file, or give it a name that fits; to upload it \
          as it is, give `force = true`"
@@ -79,10 +75,8 @@ pub enum UploadError {
         /// The kind of content that was found.
         found: &'static str,
     },
-    /// It is a folder, a pipe or a device.
     #[error("it is not a regular file")]
     NotAFile,
-    /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
 }
@@ -229,7 +223,7 @@ fn clean(filename: &str) -> String {
 }
 
 /// A file that the service has stored.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct UploadResult {
     /// The file's id.
     pub uuid: String,
@@ -240,16 +234,6 @@ pub struct UploadResult {
     pub secret: Option<SecretString>,
     /// The service's `type`, `chatfile`.
     pub kind: Option<String>,
-}
-
-impl fmt::Debug for UploadResult {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Uploaded")
-            .field("uuid", &self.uuid)
-            .field("url", &self.url)
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Deserialize)]

@@ -5,5 +5,6 @@ mod grant;
 pub(crate) mod model;
 mod scene;
 mod taking_turns;
+mod waiters;
 mod waits;
 mod windows;

@@ -73,10 +73,8 @@ pub enum ExportError {
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The file cannot be written.
     #[error("the export cannot be written: {0}")]
     Io(#[from] io::Error),
-    /// The program is ending.
     #[error("the program ends")]
     Ends,
 }
