@@ -24,10 +24,6 @@ pub struct Page<T, N> {
 
 impl Delivery {
     /// One page of the app's groups.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestFailure`], after the retries that can help.
     pub async fn groups(
         &self,
         cursor: Option<&str>,
@@ -38,10 +34,6 @@ impl Delivery {
     }
 
     /// One page of a group's members. Pages count from 1.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestFailure`], after the retries that can help.
     pub async fn members(
         &self,
         group_id: &str,
