@@ -1,5 +1,5 @@
--- A repair job: finds groups by a condition (here: a name that ends in 5) and tells them something. What may pass is
--- tried again, what may have been sent already is never repeated, and what failed for good is listed at the end.
+-- A correction: sends a message to the groups that match a condition (here: the name ends in 5). It retries temporary
+-- errors, never repeats a message that may have been sent, and lists the failed groups at the end.
 
 local retry = require("retry")
 
@@ -21,7 +21,7 @@ function main()
       if ok then
         sent = sent + 1
       elseif type(problem) ~= "table" or problem.kind == "auth" or problem.kind == "cancelled" then
-        error(problem, 0) -- the next group would fare no better
+        error(problem, 0) -- the next group would fail too
       elseif problem.kind == "in_doubt" then
         unclear[#unclear + 1] = group.group_id
       else

@@ -1,4 +1,5 @@
--- Tells every group of a file something, once: run it again, and it goes on where it stopped or says what it sent.
+-- A broadcast: sends a message to every group of a file, once. If you run it again, it continues where it stopped, or
+-- reports what it sent.
 
 function main()
   local report = im.broadcast({

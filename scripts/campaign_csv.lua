@@ -1,5 +1,6 @@
--- A campaign in ten lines: a text made for each row of groups.csv, tested in one group, sent in the daytime. Run again,
--- it goes on where it stopped, or says what it sent. Only the test:  mooncast run scripts/campaign_csv.lua test
+-- A campaign: makes a text for each row of groups.csv, tests it in one group and sends it at 10 messages a second. If you
+-- run it again, it continues where it stopped, or reports what it sent.
+-- To send only the test:  mooncast run scripts/campaign_csv.lua test
 
 function main(args)
   require("campaign").run({

@@ -1,4 +1,4 @@
--- The first script: sends a text to three groups and prints what the service answered.
+-- The first script: sends a text to three groups and prints the message ids.
 -- Without an app of your own:  mooncast run --simulator scripts/hello.lua
 
 function main()

@@ -1,5 +1,5 @@
--- A targeted message: only the named members of one group see it. Here it goes to the group's owner and admins, whom
--- the service's member list tells apart; one call takes up to 20 users.
+-- A targeted message: only the named members of one group see it. This one goes to the group's owner and admins; the
+-- member list contains each member's role. One call takes up to 20 users.
 
 local group_id = "184524748161025"
 

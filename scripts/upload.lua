@@ -1,5 +1,5 @@
--- Uploads a picture and a video once, then sends both to several groups. The files stay at the service for some days
--- (7 by default), so one upload serves any number of messages.
+-- Uploads a picture and a video once, then sends both to several groups. The service keeps the files for some days (7 by
+-- default), so any number of messages can use one upload.
 
 local groups = { "184524748161025", "184524748161026", "184524748161027" }
 

@@ -1,4 +1,4 @@
--- A campaign: a message, from a template or not, tested in a few groups and then sent to an audience, each once.
+-- Campaigns: a message or a template is tested in a few groups and then sent once to each recipient of an audience.
 --
 --   require("campaign").run({
 --     name = "spring-sale",
@@ -10,8 +10,9 @@
 --     test_as = { name = "Morning runners" },
 --   })
 --
--- The whole audience is read and its messages are made and checked before the test is sent. Run again, it goes on where it
--- stopped; the test is not repeated while its message is the same. `mooncast run FILE --test-only` sends the test alone.
+-- The campaign reads the whole audience, makes all messages and checks them before it sends the test. If the script runs
+-- again, the campaign continues where it stopped. It repeats the test only if the test message has changed.
+-- `mooncast run FILE --test-only` sends only the test.
 
 local fs = require("fs")
 local hash = require("hash")
@@ -22,26 +23,25 @@ local template = require("template")
 ---@class campaign
 local campaign = {}
 
----What a campaign is: the fields of `im.broadcast`, and a few of its own. Either `text` or `message` is given.
+---The fields of a campaign: those of `im.broadcast`, and the fields below. Set either `text` or `message`.
 ---@class campaign.spec: im.broadcast
----@field message? im.broadcast_message|fun(recipient: any): im.broadcast_message?  the message; nil skips the recipient
----@field text? string  a text message instead, with places to fill in: `Hello {{ name }}`, out of each recipient's fields
----@field from? string  the sender's user id, in messages that name none
----@field ext? table<string, any>  your own fields, in messages that have none
+---@field message? im.broadcast_message|fun(recipient: any): im.broadcast_message?  the message, or a function that returns it, or nil to skip the recipient
+---@field text? string  a text message instead of `message`: a template such as `Hello {{ name }}` that is filled from each recipient's fields
+---@field from? string  the sender's user id, for messages that set none
+---@field ext? table<string, any>  your own fields, for messages that set none
 ---@field app? string  another app of mooncast.toml
----@field test? (string|integer|im.recipient)[]  groups that get the message first; when one fails, the audience gets nothing
----@field test_as? table  fields that the test groups are given, as if they stood in the audience's file
----@field test_only? boolean  ends after the test
+---@field test? (string|integer|im.recipient)[]  groups that get the message first; if one fails, the audience gets nothing
+---@field test_as? table  fields for the test groups, in place of the fields of the audience's file
+---@field test_only? boolean  stops after the test
 
----What a campaign has come to: the report of `im.broadcast`, and its test. After `test_only` there is no broadcast.
+---The report of a campaign: the report of `im.broadcast`, and the test. With `test_only` there is no broadcast.
 ---@class campaign.report: im.report
----@field tested im.receipts  the test groups, with their message ids
+---@field tested im.receipts  the message ids of the test groups
 
 -- The fields that `im.broadcast` does not have.
 local OWN = { "text", "from", "ext", "app", "test", "test_as", "test_only" }
 
--- An error of the campaign's own checks is raised at the line of the script that called it, however deep the check
--- is.
+-- Marks errors of the campaign's own checks. `campaign.run` raises them at the line of the script that called it.
 local refusal = {}
 
 local function refuse(problem, title)
@@ -103,7 +103,7 @@ end
 local function message_of(message, own)
   if own.text ~= nil then
     if message ~= nil then
-      refuse("either `text` or `message` makes the messages, not both")
+      refuse("set either `text` or `message`, not both")
     elseif type(own.text) ~= "string" then
       refuse("`text` must be a text, got a " .. type(own.text))
     end
@@ -132,11 +132,11 @@ local function check(own)
   end
   for key in pairs(own.test or {}) do
     if math.type(key) ~= "integer" or key < 1 or key > 1 and own.test[key - 1] == nil then
-      refuse(("`test` is a list of groups, and has a hole or a field before `%s`; does a variable have no value?"):format(key))
+      refuse(("`test` must be a list of groups, but it has a gap or a field before `%s`; is a variable nil?"):format(key))
     end
   end
   if not own.test and (own.test_as or own.test_only) then
-    refuse("`test_as` and `test_only` are about `test`, the list of groups that get the message first; it is missing")
+    refuse("`test_as` and `test_only` need `test`, the list of groups that get the message first; it is missing")
   end
 end
 
@@ -180,7 +180,7 @@ local function test_messages(app, message, recipient, planned)
     made = message(recipient)
   end
   if type(made) ~= "table" then
-    return nil, "there is no message for it: the function gave a " .. type(made)
+    return nil, "there is no message for it: the function returned a " .. type(made)
   end
   local users = type(recipient) == "table" and recipient.users
   if type(users) == "string" then
@@ -209,7 +209,7 @@ local function run_test(title, app, fields, own, planned)
     if not ok then
       made, problem = nil, type(made) == "table" and made.message or tostring(made)
       if own.text and not own.test_as then
-        problem = problem .. " (`test_as` gives such fields to the test groups)"
+        problem = problem .. " (`test_as` sets such fields for the test groups)"
       end
     end
     if not made then
@@ -250,28 +250,28 @@ end
 -- Prints the report, and the next command if recipients are left.
 local function show(title, report, known_as)
   if report.already then
-    print(("%s: sent before, to %d of %s; nothing was sent now. To send anew, give it another `run`."):format(
+    print(("%s: sent before, to %d of %s; nothing was sent now. To send it again, set `run` to a new value, for example `run = \"2\"`."):format(
       title, report.sent, counted(report.total)))
   else
     print(("%s: sent to %d of %s in %.1f s"):format(title, report.sent, counted(report.total), report.elapsed))
   end
   if report.no_recipients then
-    print("  there are no recipients; once there are some, run this script again")
+    print("  there are no recipients; add some and run this script again")
   end
   -- A broadcast without recipients is not stored.
   local bad = report.skipped == report.total and not report.already
-      and "bad lines left out; the first of them are named above, and nothing of this broadcast is kept: mend them and run this script again"
-    or "bad lines left out; which and why:  mooncast runs export %s --state skipped"
+      and "bad lines skipped; the first ones are listed above. Nothing of this broadcast is stored: correct the lines and run this script again"
+    or "bad lines skipped; to see which and why:  mooncast runs export %s --state skipped"
   for _, line in ipairs({
     { report.skipped - (report.bad_lines or 0), "skipped" },
     { report.cancelled, "cancelled" },
-    { report.duplicates, "named more than once, and sent to once" },
+    { report.duplicates, "listed more than once, and sent to once" },
     { report.bad_lines or 0, bad },
     { report.empty_rows or 0, "rows without any text" },
-    { report.rejected, "rejected; why:  mooncast runs export %s --state rejected\n"
-      .. "     to try them again:  mooncast runs retry %s  and run this script again" },
-    { report.in_doubt, "in doubt, they may have it or not:  mooncast runs export %s --state in_doubt\n"
-      .. "     once you know:  mooncast runs settle %s --as-sent  (or --again)" },
+    { report.rejected, "rejected; to see why:  mooncast runs export %s --state rejected\n"
+      .. "     to retry them:  mooncast runs retry %s  and run this script again" },
+    { report.in_doubt, "in doubt: they may have the message or not:  mooncast runs export %s --state in_doubt\n"
+      .. "     to settle them:  mooncast runs settle %s --as-sent  (or --again)" },
   }) do
     local count, text = line[1], line[2]
     if count > 0 then
@@ -287,7 +287,7 @@ end
 
 local function run(spec)
   if type(spec) ~= "table" then
-    refuse("a table of fields expected, got a " .. type(spec))
+    refuse("expected a table of fields, got a " .. type(spec))
   end
   local fields, own = {}, {}
   for name, value in pairs(spec) do
@@ -304,7 +304,7 @@ local function run(spec)
   end
   check(own)
   if own.text == nil and fields.message == nil then
-    refuse("`text` or `message` is missing: what is to be sent")
+    refuse("`text` or `message` is missing")
   end
   fields.message = message_of(fields.message, own)
   -- Check everything before the test is sent.
@@ -332,7 +332,7 @@ local function run(spec)
   local ok, report = pcall(app._campaign, fields, before, own.test_only or false)
   if not ok then
     if type(report) == "table" and report.kind == "cancelled" then
-      print(("%s: not finished; to go on, run this script again, or:  mooncast runs resume %s"):format(title, known_as))
+      print(("%s: not finished; to continue, run this script again, or:  mooncast runs resume %s"):format(title, known_as))
     end
     error(report, 0)
   end
@@ -344,8 +344,8 @@ local function run(spec)
   return report
 end
 
----Reads the audience, makes and checks all messages, sends the test, then the broadcast; prints its report, and gives it.
----When the test fails the audience gets nothing.
+---Reads the audience, makes and checks all messages, sends the test, and then sends the broadcast. Prints the report and
+---returns it. If the test fails, the audience gets nothing.
 ---@param spec campaign.spec
 ---@return campaign.report
 function campaign.run(spec)

@@ -1,10 +1,10 @@
--- Iterators for long lists: lazily, so that a list of the service's is never held as a whole.
+-- Lazy iterators for long lists, so that a list of the service is never held in memory as a whole.
 --
 --   local iter = require("iter")
 --   for ids in iter.batch(iter.map(im.groups(), function(group) return group.group_id end), 3) do … end
 --
--- A source is a list or an iterator (a function that gives the next item, nil at the end: `im.groups()`).
--- Items can have several values, as those of `im.members` do: functions get them all.
+-- A source is a list or an iterator: a function that returns the next item, and nil at the end, such as `im.groups()`.
+-- An item can have several values, as in `im.members`. Functions receive all of them.
 
 local task = require("task")
 
@@ -13,7 +13,7 @@ local iter = {}
 
 ---@alias iter.source any[]|fun(): any
 
----An iterator over a source; also `iter.from(pairs(table))`.
+---Returns an iterator over a source. Also accepts the results of `pairs`: `iter.from(pairs(table))`.
 ---@param source iter.source
 ---@param state? any
 ---@param control? any
@@ -26,7 +26,7 @@ function iter.from(source, state, control)
       return source[index]
     end
   elseif type(source) ~= "function" then
-    error("iter: a list or an iterator expected, got " .. type(source), 2)
+    error("iter: expected a list or an iterator, got " .. type(source), 2)
   elseif state == nil then
     return source
   end
@@ -39,7 +39,7 @@ function iter.from(source, state, control)
   end
 end
 
----What `change` makes of each item; an item of which it makes nil is left out.
+---Returns an iterator over the results of `change` for each item. It skips an item if the result is nil.
 ---@param source iter.source
 ---@param change fun(...): any
 ---@return fun(): any
@@ -62,7 +62,7 @@ function iter.map(source, change)
   end
 end
 
----The items for which `keep` is true.
+---Returns an iterator over the items for which `keep` returns true.
 ---@param source iter.source
 ---@param keep fun(...): any
 ---@return fun(): any
@@ -79,7 +79,7 @@ function iter.filter(source, keep)
   end
 end
 
----The first `count` items.
+---Returns an iterator over the first `count` items.
 ---@param source iter.source
 ---@param count integer
 ---@return fun(): any
@@ -93,13 +93,13 @@ function iter.take(source, count)
   end
 end
 
----Lists of `size` items each, the last one maybe shorter. Of several values the first.
+---Returns an iterator over lists of `size` items each; the last list may be shorter. It takes the first value of each item.
 ---@param source iter.source
 ---@param size integer
 ---@return fun(): any[]?
 function iter.batch(source, size)
   if math.type(size) ~= "integer" or size < 1 then
-    error("iter.batch: the size must be a whole number from 1 on, got " .. tostring(size), 2)
+    error("iter.batch: the size must be an integer of at least 1, got " .. tostring(size), 2)
   end
   local next_item, over = iter.from(source), false
   return function()
@@ -113,7 +113,7 @@ function iter.batch(source, size)
   end
 end
 
----All items of each source, one source after the other.
+---Returns an iterator over all items of the sources, one source after the other.
 ---@param ... iter.source
 ---@return fun(): any
 function iter.chain(...)
@@ -139,7 +139,7 @@ function iter.chain(...)
   end
 end
 
----All items as a list. Of several values the first.
+---Returns all items as a list. It takes the first value of each item.
 ---@param source iter.source
 ---@return any[]
 function iter.collect(source)
@@ -150,7 +150,7 @@ function iter.collect(source)
   return items
 end
 
----How many items there are.
+---Returns the number of items.
 ---@param source iter.source
 ---@return integer
 function iter.count(source)
@@ -184,8 +184,8 @@ local function in_turn(next_item)
   end
 end
 
----Calls `act` with each item, for up to `concurrency` items at once (1 by default). After an error no further item is
----begun; it is raised once those under way have ended. Gives how many items there were.
+---Calls `act` with each item, for up to `concurrency` items at once (1 by default). After an error, it starts no further
+---item, waits for the active ones and raises the error. Returns the number of items.
 ---@param source iter.source
 ---@param act fun(...)
 ---@param options? { concurrency?: integer }
@@ -193,7 +193,7 @@ end
 function iter.each(source, act, options)
   local concurrency = options and options.concurrency or 1
   if math.type(concurrency) ~= "integer" or concurrency < 1 then
-    error("iter.each: concurrency must be a whole number from 1 on, got " .. tostring(concurrency), 2)
+    error("iter.each: concurrency must be an integer of at least 1, got " .. tostring(concurrency), 2)
   end
   local next_item, done, stopped = iter.from(source), 0, false
   local function step(...)

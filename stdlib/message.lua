@@ -1,9 +1,9 @@
--- Builders for the eight types of message. Each gives a message for `im.group_send` or `im.targeted_send`:
+-- Builders for the eight message types. Each returns a message for `im.group_send` or `im.targeted_send`:
 --
 --   local message = require("message")
 --   im.group_send(message.text("hello"):to("184524748161025"):silent())
 --
--- A message can be addressed again and again: `notice:to(id)` puts new recipients in place of the old ones.
+-- You can send a message several times: `notice:to(id)` replaces its recipients.
 
 ---@class message
 local message = {}
@@ -35,21 +35,21 @@ local function list(...)
   return type(given) == "table" and table.move(given, 1, #given, 1, {}) or { ... }
 end
 
----Puts these groups in place of those it went to.
+---Sets the groups that receive the message, and replaces earlier ones.
 ---@param ... string|integer|(string|integer)[]  ids, or a list of them
 ---@return message.builder
 function builder:to(...)
   return set(self, "to", list(...))
 end
 
----Names the members who see it, for `im.targeted_send`.
+---Sets the members who see the message, for `im.targeted_send`.
 ---@param ... string|string[]  user ids, or a list of them
 ---@return message.builder
 function builder:users(...)
   return set(self, "users", list(...))
 end
 
----Says who sends it. Once for each message.
+---Sets the sender.
 ---@param user_id string
 ---@return message.builder
 function builder:from(user_id)
@@ -71,21 +71,21 @@ function builder:ext(fields)
   return set(self, "ext", ext)
 end
 
----Delivers it only to members who are online.
+---Delivers the message only to members who are online.
 ---@return message.builder
 function builder:online_only()
   rawset(self, "routetype", "ROUTE_ONLINE")
   return self
 end
 
----Asks for read receipts.
+---Requests read receipts.
 ---@return message.builder
 function builder:ack()
   rawset(self, "need_group_ack", true)
   return self
 end
 
----Sends it without a push notification.
+---Sends the message without a push notification.
 ---@return message.builder
 function builder:silent()
   return builder.ext(self, { em_ignore_notification = true })
@@ -116,14 +116,14 @@ local function uploaded(kind, file, more)
   return make(kind, body)
 end
 
----Text.
+---Makes a text message.
 ---@param msg string
 ---@return message.builder
 function message.text(msg)
   return make("txt", { msg = msg })
 end
 
----An image.
+---Makes an image message.
 ---@param file im.file|im.body.img
 ---@param more? im.body.img  fields to add or replace
 ---@return message.builder
@@ -131,7 +131,7 @@ function message.image(file, more)
   return uploaded("img", file, more)
 end
 
----A voice message.
+---Makes a voice message.
 ---@param file im.file|im.body.audio
 ---@param more? im.body.audio  fields to add or replace
 ---@return message.builder
@@ -139,7 +139,7 @@ function message.audio(file, more)
   return uploaded("audio", file, more)
 end
 
----A video. Its picture: `message.video(file, { thumb = im.upload("picture.png") })`.
+---Makes a video message. To set its preview picture: `message.video(file, { thumb = im.upload("picture.png") })`.
 ---@param file im.file|im.body.video
 ---@param more? im.body.video  fields to add or replace
 ---@return message.builder
@@ -147,7 +147,7 @@ function message.video(file, more)
   return uploaded("video", file, more)
 end
 
----Any other file.
+---Makes a file message.
 ---@param file im.file|im.body.file
 ---@param more? im.body.file  fields to add or replace
 ---@return message.builder
@@ -155,21 +155,21 @@ function message.file(file, more)
   return uploaded("file", file, more)
 end
 
----A place: `message.location({ lat = "39.966", lng = "116.322", addr = "Beijing" })`.
+---Makes a location message: `message.location({ lat = "39.966", lng = "116.322", addr = "Beijing" })`.
 ---@param place im.body.loc
 ---@return message.builder
 function message.location(place)
   return make("loc", { lat = place.lat, lng = place.lng, addr = place.addr })
 end
 
----A command for the members' clients; nothing is shown.
+---Makes a command for the members' clients, which show nothing.
 ---@param action string
 ---@return message.builder
 function message.command(action)
   return make("cmd", { action = action })
 end
 
----A message that your own clients define.
+---Makes a message that your own clients define.
 ---@param event string
 ---@param exts? table<string, string>
 ---@return message.builder

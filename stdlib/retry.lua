@@ -1,10 +1,10 @@
--- Repeats a call that failed in a way which may pass: the quota was refused, the service could not be reached.
+-- Retries calls after temporary errors: the quota refused the call, or the service was unreachable.
 --
 --   local retry = require("retry")
 --   local receipts = retry.call(function() return im.group_send(notice) end, { attempts = 3 })
 --
--- Only an error whose `retryable` is true is repeated, because then nothing was sent. What is `in_doubt` may have
--- been sent, and is never repeated.
+-- It retries only errors whose `retryable` is true, because then nothing was sent. It never retries `in_doubt`, because
+-- the message may have been sent.
 
 local task = require("task")
 
@@ -12,9 +12,9 @@ local task = require("task")
 local retry = {}
 
 ---@class retry.options
----@field attempts? integer  calls at most, the first included; 5 by default
----@field delay? number  seconds before the second call; 1 by default, doubled for each further one
----@field max_delay? number  seconds between two calls at most; 60 by default
+---@field attempts? integer  the maximum number of calls, including the first; 5 by default
+---@field delay? number  seconds before the second call; 1 by default, doubled for each further call
+---@field max_delay? number  the maximum delay between two calls in seconds; 60 by default
 ---@field on? fun(problem: im.error, attempt: integer, wait: number)  called before each wait
 
 local function may_repeat(problem)
@@ -30,13 +30,13 @@ local function number(options, name, default, least)
   if value == nil then
     return default
   elseif type(value) ~= "number" or not (value >= least) then
-    error("retry.call: " .. name .. " must be a number from " .. least .. " on, got " .. tostring(value), 3)
+    error("retry.call: " .. name .. " must be a number of at least " .. least .. ", got " .. tostring(value), 3)
   end
   return value
 end
 
----Calls `body` until it succeeds, fails for good, or has been called `attempts` times. Gives its results, or raises its
----last error.
+---Calls `body` until it succeeds, raises an error that is not retryable, or has been called `attempts` times. Returns
+---its results, or raises its last error.
 ---@generic T
 ---@param body fun(): T
 ---@param options? retry.options
@@ -59,7 +59,7 @@ function retry.call(body, options)
     if attempt >= attempts or not may_repeat(problem) then
       error(problem, 0)
     end
-    -- A random wait between half of the time and all of it, so that calls which failed together do not repeat
+    -- Waits a random time between half of the delay and all of it, so that calls that failed together do not retry
     -- together.
     local wait = math.min(delay, max_delay) * (0.5 + math.random() / 2)
     if options.on then

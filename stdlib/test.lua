@@ -1,5 +1,5 @@
--- Tests of a project's scripts, run by `mooncast test`. Each has a service, a ledger and a clock to itself; nothing
--- leaves the machine, files change in memory only, and hours pass in no time.
+-- Tests of a project's scripts, run by `mooncast test`. Each test has its own service, ledger and clock. Tests send
+-- nothing outside the machine and change files only in memory, and the clock is simulated.
 --
 -- ```lua
 -- local test = require("test")
@@ -9,43 +9,43 @@
 -- end)
 -- ```
 --
--- The clock begins at 2026-01-05T09:00:00Z, a Monday. It stands still while anybody computes, and moves as far as the
--- scripts wait: for the quota, for `task.sleep`, for the service (20 ms there and back). To look at a run half-way, run
--- it beside the test: `task.spawn(t.run, "scripts/campaign.lua")`, then `t.advance("10m")`.
+-- The clock starts at 2026-01-05T09:00:00Z, a Monday. It stands still while code computes, and advances while scripts
+-- wait: for the quota, for `task.sleep`, for the service (20 ms for a round trip). To inspect a run before it finishes,
+-- start it in another task: `task.spawn(t.run, "scripts/campaign.lua")`, then `t.advance("10m")`.
 
 local host = require("test.host")
 local json = require("json")
 
 local test = {}
 
----What came of a run.
+---The result of a run.
 ---@class test.run
----@field ok boolean  whether the script came to its end
----@field delivered boolean  whether nothing was rejected, left in doubt or given up
----@field sent integer  groups that got their message
+---@field ok boolean  whether the script finished without an error
+---@field delivered boolean  whether every message was delivered: none was rejected, in doubt or not sent
+---@field sent integer  groups that received their message
 ---@field rejected integer
 ---@field in_doubt integer
 ---@field not_sent integer
----@field throttled integer  answers of the service that there were too many
----@field output string  what it printed and logged
+---@field throttled integer  calls that the service refused as too many
+---@field output string  what the script printed and logged
 ---@field error? string
----@field job? string  of a job: its name
----@field run? string  of a job: the instant as text
----@field scheduled_at? number  of a job: the instant in seconds since 1970
+---@field job? string  the job's name, if a job ran
+---@field run? string  the scheduled time as text, if a job ran
+---@field scheduled_at? number  the scheduled time in seconds since 1970, if a job ran
 
----What a test's function is given.
+---The argument of a test's function.
 ---@class test.t
 ---@field run fun(script: string, args?: string[]): test.run  runs a script as `mooncast run` does; raises its error
----@field load fun(script: string): string[]  loads a script as the daemon does; gives the names of its jobs
+---@field load fun(script: string): string[]  loads a script as the daemon does; returns the names of its jobs
 ---@field trigger fun(job: string): test.run  runs a job of a loaded script now; raises its error
 ---@field post fun(hook: string, request?: { body?: string, headers?: table<string, string>, query?: table<string, string> }): test.run  runs a hook of a loaded script, without a signature; raises its error
----@field advance fun(time: number|string): test.run[]  moves the clock; runs what is due of loaded scripts meanwhile
+---@field advance fun(time: number|string): test.run[]  advances the clock; runs the jobs of loaded scripts that are due meanwhile
 ---@field clock fun(time: number|string)  sets the wall clock: seconds since 1970, or "2026-11-23T09:00Z"
----@field fault fun(rules: string|string[])  the service's faults from now on, as `mooncast sim --fault` takes them
----@field sent fun(group?: string): table  the messages of a group in their order; of all groups, by group
----@field count fun(group?: string): integer  how many messages a group got, or all together
----@field reply fun(url: string, answer?: { status?: integer, body?: string })  what `http` is answered there; `*` ends a beginning
----@field requests fun(): table[]  the requests made by `http`: method, url, headers, body
+---@field fault fun(rules: string|string[])  makes the service fail from now on, by rules as for `mooncast sim --fault`
+---@field sent fun(group?: string): table  returns the messages of a group in order; without a group, a table of all groups' messages
+---@field count fun(group?: string): integer  returns how many messages a group received; without a group, all groups together
+---@field reply fun(url: string, answer?: { status?: integer, body?: string })  sets the answer that `http` gets from an address; a `*` at the end matches any rest
+---@field requests fun(): table[]  returns the requests that scripts made with `http`: method, url, headers, body
 
 -- Showing values ------------------------------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ end
 function holds.to_have_length(got, length)
   local kind = type(got)
   if kind ~= "table" and kind ~= "string" then
-    return false, ("%s of them"):format(length)
+    return false, ("a length of %s"):format(length)
   end
   return #got == length, ("a length of %s"):format(length), ("its length is %d"):format(#got)
 end
@@ -220,7 +220,7 @@ function holds.to_fail(got, pattern)
   local ok, problem = pcall(got)
   local text = tostring(problem)
   if ok then
-    return false, "an error", "it came to its end without one"
+    return false, "an error", "it raised none"
   end
   local fits = pattern == nil or text:find(pattern, 1, true) or text:find(pattern)
   return fits and true or false, "an error" .. (pattern and " with " .. shown(pattern) or ""), "the error is: " .. text
@@ -241,19 +241,20 @@ local function expectation(got, wanted)
   return words
 end
 
----What is expected of a value.
+---The expectations for a value.
 ---@class test.expectation
----@field to_equal fun(expected: any)  the same value; tables by what is in them
----@field to_match fun(expected: any)  a table with at least these fields, matched likewise; a text by a Lua pattern
----@field to_contain fun(part: any)  a list with an item that matches; a text with this text in it
+---@field to_equal fun(expected: any)  an equal value; tables are compared by content
+---@field to_match fun(expected: any)  a table with at least these fields, which match in the same way; a string that matches this Lua pattern
+---@field to_contain fun(part: any)  a list with an item that matches; a string that contains this string
 ---@field to_have_length fun(length: integer)
 ---@field to_be_nil fun()
 ---@field to_be_at_least fun(least: number|string)
 ---@field to_be_at_most fun(most: number|string)
----@field to_fail fun(text?: string)  of a function: it raises an error with this text, or that matches this pattern
----@field never test.expectation  the opposite
+---@field to_fail fun(text?: string)  a function that raises an error; the error contains this text or matches this pattern
+---@field never test.expectation  the negated expectations
 
----Begins an expectation: `test.expect(value).to_equal(expected)`. One that does not hold ends the test.
+---Starts an expectation: `test.expect(value).to_equal(expected)`. The test fails at the first expectation that does not
+---hold.
 ---@param value any
 ---@return test.expectation
 function test.expect(value)
@@ -261,7 +262,7 @@ function test.expect(value)
   words.never = expectation(value, false)
   return setmetatable(words, {
     __index = function(_, name)
-      error(("there is no expectation `%s`; there are: %s"):format(tostring(name), table.concat(sorted_keys(holds), ", ")), 2)
+      error(("there is no expectation `%s`; the expectations are: %s"):format(tostring(name), table.concat(sorted_keys(holds), ", ")), 2)
     end,
   })
 end
@@ -307,7 +308,7 @@ end
 
 setmetatable(t, {
   __index = function(_, name)
-    error(("a test has no t.%s; it has: t.%s"):format(tostring(name), table.concat(sorted_keys(t), ", t.")), 2)
+    error(("there is no t.%s; there are: t.%s"):format(tostring(name), table.concat(sorted_keys(t), ", t.")), 2)
   end,
 })
 

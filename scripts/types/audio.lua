@@ -1,4 +1,4 @@
--- A voice message. Its length in seconds is read from the file; a body that says `length` itself has the last word.
+-- A voice message. Mooncast reads its length in seconds from the file. A `length` in the body overrides it.
 
 function main()
   local voice = im.upload("scripts/assets/voice.wav")

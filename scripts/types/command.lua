@@ -1,4 +1,4 @@
--- A command message: the members' clients act on it and show nothing. Here only to those who are online.
+-- A command message: the members' clients act on it and show nothing. This one goes only to members who are online.
 
 function main()
   local receipts = im.group_send({

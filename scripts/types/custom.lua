@@ -1,5 +1,5 @@
--- A custom message: an event that your own clients define, with up to 16 texts. This one is written with the builders
--- of the `message` module; a plain table as in the other examples does the same.
+-- A custom message: an event that your own clients define, with up to 16 string attributes. This example uses the builders
+-- of the module `message`. A plain table, as in the other examples, works too.
 
 local message = require("message")
 

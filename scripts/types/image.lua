@@ -1,5 +1,5 @@
--- An image message: the file is uploaded first, and what the upload gives goes into the body. It fills in the address,
--- the secret, the name and the size in pixels.
+-- An image message: upload the file, and put the result into the body. The result sets the address, the secret, the name
+-- and the size in pixels.
 
 function main()
   local picture = im.upload("scripts/assets/picture.png")

@@ -1,4 +1,4 @@
--- A location message: latitude and longitude in degrees, and the place in words.
+-- A location message: latitude and longitude in degrees, and the address as text.
 
 function main()
   local receipts = im.group_send({

@@ -1,5 +1,5 @@
--- A text message with everything that can go round it: the sender, read receipts, fields of your own for the clients,
--- and no push notification. All of these fields may be left out.
+-- A text message with all optional fields: the sender, read receipts, your own fields for the clients, and no push
+-- notification.
 
 function main()
   local receipts = im.group_send({

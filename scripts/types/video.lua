@@ -1,4 +1,4 @@
--- A video message: the clip, and the picture that is shown before it plays.
+-- A video message: the clip, and the picture that clients show before it plays.
 
 function main()
   local clip = im.upload("scripts/assets/clip.mp4")

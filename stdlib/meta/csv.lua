@@ -1,45 +1,45 @@
 ---@meta csv
 
--- Tables as text (CSV). Every field is a string. The encoding (UTF-8, UTF-16, GB18030) and the separator (comma, semicolon,
--- tab) are recognised; what can be read in two ways is refused with its line. Rows without any text are passed over.
+-- CSV files and texts. Every field is a string. The module detects the encoding (UTF-8, UTF-16, GB18030) and the separator
+-- (comma, semicolon, tab). It refuses input that can be read in two ways, and names the line. It skips rows without text.
 
 ---@class csv
 local csv = {}
 
----How a text is laid out.
+---The layout of a text.
 ---@class csv.layout
----@field header? boolean  whether the first row holds the names of the columns; true by default
----@field separator? string  one character; recognised where it is left out
----@field encoding? string  such as "gb18030"; recognised where it is left out
+---@field header? boolean  whether the first row contains the column names; true by default
+---@field separator? string  one character; detected by default
+---@field encoding? string  such as "gb18030"; detected by default
 
----How rows are written.
+---Options for writing rows.
 ---@class csv.encode_options
----@field header? boolean  whether the first row holds the names of the columns; true by default
+---@field header? boolean  whether the first row contains the column names; true by default
 ---@field separator? string  one character; "," by default
----@field columns? string[]  the columns, in this order; all names there are, sorted, by default
+---@field columns? string[]  the columns, in this order; by default all names, sorted
 
----A row: by the names of the header, or a list where there is none.
+---A row: a table by column name, or a list if there is no header.
 ---@alias csv.row table<string, string>|string[]
 
----The rows of a text. A bad one is an error that names its line.
+---Returns the rows of a text. An invalid row is an error that names its line.
 ---@param text string
 ---@param options? csv.layout
 ---@return csv.row[]
 function csv.parse(text, options) end
 
----The rows of a file.
+---Returns the rows of a file.
 ---@param path string  relative to the project
 ---@param options? csv.layout
 ---@return csv.row[]
 function csv.read(path, options) end
 
----An iterator over the rows of a file, or of a text with a line break in it.
+---Returns an iterator over the rows of a file, or of a text that contains a line break.
 ---@param source string  a path or a text
 ---@param options? csv.layout
 ---@return fun(): csv.row?
 function csv.rows(source, options) end
 
----Rows as text: tables by the names of the columns, or lists.
+---Returns rows as text. A row is a table by column name, or a list.
 ---@param rows table[]
 ---@param options? csv.encode_options
 ---@return string

@@ -1,12 +1,12 @@
 ---@meta datetime
 
--- Instants in time zones. Now is the host's: in a rehearsal the clock is a simulated one. A zone is a name such as
--- "Asia/Shanghai", an offset such as "+08:00", or "UTC", which is the default.
+-- Times in time zones. The clock is the host's; a rehearsal simulates it. A time zone is a name such as "Asia/Shanghai", an
+-- offset such as "+08:00", or "UTC" (the default).
 
 ---@class datetime
 local datetime = {}
 
----An instant in a zone. Compared by the instant; `tostring` gives ISO 8601.
+---A point in time, in a time zone. Comparisons ignore the time zone. `tostring` returns ISO 8601.
 ---@class datetime.moment
 ---@field year integer
 ---@field month integer  1 to 12
@@ -24,7 +24,7 @@ local datetime = {}
 ---@operator sub(datetime.moment): number
 local moment = {}
 
----What is added; months before days before clock time, each may be negative.
+---Amounts to add. Months are added first, then days, then hours and smaller units. Each may be negative.
 ---@class datetime.amounts
 ---@field years? integer
 ---@field months? integer
@@ -35,53 +35,53 @@ local moment = {}
 ---@field seconds? integer
 ---@field milliseconds? integer
 
----How a text is read.
+---Options for parsing.
 ---@class datetime.parse_options
----@field format? string  letters of strptime, such as "%d.%m.%Y %H:%M"; ISO 8601 by default
----@field tz? string  the zone of a text that names none; one that does is turned to it
+---@field format? string  a strptime format, such as "%d.%m.%Y %H:%M"; ISO 8601 by default
+---@field tz? string  the time zone of the result; also of the text, if the text names none
 
----The instant it is now.
+---Returns the current time.
 ---@param tz? string
 ---@return datetime.moment
 function datetime.now(tz) end
 
----The instant so many seconds after 1970-01-01T00:00:00Z.
+---Returns the time that is `seconds` after 1970-01-01T00:00:00Z.
 ---@param seconds number
 ---@param tz? string
 ---@return datetime.moment
 function datetime.from_unix(seconds, tz) end
 
----Reads a date, or a date and time.
+---Parses a date, or a date and time.
 ---@param text string
 ---@param options? datetime.parse_options
 ---@return datetime.moment
 function datetime.parse(text, options) end
 
----Adds by the calendar of its zone: a day more is the same time on the next day.
+---Adds in the calendar of its time zone: one day later is the same clock time on the next day.
 ---@param amounts datetime.amounts
 ---@return datetime.moment
 function moment:add(amounts) end
 
----A text by the letters of strftime.
+---Formats the time by a strftime format.
 ---@param format string  such as "%Y-%m-%d %H:%M"
 ---@return string
 function moment:format(format) end
 
----The same instant in another zone.
+---Returns the same point in time in another time zone.
 ---@param tz string
 ---@return datetime.moment
 function moment:in_tz(tz) end
 
----ISO 8601: "2026-05-01T09:00:00+08:00".
+---Returns ISO 8601: "2026-05-01T09:00:00+08:00".
 ---@return string
 function moment:iso() end
 
----The first instant of the unit that it lies in; weeks begin on Monday.
+---Returns the start of the unit that contains it. Weeks start on Monday.
 ---@param unit "year"|"month"|"week"|"day"|"hour"|"minute"|"second"
 ---@return datetime.moment
 function moment:start_of(unit) end
 
----Seconds since 1970-01-01T00:00:00Z.
+---Returns the seconds since 1970-01-01T00:00:00Z.
 ---@return number
 function moment:unix() end
 

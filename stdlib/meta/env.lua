@@ -5,19 +5,19 @@
 ---@class env
 local env = {}
 
----A secret that only the host knows. With `..` it goes between texts: "Bearer " .. env.secret("KEY"). The host fills
----it in, in a header or body of `http`; as JSON it is an error, `tostring` shows its name.
+---A handle to a secret whose value only the host knows. You can concatenate it: "Bearer " .. env.secret("KEY"). The host
+---inserts the value in a header or a body of `http`. Encoding it as JSON is an error. `tostring` returns its name.
 ---@class env.secret
 ---@operator concat(string|number|env.secret): env.secret
 
----The value of a variable, or the default when it is not set.
+---Returns the value of a variable, or the default if it is not set.
 ---@param name string
 ---@param default? string
 ---@return string?
 ---@overload fun(name: string, default: string): string
 function env.get(name, default) end
 
----A handle to a secret.
+---Returns a handle to a secret.
 ---@param name string
 ---@return env.secret
 function env.secret(name) end

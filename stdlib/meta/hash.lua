@@ -5,17 +5,17 @@
 ---@class hash
 local hash = {}
 
----SHA-256 in hex.
+---Returns the SHA-256 in hexadecimal.
 ---@param text string
 ---@return string
 function hash.sha256(text) end
 
----MD5 in hex. For checksums that ask for it, not for secrets.
+---Returns the MD5 in hexadecimal. Use it only for checksums that require MD5; it does not protect secrets.
 ---@param text string
 ---@return string
 function hash.md5(text) end
 
----HMAC-SHA-256 in hex.
+---Returns the HMAC-SHA-256 in hexadecimal.
 ---@param key string
 ---@param text string
 ---@return string
@@ -25,12 +25,12 @@ function hash.hmac_sha256(key, text) end
 ---@return string
 function hash.base64_encode(text) end
 
----Reads both alphabets, with and without `=` at the end.
+---Decodes both alphabets, with and without `=` at the end.
 ---@param text string
 ---@return string
 function hash.base64_decode(text) end
 
----Two digits a byte, in lower case.
+---Returns two lower-case digits for each byte.
 ---@param text string
 ---@return string
 function hash.hex_encode(text) end
@@ -39,7 +39,7 @@ function hash.hex_encode(text) end
 ---@return string
 function hash.hex_decode(text) end
 
----A version 4 UUID from `math.random`: the same seed makes the same ones. Not for secrets.
+---Returns a version 4 UUID from `math.random`: the same seed gives the same UUIDs. Do not use it as a secret.
 ---@return string
 function hash.uuid() end
 

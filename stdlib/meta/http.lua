@@ -1,12 +1,12 @@
 ---@meta http
 
--- Requests to hosts that `[permissions] net` grants. Private addresses must be named themselves. Redirects are not
--- followed, proxies are not used, secrets travel over https or to this machine only. Answers are up to 16 MiB.
+-- HTTP requests to hosts that `[permissions] net` grants. A private address needs a grant of its own. The module does not
+-- follow redirects and uses no proxy. It sends secrets only over https or to this machine. A response has at most 16 MiB.
 
 ---@class http
 local http = {}
 
----A text for a header or a body.
+---A value of a header or a body.
 ---@alias http.value string|number|env.secret
 
 ---@class http.get_options
@@ -14,7 +14,7 @@ local http = {}
 ---@field timeout? number|string  seconds, or a text like "5m"; 30 by default
 
 ---@class http.post_options: http.get_options
----@field json? any  sent as JSON in place of a body
+---@field json? any  a value to send as JSON instead of a body
 
 ---@class http.request_options: http.post_options
 ---@field url string
@@ -24,18 +24,18 @@ local http = {}
 ---@class http.response
 ---@field status integer
 ---@field ok boolean  whether the status is 200 to 299
----@field headers table<string, string>  looked up in any case; several values of one name are joined with ", "
+---@field headers table<string, string>  by name, case-insensitive; several values of one name are joined with ", "
 ---@field body string
----@field json fun(): any  the body read as JSON
+---@field json fun(): any  parses the body as JSON
 
----Asks for what is at an address. No status raises an error; no answer does (`unreachable`).
+---Makes a GET request. A status such as 404 raises no error. If no response comes, it raises `unreachable`.
 ---@param url string
 ---@param options? http.get_options
 ---@return http.response
 function http.get(url, options) end
 
----Sends a body to an address. No status raises an error; no answer does: `unreachable` when nothing was sent,
----`in_doubt` when it may have arrived.
+---Makes a POST request. A status such as 404 raises no error. If no response comes, it raises `unreachable` when nothing
+---was sent, and `in_doubt` when the request may have arrived.
 ---@param url string
 ---@param body? http.value
 ---@param options? http.post_options
@@ -47,26 +47,26 @@ function http.post(url, body, options) end
 ---@return http.response
 function http.request(options) end
 
----What a hook's function is given of a request.
+---The request that a hook's function receives.
 ---@class http.hook_request
 ---@field method string
----@field query table<string, string>  what stands after the `?`; of several values of one name, the last
----@field headers table<string, string>  looked up in any case, without the signature, `authorization` and `cookie`
+---@field query table<string, string>  the query parameters; the last value if a name has several
+---@field headers table<string, string>  by name, case-insensitive; without the signature, `authorization` and `cookie`
 ---@field body string
----@field json fun(): any  the body read as JSON
+---@field json fun(): any  parses the body as JSON
 
 ---@class http.hook_options
----@field secret env.secret  `env.secret("NAME")`: who posts has it too
----@field scheme? "hmac-sha256"|"token"  the header has the body's HMAC-SHA256 in hexadecimal (by default), or the secret
----@field header? string  by default "x-signature-256", with "token" "authorization" (`Bearer` before it or not)
----@field id? string  the header with the delivery's id, of which each runs once; without it each request is a new one
----@field timeout? string|number  the longest that a run may take
----@field overlap? "queue"|"skip"|"cancel"  what a request does that finds the last one's run going on; "queue" by default
----@field rerun? boolean  whether a run that was killed half-way is entered again whatever it had sent
+---@field secret env.secret  `env.secret("NAME")`: the secret that the sender shares
+---@field scheme? "hmac-sha256"|"token"  whether the header contains the body's HMAC-SHA256 in hexadecimal (the default), or the secret
+---@field header? string  "x-signature-256" by default; with "token", "authorization" (with or without `Bearer`)
+---@field id? string  the header that contains the delivery's id; each id runs once; without it, every request counts as a new one
+---@field timeout? string|number  the maximum duration of a run
+---@field overlap? "queue"|"skip"|"cancel"  what to do with a request that arrives while a run is active; "queue" by default
+---@field rerun? boolean  true restarts a run that was killed, whatever it had sent
 
----Declares a hook at the top level of a script: a job that `mooncast serve` runs for each `POST /hooks/NAME` that has
----the secret, where `[serve] listen` says that it listens. Granted by `[permissions] hooks`. The answer, 202, says that
----the request is in the ledger and will be run; run by hand, the request is an empty one.
+---Declares a hook at the top level of a script. A hook is a job that `mooncast serve` runs for each `POST /hooks/NAME` with
+---the secret, at the address of `[serve] listen`. It needs a grant in `[permissions] hooks`. The response 202 means that the
+---request is in the ledger and will run. A run that you start by hand has an empty request.
 ---@param name string  unique in the project: letters, digits, `-`, `_` and `.`
 ---@param options http.hook_options
 ---@param fn fun(request: http.hook_request, context: schedule.Context)

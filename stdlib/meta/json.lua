@@ -5,29 +5,29 @@
 ---@class json
 local json = {}
 
----JSON's null. A field that is nil is left out; one that is `json.null` is written as null.
+---The null of JSON. `encode` omits a field that is nil, and writes a field that is `json.null` as null.
 ---@type lightuserdata
 json.null = nil
 
----A value as JSON. Fields are written in the order of their names.
+---Returns a value as JSON, with the fields in the order of their names.
 ---@param value any
 ---@param options? { pretty?: boolean }
 ---@return string
 function json.encode(value, options) end
 
----The value that a JSON text stands for. A number that Lua would change, an integer beyond 2^63 or a decimal with more digits
----than a double has, becomes a text with every digit.
+---Returns the value of a JSON text. A number that Lua cannot represent exactly becomes a string with every digit: an integer
+---beyond 2^63, or a decimal number with more digits than a double has.
 ---@param text string
 ---@return any
 function json.decode(text) end
 
----Says of a table that it is a list, so that it is written as `[]` when it is empty.
+---Marks a table as a list, so that `encode` writes `[]` if it is empty.
 ---@generic T: table
 ---@param table? T
 ---@return T
 function json.array(table) end
 
----Says of a table that it is an object, so that it is written as `{}` when it is empty.
+---Marks a table as an object, so that `encode` writes `{}` if it is empty.
 ---@generic T: table
 ---@param table? T
 ---@return T

@@ -1,26 +1,26 @@
 ---@meta log
 
--- Lines for the log, each with its place in the script.
+-- Log lines, each with the script and line that wrote it.
 
 ---@class log
 local log = {}
 
----For the author of the script.
+---Writes a line for the author of the script.
 ---@param message any
 ---@param fields? table<string, any>
 function log.debug(message, fields) end
 
----For whoever follows the run.
+---Writes a line about the progress of the run.
 ---@param message any
 ---@param fields? table<string, any>
 function log.info(message, fields) end
 
----Something to look at.
+---Writes a warning.
 ---@param message any
 ---@param fields? table<string, any>
 function log.warn(message, fields) end
 
----Something that failed.
+---Writes an error.
 ---@param message any
 ---@param fields? table<string, any>
 function log.error(message, fields) end

@@ -1,6 +1,7 @@
 ---@meta os
 
--- What of `os` can do no harm. The time is the host's, the zone is always UTC; `datetime` knows the others.
+-- The harmless functions of Lua's `os`. The clock is the host's, and the time zone is always UTC. For other time zones, use
+-- `datetime`.
 
 ---@class os
 local os = {}
@@ -17,24 +18,24 @@ local os = {}
 ---@field yday? integer
 ---@field isdst? boolean  always false
 
----Seconds since 1970: now, or of a date, whose fields may be over their ranges and are put right.
+---Returns the seconds since 1970 of the current time or of a date. Normalises fields of the date that are out of range.
 ---@param fields? os.fields
 ---@return integer
 function os.time(fields) end
 
----A date as text by the letters of strftime ("%c" by default), or as fields for "*t".
+---Returns a date as text by a strftime format ("%c" by default), or as a table of fields for "*t".
 ---@param format? string
 ---@param time? integer|string  now by default
 ---@return string|os.fields
 function os.date(format, time) end
 
----Seconds between two times.
+---Returns the seconds between two times.
 ---@param later number
 ---@param earlier number
 ---@return number
 function os.difftime(later, earlier) end
 
----Seconds of CPU that the script has used.
+---Returns the CPU time that the script has used, in seconds.
 ---@return number
 function os.clock() end
 

@@ -1,13 +1,14 @@
 ---@meta store
 
--- Data that outlives a run: values under keys, kept in the project's ledger. What a call has written is on the disk when
--- it returns. Each script has data of its own, known by the script's file (a library's calls are those of the script
--- that runs); `store.open(name)` opens data that all scripts share which open that name.
+-- A key-value store that keeps data between runs, in the project's ledger. When a call returns, its data is on the disk.
+-- Each script file has its own data; a library uses the data of the script that runs. `store.open(name)` opens data that
+-- all scripts share.
 --
--- A value is anything with a JSON form, up to 262,144 bytes of it; a key has 1 to 256 bytes. A rehearsal writes to a copy
--- and lists the changes. At a top level that only declares, data can be read and not written; `mooncast check` sees none.
+-- A value is anything that JSON can represent, up to 262,144 bytes as JSON. A key has 1 to 256 bytes. A rehearsal writes to
+-- a copy and lists the changes. While `mooncast serve` loads a script, its top level can read data but not write it. In
+-- `mooncast check`, the store is empty.
 
----Data of the script's own; `store.open` gives the same functions for shared data.
+---The script's own data. `store.open` returns the same functions for shared data.
 ---@class store: store.data
 local store = {}
 
@@ -20,27 +21,27 @@ local store = {}
 ---@field keys fun(prefix?: string): fun(): string?, any
 
 ---@class store.options
----@field ttl? number|string  how long the value lives: seconds, or a text like "90s", "12h"; for ever without one
+---@field ttl? number|string  after this time the value expires: seconds, or a text like "90s", "12h"; never by default
 
----The value of a key, or `default` where it has none. A null that was kept is `json.null`.
+---Returns the value of a key, or `default` if it has none. A stored null is `json.null`.
 ---@param key string
 ---@param default? any
 ---@return any
 function store.get(key, default) end
 
----Gives a key a value.
+---Sets the value of a key.
 ---@param key string
 ---@param value any
 ---@param options? store.options
 function store.set(key, value, options) end
 
----Deletes a key; gives whether there was one.
+---Deletes a key. Returns whether the key existed.
 ---@param key string
 ---@return boolean
 function store.delete(key) end
 
----Gives a key the value `new` if it has the value `expected` now, at once for all runs and processes; gives whether it
----did. As `expected`, nil is a key without a value; as `new`, nil deletes. Tables are compared by what is in them.
+---Sets a key to `new` if its value is `expected`, atomically for all runs and processes. Returns whether it set the key.
+---If `expected` is nil, the key must have no value. If `new` is nil, it deletes the key. It compares tables by content.
 ---@param key string
 ---@param expected any
 ---@param new any
@@ -48,15 +49,15 @@ function store.delete(key) end
 ---@return boolean
 function store.swap(key, expected, new, options) end
 
----Adds to a whole number (1 by default), at once for all runs and processes; gives what it is then. A key without a
----value begins at 0; `ttl` counts from there, and later additions leave it as it is.
+---Adds `by` (1 by default) to an integer, atomically for all runs and processes. Returns the new value. A key without a
+---value starts at 0. `ttl` counts from the first call; later calls do not extend it.
 ---@param key string
 ---@param by? integer
 ---@param options? store.options
 ---@return integer
 function store.increment(key, by, options) end
 
----An iterator over the keys that begin with `prefix` and their values, in the order of the keys.
+---Returns an iterator over the keys that begin with `prefix` and their values, in the order of the keys.
 ---
 ---```lua
 ---for key, value in store.keys("seen:") do print(key, value) end
@@ -65,7 +66,7 @@ function store.increment(key, by, options) end
 ---@return fun(): string?, any
 function store.keys(prefix) end
 
----Data under a name of its own, shared by all scripts of the project which open it.
+---Opens the data of a name, which all scripts of the project share.
 ---@param name string
 ---@return store.data
 function store.open(name) end

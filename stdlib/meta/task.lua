@@ -1,34 +1,35 @@
 ---@meta task
 
--- Several things at once within a run, and waiting.
+-- Concurrent tasks within a run, and waiting.
 
 ---@class task
 local task = {}
 
----Something that runs beside the rest of the script.
+---A task that runs concurrently with the rest of the script.
 ---@class task.handle
 local handle = {}
 
----Waits until it has ended. Gives what its function returned, or raises its error.
+---Waits until the task has finished. Returns the results of its function, or raises its error.
 ---@return any ...
 function handle:wait() end
 
----Ends its waiting with an error of kind `cancelled`.
----@return boolean  false when it has ended, or waits for nothing
+---Cancels the call that the task is waiting for: the call raises an error of kind `cancelled`.
+---@return boolean  false if the task has finished, or is not waiting
 function handle:cancel() end
 
----Starts a function beside the rest of the script.
+---Starts a function as a task, concurrently with the rest of the script.
 ---@param body fun(...): ...
----@param ... any  what the function is called with
+---@param ... any  the arguments of the function
 ---@return task.handle
 function task.spawn(body, ...) end
 
----Waits for all of a list. Gives the list of their first results, or raises the first error once all have ended.
+---Runs all tasks and functions of a list and waits for them. Returns the list of their first results. If one fails, it waits
+---for the others and then raises the first error.
 ---@param list (task.handle|fun(): any)[]
 ---@return any[]
 function task.all(list) end
 
----Waits.
+---Waits for a duration.
 ---@param time number|string  seconds, or a text like "90s", "5m", "1h 30m", "2d"
 function task.sleep(time) end
 

@@ -1,28 +1,28 @@
 ---@meta template
 
--- Texts with places to fill in, in the language of Jinja: `{{ name }}`, `{% for %}`, `{% if %}`, filters. A name that is
--- not given is an error; nothing is escaped, nothing is included from elsewhere. Names can be in any script; `row["Full Name"]`
--- reaches those with blanks or dashes.
+-- Jinja templates: `{{ name }}`, `{% for %}`, `{% if %}`, filters. A name without a value is an error. Values are not
+-- escaped, and templates cannot include files. Names can be in any script. For names that contain blanks or dashes, write
+-- `row["Full Name"]`.
 
 ---@class template
 local template = {}
 
----A template that is ready to be filled in.
+---A parsed template.
 ---@class template.compiled
 local compiled = {}
 
----Fills in a text.
+---Renders a text with values.
 ---@param text string
 ---@param values? table
 ---@return string
 function template.render(text, values) end
 
----Reads a text once, to fill it in many times.
+---Parses a text once, to render it many times.
 ---@param text string
 ---@return template.compiled
 function template.compile(text) end
 
----Fills it in.
+---Renders the template with values.
 ---@param values? table
 ---@return string
 function compiled:render(values) end

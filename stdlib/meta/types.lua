@@ -1,23 +1,23 @@
 ---@meta
 
--- The tables that go into `im` and come out of it. Only types: there is nothing to require here.
+-- The types of the arguments and results of `im`. Scripts do not require this file.
 
----What every message has.
+---The fields of every message.
 ---@class im.message.common
----@field to string|integer|(string|integer)[]  one group id or a list: up to 3 for group_send, 1 for targeted_send
----@field from? string  the sender's user id; "admin" when left out, never empty
+---@field to string|integer|(string|integer)[]  one group id, or a list: up to 3 for group_send, 1 for targeted_send
+---@field from? string  the sender's user id, not empty; "admin" by default
 ---@field ext? table<string, any>  your own fields; `em_ignore_notification = true` sends without a push notification
----@field allow_empty? boolean  sends a text that is empty or blank, which is refused otherwise
+---@field allow_empty? boolean  permits an empty or blank text, which Mooncast refuses otherwise
 
----What messages to whole groups can have besides.
+---Further fields of messages to whole groups.
 ---@class im.message.group: im.message.common
----@field need_group_ack? boolean  ask for read receipts
----@field roam_ignore_users? string[]  up to 20 members who will not find it in their history
----@field routetype? "ROUTE_ONLINE"  only to members who are online
+---@field need_group_ack? boolean  requests read receipts
+---@field roam_ignore_users? string[]  up to 20 members who do not find the message in their history
+---@field routetype? "ROUTE_ONLINE"  delivers only to members who are online
 
----What targeted messages have besides.
+---Further fields of targeted messages.
 ---@class im.message.targeted: im.message.common
----@field users string[]  the members who see it, up to 20
+---@field users string[]  the members who see the message, up to 20
 
 ---@class im.message.txt: im.message.group
 ---@field type "txt"
@@ -51,7 +51,7 @@
 ---@field type "custom"
 ---@field body im.body.custom
 
----A message for `im.group_send`: its `type` says what its `body` holds.
+---A message for `im.group_send`. Its `type` determines the fields of its `body`.
 ---@alias im.message
 ---| im.message.txt
 ---| im.message.img
@@ -67,97 +67,97 @@
 ---@field type "txt"|"img"|"audio"|"video"|"file"|"loc"|"cmd"|"custom"
 ---@field body im.body.txt|im.body.img|im.body.audio|im.body.video|im.body.file|im.body.loc|im.body.cmd|im.body.custom
 
----Text.
+---The body of a text message.
 ---@class im.body.txt
 ---@field msg string
 
----What the bodies of image, voice, video and file messages share: `file`, or `url` and what belongs to it.
+---The common fields of the bodies of image, voice, video and file messages: `file`, or `url` and its fields.
 ---@class im.body.uploaded
----@field file? im.file  what im.upload returned; it fills in the other fields
----@field url? string  address of an uploaded file, where there is no `file`
+---@field file? im.file  the result of im.upload, which sets the other fields
+---@field url? string  the address of an uploaded file, if there is no `file`
 ---@field secret? string  the file's share-secret
----@field filename? string  the name that readers see
+---@field filename? string  the file name that readers see
 
----An image.
+---The body of an image message.
 ---@class im.body.img: im.body.uploaded
 ---@field size? { width: integer, height: integer }  in pixels
 
----A voice message.
+---The body of a voice message.
 ---@class im.body.audio: im.body.uploaded
 ---@field length? integer  seconds
 
----A video.
+---The body of a video message.
 ---@class im.body.video: im.body.uploaded
 ---@field length? integer  seconds
 ---@field file_length? integer  bytes
----@field thumb? string|im.file  the picture shown before it plays: an address, or what im.upload returned
+---@field thumb? string|im.file  the picture that clients show before the video plays: an address, or the result of im.upload
 ---@field thumb_secret? string  the picture's share-secret
 
----Any other file.
+---The body of a file message.
 ---@class im.body.file: im.body.uploaded
 
----A place.
+---The body of a location message.
 ---@class im.body.loc
 ---@field lat string|number  latitude in degrees
 ---@field lng string|number  longitude in degrees
----@field addr string  the place in words
+---@field addr string  the address as text
 
----A command for the members' clients; nothing is shown.
+---The body of a command message. The members' clients act on it and show nothing.
 ---@class im.body.cmd
 ---@field action string
 
----A message that your own clients define.
+---The body of a custom message, which your own clients define.
 ---@class im.body.custom
 ---@field customEvent? string  1 to 32 letters, digits, `-`, `_`, `/` and `.`
 ---@field customExts? table<string, string>  up to 16 entries
 
----How a message is sent.
+---Options for sending a message.
 ---@class im.send_options
----@field once? string  a key: the message that has it is sent at most once to this app, across runs; a second call gets the first receipts
----@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
----@field timeout? number|string  give up after so long: seconds, or a text like "5m"
+---@field once? string  a key: Mooncast sends the message with this key at most once through this app, across runs; a second call returns the first receipts
+---@field priority? "high"|"normal"|"low"  the priority among calls that wait for the quota
+---@field timeout? number|string  cancels the call after this time: seconds, or a text like "5m"
 
 ---A message of a broadcast: any message without `to` and `users`.
 ---@class im.broadcast_message
 ---@field type "txt"|"img"|"audio"|"video"|"file"|"loc"|"cmd"|"custom"
 ---@field body im.body.txt|im.body.img|im.body.audio|im.body.video|im.body.file|im.body.loc|im.body.cmd|im.body.custom
----@field from? string  the sender's user id; "admin" when left out
+---@field from? string  the sender's user id; "admin" by default
 ---@field ext? table<string, any>  your own fields
----@field need_group_ack? boolean  ask for read receipts; not with `users`
----@field roam_ignore_users? string[]  up to 20 members who will not find it in their history; not with `users`
----@field routetype? "ROUTE_ONLINE"  only to members who are online; not with `users`
----@field allow_empty? boolean  sends a text that is empty or blank, which is refused otherwise
+---@field need_group_ack? boolean  requests read receipts; not with `users`
+---@field roam_ignore_users? string[]  up to 20 members who do not find the message in their history; not with `users`
+---@field routetype? "ROUTE_ONLINE"  delivers only to members who are online; not with `users`
+---@field allow_empty? boolean  permits an empty or blank text, which Mooncast refuses otherwise
 
----A recipient with fields of its own, which are for the message function.
+---A recipient. Its other fields are for the message function.
 ---@class im.recipient
 ---@field group_id string|integer
----@field users? string|string[]  the members who see it; as a text separated by `;` or `；`
+---@field users? string|string[]  the members who see the message: a list, or a string with `;` or `；` between them
 ---@field [string] any
 
----What `im.broadcast` is to do.
+---The specification of a broadcast.
 ---@class im.broadcast
----@field name string  by which it is known; the same name and run goes on, or gives the report of what was done
----@field run? string|integer  which run of that name; by default "1", and inside a job the instant that it runs for
+---@field name string  identifies the broadcast together with `run`; the same name and run continues it, or returns its report if it has finished
+---@field run? string|integer  the run of that name; "1" by default, and the scheduled time in a job
 ---@field to string|(string|integer|im.recipient)[]|fun(): any  a .csv, .xlsx, .json or .jsonl file, a list, or an iterator
----@field message im.broadcast_message|fun(recipient: any): im.broadcast_message?  nil skips the recipient
----@field pack? integer  groups a call, 1 to 3; 1 by default
----@field in_doubt? "hold"|"resend"  what becomes of those that may have been delivered; "hold" by default
----@field rate? number  a cap of its own, in messages a second
----@field window? { from: string, to: string, tz: string }  hours of the day outside which it waits
----@field priority? "high"|"normal"|"low"  its share of the quota
----@field exclude? { broadcast: string, run?: string|integer, states?: string|string[] }  leaves out who got an earlier one
----@field stop_after_failures? integer  pauses after so many failures in a row
----@field max_recipients? integer  refuses a plan with more
----@field on_progress? fun(progress: im.progress)  called about once a second
----@field skip_bad? boolean  leaves out bad lines of a file; each is a skipped row of the plan, with its number and reason
----@field id_column? string  the column or field that holds the group's id; "group_id" by default
----@field encoding? string  of a file, such as "gb18030"; recognised where it is left out
----@field separator? string  of a CSV file's columns, one character; recognised where it is left out
----@field sheet? string  of a workbook; the first one by default
----@field allow_empty? boolean  sends texts that are empty or blank, which are refused otherwise
----@field on_change? "refuse"|"continue"|"replan"  what becomes of an unfinished one whose inputs changed; "refuse" by default
+---@field message im.broadcast_message|fun(recipient: any): im.broadcast_message?  the message, or a function that returns it, or nil to skip the recipient
+---@field pack? integer  groups in one call, 1 to 3; 1 by default
+---@field in_doubt? "hold"|"resend"  what to do with recipients that may have received the message; "hold" by default
+---@field rate? number  the broadcast's own limit, in messages a second
+---@field window? { from: string, to: string, tz: string }  the hours of the day in which it sends
+---@field priority? "high"|"normal"|"low"  its share of the quota when other calls wait too
+---@field exclude? { broadcast: string, run?: string|integer, states?: string|string[] }  excludes the recipients that an earlier broadcast has reached
+---@field stop_after_failures? integer  pauses the broadcast after this many failures in a row; 20 by default
+---@field max_recipients? integer  refuses a plan with more recipients
+---@field on_progress? fun(progress: im.progress)  a function that Mooncast calls about once a second
+---@field skip_bad? boolean  skips bad lines of a file; each becomes a skipped row of the plan, with its line number and the reason
+---@field id_column? string  the column or field that contains the group id; "group_id" by default
+---@field encoding? string  the encoding of a file, such as "gb18030"; detected by default
+---@field separator? string  the column separator of a CSV file, one character; detected by default
+---@field sheet? string  the sheet of a workbook; the first one by default
+---@field allow_empty? boolean  permits empty or blank texts, which Mooncast refuses otherwise
+---@field on_change? "refuse"|"continue"|"replan"  what to do if the inputs of an unfinished broadcast changed; "refuse" by default
 
----How a broadcast stands: recipients by state.
+---The progress of a broadcast: the number of recipients in each state.
 ---@class im.progress
 ---@field total integer
 ---@field pending integer
@@ -168,37 +168,37 @@
 ---@field skipped integer
 ---@field cancelled integer
 
----What a broadcast has come to.
+---The report of a broadcast.
 ---@class im.report
 ---@field name string
 ---@field run string
----@field total integer  all recipients, those left out included
+---@field total integer  all recipients, including skipped ones
 ---@field sent integer
 ---@field rejected integer
----@field in_doubt integer  they may have it, or not
----@field skipped integer  left out by the message function or by `exclude`
+---@field in_doubt integer  recipients that may have the message or not
+---@field skipped integer  recipients that the message function, `exclude` or `skip_bad` skipped
 ---@field cancelled integer
----@field duplicates integer  named more than once
----@field bad_lines? integer  left out by `skip_bad`
----@field empty_rows? integer  rows of the file without any text, which were passed over
----@field no_recipients? true  there were none: nothing is kept of it, and the same name and run begins anew
+---@field duplicates integer  recipients that were listed more than once
+---@field bad_lines? integer  lines that `skip_bad` skipped
+---@field empty_rows? integer  rows of the file without any text
+---@field no_recipients? true  there were no recipients; the ledger keeps nothing of the broadcast
 ---@field elapsed number  seconds
 ---@field rate number  messages a second
----@field already? true  it was done before, and nothing was sent now
+---@field already? true  the broadcast had finished before, and this call sent nothing
 
----How a file is uploaded.
+---Options for uploading a file.
 ---@class im.upload_options
----@field filename? string  the name that readers see; the file's own by default
+---@field filename? string  the file name that readers see; the file's own name by default
 ---@field restrict_access? boolean  whether readers need the file's secret; true by default
 ---@field thumbnail? { width: integer, height: integer }  pixels, 1 to 10000
----@field priority? "high"|"normal"|"low"  its place among those that wait for the quota
----@field reuse? boolean  false uploads also what the service has already; true by default
----@field force? boolean  true uploads also an empty file and one that is not what its name says, and says nothing of its kind
+---@field priority? "high"|"normal"|"low"  the priority among calls that wait for the quota
+---@field reuse? boolean  false uploads the file even if the service has the same content; true by default
+---@field force? boolean  true uploads the file unchecked, even if it is empty or its content does not match its name; the result has no `media`
 
----How messages are recalled.
+---Options for recalling messages.
 ---@class im.recall_options
----@field force? boolean  also what is older than the service's window
----@field from? string  who recalls, where it is not the app's admin
+---@field force? boolean  true also recalls messages older than the service's limit of two minutes
+---@field from? string  the user id that recalls; the app's admin by default
 
 ---An uploaded file: the value for `body.file`.
 ---@class im.file
@@ -207,47 +207,47 @@
 ---@field secret? string
 ---@field filename string
 ---@field size integer  bytes
----@field width? integer  pixels, of an image or a video, as it is shown
----@field height? integer  pixels, of an image or a video, as it is shown
----@field duration? number  seconds, of audio and video
----@field media? "image"|"audio"|"video"|"other"  what is in the file, where that is known
+---@field width? integer  the displayed width of an image or a video, in pixels
+---@field height? integer  the displayed height of an image or a video, in pixels
+---@field duration? number  the duration of audio or video, in seconds
+---@field media? "image"|"audio"|"video"|"other"  the kind of content, if known
 
----What was delivered: message ids by group id.
+---The message ids of the groups that received a message, by group id.
 ---@alias im.receipts table<string, string>
 
----One thing that is wrong with a message.
+---A problem of a message.
 ---@class im.problem
----@field field string  where: `body.msg`, `to[2]`
+---@field field string  the field, such as `body.msg` or `to[2]`
 ---@field message string  what is wrong, the limit and the value
 
----One group of the app.
+---A group of the app.
 ---@class im.group
 ---@field group_id string
 ---@field name? string
 ---@field owner? string
----@field affiliations? integer  how many members it has
----@field type? string  the service's word for its kind
+---@field affiliations? integer  the number of members
+---@field type? string  the group's type, as the service reports it
 ---@field last_modified? integer  milliseconds since 1970
 
----What came of a recall.
+---The result of a recall.
 ---@class im.recalled
----@field recalled integer  how many messages were recalled
----@field failed { group_id: string, message_id: string, reason: string }[]  those that were not
+---@field recalled integer  the number of recalled messages
+---@field failed { group_id: string, message_id: string, reason: string }[]  the messages that were not recalled
 
----A broadcast to recall: what it has sent.
+---The broadcast whose messages to recall.
 ---@class im.recall_broadcast
 ---@field broadcast string  its name
----@field run? string|integer  which run of that name; by default "1", and inside a job the instant that it runs for
+---@field run? string|integer  the run of that name; "1" by default, and the scheduled time in a job
 
----What became of the recall of a broadcast.
+---The result of recalling a broadcast.
 ---@class im.broadcast_recalled
 ---@field recalled integer  messages recalled now
 ---@field before integer  messages that an earlier recall has recalled
----@field too_late integer  messages sent over two minutes ago, which only `force` recalls
----@field refused { [string]: integer }  messages that the service would not recall, by its reason
----@field in_doubt integer  recipients in doubt: the ids of their messages are not known
+---@field too_late integer  messages sent more than two minutes ago, which only `force` recalls
+---@field refused { [string]: integer }  messages that the service refused to recall, by its reason
+---@field in_doubt integer  recipients in doubt, whose message ids are unknown
 
----What this app is allowed.
+---The limits of an app.
 ---@class im.limits
 ---@field group_per_second number  group messages, and group calls, a second
 ---@field targeted_per_second number  targeted calls a second
@@ -255,20 +255,20 @@
 ---@field read_per_second number  reads of lists a second
 ---@field message_bytes integer  bytes of `body` and `ext` together
 ---@field upload_bytes integer  bytes of one uploaded file
----@field share number  our part of each quota, up to 1
----@field groups_per_call integer  groups of one group message
----@field users_per_call integer  users of one targeted message
----@field roam_ignore_users integer  entries of `roam_ignore_users`
----@field custom_exts integer  entries of `customExts`
+---@field share number  Mooncast's share of each quota, up to 1
+---@field groups_per_call integer  groups in one group message
+---@field users_per_call integer  users in one targeted message
+---@field roam_ignore_users integer  entries in `roam_ignore_users`
+---@field custom_exts integer  entries in `customExts`
 
----What every failure of a call raises; `pcall` gives it, `tostring` says it in one line.
+---The error that a failed call raises. `pcall` returns it, and `tostring` describes it in one line.
 ---@class im.error
 ---@field kind "invalid"|"rejected"|"throttled"|"auth"|"in_doubt"|"unreachable"|"denied"|"cancelled"
 ---@field message string  what happened and what to do
----@field retryable boolean  whether the same call may work later, with nothing sent twice
----@field field? string  the field or argument at fault
+---@field retryable boolean  whether the same call may succeed later and sends nothing twice
+---@field field? string  the invalid field or argument
 ---@field status? integer  the service's HTTP status
----@field code? string  the service's word for the error
----@field where? string  script and line
----@field receipts? im.receipts  the groups that did get the message
----@field problems? im.problem[]  every problem of an invalid message
+---@field code? string  the service's error code
+---@field where? string  the script and the line
+---@field receipts? im.receipts  the groups that received the message
+---@field problems? im.problem[]  all problems of an invalid message

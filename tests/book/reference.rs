@@ -29,7 +29,7 @@ pub fn files() -> Vec<(String, File)> {
 
 /// Returns the page of the Lua modules.
 pub fn lua() -> String {
-    let mut page = "# Lua\n\nMade from the stubs that editors read. `im` and `schedule` are globals; the others come by `require`.\n".to_owned();
+    let mut page = "# Lua\n\nGenerated from the editor stubs. `im` and `schedule` are globals; load the other modules with `require`.\n".to_owned();
     for (name, file) in files() {
         let title = match name.as_str() {
             "types" => "Tables of im".to_owned(),
@@ -69,7 +69,7 @@ fn describe(page: &mut String, entry: &Entry) {
                 let _ = writeln!(page, "- `{}`: `{of}`{}", name.trim_end_matches('?'), after(text));
             }
             for returned in &entry.returns {
-                let _ = writeln!(page, "- gives `{}`{}", returned.of, after(&returned.text));
+                let _ = writeln!(page, "- returns `{}`{}", returned.of, after(&returned.text));
             }
             for overload in &entry.overloads {
                 let _ = writeln!(page, "- also `{overload}`");
@@ -131,7 +131,7 @@ fn prose(lines: &[String]) -> String {
 /// Returns the page of the commands.
 pub fn commands() -> String {
     let project = Project::new();
-    let mut page = "# Commands\n\nMade from what each command says with `--help`.\n".to_owned();
+    let mut page = "# Commands\n\nGenerated from the `--help` of each command.\n".to_owned();
     let mut next: VecDeque<Vec<String>> = [Vec::new()].into();
     while let Some(words) = next.pop_front() {
         let mut args: Vec<&str> = words.iter().map(String::as_str).collect();

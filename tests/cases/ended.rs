@@ -159,7 +159,7 @@ require("campaign").run({ name = "c", to = "groups.csv", skip_bad = true, text =
     project.write("groups.csv", "group_id,name\nbad id,x\nworse id,y\n");
     let ran = run(&project, &service, &[]).exits(3);
     assert!(!ran.stdout.contains("runs export"), "{ran:#?}");
-    assert!(ran.stdout.contains("2 bad lines left out"), "{ran:#?}");
+    assert!(ran.stdout.contains("2 bad lines skipped"), "{ran:#?}");
     mooncast(&project, &service, &["runs", "list"]).exits(0).prints("no broadcasts");
 }
 

@@ -25,7 +25,7 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
         browser.wait_text("dialog[open]", "Run news now?").await;
         browser.picture("dialog-run").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "news is asked for: run 20").await;
+        browser.wait_text("#notice", "news is requested: run 20").await;
         browser.wait_text(CARD, "news/1").await;
         // While the plan is built, the number of pending recipients still grows.
         browser.wait_text("#running .chip", "running").await;
@@ -203,7 +203,7 @@ fn a_script_is_run_with_arguments() {
         browser.fill("dialog textarea", "first one\nsecond").await;
         browser.picture("dialog-script").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "scripts/main.lua is asked for: run 20").await;
+        browser.wait_text("#notice", "scripts/main.lua is requested: run 20").await;
         site.serving.as_ref().unwrap().prints("asked\tfirst one+second", 1);
         browser.open(&site.url("/job?name=run%20scripts/main.lua")).await;
         browser.wait_text("#runs", "done").await;

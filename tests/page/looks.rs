@@ -67,7 +67,7 @@ fn a_language_can_be_chosen_and_times_are_those_of_the_reader() {
         browser.click("header a[lang='zh-CN']").await;
         browser.wait("document.documentElement.lang === 'zh-CN'").await;
         browser.wait_text("nav", "总览").await;
-        browser.wait_text("#jobs", "立即执行").await;
+        browser.wait_text("#jobs", "立即运行").await;
         browser.wait_text("#quotas", "群消息").await;
         browser
             .client

@@ -103,11 +103,11 @@ fn forms_alone_log_in_ask_act_and_tell() {
     let notice = done.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let session = operator.cookie.clone();
     operator.cookie = format!("{session}; {notice}");
-    let told = operator.get("/job?name=news").is(200).says("news is asked for: run 20");
+    let told = operator.get("/job?name=news").is(200).says("news is requested: run 20");
     assert!(told.head.contains("mooncast_notice=;"), "{told:#?}");
     operator.cookie = session;
     operator.post("/job/trigger?name=nothing", "").is(404).says("there is no job `nothing`");
-    operator.get("/broadcasts/7").is(404).says("That does not work");
+    operator.get("/broadcasts/7").is(404).says("The action was refused");
     operator.get("/nowhere").is(404).says("there is nothing here");
     operator.get("/broadcasts/1?state=odd").is(404).says("no state `odd`");
     // Another site's page cannot act through this browser, and a request without an origin is refused.
@@ -124,7 +124,7 @@ fn who_may_only_look_sees_everything_and_nothing_to_press() {
     let (reader, operator) = (Plain::logged_in(&site, &site.read), Plain::logged_in(&site, &site.operate));
     until("it is sent", || operator.get("/").is(200).body.contains("/broadcasts/1/cancel"));
     for place in ["/", "/broadcasts/1", "/job?name=slow"] {
-        let page = reader.get(place).is(200).says("slow").says("You may look, not act");
+        let page = reader.get(place).is(200).says("slow").says("Read-only session");
         for act in ["/cancel", "/pause", "/trigger", "<dialog"] {
             assert!(!page.body.contains(act), "{place} offers {act}");
         }

@@ -1,13 +1,14 @@
--- Sends a text to three groups and prints what the service answered.
+-- Sends a text to three groups and prints the message ids:
 --
 --   mooncast run scripts/hello.lua
 --
--- goes to the built-in simulator as long as mooncast.toml says so; then to your own groups, whose ids go in here.
+-- The message goes to the built-in simulator while mooncast.toml contains `simulator = true`. To send to your own groups,
+-- put their ids here.
 
 local GROUPS = { "184524748161025", "184524748161026", "184524748161027" }
 
--- `mooncast run` calls this with the arguments behind the file's name. Outside of it nothing is sent, so `mooncast serve`
--- and `mooncast check` can load this file at any time.
+-- `mooncast run` calls `main` with the arguments after the file name. The script sends only in `main`, so `mooncast serve`
+-- and `mooncast check` can load it.
 function main(args)
   local receipts = im.group_send({
     to = GROUPS,
@@ -19,7 +20,8 @@ function main(args)
   end
 end
 
--- A job, which `mooncast serve` runs on workdays at nine; `mooncast check` shows when that is next. Take the dashes away:
+-- A job that `mooncast serve` runs on weekdays at nine. `mooncast check` shows when it runs next. To declare it, remove the
+-- dashes:
 --
 -- schedule.cron("0 9 * * mon-fri", { name = "good-morning", tz = "Europe/Berlin" }, function(context)
 --   im.broadcast({ name = context.name, to = GROUPS, message = { type = "txt", body = { msg = "Good morning!" } } })

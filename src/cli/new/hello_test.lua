@@ -1,5 +1,5 @@
 -- Tests of scripts/hello.lua:  mooncast test
--- They run in simulated time against a service of their own; nothing leaves this machine.
+-- The tests run in simulated time against a simulated service, and send nothing outside this machine.
 
 local test = require("test")
 local expect = test.expect

@@ -170,7 +170,7 @@ fn questions_say_numbers() {
     };
     let english = ask(Language::English, "cancel");
     assert!(english.contains("Cancel spring&#x2f;1?"), "{english}");
-    let said = "1,240 groups that are still pending get nothing; 760 that have it keep it.";
+    let said = "1,240 pending groups get nothing; 760 that have the message keep it.";
     assert!(english.contains(said), "{english}");
     let chinese = ask(Language::Chinese, "cancel");
     assert!(chinese.contains("1,240 个待发送的群组将不会收到消息；760 个已发送的群组保留消息"), "{chinese}");
