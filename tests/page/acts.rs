@@ -19,7 +19,7 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
     let site = Site::simulated(&project);
     browse(async {
         let browser = site.operator("en-US").await;
-        browser.wait_text("#running", "No broadcast goes on").await;
+        browser.wait_text("#running", "No broadcast is running").await;
         browser.picture("first-quiet").await;
         browser.click("a[href='/job/trigger?name=news']").await;
         browser.wait_text("dialog[open]", "Run news now?").await;
@@ -39,12 +39,10 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
 
         browser.click("#running a[href$='/pause']").await;
         browser.wait_text("dialog[open]", "Pause news/1?").await;
-        browser
-            .wait_text("dialog[open]", "groups that are still pending wait until somebody resumes it")
-            .await;
+        browser.wait_text("dialog[open]", "pending groups wait until the broadcast is resumed").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "news/1 pauses.").await;
-        browser.wait_text(CARD, "waits for somebody who resumes it").await;
+        browser.wait_text("#notice", "news/1 is being paused.").await;
+        browser.wait_text(CARD, "Paused until resumed").await;
         assert_eq!(browser.text("#running .chip").await, "paused");
         browser.picture("first-paused").await;
         let listed = project.mooncast(&["runs", "list", "--unfinished"]).exits(0).stdout;
@@ -62,7 +60,7 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
         browser.wait_text("dialog[open]", "Resume news/1?").await;
         browser.click("dialog button").await;
         browser.wait_text("#finished", "news/1").await;
-        browser.wait_text("#running", "No broadcast goes on").await;
+        browser.wait_text("#running", "No broadcast is running").await;
         browser.wait_text("#finished", "2,000").await;
         browser.click("#finished a[href='/broadcasts/1']").await;
         browser.wait_text("#recipients", "184524748161100").await;
@@ -86,7 +84,7 @@ fn a_broadcast_is_cancelled_from_its_own_page_with_the_numbers_said_before() {
         browser.wait_text("dialog[open]", "Cancel slow/1?").await;
         let said = browser.text("dialog p").await;
         let pending: u64 = said.split(' ').next().unwrap().parse().unwrap();
-        assert!((1..500).contains(&pending) && said.contains("that have it keep it"), "{said}");
+        assert!((1..500).contains(&pending) && said.contains("that have the message keep it"), "{said}");
         browser.click("dialog button").await;
         browser.wait_text("#notice", "slow/1 is cancelled").await;
         browser.wait_text("#broadcast .chip", "cancelled").await;
@@ -144,7 +142,7 @@ fn doubts_are_settled_and_the_refused_are_sent_to_again() {
         assert_eq!(browser.number("a[href*='=sent'] strong").await, 7);
         good.store(true, Ordering::SeqCst);
         browser.click("a[href$='/retry']").await;
-        browser.wait_text("dialog[open]", "1 group that the service refused").await;
+        browser.wait_text("dialog[open]", "The service refused 1 group").await;
         browser.click("dialog button").await;
         browser.wait("document.querySelector(\"a[href*='=sent'] strong\").innerText === '8'").await;
         browser.close().await;
@@ -187,7 +185,7 @@ fn a_job_is_run_and_paused_with_the_keyboard_alone() {
         browser.press(Key::Enter, 1).await;
         browser.wait_text("dialog[open]", "Resume quick?").await;
         browser.press(Key::Enter, 1).await;
-        browser.wait_text("#notice", "quick goes on").await;
+        browser.wait_text("#notice", "quick runs again").await;
         browser.close().await;
     });
 }

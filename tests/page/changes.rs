@@ -62,9 +62,9 @@ fn a_stale_script_is_shown_with_its_line_until_it_is_mended() {
         let browser = site.operator("en-US").await;
         browser.wait_text("#scripts", "scripts/main.lua").await;
         project.write("scripts/main.lua", format!("{NEWS}\nlocal = 3\n"));
-        browser.wait_text("#scripts .stale", "1 script is stale").await;
+        browser.wait_text("#scripts .stale", "1 script failed to load").await;
         browser.wait_text("#scripts .stale pre", "scripts/main.lua:14").await;
-        browser.wait_text("#scripts .stale", "goes on").await;
+        browser.wait_text("#scripts .stale", "keeps running").await;
         browser.picture("first-stale").await;
         project.write("scripts/main.lua", format!("{NEWS}\njob('another', 1)\n"));
         browser.wait_text("#jobs", "another").await;
@@ -88,7 +88,7 @@ fn a_page_says_since_when_it_hears_nothing_and_goes_on_after_a_restart() {
         browser.picture("first-lost").await;
         // While the daemon is unreachable, the page does not report that an action was done.
         browser.click("a[href='/job/trigger?name=quick']").await;
-        browser.wait_text("#notice", "The daemon was not reached").await;
+        browser.wait_text("#notice", "The daemon did not answer").await;
         site.again(&project);
         browser.wait("document.querySelector('#lost').hidden && document.querySelector('#live.on')").await;
         project.mooncast(&["jobs", "trigger", "news"]).exits(0);
@@ -108,7 +108,7 @@ fn a_session_ends_with_its_token() {
         browser.wait("location.pathname === '/login'").await;
         browser.fill("#token", &site.operate).await;
         browser.click("main button").await;
-        browser.wait_text("#wrong", "No token in force is like that").await;
+        browser.wait_text("#wrong", "This token is not valid").await;
         browser.picture("login-wrong").await;
         browser.close().await;
     });

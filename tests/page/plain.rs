@@ -89,7 +89,7 @@ fn forms_alone_log_in_ask_act_and_tell() {
     let led = stranger.get("/job?name=news").is(303);
     assert_eq!(led.header("location"), Some("/login?next=/job%3Fname%3Dnews"));
     stranger.get("/login?next=/job%3Fname%3Dnews").is(200).says("value=\"&#x2f;job?name=news\"");
-    stranger.post("/login", "token=mooncast_operate_x").is(401).says("No token in force");
+    stranger.post("/login", "token=mooncast_operate_x").is(401).says("This token is not valid");
     let led = stranger.post("/login", &format!("token={}&next=//evil.test/", site.operate)).is(303);
     assert_eq!(led.header("location"), Some("/"));
     let cookie = led.header("set-cookie").unwrap();
@@ -130,8 +130,8 @@ fn who_may_only_look_sees_everything_and_nothing_to_press() {
         }
     }
     for act in ["/broadcasts/1/cancel", "/job/cancel?name=slow"] {
-        reader.get(act).is(403).says("may only look");
-        reader.post(act, "").is(403).says("may only look");
+        reader.get(act).is(403).says("This session is read-only");
+        reader.post(act, "").is(403).says("This session is read-only");
     }
     // Its plan may still be growing.
     let export = "/api/v1/broadcasts/1/export?format=csv";
@@ -171,7 +171,7 @@ fn the_first_screen_is_small_with_fifty_jobs_and_a_page_of_many_recipients_is_qu
         .is(200)
         .says("184524748261000")
         .says("First page");
-    operator.get("/broadcasts/1?state=rejected").is(200).says("Nobody is in this state");
+    operator.get("/broadcasts/1?state=rejected").is(200).says("No recipients are in this state");
     eprintln!(
         "first screen {} bytes; two pages of 100,000 recipients {:?}",
         first.body.len(),

@@ -62,7 +62,7 @@ fn what_differs_is_shown_and_the_broadcast_is_planned_anew() {
             "10 recipients are only in the stored plan: 1031",
             "old 1001",
             "new 1001",
-            "another run",
+            "a new run",
         ] {
             browser.wait_text("#changes", text).await;
         }
@@ -74,9 +74,9 @@ fn what_differs_is_shown_and_the_broadcast_is_planned_anew() {
         }
         browser.show(1280, 900, false).await;
         browser.click("#broadcast a[href$='/replan']").await;
-        browser.wait_text("dialog[open]", "Plan news/1 anew?").await;
+        browser.wait_text("dialog[open]", "Replan news/1?").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "news/1 is planned anew").await;
+        browser.wait_text("#notice", "news/1 is being replanned").await;
         browser.wait_text("#broadcast .chip", "finished").await;
         browser.wait("document.querySelector('#changes') === null").await;
         browser.close().await;

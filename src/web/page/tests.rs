@@ -177,7 +177,7 @@ fn questions_say_numbers() {
 }
 
 #[test]
-fn who_waits_and_what_is_stale_is_shown_and_an_unhealthy_ledger_stands_above_all() {
+fn waiting_calls_and_scripts_that_failed_to_load_are_shown_and_an_unhealthy_ledger_stands_above_all() {
     let pages = Pages::new("spring", true).unwrap();
     let quota = QuotaView {
         name: "group messages".to_owned(),
@@ -208,7 +208,7 @@ fn who_waits_and_what_is_stale_is_shown_and_an_unhealthy_ledger_stands_above_all
     for language in BOTH {
         let context = context! { ..more.clone(), ..base(&pages, language) };
         let quotas = made(&pages, "part/quotas.html", &context);
-        let waits = language.say("who_waits", &[("n", "2".to_owned())]).unwrap();
+        let waits = language.say("calls_wait", &[("n", "2".to_owned())]).unwrap();
         assert!(quotas.contains(&waits) && quotas.contains("12.5"), "{quotas}");
         let scripts = made(&pages, "part/scripts.html", &context);
         assert!(

@@ -136,5 +136,5 @@ end
 raised({ name = "wrong", to = { "1" } }, "`text` or `message` is missing")
 raised({ name = "wrong", text = "x" }, "`to` is missing")
 raised({ name = "wrong", text = "x", to = { "1" }, test_only = true }, "`test`", "missing")
-raised("spring", "a table of fields expected")
+raised("spring", "expected a table of fields")
 assert(#sent == before)
