@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::ledger::{DecidedUntil, JobClaim, JobRunAction, JobState, LedgerError, NewJobRun};
-use crate::schedule::{OverlapPolicy, run_name, runs_of};
+use crate::schedule::{OverlapPolicy, RunVerdict, run_name, runs_of};
 
 use super::registry::LoadedJob;
 use super::runner::ClaimedRun;
+use super::scheduler::DueJob;
 use super::version::ScriptVersion;
-use super::{Daemon, DaemonSetup, figures, recover};
+use super::{AGAIN, Daemon, DaemonSetup, figures, recover};
 
 pub(super) struct RunToClaim {
     version: Rc<ScriptVersion>,
@@ -58,6 +59,64 @@ impl RunToClaim {
 }
 
 impl Daemon {
+    /// Decides about all due scheduled times, and starts the runs.
+    pub(super) async fn claim_due(&self) {
+        let due = self.scheduler.borrow_mut().due(self.setup.clock.unix_time());
+        if due.is_empty() {
+            return;
+        }
+        let runs = self.entries(&due).await;
+        let decided: Vec<DecidedUntil> = due
+            .iter()
+            .map(|due| DecidedUntil {
+                job: due.name().to_owned(),
+                until: due.until(),
+                next: due.decision.next,
+            })
+            .collect();
+        let claimed = self.claim(&runs, &decided).await;
+        let mut scheduler = self.scheduler.borrow_mut();
+        for due in due {
+            match &claimed {
+                Ok(_) => scheduler.settle(due.name(), due.until(), due.decision.wake),
+                Err(_) => scheduler.settle(due.name(), due.last, Some(self.setup.clock.unix_time() + AGAIN)),
+            }
+        }
+        if let Err(error) = claimed {
+            tracing::error!("nothing begins while runs cannot be claimed: {error}");
+        }
+    }
+
+    /// The action for each due scheduled time.
+    async fn entries(&self, due: &[DueJob]) -> Vec<RunToClaim> {
+        let mut runs = Vec::new();
+        let mut taken = 0;
+        for due in due.iter().filter(|due| !due.paused) {
+            let mut first = true;
+            for verdict in &due.decision.verdicts {
+                let (at, entry) = match verdict {
+                    RunVerdict::Skip(skipped) => {
+                        let (job, first, last) =
+                            (due.name(), run_name(skipped.first), run_name(skipped.last));
+                        let (count, why) = (skipped.count, skipped.why.words());
+                        tracing::warn!(job, first, last, count, "instants are left out: {why}");
+                        (skipped.last, JobRunAction::Skip(format!("{count} from {first} on: {why}")))
+                    }
+                    RunVerdict::Run(at) if std::mem::take(&mut first) => {
+                        let job = &due.registered.job;
+                        (*at, self.runner.entry(&job.name, job.overlap, taken).await)
+                    }
+                    // If several times of a job are due, the later runs wait for the first, whatever `overlap`
+                    // says.
+                    RunVerdict::Run(at) => (*at, JobRunAction::Wait),
+                };
+                taken += usize::from(matches!(entry, JobRunAction::Run { .. }));
+                runs.push(RunToClaim::of_job(&due.registered, at, entry));
+            }
+        }
+        runs
+    }
+
     /// Starts a requested run of a job. Returns false if another host must run it.
     pub(super) async fn claim_one(&self, registered: &LoadedJob, at: Duration) -> Result<bool, LedgerError> {
         let job = &registered.job;

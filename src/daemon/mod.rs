@@ -60,13 +60,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::clock::{Clock, Instant};
 use crate::config::{HostRoles, Project};
 use crate::delivery::{Delivery, DriveEnd};
-use crate::ledger::{DecidedUntil, Instance, JobRunAction, Ledger, LedgerError, RegisteredJob};
+use crate::ledger::{Instance, Ledger, LedgerError, RegisteredJob};
 use crate::run::{BroadcastSupervisor, ScriptOutput, SupervisedEnd};
-use crate::schedule::{RunVerdict, run_name};
 
-use claim::RunToClaim;
 use runner::RunQueue;
-use scheduler::{DueJob, Scheduler};
+use scheduler::Scheduler;
 
 /// The command under which the ledger lists a daemon's process.
 pub const COMMAND: &str = "serve";
@@ -312,64 +310,6 @@ impl Daemon {
                 self.setup.tell(DaemonEvent::ScriptStale { script, error }).await;
             }
         }
-    }
-
-    /// Decides about all due scheduled times, and starts the runs.
-    async fn claim_due(&self) {
-        let due = self.scheduler.borrow_mut().due(self.setup.clock.unix_time());
-        if due.is_empty() {
-            return;
-        }
-        let runs = self.entries(&due).await;
-        let decided: Vec<DecidedUntil> = due
-            .iter()
-            .map(|due| DecidedUntil {
-                job: due.name().to_owned(),
-                until: due.until(),
-                next: due.decision.next,
-            })
-            .collect();
-        let claimed = self.claim(&runs, &decided).await;
-        let mut scheduler = self.scheduler.borrow_mut();
-        for due in due {
-            match &claimed {
-                Ok(_) => scheduler.settle(due.name(), due.until(), due.decision.wake),
-                Err(_) => scheduler.settle(due.name(), due.last, Some(self.setup.clock.unix_time() + AGAIN)),
-            }
-        }
-        if let Err(error) = claimed {
-            tracing::error!("nothing begins while runs cannot be claimed: {error}");
-        }
-    }
-
-    /// The action for each due scheduled time.
-    async fn entries(&self, due: &[DueJob]) -> Vec<RunToClaim> {
-        let mut runs = Vec::new();
-        let mut taken = 0;
-        for due in due.iter().filter(|due| !due.paused) {
-            let mut first = true;
-            for verdict in &due.decision.verdicts {
-                let (at, entry) = match verdict {
-                    RunVerdict::Skip(skipped) => {
-                        let (job, first, last) =
-                            (due.name(), run_name(skipped.first), run_name(skipped.last));
-                        let (count, why) = (skipped.count, skipped.why.words());
-                        tracing::warn!(job, first, last, count, "instants are left out: {why}");
-                        (skipped.last, JobRunAction::Skip(format!("{count} from {first} on: {why}")))
-                    }
-                    RunVerdict::Run(at) if std::mem::take(&mut first) => {
-                        let job = &due.registered.job;
-                        (*at, self.runner.entry(&job.name, job.overlap, taken).await)
-                    }
-                    // If several times of a job are due, the later runs wait for the first, whatever `overlap`
-                    // says.
-                    RunVerdict::Run(at) => (*at, JobRunAction::Wait),
-                };
-                taken += usize::from(matches!(entry, JobRunAction::Run { .. }));
-                runs.push(RunToClaim::of_job(&due.registered, at, entry));
-            }
-        }
-        runs
     }
 }
 

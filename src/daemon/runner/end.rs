@@ -1,0 +1,109 @@
+//! Records how runs end.
+
+use tokio::sync::oneshot;
+
+use crate::ledger::{EndedRun, JobState};
+use crate::protocol::HookRequest;
+use crate::run::{RunEnd, RunError};
+use crate::schedule::run_name;
+
+use super::super::alerts::ALERT_HEADER;
+use super::super::figures;
+use super::super::{DaemonEvent, DaemonSetup};
+use super::{AGAIN, ActiveRun, ClaimedRun, RunQueue};
+
+impl RunQueue {
+    /// Records how a run ended. A run that ended only because the daemon stops is left to the next daemon.
+    pub(super) async fn ended(&self, task: &ClaimedRun, flight: &ActiveRun, ended: RunEnd) {
+        if flight.lost.get() {
+            return;
+        }
+        let (job, run) = (task.job.clone(), run_name(task.scheduled_at));
+        let counts = flight.services.get().map(|services| services.tally.counts()).unwrap_or_default();
+        let cut_short = |failed: &RunError| matches!(failed, RunError::Script(error) if error.kind.as_deref() == Some("cancelled"));
+        let (state, note) = match (flight.cancelled.get(), ended) {
+            (Some(why), RunEnd::Failed(_) | RunEnd::Interrupted) => (JobState::Cancelled, Some(why.clone())),
+            (_, RunEnd::Finished) => (JobState::Done, None),
+            (None, RunEnd::Interrupted) => return self.cut_short(task).await,
+            (None, RunEnd::Failed(failed)) if self.stopping.get() && cut_short(&failed) => {
+                return self.cut_short(task).await;
+            }
+            (None, RunEnd::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
+        };
+        figures::run_ended(&job, state);
+        let note_text = note.as_deref().unwrap_or_default();
+        match state {
+            JobState::Done => tracing::info!(job, run, "a run is done"),
+            JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
+            _ => tracing::error!(job, run, "a run failed: {note_text}"),
+        }
+        // Raised before the end is recorded in the ledger: a crash in between repeats the alert instead of losing
+        // it.
+        let tells = !flight.of_alert.get();
+        if !tells && (state == JobState::Failed || !counts.all_delivered()) {
+            tracing::error!(
+                job,
+                run,
+                "a run that takes an alert failed or did not deliver: no alert tells of it"
+            );
+        }
+        if state == JobState::Failed && tells {
+            let why = note.clone().unwrap_or_default();
+            let (job, script, run) = (job.clone(), task.script.name.clone(), run.clone());
+            self.setup.tell(DaemonEvent::RunFailed { job, script, run, why }).await;
+        }
+        if !counts.all_delivered() && tells {
+            let groups = counts.rejected + counts.in_doubt + counts.not_sent;
+            self.setup.tell(DaemonEvent::RunUndelivered { job, run, groups }).await;
+        }
+        self.record_end(task, state, note.as_deref()).await;
+    }
+
+    /// Leaves a run to the next daemon, and records in the ledger that this daemon did not crash during it.
+    async fn cut_short(&self, task: &ClaimedRun) {
+        let DaemonSetup { ledger, owner, .. } = &*self.setup;
+        let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+        tracing::warn!(job, run, "a run is cut short: the daemon stops");
+        if let Err(error) = ledger.mark_run_interrupted(job, task.scheduled_at, owner).await {
+            tracing::warn!(job, run, "that the daemon stopped in order is not in the ledger: {error}");
+        }
+    }
+
+    /// Records how a run ended. Runs that end at the same time share a commit.
+    pub(super) async fn record_end(&self, task: &ClaimedRun, state: JobState, note: Option<&str>) {
+        let (written, wait) = oneshot::channel();
+        let note = note.map(str::to_owned);
+        let run = EndedRun { job: task.job.clone(), scheduled_at: task.scheduled_at, state, note };
+        self.endings.borrow_mut().push((run, written));
+        if !self.writing.replace(true) {
+            self.write_endings().await;
+            self.writing.set(false);
+        }
+        // The sender was dropped, so the end is written.
+        let _ = wait.await;
+    }
+
+    async fn write_endings(&self) {
+        let DaemonSetup { ledger, owner, clock, .. } = &*self.setup;
+        loop {
+            let (runs, written): (Vec<EndedRun>, Vec<_>) = self.endings.borrow_mut().drain(..).unzip();
+            if runs.is_empty() {
+                return;
+            }
+            while let Err(error) = ledger.finish_job_runs(owner, &runs).await {
+                let count = runs.len();
+                tracing::error!(count, "that runs are over is not in the ledger yet: {error}");
+                clock.sleep(AGAIN).await;
+            }
+            for written in written {
+                // The receiver still exists.
+                let _ = written.send(());
+            }
+        }
+    }
+}
+
+/// Whether a request is an alert that a Mooncast daemon posted.
+pub(in super::super) fn is_alert(request: &HookRequest) -> bool {
+    request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(ALERT_HEADER))
+}

@@ -1,0 +1,308 @@
+//! Executes runs, each in its own worker. The number of concurrent runs is limited, and a job has at most one run
+//! at a time; other runs wait.
+//!
+//! - `execute`: one run; `end`: how runs end; `removed`: waiting runs whose jobs are gone.
+
+mod end;
+mod execute;
+mod removed;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock::Instant;
+use crate::ledger::{BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun};
+use crate::protocol::LuaSource;
+use crate::run::{BroadcastSupervisor, HostMemory, Interrupt, InterruptSwitch, ModuleSnapshot, RunServices};
+use crate::schedule::{OverlapPolicy, run_name};
+
+use super::DaemonSetup;
+use super::figures::{self, RunMetrics};
+use super::version::ScriptVersion;
+
+pub(super) use end::is_alert;
+
+/// The wait before a failed write to the ledger is retried.
+const AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+pub(super) struct ClaimedRun {
+    pub(super) job: String,
+    pub(super) scheduled_at: Duration,
+    pub(super) path: PathBuf,
+    pub(super) script: LuaSource,
+    pub(super) modules: Arc<ModuleSnapshot>,
+    pub(super) timeout: Option<Duration>,
+    /// Whether this may be the run of a hook's request.
+    pub(super) hook: bool,
+    /// The arguments, if the run is a run of the script itself and not of one of its jobs.
+    pub(super) args: Option<Vec<String>>,
+    /// Whether the run had begun before its process died.
+    pub(super) entered: bool,
+}
+
+impl ClaimedRun {
+    pub(super) fn new(version: &ScriptVersion, run: &NewJobRun, hook: bool) -> Self {
+        Self {
+            job: run.job.clone(),
+            scheduled_at: run.scheduled_at,
+            path: version.path.clone(),
+            script: version.script.clone(),
+            modules: Arc::clone(&version.modules),
+            timeout: run.timeout,
+            hook,
+            args: run.args.clone(),
+            entered: false,
+        }
+    }
+}
+
+/// A run that is being executed.
+struct ActiveRun {
+    scheduled_at: Duration,
+    /// The number of the instance that claimed the run.
+    owner: i64,
+    /// Whether another host has taken the run over.
+    lost: Cell<bool>,
+    switch: InterruptSwitch,
+    interrupt: Interrupt,
+    /// The reason of a requested cancel.
+    cancelled: OnceCell<String>,
+    services: OnceCell<Rc<RunServices>>,
+    /// Whether the run handles an alert of this daemon. Its end raises no alert.
+    of_alert: Cell<bool>,
+}
+
+/// Queues and executes job runs.
+pub(super) struct RunQueue {
+    setup: Rc<DaemonSetup>,
+    keeper: Rc<BroadcastSupervisor>,
+    flights: RefCell<HashMap<String, Rc<ActiveRun>>>,
+    waiting: RefCell<VecDeque<ClaimedRun>>,
+    /// Runs that wait for another process.
+    held: RefCell<Vec<ClaimedRun>>,
+    /// Ended runs that are not recorded yet. `writing` is set while one task records them.
+    endings: RefCell<Vec<(EndedRun, oneshot::Sender<()>)>>,
+    writing: Cell<bool>,
+    stopping: Cell<bool>,
+    /// The paused jobs. Their waiting runs do not begin.
+    paused: RefCell<HashSet<String>>,
+    /// Jobs with waiting runs that no script declares, and when that was first seen.
+    removed: RefCell<HashMap<String, Instant>>,
+    /// Jobs among them that another living host of the fleet has.
+    elsewhere: RefCell<BTreeSet<String>>,
+    idle: Notify,
+    figures: RunMetrics,
+    /// The memory that the calls of all runs on this host hold.
+    memory: HostMemory,
+}
+
+impl RunQueue {
+    pub(super) fn new(setup: Rc<DaemonSetup>, keeper: Rc<BroadcastSupervisor>) -> Rc<Self> {
+        Rc::new(Self {
+            setup,
+            keeper,
+            flights: RefCell::default(),
+            waiting: RefCell::default(),
+            held: RefCell::default(),
+            endings: RefCell::default(),
+            writing: Cell::new(false),
+            stopping: Cell::new(false),
+            paused: RefCell::default(),
+            removed: RefCell::default(),
+            elsewhere: RefCell::default(),
+            idle: Notify::new(),
+            figures: RunMetrics::default(),
+            memory: HostMemory::default(),
+        })
+    }
+
+    /// Decides what happens to a new run of a job, given its active and waiting runs. `taken` counts the runs that
+    /// the same decision starts.
+    pub(super) async fn entry(&self, job: &str, overlap: OverlapPolicy, taken: usize) -> JobRunAction {
+        self.end_lost();
+        // The active run belongs to another host now and is only ending here.
+        if self.flights.borrow().get(job).is_some_and(|flight| flight.lost.get()) {
+            return JobRunAction::Wait;
+        }
+        let running = self.flights.borrow().get(job).map(|flight| flight.scheduled_at);
+        if let Some(earlier) = running.or_else(|| self.waits(job)) {
+            return match overlap {
+                OverlapPolicy::Skip => {
+                    let how = if running.is_some() { "goes on" } else { "waits for its turn" };
+                    JobRunAction::Skip(format!("the run of {} {how}", run_name(earlier)))
+                }
+                OverlapPolicy::Queue => JobRunAction::Wait,
+                OverlapPolicy::Cancel => {
+                    self.cancel(job, "the job's next instant has come (`overlap = \"cancel\"`)").await;
+                    JobRunAction::Wait
+                }
+            };
+        }
+        if self.free(taken) {
+            JobRunAction::Run { or_skip: overlap == OverlapPolicy::Skip }
+        } else {
+            JobRunAction::Wait
+        }
+    }
+
+    fn free(&self, taken: usize) -> bool {
+        let workers = self.setup.registry.settings().scripts.workers as usize;
+        let flights = self.flights.borrow();
+        flights.len() + taken < workers
+            && self
+                .waiting
+                .borrow()
+                .iter()
+                .all(|task| flights.contains_key(&task.job) || !self.may_begin(task))
+    }
+
+    fn waits(&self, job: &str) -> Option<Duration> {
+        let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
+        waiting.iter().chain(held.iter()).find(|task| task.job == job).map(|task| task.scheduled_at)
+    }
+
+    pub(super) fn queue(self: &Rc<Self>, task: ClaimedRun) {
+        tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");
+        self.waiting.borrow_mut().push_back(task);
+        self.next();
+    }
+
+    /// Starts a run that was claimed as running.
+    pub(super) fn start(self: &Rc<Self>, task: ClaimedRun, attempt: u32) {
+        let flight = self.add_active(&task);
+        let runner = Rc::clone(self);
+        tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, Some(attempt))).await });
+    }
+
+    /// Starts waiting runs while workers are free.
+    fn next(self: &Rc<Self>) {
+        let workers = self.setup.registry.settings().scripts.workers as usize;
+        while !self.stopping.get() && self.flights.borrow().len() < workers {
+            let task = {
+                let (flights, mut waiting) = (self.flights.borrow(), self.waiting.borrow_mut());
+                let may = |task: &ClaimedRun| !flights.contains_key(&task.job) && self.may_begin(task);
+                let first = waiting.iter().position(may);
+                first.and_then(|index| waiting.remove(index))
+            };
+            let Some(task) = task else { return };
+            let flight = self.add_active(&task);
+            let runner = Rc::clone(self);
+            tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, None)).await });
+        }
+    }
+
+    /// Sets the paused jobs. Their waiting runs keep waiting.
+    pub(super) fn pause(&self, paused: HashSet<String>) {
+        self.paused.replace(paused);
+    }
+
+    /// Whether a waiting run may begin: its job is neither paused nor removed. A run that had begun before its
+    /// process died runs again, whatever became of the job.
+    fn may_begin(&self, task: &ClaimedRun) -> bool {
+        task.entered || !(self.paused.borrow().contains(&task.job) || self.is_removed(task))
+    }
+
+    /// Retries the runs that wait for another process.
+    pub(super) fn retry_held(self: &Rc<Self>) {
+        let held = std::mem::take(&mut *self.held.borrow_mut());
+        self.waiting.borrow_mut().extend(held);
+        self.next();
+    }
+
+    fn add_active(&self, task: &ClaimedRun) -> Rc<ActiveRun> {
+        let (switch, interrupt) = InterruptSwitch::new();
+        let flight = Rc::new(ActiveRun {
+            scheduled_at: task.scheduled_at,
+            owner: self.setup.owner.id(),
+            lost: Cell::new(false),
+            switch,
+            interrupt,
+            cancelled: OnceCell::new(),
+            services: OnceCell::new(),
+            of_alert: Cell::new(false),
+        });
+        self.flights.borrow_mut().insert(task.job.clone(), Rc::clone(&flight));
+        self.figures.running.set(self.count() as f64);
+        flight
+    }
+
+    /// Cancels the active run of a job, with its broadcasts, and its waiting runs. Returns the number of runs.
+    pub(super) async fn cancel(&self, job: &str, why: &str) -> usize {
+        let gone: Vec<ClaimedRun> = {
+            let (held, waiting) = (self.held.borrow(), self.waiting.borrow());
+            held.iter().chain(waiting.iter()).filter(|task| task.job == job).cloned().collect()
+        };
+        self.held.borrow_mut().retain(|task| task.job != job);
+        self.waiting.borrow_mut().retain(|task| task.job != job);
+        for task in &gone {
+            let run = run_name(task.scheduled_at);
+            figures::run_ended(job, JobState::Cancelled);
+            tracing::warn!(job, run, "a run that waited is cancelled: {why}");
+            self.record_end(task, JobState::Cancelled, Some(why)).await;
+        }
+        let flight = self.flights.borrow().get(job).filter(|flight| !flight.lost.get()).map(Rc::clone);
+        let Some(flight) = flight else { return gone.len() };
+        if flight.cancelled.set(why.to_owned()).is_ok() {
+            flight.switch.press();
+            let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
+            for id in broadcasts.unwrap_or_default() {
+                // A finished broadcast needs no cancel.
+                let _ = self.setup.ledger.request_command(id, BroadcastCommand::Cancel, Some(why)).await;
+            }
+        }
+        gone.len() + 1
+    }
+
+    /// Ends at once the runs that another host took over because this host sent no heartbeat for too long. They are
+    /// run again there if their job allows it.
+    pub(super) fn end_lost(&self) {
+        let owner = self.setup.owner.id();
+        for (job, flight) in self.flights.borrow().iter() {
+            if flight.owner != owner && !flight.lost.replace(true) {
+                let run = run_name(flight.scheduled_at);
+                tracing::warn!(
+                    job,
+                    run,
+                    "a run is ended here: the others took this host for dead, and have it now"
+                );
+                flight.switch.press();
+                flight.switch.press();
+            }
+        }
+    }
+
+    /// Stops starting new runs.
+    pub(super) fn stop(&self) {
+        self.stopping.set(true);
+    }
+
+    /// Asks all runs to finish what is in flight. A second call ends them at once.
+    pub(super) fn interrupt(&self) {
+        for flight in self.flights.borrow().values() {
+            flight.switch.press();
+        }
+    }
+
+    /// The number of active runs.
+    pub(super) fn count(&self) -> usize {
+        self.flights.borrow().len()
+    }
+
+    /// Waits until no run is active.
+    pub(super) async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.flights.borrow().is_empty() {
+                return;
+            }
+            idle.await;
+        }
+    }
+}

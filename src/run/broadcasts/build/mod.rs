@@ -1,0 +1,305 @@
+//! Builds a plan: checks recipients and messages, and adds them to the ledger.
+//!
+//! - `read`: the recipients of a file; `add`: recipients and their messages; `fix`: the plan as a whole.
+
+mod add;
+mod fix;
+mod read;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::core::Call;
+use crate::delivery::BroadcastSummary;
+use crate::input::{Audience, AudienceOptions};
+use crate::ledger::{AppId, BroadcastPlan, BroadcastSpec, Exclusion, NewMessage, RecipientCounts};
+use crate::protocol::{FailureKind, HostResponse, RequestFailure};
+use crate::run::services::RunServices;
+
+use super::audience::{RawRecipient, RecipientError, named};
+use super::change::StoredPlan;
+use super::drive::LeasedBroadcast;
+use super::fields::AudienceColumns;
+use super::inputs::RecipientHasher;
+use super::request::BroadcastRequest;
+use super::{ended, fault};
+
+/// The progress of a plan that is being built, for display.
+#[derive(Debug)]
+pub struct PlanProgress {
+    pub name: String,
+    recipients: Cell<u64>,
+}
+
+impl PlanProgress {
+    /// Returns the number of recipients added so far, including duplicates.
+    pub fn recipients(&self) -> u64 {
+        self.recipients.get()
+    }
+}
+
+/// A plan that is being built.
+pub(super) struct PlanBuilder {
+    role: LeasedBroadcast,
+    underway: Rc<PlanProgress>,
+    asked: BroadcastRequest,
+    spec: BroadcastSpec,
+    exclusion: Option<Exclusion>,
+    /// Set by the first recipient: a targeted call if it names users, otherwise a group call.
+    call: Option<Call>,
+    plain: SharedMessage,
+    options: AudienceOptions,
+    file: Option<Audience>,
+    /// How the file was read (encoding, rows, separator) and its number of rows without text. Set once the whole file
+    /// was read.
+    read: Option<(String, u64)>,
+    columns: AudienceColumns,
+    /// The columns of the recipients for which the worker makes messages, by recipient number.
+    awaited: HashMap<u64, Vec<(String, Value)>>,
+    /// The number of recipients of the file that were passed to the worker.
+    given: u64,
+    /// Skipped lines, kept until the type of call is known: setting the type begins the plan again.
+    held: Vec<String>,
+    /// The stored plan, if this plan is built beside it.
+    beside: Option<Box<StoredPlan>>,
+    /// Hashes the recipients that were supplied one by one.
+    drawn: RecipientHasher,
+    /// The hash of the audience file before it was read.
+    audience: Option<String>,
+    checked: Option<BroadcastPlan>,
+    /// Whether the stored plan has ended and already has all the recipients of this plan.
+    nothing_new: bool,
+}
+
+/// The message that is the same for all recipients.
+enum SharedMessage {
+    Unread,
+    Checked(NewMessage),
+    /// In a rehearsal: the message is invalid, and the problem was noted.
+    Wrong,
+}
+
+impl PlanBuilder {
+    /// Begins a plan, and discards what an earlier attempt left.
+    pub(super) async fn begin(
+        role: LeasedBroadcast,
+        asked: BroadcastRequest,
+        spec: BroadcastSpec,
+        app: AppId,
+        beside: Option<Box<StoredPlan>>,
+    ) -> Result<Self, RequestFailure> {
+        let begun = async {
+            let options = asked.options()?;
+            let exclusion = asked.exclusion(&role.ledger, app).await?;
+            role.ledger.discard_unbuilt(role.lease, &spec).await.map_err(fault)?;
+            Ok((exclusion, options))
+        };
+        match begun.await {
+            Ok((exclusion, options)) => {
+                let underway = Rc::new(PlanProgress { name: asked.name.clone(), recipients: Cell::new(0) });
+                Ok(Self {
+                    role,
+                    underway,
+                    asked,
+                    spec,
+                    exclusion,
+                    call: None,
+                    plain: SharedMessage::Unread,
+                    options,
+                    file: None,
+                    read: None,
+                    columns: AudienceColumns::default(),
+                    awaited: HashMap::new(),
+                    given: 0,
+                    held: Vec::new(),
+                    beside,
+                    drawn: RecipientHasher::default(),
+                    audience: None,
+                    checked: None,
+                    nothing_new: false,
+                })
+            }
+            Err(failure) => {
+                role.release().await;
+                if let Some(beside) = beside {
+                    beside.role.release().await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Returns the progress of the plan, which lasts as long as the builder.
+    pub(super) fn underway(&self) -> Weak<PlanProgress> {
+        Rc::downgrade(&self.underway)
+    }
+
+    /// Abandons the plan. Nothing of it was sent, and the next run builds it again.
+    pub(super) async fn abandon(self) {
+        let draft = self.asked.test_only || self.beside.is_some();
+        let (ledger, lease) = (self.role.ledger.clone(), self.role.lease);
+        if draft && let Err(error) = ledger.delete_draft(lease).await {
+            tracing::warn!("the plan that was built beside `{}` is left for later: {error}", self.asked.name);
+        }
+        self.role.release().await;
+        if let Some(beside) = self.beside {
+            beside.role.release().await;
+        }
+    }
+
+    /// Whether only the test messages are sent.
+    pub(super) const fn is_test_only(&self) -> bool {
+        self.asked.test_only
+    }
+
+    /// Whether only the test messages are sent, and the plan is checked, so that they may be sent now.
+    pub(super) const fn is_being_tested(&self) -> bool {
+        self.asked.test_only && self.checked.is_some()
+    }
+
+    /// Whether the plan would add nothing to a broadcast that has ended.
+    pub(super) const fn has_nothing_new(&self) -> bool {
+        self.nothing_new
+    }
+
+    /// Discards a plan that adds nothing to a broadcast that has ended.
+    pub(super) async fn leave_as_it_is(self, services: &RunServices) -> Result<HostResponse, RequestFailure> {
+        let delivery = Rc::clone(&self.role.delivery);
+        let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
+        let broadcast = role.broadcast.clone();
+        self.abandon().await;
+        ended::already(services, &delivery, &broadcast)
+    }
+
+    /// Returns what the driver needs.
+    pub(super) fn into_drive(self) -> LeasedBroadcast {
+        let mut role = self.role;
+        role.blank_rows = self.read.map_or(0, |(_, blank)| blank);
+        role
+    }
+
+    /// Returns the next recipients of the file, for the script's message function.
+    pub(super) async fn page(&mut self, services: &RunServices) -> Result<Value, RequestFailure> {
+        let (given, done) = self.read(services).await?;
+        let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
+        for (given, line, _) in given {
+            let header = self.file.as_ref().and_then(Audience::header);
+            let fields = self.columns.of(given.recipient.clone(), header, &self.asked.name);
+            self.given += 1;
+            if !fields.is_empty() {
+                self.awaited.insert(self.given, fields);
+            }
+            items.push(given.recipient);
+            lines.push(line);
+        }
+        Ok(json!({ "items": items, "lines": lines, "done": done }))
+    }
+
+    /// Adds the next recipients of the file to the plan. Returns whether they were the last.
+    pub(super) async fn take(&mut self, services: &RunServices) -> Result<bool, RequestFailure> {
+        let (given, done) = self.read(services).await?;
+        let named = given.into_iter().map(|(given, _, named)| (given, named)).collect();
+        self.add(services, named).await?;
+        Ok(done)
+    }
+
+    /// Adds a batch of the worker's recipients to the plan.
+    pub(super) async fn append(
+        &mut self,
+        services: &RunServices,
+        batch: &[u8],
+    ) -> Result<(), RequestFailure> {
+        let given: Vec<RawRecipient> = serde_json::from_slice(batch).map_err(|error| {
+            RequestFailure::invalid("to", format!("the recipients cannot be read: {error}"))
+        })?;
+        let mut all = Vec::with_capacity(given.len());
+        for given in given {
+            match named(&given.recipient) {
+                Ok(named) => {
+                    if self.asked.path.is_none() {
+                        self.drawn.add(&named, &given.recipient);
+                    }
+                    all.push((given, named));
+                }
+                Err(RecipientError(field, what)) => {
+                    let why = RequestFailure::invalid(field, format!("{}: {what}", given.place()));
+                    self.note(services, &given.place(), why)?;
+                }
+            }
+        }
+        self.add(services, all).await
+    }
+
+    /// Returns the recipients of a group, with their messages.
+    pub(super) async fn rows(&self, group_id: &str) -> Result<Value, RequestFailure> {
+        let group_id = crate::message::id_text("group_id", group_id, crate::message::IdKind::Group)
+            .map_err(|problem| RequestFailure::invalid("group_id", problem.message))?;
+        let rows = self.role.ledger.planned_for(self.role.broadcast.id, group_id).await.map_err(fault)?;
+        rows.into_iter()
+            .map(|(users, message)| {
+                let message: Value = serde_json::from_slice(&message).map_err(|error| {
+                    RequestFailure::new(
+                        FailureKind::Invalid,
+                        format!("a stored message cannot be read: {error}"),
+                    )
+                })?;
+                Ok(json!({ "users": users, "message": message }))
+            })
+            .collect()
+    }
+
+    /// Returns the number under which problems still lack their line of the script.
+    pub(super) fn unplaced(&self, services: &RunServices) -> Option<u64> {
+        self.role.problems.filter(|number| services.policy.awaits_place(*number))
+    }
+
+    fn note(
+        &self,
+        services: &RunServices,
+        recipient: &str,
+        why: RequestFailure,
+    ) -> Result<(), RequestFailure> {
+        services.policy.note(self.role.problems, &self.asked.name, recipient, why)
+    }
+
+    /// Returns the report of a broadcast that has no recipients, and deletes the broadcast.
+    pub(super) async fn end_without_recipients(
+        self,
+        services: &RunServices,
+        plan: &BroadcastPlan,
+    ) -> Result<Value, RequestFailure> {
+        let LeasedBroadcast { ledger, lease, mut broadcast, heartbeat, bad_lines, .. } = self.role;
+        ledger.forget_unbuilt(lease).await.map_err(fault)?;
+        drop(heartbeat);
+        let (name, run) = (&broadcast.name, &broadcast.run);
+        let left_out = plan.skipped.saturating_sub(bad_lines);
+        if left_out > 0 {
+            tracing::info!(
+                "broadcast `{name}` (run {run}) has nothing to send: {left_out} recipients were left out; nothing of it is kept, and the same name and run begin anew"
+            );
+        } else {
+            services.tally.no_recipients();
+            let of = self.asked.path.as_ref().map_or_else(String::new, |path| format!(" in `{path}`"));
+            tracing::warn!(
+                "broadcast `{name}` (run {run}): there are no recipients{of}; nothing was sent, and nothing of it is kept: once there are some, the same name and run send to them"
+            );
+        }
+        broadcast.counts = RecipientCounts { skipped: plan.skipped, ..RecipientCounts::default() };
+        broadcast.duplicates = plan.duplicates;
+        let mut report = json!(BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO));
+        if bad_lines > 0 {
+            report["bad_lines"] = Value::from(bad_lines);
+        }
+        if left_out == 0 {
+            report["no_recipients"] = Value::Bool(true);
+        }
+        if let Some((_, empty @ 1..)) = self.read {
+            report["empty_rows"] = Value::from(empty);
+        }
+        Ok(report)
+    }
+}
