@@ -191,6 +191,43 @@ fn only_the_builder_of_runs_knows_the_mode() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Words that name a kind of store, or a part of one.
+const KINDS_OF_STORE: &[&str] = &[
+    "is_scratch",
+    "is_temporary",
+    "PostgresServer",
+    "SqliteFile",
+    "StoreDriver",
+    "StoreBackend",
+    "SqlTexts",
+];
+
+#[test]
+fn only_the_ledger_knows_the_kinds_of_store() {
+    let mut wrong = Vec::new();
+    for (file, lines) in house() {
+        let may = file.starts_with("ledger/") || file == "run/builder";
+        for line in lines.iter().filter(|_| !may) {
+            wrong.extend(
+                KINDS_OF_STORE
+                    .iter()
+                    .filter(|kind| line.contains(**kind))
+                    .map(|kind| format!("{file}: {kind}")),
+            );
+        }
+        // Inside of the ledger, only the drivers and what opens them name a driver.
+        let opens = ["ledger/mod", "ledger/inspection", "ledger/backup/", "ledger/copy"];
+        let is_driver = ["ledger/sqlite/", "ledger/postgres/", "ledger/tests/"];
+        if file.starts_with("ledger/") && !opens.iter().chain(&is_driver).any(|place| file.starts_with(place))
+        {
+            let names = |line: &&String| line.contains("sqlite::") || line.contains("postgres::");
+            let own = lines.iter().filter(|line| !line.contains("sqlx::")).filter(names);
+            wrong.extend(own.map(|line| format!("{file}: {line}")));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_module_says_what_it_is_for() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::broadcast::Lease;
-use super::commit_request::CommitRequest;
-use super::moves::{RecipientMoves, move_all, move_carefully};
+use super::commit_request::{CommitRequest, RecipientMoves};
+use super::moves::{move_all, move_carefully};
 use super::sends;
 use super::store::Transaction;
 use super::{DeliveryState, LedgerError};

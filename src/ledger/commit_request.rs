@@ -1,7 +1,9 @@
 //! A write that is done in a group commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::DeliveryState;
 use super::broadcast::{Lease, RecipientOutcome};
 use super::sends::entry::{NewSend, SendOutcome};
 
@@ -22,5 +24,19 @@ impl CommitRequest {
             Self::Intend { lease, .. } | Self::Settle { lease, .. } => Some(*lease),
             Self::NewSend { .. } | Self::IntendSend { .. } | Self::SettleSend { .. } => None,
         }
+    }
+}
+
+/// The moves that the requests of a commit ask for in one broadcast.
+#[derive(Default)]
+pub(super) struct RecipientMoves<'a> {
+    pub(super) intents: Vec<i64>,
+    pub(super) outcomes: BTreeMap<DeliveryState, Vec<&'a RecipientOutcome>>,
+}
+
+impl RecipientMoves<'_> {
+    /// How many recipients are moved.
+    pub(super) fn count(&self) -> u64 {
+        (self.intents.len() + self.outcomes.values().map(Vec::len).sum::<usize>()) as u64
     }
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::open::FILE;
+use super::sqlite::FILE;
 use super::{Ledger, LedgerError};
 
 impl Ledger {

@@ -1,8 +1,4 @@
-//! Deferred writes of a scratch ledger: moves of recipients, which need not be on disk until something reads them.
-//!
-//! In a rehearsal the clock stands still while the ledger works, so no two calls share a commit, and each would wait
-//! for its own. A scratch ledger's data need not survive a crash. So its moves are acknowledged at once, and are
-//! written together before any other read or write.
+//! The writes that a scratch ledger has deferred; see `scratch`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -7,7 +7,7 @@ use super::sql::sql;
 use super::store::{Transaction, count};
 use super::tables::TABLES;
 use super::transfer::tables_with_stale_sequence;
-use super::{BroadcastStage, Ledger, LedgerError};
+use super::{BroadcastId, BroadcastStage, Ledger, LedgerError};
 
 /// The most faults of one kind that are reported by name.
 const NAMED: usize = 5;
@@ -52,7 +52,7 @@ impl Ledger {
             }
             if counted.1 > 0 {
                 let mut write = self.store().write().await?;
-                let abandoned = abandoned(&mut write, id).await;
+                let abandoned = write.store.driver.count_abandoned(&mut write, BroadcastId(id)).await;
                 let abandoned = write.end(abandoned).await?;
                 if abandoned > 0 {
                     found.faults.push(format!(
@@ -153,30 +153,6 @@ impl ExaminedBroadcast {
         }
         count(all)
     }
-}
-
-/// Counts the recipients of a broadcast that are in flight without a live driver that would settle them.
-async fn abandoned(write: &mut Transaction<'_>, broadcast: i64) -> Result<i64, LedgerError> {
-    let now = write.store.now();
-    if write.store.server().is_some() {
-        let question =
-            sql("SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.state = 1 AND NOT EXISTS
-                (SELECT 1 FROM stretches s JOIN drivers d ON d.broadcast = s.broadcast AND d.number = s.driver
-                    JOIN owners o ON o.id = d.owner
-                    WHERE s.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last
-                        AND d.lease_until >= ?2 AND o.alive_until >= ?2)");
-        let row: Option<(i64,)> = write.row(question.bind(broadcast).bind(write.store.dead_before())).await?;
-        return Ok(row.unwrap_or_default().0);
-    }
-    let question = sql("SELECT owner, lease_until, n_sending FROM broadcasts WHERE id = ?").bind(broadcast);
-    let Some((owner, until, sending)) = write.row::<(Option<i64>, i64, i64)>(question).await? else {
-        return Ok(0);
-    };
-    let driven = match owner {
-        Some(owner) => until >= now && lives(write, owner).await?,
-        None => false,
-    };
-    Ok(if driven { 0 } else { sending })
 }
 
 /// Finds the inconsistencies outside of broadcasts.

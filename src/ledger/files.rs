@@ -22,27 +22,6 @@ pub struct SentFile {
     pub expires_at: Duration,
 }
 
-/// Replaces ?4 by the file ?1 with the secret ?2 in all messages of the broadcast ?3: as content, and as thumb.
-const REPLACE_IN_FILE: &[&str] = &[
-    "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.url', ?1), '$.body.secret')
-        ELSE json_set(content, '$.body.url', ?1, '$.body.secret', ?2) END
-        WHERE broadcast = ?3 AND json_extract(content, '$.body.url') = ?4",
-    "UPDATE messages SET content = CASE WHEN ?2 IS NULL THEN json_remove(json_set(content, '$.body.thumb', ?1), '$.body.thumb_secret')
-        ELSE json_set(content, '$.body.thumb', ?1, '$.body.thumb_secret', ?2) END
-        WHERE broadcast = ?3 AND json_extract(content, '$.body.thumb') = ?4",
-];
-/// The same on a server.
-const REPLACE_IN_SERVER: &[&str] = &[
-    "UPDATE messages SET content = CAST(CASE WHEN ?2 IS NULL
-        THEN jsonb_set(CAST(content AS JSONB), '{body,url}', to_jsonb(?1)) #- '{body,secret}'
-        ELSE jsonb_set(jsonb_set(CAST(content AS JSONB), '{body,url}', to_jsonb(?1)), '{body,secret}', to_jsonb(?2)) END AS TEXT)
-        WHERE broadcast = ?3 AND CAST(content AS JSONB) #>> '{body,url}' = ?4",
-    "UPDATE messages SET content = CAST(CASE WHEN ?2 IS NULL
-        THEN jsonb_set(CAST(content AS JSONB), '{body,thumb}', to_jsonb(?1)) #- '{body,thumb_secret}'
-        ELSE jsonb_set(jsonb_set(CAST(content AS JSONB), '{body,thumb}', to_jsonb(?1)), '{body,thumb_secret}', to_jsonb(?2)) END AS TEXT)
-        WHERE broadcast = ?3 AND CAST(content AS JSONB) #>> '{body,thumb}' = ?4",
-];
-
 impl Ledger {
     /// Stores the origin of a file at the service. It replaces what was stored for the same address.
     pub async fn file_put(&self, app: AppId, file: &SentFile) -> Result<(), LedgerError> {
@@ -61,11 +40,7 @@ impl Ledger {
     /// Returns the files that unsent messages of a broadcast refer to. Files of unknown origin are left out.
     pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
         type Row = (String, String, String, String, i64);
-        let urls = if self.is_shared() {
-            "CAST(m.content AS JSONB) #>> '{body,url}', CAST(m.content AS JSONB) #>> '{body,thumb}'"
-        } else {
-            "json_extract(m.content, '$.body.url'), json_extract(m.content, '$.body.thumb')"
-        };
+        let urls = self.store().driver.texts().file_urls;
         let question = sql(format!(
             "SELECT DISTINCT f.url, f.path, f.content, f.options, f.expires_at FROM messages m
                 JOIN files f ON f.app = ?1 AND f.url IN ({urls})
@@ -101,9 +76,8 @@ impl Ledger {
             if !holds(&mut write, lease).await? {
                 return Err(LedgerError::LeaseLost(lease.broadcast));
             }
-            let statements = if self.is_shared() { REPLACE_IN_SERVER } else { REPLACE_IN_FILE };
-            for statement in statements {
-                write.run(sql(*statement).bind(url).bind(secret).bind(id).bind(old)).await?;
+            for statement in self.store().driver.texts().replace_file {
+                write.run(sql(statement).bind(url).bind(secret).bind(id).bind(old)).await?;
             }
             Ok(())
         }

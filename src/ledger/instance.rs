@@ -1,58 +1,35 @@
-//! Instances, which hold leases and have sends in flight, and whether an instance is still alive.
-//!
-//! On a file store, each instance keeps a lock file locked. The system releases the lock as soon as the process dies,
-//! however it dies. That needs no heartbeat, and no clock that could be set back. On a store that many machines share,
-//! an instance sends heartbeats instead (`heartbeat`).
+//! Instances, which hold leases and have sends in flight, and whether an instance is still alive. The store's driver
+//! knows how an instance shows that it lives.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::AbortHandle;
-
-use super::heartbeat::{self, Heartbeat, host_name};
-use super::open::private;
 use super::restores::may_send;
 use super::sql::sql;
-use super::store::{Transaction, count};
-use super::{DeliveryState, Ledger, LedgerError};
+use super::store::{Store, Transaction, count, millis};
+use super::{BroadcastId, DeliveryState, Ledger, LedgerError};
 
 /// The error text of a send that is in doubt because its sender died.
 pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
 
-/// The folder of the lock files, next to the ledger.
-pub(super) const FOLDER: &str = "owners";
-
 /// A live part of a program that drives broadcasts and sends. It is dead when its last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Instance(Arc<InstanceLiveness>);
+pub struct Instance(Arc<dyn Liveness>);
+
+/// What keeps an instance alive until it is dropped.
+pub(super) trait Liveness: std::fmt::Debug + Send + Sync {
+    fn id(&self) -> i64;
+}
 
 impl Instance {
+    pub(super) fn new(liveness: impl Liveness + 'static) -> Self {
+        Self(Arc::new(liveness))
+    }
+
     /// The instance's number. An instance that the others considered dead returns under a new number; others own what
     /// it held under the old one.
     pub fn id(&self) -> i64 {
-        match &*self.0 {
-            InstanceLiveness::Locked { id, .. } => *id,
-            InstanceLiveness::Beating { pulse, .. } => pulse.id(),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum InstanceLiveness {
-    /// Alive while a file is locked.
-    Locked { id: i64, lock: File },
-    /// Alive while it sends heartbeats.
-    Beating { pulse: Arc<Heartbeat>, task: AbortHandle },
-}
-
-impl Drop for InstanceLiveness {
-    fn drop(&mut self) {
-        match self {
-            // A child process that is just being spawned may hold the file open for a moment longer.
-            Self::Locked { lock, .. } => drop(lock.unlock()),
-            Self::Beating { task, .. } => task.abort(),
-        }
+        self.0.id()
     }
 }
 
@@ -65,6 +42,38 @@ pub struct Reaped {
     pub in_doubt: u64,
 }
 
+/// The row of an instance that registers.
+pub(super) struct NewInstance<'a> {
+    pub(super) name: &'a str,
+    /// The name of its lock file, or any unique text on a store without lock files.
+    pub(super) lock: &'a str,
+    /// How long it is alive without a heartbeat; `None` if it sends none.
+    pub(super) life: Option<Duration>,
+}
+
+impl NewInstance<'_> {
+    /// Inserts the row; returns the instance's number.
+    pub(super) async fn insert(&self, store: &Store) -> Result<i64, LedgerError> {
+        let mut write = store.write().await?;
+        let now = store.now();
+        let statement = sql("INSERT INTO owners (name, pid, lock, since, host, program, alive_until)
+                VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id")
+        .bind(self.name)
+        .bind(i64::from(std::process::id()))
+        .bind(self.lock)
+        .bind(now)
+        .bind(rustix::system::uname().nodename().to_string_lossy().into_owned())
+        .bind(env!("CARGO_PKG_VERSION"))
+        .bind(self.life.map(|life| now + millis(life)));
+        let id = match may_send(&mut write).await {
+            Ok(()) => write.row::<(i64,)>(statement).await,
+            Err(error) => Err(error),
+        };
+        let (id,) = write.end(id).await?.ok_or_else(|| store.record("no id for an owner"))?;
+        Ok(id)
+    }
+}
+
 impl Ledger {
     /// Registers an instance. `name` is the command that it runs; it is shown to people.
     ///
@@ -72,75 +81,56 @@ impl Ledger {
     ///
     /// [`LedgerError::Restored`] while a restore of the ledger is not accepted.
     pub async fn register(&self, name: &str) -> Result<Instance, LedgerError> {
-        if self.is_shared() {
-            let pulse = Heartbeat::start(self, name).await?;
-            let task = tokio::spawn(Arc::clone(&pulse).beat(self.clone())).abort_handle();
-            return Ok(Instance(Arc::new(InstanceLiveness::Beating { pulse, task })));
-        }
-        let folder = self.owners();
-        let (lock_name, lock) =
-            make_lock(&folder).map_err(|error| LedgerError::of_system(&folder, &error))?;
-        let statement =
-            sql("INSERT INTO owners (name, pid, lock, since, host, program) VALUES (?, ?, ?, ?, ?, ?) RETURNING id")
-                .bind(name)
-                .bind(i64::from(std::process::id()))
-                .bind(lock_name)
-                .bind(self.store().now())
-                .bind(host_name())
-                .bind(env!("CARGO_PKG_VERSION"));
-        let mut write = self.store().write().await?;
-        let id = match may_send(&mut write).await {
-            Ok(()) => write.row(statement).await,
-            Err(error) => Err(error),
-        };
-        let (id,): (i64,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an owner"))?;
-        Ok(Instance(Arc::new(InstanceLiveness::Locked { id, lock })))
+        self.store().driver.register(self, name).await
+    }
+
+    /// Unregisters this instance, so that no process waits until its heartbeat expires. The instance sends nothing
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store fails.
+    pub async fn unregister(&self, owner: &Instance) -> Result<(), LedgerError> {
+        self.store().driver.unregister(self, owner.id()).await
     }
 
     /// Finds dead instances and marks their single sends in flight as in doubt. The next driver of a broadcast settles
     /// its recipients ([`Ledger::take_over`]).
     pub async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
-        if self.is_shared() {
-            return self.reap_silent().await;
-        }
-        let mut read = self.store().read().await?;
-        let owners: Vec<(i64, String)> = read.rows(sql("SELECT id, lock FROM owners")).await?;
-        read.done();
-        let mut buried = Reaped::default();
-        for (id, lock) in owners {
-            let path = self.owners().join(lock);
-            if is_alive(&path) {
-                continue;
-            }
-            let mut write = self.store().write().await?;
-            let moved = reap(&mut write, id).await;
-            let moved = write.end(moved).await?;
-            // The file has no meaning any more, so a failure to delete it does not matter.
-            let _ = std::fs::remove_file(&path);
-            buried.owners += 1;
-            buried.in_doubt += moved;
-        }
-        Ok(buried)
+        self.store().driver.reap_dead(self).await
     }
 
-    /// Returns whether the instance with this lock file is alive, on a file store.
-    pub(super) fn owner_lives(&self, lock: &str) -> bool {
-        is_alive(&self.owners().join(lock))
+    /// Waits until the driver of a broadcast has sent a new heartbeat, or is known to be dead or gone. Returns whether
+    /// it is alive. On a file store the answer is known at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store fails.
+    pub async fn wait_for_driver_heartbeat(&self, id: BroadcastId) -> Result<bool, LedgerError> {
+        self.store().driver.wait_for_driver(self, id).await
     }
 
-    fn owners(&self) -> PathBuf {
-        self.store().path.with_file_name(FOLDER)
+    /// Returns whether an instance counts as alive. An instance that was reaped is unknown until it registers again.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store fails.
+    pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
+        let mut write = self.store().write().await?;
+        let known = is_known(&mut write, owner.id()).await;
+        write.end(known).await
     }
+}
+
+/// Returns whether an instance has not been reaped.
+pub(super) async fn is_known(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    let row: Option<(i64,)> = write.row(sql("SELECT id FROM owners WHERE id = ?").bind(owner)).await?;
+    Ok(row.is_some())
 }
 
 /// Returns whether the instance with this number is alive; `write` reads the current state of the ledger.
 pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-    if write.store.server().is_some() {
-        return heartbeat::beats(write, owner).await;
-    }
-    let lock: Option<(String,)> = write.row(sql("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
-    let folder = write.store.path.with_file_name(FOLDER);
-    Ok(lock.is_some_and(|(lock,)| is_alive(&folder.join(lock))))
+    write.store.driver.lives(write, owner).await
 }
 
 /// Marks the single sends that a dead instance had in flight as in doubt; returns how many. The instance is deleted
@@ -154,31 +144,6 @@ pub(super) async fn reap(write: &mut Transaction<'_>, owner: i64) -> Result<u64,
         .bind(now)
         .bind(owner);
     write.run(doubts).await
-}
-
-fn make_lock(folder: &Path) -> std::io::Result<(String, File)> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    loop {
-        let name = format!("{:016x}", rand::random::<u64>());
-        match private().create_new(true).open(folder.join(&name)) {
-            Ok(lock) => {
-                lock.lock()?;
-                return Ok((name, lock));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// An instance is alive while its file is locked. If that cannot be determined, it counts as alive: the opposite error
-/// could send messages twice, while this one only delays them.
-pub(super) fn is_alive(path: &Path) -> bool {
-    match File::open(path) {
-        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock | TryLockError::Error(_))),
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    }
 }
 
 /// The name of an instance, for people.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::broadcast::json;
 use super::instance::lives;
 use super::jobs::{JobRun, JobRunRow};
-use super::postgres::registered_jobs;
 use super::registered_job::RegisteredJob;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
@@ -84,23 +83,7 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             let rows = json(&write, &rows)?;
-            if self.is_shared() {
-                registered_jobs::register(&mut write, owner.id(), jobs).await?;
-                return decided_until(&mut write, &rows).await;
-            }
-            let statement = sql("INSERT INTO jobs (name, script, times, decided_until, version)
-                    SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4
-                        FROM json_each(?) WHERE true
-                    ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
-                        version = excluded.version, gone_at = NULL, decided_until = CASE
-                            WHEN jobs.times = excluded.times THEN jobs.decided_until
-                            WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
-                            ELSE excluded.decided_until END");
-            write.run(statement.bind(&rows)).await?;
-            let statement = sql("UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
-                    AND name NOT IN (SELECT value ->> 0 FROM json_each(?))");
-            let now = write.store.now();
-            write.run(statement.bind(now).bind(&rows)).await?;
+            self.store().driver.register_jobs(&mut write, owner.id(), &rows).await?;
             decided_until(&mut write, &rows).await
         }
         .await;
@@ -138,12 +121,7 @@ impl Ledger {
     /// has changed here. That is so when the other hosts considered it dead, or when no living host has the active
     /// version of a job.
     pub async fn must_register_jobs(&self, owner: &Instance) -> Result<bool, LedgerError> {
-        if !self.is_shared() {
-            return Ok(false);
-        }
-        let mut write = self.store().write().await?;
-        let result = registered_jobs::is_due(&mut write, owner.id()).await;
-        write.end(result).await
+        self.store().driver.must_register_jobs(self.store(), owner.id()).await
     }
 
     /// Returns those of these jobs that another living host has. A file store has no other hosts.
@@ -152,12 +130,10 @@ impl Ledger {
         owner: &Instance,
         jobs: &[String],
     ) -> Result<BTreeSet<String>, LedgerError> {
-        if !self.is_shared() || jobs.is_empty() {
+        if jobs.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let mut write = self.store().write().await?;
-        let result = registered_jobs::of_others(&mut write, owner.id(), jobs).await;
-        write.end(result).await
+        self.store().driver.jobs_elsewhere(self.store(), owner.id(), jobs).await
     }
 
     /// Returns all active jobs, or the job with this name, active or not.

@@ -3,9 +3,6 @@
 use std::time::Duration;
 
 use super::claims;
-use super::heartbeat::is_known;
-use super::instance::lives;
-use super::postgres::registered_jobs;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis, small};
 use super::versions::{self, StoredScript};
@@ -110,41 +107,6 @@ pub struct EndedRun {
     pub note: Option<String>,
 }
 
-/// A run whose process died before the run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrphanedRun {
-    pub job: String,
-    pub scheduled_at: Duration,
-    /// How many times it was begun.
-    pub attempt: u32,
-    /// Why it is interrupted for good. `None` means that the finder holds it now, and that it waits to be begun.
-    pub why: Option<String>,
-    /// The hash of the script's version.
-    pub version: String,
-    /// The most real time that it may take; `None` for no limit.
-    pub timeout: Option<Duration>,
-    /// Its arguments, if it is a requested run of a script.
-    pub args: Option<Vec<String>>,
-}
-
-/// The note on an orphaned run that does not run again because of what it had sent.
-const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: entered again it might send them twice (`rerun = true` enters it all the same)";
-
-/// A run during which its host died this often does not run again, because the run may be what kills the host.
-const MOST_DEATHS: i64 = 2;
-
-/// The note on a run that does not run a third time. It says how to run it again by hand.
-fn died(job: &str, is_script: bool) -> String {
-    // The name of a script's run is a word, a space and the script.
-    let again = match job.split_once(' ').filter(|_| is_script) {
-        Some((_, script)) => format!("`mooncast jobs run-script '{script}'` runs the script anew"),
-        None => format!("`mooncast jobs trigger '{job}'` runs the job anew"),
-    };
-    format!(
-        "its host died during it twice, so it is not entered a third time; find out what the host died of (its log, memory), then {again}"
-    )
-}
-
 impl Ledger {
     /// Claims or records scheduled times of jobs, all in one commit. One that was claimed or recorded before stays as
     /// it is. `versions` are the script versions that the runs name; they are kept for as long as an unfinished run
@@ -163,20 +125,12 @@ impl Ledger {
         let mut write = self.store().write().await?;
         let result = async {
             versions::keep(&mut write, versions).await?;
-            if !self.is_shared() {
-                let claims = claims::claim(&mut write, runs, owner.id()).await?;
-                claims::decide(&mut write, decided).await?;
-                return Ok(claims);
-            }
-            if !is_known(&mut write, owner.id()).await? {
-                return Err(LedgerError::Buried);
-            }
             let named: Vec<_> = runs
                 .iter()
                 .filter(|run| run.args.is_none())
                 .map(|run| (run.job.as_str(), run.version.as_str()))
                 .collect();
-            let elsewhere = registered_jobs::elsewhere(&mut write, &named).await?;
+            let elsewhere = self.store().driver.active_elsewhere(&mut write, owner.id(), &named).await?;
             let here: Vec<NewJobRun> =
                 runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
             let mut claims = claims::claim(&mut write, &here, owner.id()).await?.into_iter();
@@ -255,23 +209,6 @@ impl Ledger {
         write.end(result).await
     }
 
-    /// Takes over the runs whose process died. Runs that may run again wait under `owner` from now on; the others are
-    /// interrupted. The earliest scheduled times come first.
-    pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
-        let mut read = self.store().read().await?;
-        let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
-        let others: Option<(i64,)> = read.row(question.bind(owner.id())).await?;
-        read.done();
-        if others.unwrap_or_default().0 == 0 {
-            return Ok(Vec::new());
-        }
-        // Reaping makes sure that an instance that was only silent does not continue beside the rerun.
-        self.reap_dead().await?;
-        let mut write = self.store().write().await?;
-        let result = self.orphans(&mut write, owner.id()).await;
-        write.end(result).await
-    }
-
     /// Returns whether the run of a job for this scheduled time is recorded and has not ended.
     pub async fn job_run_is_open(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let question =
@@ -291,55 +228,6 @@ impl Ledger {
         let rows: Vec<JobRunRow> = read.rows(question.bind(job).bind(limit)).await?;
         read.done();
         rows.into_iter().map(|row| self.job_run(row)).collect()
-    }
-
-    async fn orphans(
-        &self,
-        write: &mut Transaction<'_>,
-        owner: i64,
-    ) -> Result<Vec<OrphanedRun>, LedgerError> {
-        type Row = (String, i64, i64, i64, i64, bool, i64, Option<String>, Option<i64>, Option<String>);
-        let question = sql(
-            "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun, entries, version, timeout, args FROM job_runs
-                WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at, job",
-        );
-        let rows: Vec<Row> = write.rows(question.bind(owner)).await?;
-        let mut orphans = Vec::new();
-        for (job, scheduled_at, attempt, holder, state, stays, entries, version, timeout, args) in rows {
-            if lives(write, holder).await? {
-                continue;
-            }
-            let ran = state == JobState::Running.number();
-            let note = if ran && entries >= MOST_DEATHS {
-                Some(died(&job, args.is_some()))
-            } else {
-                (ran && stays).then(|| LOOSE.to_owned())
-            };
-            let waits = note.is_none();
-            let now = write.store.now();
-            let state = if waits { JobState::Waiting } else { JobState::Interrupted };
-            let statement = sql(
-                "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
-            );
-            let statement = statement
-                .bind(owner)
-                .bind(state.number())
-                .bind(note.clone())
-                .bind((!waits).then_some(now))
-                .bind(&job)
-                .bind(scheduled_at);
-            write.run(statement).await?;
-            orphans.push(OrphanedRun {
-                job,
-                scheduled_at: from_millis(scheduled_at),
-                attempt: small(attempt),
-                why: note,
-                version: version.unwrap_or_default(),
-                timeout: timeout.map(from_millis),
-                args: self.args(args)?,
-            });
-        }
-        Ok(orphans)
     }
 
     pub(super) fn job_run(&self, row: JobRunRow) -> Result<JobRun, LedgerError> {

@@ -25,32 +25,35 @@ mod connection;
 mod copy;
 mod data;
 mod deferred;
+mod driver;
 mod error;
 mod examine;
 mod figures;
 mod files;
-mod flush;
-mod heartbeat;
 mod hooks;
 mod hosts;
 mod inspection;
 mod instance;
 mod job_registry;
 mod jobs;
+mod migrate;
 mod moves;
-mod open;
+mod orphaned_runs;
 mod postgres;
 mod prune;
 mod queue;
 mod registered_job;
 mod requested_runs;
 mod restores;
+mod scratch;
 mod scripts;
 mod sends;
 mod shares;
 mod sql;
+mod sqlite;
 mod state;
 mod store;
+mod table_row;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -78,14 +81,15 @@ pub use hosts::Host;
 pub use inspection::StoreInspection;
 pub use instance::{Instance, InstanceName};
 pub use job_registry::{JobRow, PendingJobCommand, PreviousSchedule};
-pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun, OrphanedRun};
-pub use open::FILE as LEDGER_FILE;
+pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun};
+pub use orphaned_runs::OrphanedRun;
 pub use prune::PruneCounts;
 pub use registered_job::RegisteredJob;
 pub use restores::PendingRestore;
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
 pub use shares::QuotaClaim;
+pub use sqlite::FILE as LEDGER_FILE;
 pub use tokens::TokenRole;
 pub use transfer::CopyError;
 pub use versions::{StoredModule, StoredScript};
@@ -95,6 +99,9 @@ use sql::sql;
 
 use crate::clock::Clock;
 
+use inspection::ServerInspection;
+use instance::Reaped;
+use migrate::MigrationVersions;
 use queue::CommitQueue;
 use store::Store;
 
@@ -129,7 +136,7 @@ impl LedgerLocation {
     /// because opening creates the file.
     pub fn missing_file(&self) -> Option<PathBuf> {
         match self {
-            Self::Folder(folder) => Some(folder.join(open::FILE)).filter(|file| !file.is_file()),
+            Self::Folder(folder) => Some(folder.join(LEDGER_FILE)).filter(|file| !file.is_file()),
             Self::Server(_) => None,
         }
     }
@@ -148,13 +155,13 @@ impl Ledger {
     /// [`LedgerError::Newer`], [`LedgerError::Corrupt`], [`LedgerError::ReadOnly`], [`LedgerError::Full`],
     /// [`LedgerError::Io`] or [`LedgerError::Locked`]: anything that would keep a send from being recorded.
     pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Ok(Self::with(open::open(folder, clock, false).await?.0))
+        Ok(Self::with(sqlite::open(folder, clock, false).await?.0))
     }
 
     /// Opens a temporary ledger, as a rehearsal uses. Its data need not reach the disk. Moves of recipients are
     /// acknowledged at once and written before the next read.
     pub async fn open_scratch(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Ok(Self::with(open::open(folder, clock, true).await?.0))
+        Ok(Self::with(sqlite::open(folder, clock, true).await?.0))
     }
 
     pub async fn open_at(place: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
@@ -168,13 +175,10 @@ impl Ledger {
         Ok((ledger, found, now))
     }
 
-    async fn opened(
-        place: &LedgerLocation,
-        clock: Clock,
-    ) -> Result<(Self, open::MigrationVersions), LedgerError> {
+    async fn opened(place: &LedgerLocation, clock: Clock) -> Result<(Self, MigrationVersions), LedgerError> {
         let (store, step) = match place {
-            LedgerLocation::Folder(folder) => open::open(folder, clock, false).await?,
-            LedgerLocation::Server(address) => open::open_server(address.expose_secret(), clock).await?,
+            LedgerLocation::Folder(folder) => sqlite::open(folder, clock, false).await?,
+            LedgerLocation::Server(address) => postgres::open(address.expose_secret(), clock).await?,
         };
         Ok((Self::with(store), step))
     }
@@ -197,12 +201,7 @@ impl Ledger {
 
     /// Returns the size of the ledger in bytes, including data that is not yet in its main file.
     pub async fn size(&self) -> Result<u64, LedgerError> {
-        if self.is_shared() {
-            return inspection::size_at_server(self.store()).await;
-        }
-        let path = self.path().display();
-        let parts = [format!("{path}"), format!("{path}-wal")];
-        Ok(parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|part| part.len()).sum())
+        self.store().driver.size(self.store()).await
     }
 
     /// Returns whether the last write succeeded.
@@ -217,9 +216,7 @@ impl Ledger {
     /// [`LedgerError::Unhealthy`] if writing failed before and still fails; any error of the store if writing worked
     /// before.
     pub async fn probe(&self) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let beaten = write.run(sql(store::PROOF)).await.map(drop);
-        write.end(beaten).await
+        self.store().prove().await
     }
 
     /// Returns the app with this key (`config::App::key`: address, org and name). A new key is stored.
@@ -239,6 +236,11 @@ impl Ledger {
         let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
         read.done();
         Ok(row.map(|(id,)| AppId(id)))
+    }
+
+    /// Whether many machines share the store, so that a broadcast can have several drivers.
+    pub fn is_shared(&self) -> bool {
+        self.store().driver.is_shared()
     }
 
     fn store(&self) -> &Store {

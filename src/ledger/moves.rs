@@ -1,30 +1,19 @@
 //! Moves of a broadcast's recipients, as a group commit writes them.
 //!
-//! Each statement travels to the connection's thread and back. So all moves of a broadcast are sent as one text of
-//! several statements, which expects every recipient to be in the right state. If the commit contains nothing else,
-//! the text also begins and ends the transaction. If a recipient is in another state, a NOT NULL constraint fails and
-//! nothing is written. The requests of the commit are then checked one by one, by slower statements that report what
-//! is wrong.
+//! The store first writes all moves of a broadcast at once ([`StoreDriver::move_all`]), and expects every recipient to be
+//! in the right state. If one is not, nothing is written. The requests of the commit are then checked one by one, by
+//! slower statements that report what is wrong.
+//!
+//! [`StoreDriver::move_all`]: super::driver::StoreDriver::move_all
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-
-use serde::{Serialize, Serializer};
-
-use super::broadcast::{CountsDelta, Lease, RecipientOutcome, apply, apply_text, bind_apply, holds, json};
+use super::broadcast::{CountsDelta, Lease, RecipientOutcome, apply, holds, json};
+use super::commit_request::RecipientMoves;
 use super::sql::sql;
 use super::store::{Transaction, count, stored};
-use super::{DeliveryState, LedgerError, postgres};
-
-/// The moves that the requests of a commit ask for in one broadcast.
-#[derive(Default)]
-pub(super) struct RecipientMoves<'a> {
-    pub(super) intents: Vec<i64>,
-    pub(super) outcomes: BTreeMap<DeliveryState, Vec<&'a RecipientOutcome>>,
-}
+use super::{DeliveryState, LedgerError};
 
 /// The recipients of an intent, in the form that the store handles fastest.
-enum SeqSet {
+pub(super) enum SeqSet {
     Range(i64, i64),
     List(String),
 }
@@ -52,75 +41,10 @@ pub(super) async fn move_all(
     if twice > 0 {
         return Err(missing(lease, DeliveryState::Pending, twice));
     }
-    if write.store.server().is_some() {
-        let many = (moves.intents.len() + settled.len()) as u64;
-        if postgres::moves::move_all(write, lease, moves).await? {
-            return Ok(());
-        }
-        return Err(missing(lease, DeliveryState::Sending, many));
+    if write.store.driver.move_all(write, lease, moves, whole).await? {
+        return Ok(());
     }
-    let mut delta = CountsDelta::default();
-    let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });
-    let mut arguments = Vec::new();
-    // ?1 is the broadcast and ?2 the current time; each statement's own arguments follow.
-    let mut next = 3;
-    // How many rows the latest statement must change.
-    let mut due = 0;
-    for (state, outcomes) in &moves.outcomes {
-        delta.moved(DeliveryState::Sending, *state, outcomes.len() as u64);
-        let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) = outcomes
-            .iter()
-            .copied()
-            .partition(|outcome| *state == DeliveryState::Sent && outcome.error.is_none());
-        let mut alike: BTreeMap<u32, Vec<&RecipientOutcome>> = BTreeMap::new();
-        for outcome in delivered {
-            alike.entry(outcome.attempts).or_default().push(outcome);
-        }
-        // Writing to a string cannot fail.
-        for (attempts, outcomes) in alike {
-            let _ = write!(text, "{};", deliver_text(next));
-            next += 2;
-            due = outcomes.len();
-            arguments.push((i64::from(attempts), json(write, &DeliveredRows(&outcomes))?));
-        }
-        if !rest.is_empty() {
-            let _ = write!(text, "{};", settle_text(next, true));
-            next += 2;
-            due = rest.len();
-            arguments.push((state.number(), outcome_rows(write, &rest)?));
-        }
-    }
-    let set = if seqs.is_empty() { None } else { Some(set(write, &seqs)?) };
-    if let Some(set) = &set {
-        let _ = write!(text, "{};", intend_text(set, next));
-        next += 2;
-        due = seqs.len();
-        delta.moved(DeliveryState::Pending, DeliveryState::Sending, seqs.len() as u64);
-    }
-    // The statements themselves reject invalid outcomes; this condition checks the rest.
-    let condition = format!("changes() = ?{next} AND lease_number = ?{}", next + 1);
-    let _ = write!(text, "{}{}", apply_text(next + 2, &condition, false), if whole { ";COMMIT" } else { "" });
-
-    let mut statement = sql(text).bind(lease.broadcast.0).bind(write.store.now());
-    for (number, rows) in arguments {
-        statement = statement.bind(number).bind(rows);
-    }
-    statement = match set {
-        Some(SeqSet::Range(first, last)) => statement.bind(first).bind(last),
-        Some(SeqSet::List(list)) => statement.bind(list).bind(None::<i64>),
-        None => statement,
-    };
-    statement = statement.bind(stored(due as u64)).bind(lease.number);
-    match write.run_all(bind_apply(statement, &delta, None)).await? {
-        Some(1) => return Ok(()),
-        None if whole => {
-            write.run(sql("ROLLBACK")).await?;
-        }
-        // The caller that began the transaction rolls it back. A broadcast that no longer exists has no recipients
-        // either, so nothing was changed.
-        _ => {}
-    }
-    Err(missing(lease, DeliveryState::Sending, (moves.intents.len() + settled.len()) as u64))
+    Err(missing(lease, DeliveryState::Sending, moves.count()))
 }
 
 /// Writes moves one at a time, and reports what is wrong with an invalid one. With `again`, the moves may already have
@@ -152,7 +76,7 @@ fn repeated(seqs: &mut Vec<i64>) -> u64 {
 }
 
 /// Returns the recipients in ascending order, without duplicates.
-fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<SeqSet, LedgerError> {
+pub(super) fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<SeqSet, LedgerError> {
     let (first, last) = (seqs.first().copied().unwrap_or_default(), seqs.last().copied().unwrap_or_default());
     if last - first + 1 == stored(seqs.len() as u64) {
         return Ok(SeqSet::Range(first, last));
@@ -161,7 +85,7 @@ fn set(write: &Transaction<'_>, seqs: &[i64]) -> Result<SeqSet, LedgerError> {
 }
 
 /// A plan that is not fixed has no recipient that may be sent to. The statement checks the broadcast's stage once.
-fn intend_text(set: &SeqSet, next: usize) -> String {
+pub(super) fn intend_text(set: &SeqSet, next: usize) -> String {
     let which = match set {
         SeqSet::Range(..) => format!("BETWEEN ?{next} AND ?{}", next + 1),
         SeqSet::List(_) => format!("IN (SELECT CAST(atom AS BIGINT) FROM json_each(?{next}))"),
@@ -175,7 +99,7 @@ fn intend_text(set: &SeqSet, next: usize) -> String {
 /// This is not an UPDATE with a FROM, because that reads every recipient of the broadcast for each entry of the list.
 /// A recipient that is not in flight stays as it is. With `refuse` it gets a NULL state instead, which the table
 /// rejects.
-fn settle_text(next: usize, refuse: bool) -> String {
+pub(super) fn settle_text(next: usize, refuse: bool) -> String {
     const DUE: &str = "EXISTS (SELECT 1 FROM recipients WHERE broadcast = ?1 AND seq = CAST(value ->> 0 AS BIGINT) AND state = 1)";
     let rows = next + 1;
     let (state, which) = if refuse {
@@ -192,29 +116,10 @@ fn settle_text(next: usize, refuse: bool) -> String {
     )
 }
 
-/// The same for outcomes with a message id, which nearly all are: reading their rows takes half the time.
-fn deliver_text(next: usize) -> String {
-    let (attempts, rows) = (next, next + 1);
-    format!(
-        "INSERT INTO recipients (broadcast, seq, state, attempts, updated_at, group_id, users, message_id)
-            SELECT ?1, CAST(key AS INTEGER), CASE WHEN EXISTS (SELECT 1 FROM recipients
-                    WHERE broadcast = ?1 AND seq = CAST(key AS INTEGER) AND state = 1) THEN 2 END,
-                ?{attempts}, ?2, '', '', atom FROM json_each(?{rows}) WHERE true
-            ON CONFLICT (broadcast, seq) DO UPDATE SET state = 2, attempts = excluded.attempts,
-                updated_at = excluded.updated_at, message_id = excluded.message_id, error = NULL"
-    )
-}
-
-/// Recipients with the ids of their messages as one JSON object: the rows of a statement of [`deliver_text`].
-struct DeliveredRows<'a>(&'a [&'a RecipientOutcome]);
-
-impl Serialize for DeliveredRows<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|outcome| (outcome.seq, &outcome.message_id)))
-    }
-}
-
-fn outcome_rows(write: &Transaction<'_>, outcomes: &[&RecipientOutcome]) -> Result<String, LedgerError> {
+pub(super) fn outcome_rows(
+    write: &Transaction<'_>,
+    outcomes: &[&RecipientOutcome],
+) -> Result<String, LedgerError> {
     let rows: Vec<_> = outcomes
         .iter()
         .map(|outcome| (outcome.seq, outcome.attempts, &outcome.message_id, &outcome.error))

@@ -40,13 +40,16 @@ impl CommitQueue {
 
     /// Queues a request and waits until it is on disk. The request is written even if the caller stops waiting.
     pub(super) async fn ask(&self, request: CommitRequest) -> Result<i64, LedgerError> {
-        let request = match self.store.later() {
-            Some(later) => match later.take(request) {
-                None if later.is_full() => return Box::pin(self.store.flush_deferred()).await.map(|()| 0),
+        let request = if self.store.driver.is_temporary() {
+            match self.store.deferred.take(request) {
+                None if self.store.deferred.is_full() => {
+                    return Box::pin(self.store.flush_deferred()).await.map(|()| 0);
+                }
                 None => return Ok(0),
                 Some(request) => request,
-            },
-            None => request,
+            }
+        } else {
+            request
         };
         let (answer, answered) = oneshot::channel();
         self.way.send(QueuedCommit { request, answer }).map_err(|_| LedgerError::Closed)?;
@@ -92,8 +95,8 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
     match written {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if error.is_fault() => {
-            // Logged once, and not at each retry until writing works again.
-            if healthy && store.server().is_none() {
+            // Logged once, and not at each retry until writing works again. The driver of a server logs its absence.
+            if healthy && !error.is_away() {
                 tracing::error!("nothing is sent from now on until this is mended: {error}");
             }
             requests.iter().map(|_| Err(error.clone())).collect()

@@ -39,7 +39,7 @@ pub struct UncertainBroadcast {
 /// Returns [`LedgerError::Restored`] while a restore is not accepted.
 pub(super) async fn may_send(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
     // Messages of a scratch ledger never reach a service.
-    if write.store.later().is_some() {
+    if write.store.driver.is_temporary() {
         return Ok(());
     }
     let Some((taken_at, _)) = pending(write).await? else { return Ok(()) };

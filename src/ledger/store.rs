@@ -1,14 +1,11 @@
-//! The connections of a store: one for writing, one for reading and, on a server, one for group commits. Also the
-//! recovery after a failed write.
+//! The connections of a store: one for writing, one for reading and, on a store that hosts share, one for group commits.
+//! Also the recovery after a failed write.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
-use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock::{Clock, ClockHold, Instant};
@@ -16,26 +13,18 @@ use crate::clock::{Clock, ClockHold, Instant};
 use super::LedgerError;
 use super::connection::{Connection, DecodableRow, is_refusal};
 use super::deferred::DeferredWrites;
+use super::driver::{StoreDriver, WriteScope};
 use super::figures::CommitMetrics;
-use super::postgres::PostgresServer;
 use super::sql::{Statement, sql};
-
-/// The kind of store.
-pub(super) enum StoreBackend {
-    /// A file on this machine.
-    File(Box<SqliteConnectOptions>),
-    /// A server, shared by many machines.
-    Server(Box<PostgresServer>),
-}
 
 /// An open store. It stays open for as long as the program runs.
 pub(super) struct Store {
     /// The path of its file, or the server's address without credentials.
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
-    place: StoreBackend,
+    pub(super) driver: Box<dyn StoreDriver>,
     writer: Mutex<Option<Connection>>,
-    /// For group commits. On a server they wait for no other write.
+    /// For group commits on a shared store, where they wait for no other write.
     mover: Mutex<Option<Connection>>,
     reader: Mutex<Option<Connection>>,
     /// Whether the last write failed.
@@ -43,41 +32,26 @@ pub(super) struct Store {
     /// Why this program may no longer write to the store.
     outdated: OnceLock<LedgerError>,
     figures: CommitMetrics,
-    /// Device and inode number of the open file.
-    identity: OnceLock<(u64, u64)>,
-    /// Writes that a scratch ledger has deferred; `None` for any other ledger.
-    later: Option<DeferredWrites>,
+    /// Writes that a temporary store has deferred.
+    pub(super) deferred: DeferredWrites,
     /// The most pages that the file may have. Tests use it to simulate a full disk.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
 }
 
-/// How a write begins.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum WriteScope {
-    /// Several statements, with no other write at the same time in any process.
-    Alone,
-    /// A group commit of several statements. In a file it excludes other writes too; a server separates concurrent
-    /// writes by row locks.
-    Beside,
-    /// A group commit of one statement, which is atomic by itself.
-    Single,
-}
-
 impl Store {
-    pub(super) fn new(path: &Path, place: StoreBackend, clock: Clock, scratch: bool) -> Self {
+    pub(super) fn new(path: &Path, driver: impl StoreDriver + 'static, clock: Clock) -> Self {
         Self {
             path: path.to_owned(),
             clock,
-            place,
+            driver: Box::new(driver),
             writer: Mutex::default(),
             mover: Mutex::default(),
             reader: Mutex::default(),
             failed: AtomicBool::new(false),
             outdated: OnceLock::new(),
             figures: CommitMetrics::new(),
-            identity: OnceLock::new(),
-            later: scratch.then(DeferredWrites::default),
+            deferred: DeferredWrites::default(),
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
         }
@@ -93,51 +67,19 @@ impl Store {
         !self.failed.load(Ordering::Relaxed)
     }
 
-    /// On a server, an instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as
-    /// dead.
+    /// An instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as dead.
     pub(super) fn dead_before(&self) -> i64 {
-        self.server().map_or_else(|| self.now(), |server| server.dead_before(self))
-    }
-
-    /// The server; `None` for a file.
-    pub(super) const fn server(&self) -> Option<&PostgresServer> {
-        match &self.place {
-            StoreBackend::Server(server) => Some(&**server),
-            StoreBackend::File(_) => None,
-        }
+        self.driver.dead_before(self)
     }
 
     /// Converts an error of the store to a [`LedgerError`].
     pub(super) fn error(&self, error: &sqlx::Error) -> LedgerError {
-        match self.place {
-            StoreBackend::File(_) => LedgerError::of(&self.path, error),
-            StoreBackend::Server(_) => LedgerError::of_server(&self.path, error),
-        }
+        self.driver.error(&self.path, error)
     }
 
     /// The error for a row that cannot be read.
     pub(super) fn record(&self, detail: impl std::fmt::Display) -> LedgerError {
         LedgerError::Record { path: self.path.clone(), detail: format!("{detail}") }
-    }
-
-    /// The deferred writes of a scratch ledger; `None` for any other ledger.
-    pub(super) const fn later(&self) -> Option<&DeferredWrites> {
-        self.later.as_ref()
-    }
-
-    /// Opens a separate connection, for long work.
-    pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
-        let options = match &self.place {
-            StoreBackend::File(options) => &**options,
-            // Boxed, because it is rare and large and would enlarge every future.
-            StoreBackend::Server(server) => {
-                return Box::pin(server.connect(self)).await.map(Connection::Postgres);
-            }
-        };
-        #[cfg(test)]
-        let options =
-            options.clone().pragma("max_page_count", self.max_pages.load(Ordering::Relaxed).to_string());
-        options.connect().await.map(Connection::Sqlite).map_err(|error| self.error(&error))
     }
 
     /// Begins a write that excludes all other writes, in all processes, until it ends. A write that is dropped
@@ -158,85 +100,27 @@ impl Store {
         self.begin(if single { WriteScope::Single } else { WriteScope::Beside }).await
     }
 
-    async fn begin(&self, kind: WriteScope) -> Result<Transaction<'_>, LedgerError> {
+    async fn begin(&self, scope: WriteScope) -> Result<Transaction<'_>, LedgerError> {
         if let Some(error) = self.outdated.get() {
             return Err(error.clone());
         }
         let hold = self.clock.hold();
-        self.is_in_place()?;
-        let line =
-            if self.server().is_some() && kind != WriteScope::Alone { &self.mover } else { &self.writer };
-        let mut home = line.lock().await;
+        self.driver.check_place(&self.path)?;
+        let beside = self.driver.is_shared() && scope != WriteScope::Alone;
+        let mut home = if beside { &self.mover } else { &self.writer }.lock().await;
         let began = self.clock.now();
         let mut alarm = WriteFailureGuard { store: self, armed: true };
-        let connection = match &self.place {
-            StoreBackend::File(_) => match home.take() {
-                Some(connection) => connection,
-                None => self.revive().await?,
-            },
-            StoreBackend::Server(server) => {
-                Box::pin(server.begin(self, home.take(), kind == WriteScope::Alone)).await?
-            }
-        };
-        let mut transaction = Transaction {
+        let connection = self.driver.begin(self, home.take(), scope).await?;
+        alarm.armed = false;
+        Ok(Transaction {
             store: self,
             connection,
             home,
-            alarm: WriteFailureGuard { store: self, armed: false },
-            several: kind != WriteScope::Single,
+            alarm: WriteFailureGuard { store: self, armed: true },
+            several: scope != WriteScope::Single,
             began,
             _hold: hold,
-        };
-        match &self.place {
-            StoreBackend::File(_) if kind != WriteScope::Single => {
-                transaction.run(sql("BEGIN IMMEDIATE")).await?;
-            }
-            StoreBackend::Server(_) if kind == WriteScope::Beside => {
-                transaction.run(sql("BEGIN")).await?;
-            }
-            _ => {}
-        }
-        if self.server().is_some() && !self.is_healthy() {
-            transaction.prove().await?;
-        }
-        alarm.armed = false;
-        transaction.alarm.armed = true;
-        Ok(transaction)
-    }
-
-    /// Refuses to write to a file that is no longer at its path. The next process would not find it there, and would
-    /// repeat what the file records.
-    fn is_in_place(&self) -> Result<(), LedgerError> {
-        if self.later.is_some() || !matches!(self.place, StoreBackend::File(_)) {
-            return Ok(());
-        }
-        let found = std::fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
-        let gone = match found {
-            Ok(found) => found != *self.identity.get_or_init(|| found),
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound && self.identity.get().is_some(),
-        };
-        if gone {
-            return Err(LedgerError::Gone { path: self.path.clone() });
-        }
-        Ok(())
-    }
-
-    /// Opens a new connection. After a failure it returns one only when a write to the file has succeeded.
-    async fn revive(&self) -> Result<Connection, LedgerError> {
-        let attempt = async {
-            let mut connection = self.connect().await?;
-            if !self.is_healthy() {
-                let beat = connection.run(sql(PROOF)).await;
-                beat.map_err(|error| self.error(&error))?;
-            }
-            Ok(connection)
-        };
-        let healthy = self.is_healthy();
-        let connection = attempt
-            .await
-            .map_err(|error| if healthy { error } else { LedgerError::Unhealthy(Box::new(error)) })?;
-        self.works();
-        Ok(connection)
+        })
     }
 
     /// Stops all writes: a newer program has changed the schema to one that this program cannot read.
@@ -244,6 +128,13 @@ impl Store {
         if self.outdated.set(error.clone()).is_ok() {
             tracing::error!("nothing is sent any more: {error}");
         }
+    }
+
+    /// Writes once, so that a store that cannot be written fails now and not at the first send.
+    pub(super) async fn prove(&self) -> Result<(), LedgerError> {
+        let mut write = self.write().await?;
+        let proved = write.run(sql(PROOF)).await.map(drop);
+        write.end(proved).await
     }
 
     /// Records that writes succeed again.
@@ -267,25 +158,29 @@ impl Store {
     pub(super) async fn read_now(&self) -> Result<ReadConnection<'_>, LedgerError> {
         let hold = self.clock.hold();
         let mut home = self.reader.lock().await;
-        let connection = match (home.take(), &self.place) {
-            (Some(connection), _) => connection,
-            (None, StoreBackend::File(_)) => {
-                // Another project's ledger may be at its path now.
-                self.is_in_place()?;
-                self.connect().await?
-            }
-            (None, StoreBackend::Server(server)) => Box::pin(server.connect_with_retry(self)).await?,
+        let connection = match home.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
         };
         Ok(ReadConnection { store: self, connection, home, _hold: hold })
     }
 
-    /// Waits for the result of a statement. If a server does not answer, returns an error after a timeout.
+    /// Opens a new connection.
+    pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
+        self.driver.check_place(&self.path)?;
+        self.driver.connect(self).await
+    }
+
+    /// Waits for the result of a statement. Returns an error if the store does not answer in time.
     pub(super) async fn answer<T>(
         &self,
         asked: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, LedgerError> {
-        let answer = match self.server() {
-            Some(server) => server.in_time(self, asked).await?,
+        let answer = match self.driver.answer_limit() {
+            Some(limit) => self.clock.timeout(limit, asked).await.map_err(|_| LedgerError::Away {
+                path: self.path.clone(),
+                detail: format!("no answer in {} s", limit.as_secs()),
+            })?,
             None => asked.await,
         };
         answer.map_err(|error| self.error(&error))
@@ -380,15 +275,6 @@ impl Transaction<'_> {
         self.store.answer(asked).await
     }
 
-    /// Proves after a failure that the store can be written again.
-    async fn prove(&mut self) -> Result<(), LedgerError> {
-        let still =
-            |error: LedgerError| if error.broke() { error } else { LedgerError::Unhealthy(Box::new(error)) };
-        self.run(sql(PROOF)).await.map_err(still)?;
-        self.store.works();
-        Ok(())
-    }
-
     /// Commits on success, and rolls back on an error.
     pub(super) async fn end<T>(mut self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
         let last = match &result {
@@ -422,7 +308,7 @@ impl ReadConnection<'_> {
         match self.store.answer(self.connection.rows(question.clone())).await {
             // The connection broke since its last use; the query runs once more on a new one.
             Err(error) if error.broke() => {
-                self.connection = self.again(error).await?;
+                self.connection = self.store.driver.connect(self.store).await?;
                 self.store.answer(self.connection.rows(question)).await
             }
             other => other,
@@ -436,18 +322,10 @@ impl ReadConnection<'_> {
     ) -> Result<Option<T>, LedgerError> {
         match self.store.answer(self.connection.row(question.clone())).await {
             Err(error) if error.broke() => {
-                self.connection = self.again(error).await?;
+                self.connection = self.store.driver.connect(self.store).await?;
                 self.store.answer(self.connection.row(question)).await
             }
             other => other,
-        }
-    }
-
-    /// Opens a new connection in place of a broken one.
-    async fn again(&self, error: LedgerError) -> Result<Connection, LedgerError> {
-        match self.store.server() {
-            Some(server) => Box::pin(server.connect_with_retry(self.store)).await,
-            None => Err(error),
         }
     }
 

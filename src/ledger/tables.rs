@@ -6,11 +6,8 @@
 
 use std::fmt::Write as _;
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
-
-use super::sql::{SqlValue, Statement, sql};
+use super::sql::{Statement, sql};
+use super::table_row::{CellValue, ColumnKind, TableRow};
 
 #[derive(Debug)]
 pub(super) struct TableSchema {
@@ -23,23 +20,12 @@ pub(super) struct TableSchema {
     page: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ColumnKind {
-    Number,
-    Text,
-    Flag,
-    Bytes,
-    /// The holder of a lease; a copy stores that there is none.
-    Nobody,
-    /// The end of a lease; a copy stores an expired one.
-    Over,
-}
-
 use ColumnKind::{Bytes, Flag, Nobody, Number, Over, Text};
 
 /// Tables that are not copied.
 #[cfg(test)]
 pub(super) const OF_THE_MOMENT: &[&str] = &[
+    "_sqlx_migrations",
     "app_tokens",
     "driver_status",
     "drivers",
@@ -306,22 +292,9 @@ pub(super) const TABLES: &[TableSchema] = &[
     },
 ];
 
-/// The value of one column of one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CellValue {
-    Nothing,
-    Number(i64),
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-/// One row: its values, column by column.
-#[derive(Debug)]
-pub(super) struct TableRow(pub(super) Vec<CellValue>);
-
 impl TableSchema {
     /// Queries a page of the rows after a key, in the order of the key.
-    pub(super) fn page(&self, server: bool, after: Option<&[CellValue]>) -> Statement {
+    pub(super) fn page(&self, by_bytes: &str, after: Option<&[CellValue]>) -> Statement {
         let mut text = String::from("SELECT ");
         for (at, (name, kind)) in self.columns.iter().enumerate() {
             text.push_str(if at == 0 { "" } else { ", " });
@@ -335,7 +308,7 @@ impl TableSchema {
             .iter()
             // Both stores compare texts by their bytes.
             .map(|(name, kind)| match kind {
-                Text if server => format!("{name} COLLATE \"C\""),
+                Text => format!("{name}{by_bytes}"),
                 _ => (*name).to_owned(),
             })
             .collect();
@@ -366,51 +339,5 @@ impl TableSchema {
         );
         let cells = rows.iter().flat_map(|row| row.0.iter().zip(self.columns));
         cells.fold(sql(text), |statement, (cell, (_, kind))| statement.bind(cell.value(Some(*kind))))
-    }
-}
-
-impl CellValue {
-    /// The value as a bound argument. NULL gets the type of its column.
-    fn value(&self, kind: Option<ColumnKind>) -> SqlValue {
-        match (self, kind) {
-            (Self::Number(number), Some(Flag)) => SqlValue::Flag(*number != 0),
-            (Self::Number(number), _) => SqlValue::Number(Some(*number)),
-            (Self::Text(text), _) => SqlValue::Text(Some(text.clone())),
-            (Self::Bytes(bytes), _) => SqlValue::Bytes(bytes.clone()),
-            (Self::Nothing, Some(Text)) => SqlValue::Text(None),
-            (Self::Nothing, _) => SqlValue::Number(None),
-        }
-    }
-}
-
-impl FromRow<'_, SqliteRow> for TableRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let cell = |at| {
-            let raw = row.try_get_raw(at)?;
-            if raw.is_null() {
-                return Ok(CellValue::Nothing);
-            }
-            match raw.type_info().name() {
-                "TEXT" => row.try_get(at).map(CellValue::Text),
-                "BLOB" => row.try_get(at).map(CellValue::Bytes),
-                _ => row.try_get(at).map(CellValue::Number),
-            }
-        };
-        (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl FromRow<'_, PgRow> for TableRow {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let cell = |at: usize| {
-            let cell = match row.column(at).type_info().name() {
-                "TEXT" => row.try_get::<Option<String>, _>(at)?.map(CellValue::Text),
-                "BYTEA" => row.try_get::<Option<Vec<u8>>, _>(at)?.map(CellValue::Bytes),
-                "BOOL" => row.try_get::<Option<bool>, _>(at)?.map(|flag| CellValue::Number(flag.into())),
-                _ => row.try_get::<Option<i64>, _>(at)?.map(CellValue::Number),
-            };
-            Ok(cell.unwrap_or(CellValue::Nothing))
-        };
-        (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
     }
 }

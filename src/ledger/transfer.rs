@@ -12,12 +12,10 @@ use crate::clock::Clock;
 
 use super::instance::{lives, reap};
 use super::sql::sql;
-use super::store::{Transaction, count};
-use super::tables::{CellValue, NUMBERED, TABLES, TableRow, TableSchema};
+use super::store::Transaction;
+use super::table_row::{CellValue, TableRow};
+use super::tables::{NUMBERED, TABLES, TableSchema};
 use super::{InstanceName, Ledger, LedgerError, LedgerLocation};
-
-/// How long the server waits for this program while the other store works.
-const PATIENCE: &str = "SET LOCAL idle_in_transaction_session_timeout = '2min'";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySummary {
@@ -219,10 +217,10 @@ async fn each_page(
     table: &TableSchema,
     mut give: impl AsyncFnMut(Vec<TableRow>) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
-    let server = read.store.server().is_some();
+    let by_bytes = read.store.driver.texts().by_bytes;
     let mut after: Option<Vec<CellValue>> = None;
     loop {
-        let page: Vec<TableRow> = read.rows(table.page(server, after.as_deref())).await?;
+        let page: Vec<TableRow> = read.rows(table.page(by_bytes, after.as_deref())).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.0[..table.key].to_vec());
         let over = table.is_last(page.len());
@@ -247,10 +245,10 @@ async fn each_page_there(
 }
 
 pub(super) async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError> {
-    if write.store.server().is_none() {
-        return Ok(());
+    match write.store.driver.texts().wait_longer {
+        Some(text) => write.run(sql(text)).await.map(drop),
+        None => Ok(()),
     }
-    write.run(sql(PATIENCE)).await.map(drop)
 }
 
 /// Returns a live instance, if there is one.
@@ -273,20 +271,14 @@ async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
     for (id,) in owners {
         in_doubt += reap(write, id).await?;
     }
-    if write.store.server().is_some() {
-        write.run(sql("DELETE FROM drivers")).await?;
-    }
+    write.store.driver.end_drivers(write, None).await?;
     Ok(in_doubt)
 }
 
 /// Returns the highest id in a table, or the highest that the store remembers to have given.
 pub(super) async fn highest(read: &mut Transaction<'_>, table: &str) -> Result<i64, LedgerError> {
     let rows = read.row::<(i64,)>(sql(format!("SELECT coalesce(max(id), 0) FROM {table}"))).await?;
-    let given = if read.store.server().is_some() {
-        sql("SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)")
-    } else {
-        sql("SELECT seq FROM sqlite_sequence WHERE name = ?")
-    };
+    let given = sql(read.store.driver.texts().last_id);
     let given = read.row::<(i64,)>(given.bind(table)).await?;
     Ok(rows.unwrap_or_default().0.max(given.unwrap_or_default().0))
 }
@@ -301,18 +293,7 @@ pub(super) async fn advance_sequence(
     if highest == 0 {
         return Ok(());
     }
-    if write.store.server().is_some() {
-        let set = sql("SELECT setval(CAST(pg_get_serial_sequence(?, 'id') AS regclass), ?)");
-        return write.run(set.bind(table).bind(highest)).await.map(drop);
-    }
-    // A table without AUTOINCREMENT has no row there and needs none.
-    let remembers = sql("SELECT count(*) FROM sqlite_schema WHERE name = ? AND sql LIKE '%AUTOINCREMENT%'");
-    if write.row::<(i64,)>(remembers.bind(table)).await? != Some((1,)) {
-        return Ok(());
-    }
-    write.run(sql("DELETE FROM sqlite_sequence WHERE name = ?").bind(table)).await?;
-    let set = sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)");
-    write.run(set.bind(table).bind(highest)).await.map(drop)
+    write.store.driver.advance_ids(write, table, highest).await
 }
 
 impl CopySummary {
@@ -327,16 +308,11 @@ pub(super) async fn tables_with_stale_sequence(
     write: &mut Transaction<'_>,
 ) -> Result<Vec<&'static str>, LedgerError> {
     let mut found = Vec::new();
-    if write.store.server().is_none() {
-        return Ok(found);
-    }
     for table in NUMBERED {
-        let question = sql(format!(
-            "SELECT coalesce((SELECT max(id) FROM {table}), 0)
-                - coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)"
-        ));
-        let ahead = write.row::<(i64,)>(question.bind(*table)).await?;
-        if ahead.is_some_and(|(ahead,)| count(ahead) > 0) {
+        let last = sql(write.store.driver.texts().last_id).bind(*table);
+        let Some((last,)) = write.row::<(i64,)>(last).await? else { continue };
+        let highest = sql(format!("SELECT coalesce(max(id), 0) FROM {table}"));
+        if write.row::<(i64,)>(highest).await?.is_some_and(|(highest,)| highest > last) {
             found.push(*table);
         }
     }

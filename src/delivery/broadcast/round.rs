@@ -162,11 +162,7 @@ impl BroadcastDriver<'_> {
                 // Other hosts change the recipients' states too.
                 self.progress.begin(self.ledger.counts(self.lease.broadcast).await?);
             }
-            // No commands arrive in a scratch ledger, and hours of a simulated clock would have many polls.
-            if self.ledger.is_scratch() {
-                return Ok(BroadcastCommand::Run);
-            }
-            Ok(self.ledger.requested_command(self.lease.broadcast).await?.command)
+            self.ledger.poll_command(self.lease.broadcast).await
         }
         .await;
         *next = self.delivery.clock.now() + LOOK;

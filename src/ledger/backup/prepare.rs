@@ -10,9 +10,9 @@ use sqlx::{ConnectOptions as _, SqliteConnection};
 
 use crate::clock::Clock;
 use crate::ledger::connection::Connection;
-use crate::ledger::open::{self, KNOWN};
 use crate::ledger::restores::instant;
 use crate::ledger::sql::{Statement, sql};
+use crate::ledger::sqlite::{self, known};
 use crate::ledger::{DeliveryState, JobState, LedgerError};
 
 use super::work_folder::{make, sync};
@@ -34,13 +34,13 @@ pub(super) async fn prepare(from: &Path, to: &Path, now: i64, clock: &Clock) -> 
         other => BackupError::Damaged { path: from.to_owned(), detail: detail(other) },
     };
     let found = version(to).await.map_err(damaged)?;
-    if found > KNOWN {
-        return Err(BackupError::Newer { path: from.to_owned(), found, known: KNOWN });
+    if found > known() {
+        return Err(BackupError::Newer { path: from.to_owned(), found, known: known() });
     }
     if found < 1 {
         return Err(BackupError::Damaged { path: from.to_owned(), detail: "it holds no ledger".to_owned() });
     }
-    let (store, mut connection) = open::open_alone(to, clock.clone()).await.map_err(damaged)?;
+    let (store, mut connection) = sqlite::open_alone(to, clock.clone()).await.map_err(damaged)?;
     check(&mut connection, to).await.map_err(damaged)?;
     let mut connection = Connection::Sqlite(connection);
     for statement in statements(taken_at, now) {

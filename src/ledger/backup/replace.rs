@@ -10,10 +10,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::clock::Clock;
-use crate::ledger::instance::{FOLDER, is_alive};
-use crate::ledger::open::{FILE, lock_opening};
 use crate::ledger::postgres;
 use crate::ledger::sql::sql;
+use crate::ledger::sqlite::{FILE, FOLDER, is_alive, lock_opening};
 use crate::ledger::store::{Transaction, from_millis, millis};
 use crate::ledger::tables::TABLES;
 use crate::ledger::transfer::{compare, copy_rows, idle, living};
@@ -238,7 +237,7 @@ async fn into_server(
     let copied = copy_rows(&mut read, &mut write).await?;
     compare(&mut write, &copied).await?;
     // An older program does not check whether the restore was accepted, so it must not work on this store.
-    let least = sql("UPDATE schema_version SET least = ?1 WHERE least < ?1").bind(postgres::KNOWN);
+    let least = sql("UPDATE schema_version SET least = ?1 WHERE least < ?1").bind(postgres::known());
     write.run(least).await?;
     step(BackupStep::Kept);
     write.end(Ok(())).await?;

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::ledger::open::private;
+use crate::ledger::sqlite::private;
 
 use super::BackupError;
 

@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::clock::Clock;
-use crate::ledger::open::FILE;
+use crate::ledger::sqlite::FILE;
 use crate::ledger::store::{from_millis, millis};
 use crate::ledger::{Ledger, LedgerError, LedgerLocation};
 

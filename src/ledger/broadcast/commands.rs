@@ -61,7 +61,16 @@ impl Ledger {
         write.end(result).await.map(drop)
     }
 
-    /// Returns the latest command for a broadcast. Its driver polls this.
+    /// Returns the command that arrived for a broadcast while it is sent. Its driver polls this.
+    pub async fn poll_command(&self, id: BroadcastId) -> Result<BroadcastCommand, LedgerError> {
+        // No other process gives commands in a temporary ledger, and hours of a simulated clock would have many polls.
+        if self.store().driver.is_temporary() {
+            return Ok(BroadcastCommand::Run);
+        }
+        Ok(self.requested_command(id).await?.command)
+    }
+
+    /// Returns the latest command for a broadcast.
     pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
         let mut read = self.store().read_now().await?;
         let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);

@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 
-use crate::ledger::instance::lives;
-use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
 use crate::ledger::{AppId, Ledger, LedgerError};
@@ -115,8 +113,7 @@ async fn take_from_dead(write: &mut Transaction<'_>, id: i64) -> Result<bool, Le
     let now = write.store.now();
     let dead = match owner {
         None => !(created_at..created_at.saturating_add(UNTAKEN)).contains(&now),
-        Some(owner) if write.store.server().is_none() => !lives(write, owner).await?,
-        Some(_) => !drivers::has_live_drivers(write, BroadcastId(id)).await?,
+        Some(owner) => !write.store.driver.is_driven(write, BroadcastId(id), owner).await?,
     };
     if dead {
         let taken = sql(

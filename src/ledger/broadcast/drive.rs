@@ -1,12 +1,13 @@
 //! The work of a driver: taking recipients, recording which ones it is about to send to, and recording the outcomes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use serde::Deserialize;
+use sqlx::FromRow;
 
 use crate::ledger::commit_request::CommitRequest;
-use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::count;
 use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, LedgerError, RecipientCounts};
@@ -64,8 +65,16 @@ pub struct TakeoverCounts {
     pub pending: u64,
 }
 
-/// A pending recipient as it is stored: its sequence number, group, users, message and attempts.
-type PendingRow = (i64, String, String, i64, i64);
+/// A pending recipient as it is stored.
+#[derive(Debug, FromRow, Deserialize)]
+pub(in crate::ledger) struct PendingRow {
+    pub(in crate::ledger) seq: i64,
+    group_id: String,
+    users: String,
+    /// The message's number.
+    message: i64,
+    attempts: i64,
+}
 
 /// The messages of the current page of each broadcast.
 #[derive(Debug, Default)]
@@ -108,15 +117,11 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Recipient>, LedgerError> {
         let id = lease.broadcast;
-        let rows = if self.is_shared() {
-            self.next_in_ranges(lease, after_seq, limit).await?
-        } else {
-            self.next_in_order(id, after_seq, limit).await?
-        };
+        let rows = self.store().driver.pending(self.store(), lease, after_seq, limit).await?;
         let mut read = self.store().read().await?;
         let mut known = self.0.shelf.take(id);
         let mut missing: Vec<i64> =
-            rows.iter().map(|row| row.3).filter(|number| !known.contains_key(number)).collect();
+            rows.iter().map(|row| row.message).filter(|number| !known.contains_key(number)).collect();
         missing.dedup();
         let mut page = HashMap::new();
         if !missing.is_empty() {
@@ -129,7 +134,7 @@ impl Ledger {
         }
         read.done();
         let mut recipients = Vec::with_capacity(rows.len());
-        for (seq, group_id, users, number, attempts) in rows {
+        for PendingRow { seq, group_id, users, message: number, attempts } in rows {
             let message = known.get(&number).ok_or_else(|| {
                 self.store().record(format!("message {number} of broadcast {id} is missing"))
             })?;
@@ -149,69 +154,10 @@ impl Ledger {
         Ok(recipients)
     }
 
-    async fn next_in_order(
-        &self,
-        id: BroadcastId,
-        after_seq: i64,
-        limit: u32,
-    ) -> Result<Vec<PendingRow>, LedgerError> {
-        // The page is one value, because each row and each column of it would make its own trip from the connection's
-        // thread.
-        let question = sql("SELECT json_group_array(json_array(seq, group_id, users, message, attempts)) FROM
-                (SELECT seq, group_id, users, message, attempts FROM recipients
-                    WHERE broadcast = ? AND seq > ? AND state = 0 AND message IS NOT NULL ORDER BY seq LIMIT ?)");
-        let mut read = self.store().read().await?;
-        let page: Option<(String,)> = read.row(question.bind(id.0).bind(after_seq).bind(limit)).await?;
-        read.done();
-        let page = page.map_or_else(|| "[]".to_owned(), |(page,)| page);
-        let mut rows: Vec<PendingRow> =
-            serde_json::from_str(&page).map_err(|error| self.store().record(error))?;
-        rows.sort_unstable_by_key(|row| row.0);
-        Ok(rows)
-    }
-
-    /// The same within the ranges that this driver holds. If nothing in them is pending, takes the next free range.
-    async fn next_in_ranges(
-        &self,
-        lease: Lease,
-        after_seq: i64,
-        limit: u32,
-    ) -> Result<Vec<PendingRow>, LedgerError> {
-        let mut read = self.store().read().await?;
-        let mut stretches: VecDeque<(i64, i64)> =
-            read.rows(drivers::held_ranges(lease, after_seq)).await?.into();
-        read.done();
-        loop {
-            let (first, last) = if let Some(held) = stretches.pop_front() {
-                held
-            } else {
-                let mut write = self.store().write().await?;
-                let taken = drivers::take_range(&mut write, lease, after_seq).await;
-                let Some(taken) = write.end(taken).await? else { return Ok(Vec::new()) };
-                taken
-            };
-            let question = sql("SELECT seq, group_id, users, message, attempts FROM recipients
-                    WHERE broadcast = ? AND seq > ? AND seq <= ? AND state = 0 AND message IS NOT NULL
-                    ORDER BY seq LIMIT ?");
-            let question = question.bind(lease.broadcast.0).bind(after_seq.max(first - 1)).bind(last);
-            let mut read = self.store().read().await?;
-            let rows: Vec<PendingRow> = read.rows(question.bind(limit)).await?;
-            read.done();
-            if !rows.is_empty() {
-                return Ok(rows);
-            }
-        }
-    }
-
     /// Releases the ranges that this driver holds, so that other drivers can take them. The driver calls this when it has
     /// reached their end and nothing in them is in flight. Does nothing on a file store.
     pub async fn hand_back(&self, lease: Lease) -> Result<(), LedgerError> {
-        if !self.is_shared() {
-            return Ok(());
-        }
-        let mut write = self.store().write().await?;
-        let result = drivers::give_back(&mut write, lease).await;
-        write.end(result).await
+        self.store().driver.hand_back(self.store(), lease).await
     }
 
     /// Records that these recipients are about to be sent to. The record is on disk once this returns, and only then
@@ -253,13 +199,7 @@ impl Ledger {
             InDoubtPolicy::Hold => (DeliveryState::InDoubt, Some("its sender ended before the answer")),
             InDoubtPolicy::Resend => (DeliveryState::Pending, None),
         };
-        let moved = if self.is_shared() {
-            let mut write = self.store().write().await?;
-            let buried = drivers::reap_drivers(&mut write, lease, to, error).await;
-            write.end(buried).await?
-        } else {
-            self.shift(lease.broadcast, Some(lease.number), DeliveryState::Sending, to, error).await?
-        };
+        let moved = self.store().driver.take_over(self, lease, to, error).await?;
         Ok(match to {
             DeliveryState::Pending => TakeoverCounts { in_doubt: 0, pending: moved },
             _ => TakeoverCounts { in_doubt: moved, pending: 0 },
@@ -287,17 +227,13 @@ impl Ledger {
     pub async fn finish(&self, lease: Lease, report: &str) -> Result<BroadcastStage, LedgerError> {
         let id = lease.broadcast;
         let mut write = self.store().write().await?;
-        let shared = self.is_shared();
-        let statement = sql(if shared {
-            "UPDATE broadcasts b SET state = CASE WHEN wish = ? THEN 3 ELSE 2 END, report = ?, finished_at = ?,
+        let driver = &self.store().driver;
+        let statement = sql(format!(
+            "UPDATE broadcasts SET state = CASE WHEN wish = ?1 THEN 3 ELSE 2 END, report = ?2, finished_at = ?3,
                 owner = NULL, lease_until = 0
-                WHERE id = ? AND EXISTS (SELECT 1 FROM drivers d WHERE d.broadcast = b.id AND d.number = ?)
-                AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state"
-        } else {
-            "UPDATE broadcasts SET state = CASE WHEN wish = ? THEN 3 ELSE 2 END, report = ?, finished_at = ?,
-                owner = NULL, lease_until = 0
-                WHERE id = ? AND lease_number = ? AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state"
-        })
+                WHERE id = ?4 AND {} AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state",
+            (driver.texts().lease_is_held)("?5")
+        ))
         .bind(BroadcastCommand::Cancel.number())
         .bind(report)
         .bind(self.store().now())
@@ -307,9 +243,7 @@ impl Ledger {
             let stage =
                 |number| BroadcastStage::from_number(number).map_err(|detail| self.store().record(detail));
             if let Some((ended,)) = write.row::<(i64,)>(statement).await? {
-                if shared {
-                    drivers::end_all(&mut write, id).await?;
-                }
+                driver.end_drivers(&mut write, Some(id)).await?;
                 return stage(ended);
             }
             let held = holds(&mut write, lease).await?;
@@ -358,10 +292,7 @@ impl Ledger {
                 let why = "some recipients are not settled";
                 return Err(LedgerError::NotNow { broadcast: id, is: "being cancelled", why });
             }
-            if self.is_shared() {
-                drivers::end_all(&mut write, id).await?;
-            }
-            Ok(())
+            self.store().driver.end_drivers(&mut write, Some(id)).await
         }
         .await;
         write.end(result).await?;

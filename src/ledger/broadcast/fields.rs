@@ -31,7 +31,7 @@ pub(super) async fn keep(
     recipients: &[NewRecipient],
 ) -> Result<(), LedgerError> {
     // A scratch ledger is deleted before it could be exported.
-    if write.store.later().is_some() {
+    if write.store.driver.is_temporary() {
         return Ok(());
     }
     let mut first = first;

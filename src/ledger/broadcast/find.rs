@@ -84,7 +84,7 @@ impl Ledger {
 
     /// Returns a broadcast by its number.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
-        let text = format!("{} WHERE b.id = ?2", Broadcast::select(self.is_shared()));
+        let text = format!("{} WHERE b.id = ?2", self.store().driver.texts().broadcasts);
         let mut read = self.store().read().await?;
         let found: Option<Broadcast> =
             read.row(sql(text).bind(self.store().dead_before()).bind(id.0)).await?;
@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
-        let select = Broadcast::select(self.is_shared());
+        let select = self.store().driver.texts().broadcasts;
         let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
         let mut read = self.store().read().await?;
         let question = sql(text).bind(self.store().dead_before()).bind(app.0).bind(name).bind(run);
@@ -114,7 +114,7 @@ impl Ledger {
             "{} WHERE (?2 IS NULL OR b.app = ?2) AND (?3 IS NULL OR b.name = ?3) AND (NOT ?4 OR b.state IN (0, 1))
                 AND b.created_at >= ?5 AND NOT b.draft AND (NOT ?7 OR b.state IN (2, 3)) AND (?8 IS NULL OR b.id < ?8) AND (?9 IS NULL OR ?9 = {})
                 ORDER BY b.id DESC LIMIT ?6",
-            Broadcast::select(self.is_shared()),
+            self.store().driver.texts().broadcasts,
             Broadcast::STATUS
         );
         let question = sql(text)
@@ -137,13 +137,8 @@ impl Ledger {
 
     /// Removes the driver from a broadcast if the driver is dead or its lease has expired.
     fn with_living_driver(&self, mut broadcast: Broadcast) -> Broadcast {
-        if self.is_shared() {
-            return broadcast;
-        }
-        let now = self.store().clock.unix_time();
-        broadcast.driver = broadcast.driver.filter(|driver| {
-            (now..=now + driver.given).contains(&driver.until) && self.owner_lives(&driver.lock)
-        });
+        let store = self.store();
+        broadcast.driver = broadcast.driver.filter(|driver| store.driver.drives(store, driver));
         broadcast
     }
 }
@@ -154,7 +149,7 @@ async fn named(
     name: &str,
     run: &str,
 ) -> Result<Option<Broadcast>, LedgerError> {
-    let select = Broadcast::select(write.store.server().is_some());
+    let select = write.store.driver.texts().broadcasts;
     let text = format!("{select} WHERE b.app = ?2 AND b.name = ?3 AND b.run = ?4");
     write.row(sql(text).bind(write.store.dead_before()).bind(app.0).bind(name).bind(run)).await
 }

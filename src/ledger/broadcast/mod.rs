@@ -37,7 +37,7 @@ pub use row::Broadcast;
 pub use spec::{BroadcastSpec, InDoubtPolicy, InputKind, JobRunRef, OperatorDecision, PlanInput, ScriptRef};
 
 pub(super) use build::json;
-pub(super) use drive::MessageCache;
+pub(super) use drive::{MessageCache, PendingRow};
 pub(super) use lease::holds;
 pub(super) use message_dedup::DedupRegistry;
 pub(super) use shift::{CountsDelta, apply, apply_text, bind_apply};

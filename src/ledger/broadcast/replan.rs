@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::ledger::postgres::drivers;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{BroadcastStage, Ledger, LedgerError};
@@ -58,13 +57,10 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Returns whether other hosts drive the broadcast too; always false on a file store.
+    /// Returns whether other hosts drive the broadcast too.
     pub async fn has_other_drivers(&self, lease: Lease) -> Result<bool, LedgerError> {
-        if !self.is_shared() {
-            return Ok(false);
-        }
         let mut write = self.store().write().await?;
-        let result = drivers::others(&mut write, lease).await;
+        let result = self.store().driver.has_other_drivers(&mut write, lease).await;
         write.end(result).await
     }
 }
@@ -132,10 +128,8 @@ async fn replan(
     let statement = statement.bind(stored(plan.excluded)).bind(now);
     let statement = statement.bind(seqs + more_seqs + 1).bind(messages + more_messages + 1);
     write.run(statement.bind(format!("{CHANGED}%"))).await?;
-    if write.store.server().is_some() {
-        write.run(sql("DELETE FROM stretches WHERE broadcast = ?").bind(id.0)).await?;
-        drivers::end_all(write, new).await?;
-    }
+    write.store.driver.forget_ranges(write, id).await?;
+    write.store.driver.end_drivers(write, Some(new)).await?;
     for statement in [
         "DELETE FROM recipients WHERE broadcast = ?",
         "DELETE FROM messages WHERE broadcast = ?",
@@ -186,7 +180,7 @@ async fn may_change(
             "a part of it was sent, and the new plan names members where the stored one names groups, or the other way round; give it another run",
         );
     }
-    if write.store.server().is_some() && drivers::others(write, lease).await? {
+    if write.store.driver.has_other_drivers(write, lease).await? {
         return not_now("other hosts send it; pause it, and try again");
     }
     Ok(stage)

@@ -11,7 +11,7 @@ use crate::ledger::{AppId, BroadcastCommand, BroadcastStage, RecipientCounts};
 
 use super::{BroadcastId, BroadcastSpec};
 
-/// A broadcast and its current state.
+/// A broadcast and its current state. The store's driver has the query for it (`SqlTexts::broadcasts`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broadcast {
     /// Its number.
@@ -61,22 +61,6 @@ pub struct LeaseHolder {
 }
 
 impl Broadcast {
-    /// The query for broadcasts. A broadcast on a server can have several drivers; the query returns a live one. An
-    /// instance is dead if its heartbeat expired before `?1` (`Store::dead_before`). On a file the caller checks the
-    /// driver's lock instead, and `?1` is unused.
-    pub(super) fn select(shared: bool) -> &'static str {
-        if shared {
-            "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock
-            FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN LATERAL
-                (SELECT * FROM owners w WHERE w.id IN (SELECT d.owner FROM drivers d WHERE d.broadcast = b.id)
-                    AND w.alive_until >= ?1
-                    ORDER BY w.id LIMIT 1) o ON true "
-        } else {
-            "SELECT b.*, a.key AS app_key, o.name AS owner_name, o.pid AS owner_pid, o.lock AS owner_lock
-            FROM broadcasts b JOIN apps a ON a.id = b.app LEFT JOIN owners o ON o.id = b.owner "
-        }
-    }
-
     /// The SQL expression for the name of [`Broadcast::status`], without regard to the driver.
     pub(super) const STATUS: &'static str =
         "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'

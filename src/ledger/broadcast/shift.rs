@@ -35,18 +35,12 @@ impl CountsDelta {
 }
 
 /// The statement of [`apply`] for the broadcast ?1, with its other arguments from `?next` on; see [`bind_apply`]. If
-/// `condition` is false, the table rejects the statement and it has no effect. `shared` means that a broadcast can
-/// have many drivers.
-pub(in crate::ledger) fn apply_text(next: usize, condition: &str, shared: bool) -> String {
+/// `condition` is false, the table rejects the statement and it has no effect. The last argument is the lease's number;
+/// `held` is the condition that it is held.
+pub(in crate::ledger) fn apply_text(next: usize, condition: &str, held: fn(&str) -> String) -> String {
     let [pending, sending, sent, rejected, in_doubt, skipped, cancelled, lease] =
         std::array::from_fn(|index| format!("?{}", next + index));
-    let held = if shared {
-        format!(
-            "EXISTS (SELECT 1 FROM drivers d WHERE d.broadcast = broadcasts.id AND d.number = {lease} FOR KEY SHARE)"
-        )
-    } else {
-        format!("lease_number = {lease}")
-    };
+    let held = held(&lease);
     format!(
         "UPDATE broadcasts SET n_pending = n_pending + {pending},
             n_sending = CASE WHEN {condition} THEN n_sending + {sending} END,
@@ -76,8 +70,7 @@ pub(in crate::ledger) async fn apply(
     lease: Option<i64>,
     delta: &CountsDelta,
 ) -> Result<(), LedgerError> {
-    let shared = write.store.server().is_some();
-    let statement = sql(apply_text(2, "true", shared)).bind(id.0);
+    let statement = sql(apply_text(2, "true", write.store.driver.texts().lease_is_held)).bind(id.0);
     let statement = bind_apply(statement, delta, lease);
     match write.run(statement).await? {
         0 if lease.is_some() => Err(LedgerError::LeaseLost(id)),
@@ -89,7 +82,7 @@ pub(in crate::ledger) async fn apply(
 impl Ledger {
     /// Moves all recipients from one state to another, in short writes; returns how many. An interrupted move can be
     /// repeated. A move out of `sending` counts as an attempt whose outcome was not recorded.
-    pub(super) async fn shift(
+    pub(in crate::ledger) async fn shift(
         &self,
         id: BroadcastId,
         lease: Option<i64>,
@@ -111,10 +104,6 @@ impl Ledger {
     }
 }
 
-/// Recipients that no other driver holds.
-const NOT_OTHERS: &str = "AND NOT EXISTS (SELECT 1 FROM stretches s WHERE s.broadcast = recipients.broadcast
-    AND recipients.seq BETWEEN s.first AND s.last AND s.driver <> ?)";
-
 /// Moves the recipients of one range. Returns how many were moved, and the last sequence number that can still match.
 async fn shift_range(
     write: &mut Transaction<'_>,
@@ -133,13 +122,13 @@ async fn shift_range(
     let mut delta = CountsDelta::default();
     let mut moved = 0;
     if left > 0 {
-        let shared = write.store.server().is_some();
+        let driver = &write.store.driver;
         // A driver does not change recipients that other drivers hold.
         let statement = sql(format!(
             "UPDATE recipients SET state = ?, error = ?, updated_at = ?,
                 attempts = attempts + CASE WHEN state = 1 THEN 1 ELSE 0 END
-                WHERE broadcast = ? AND seq BETWEEN ? AND ? AND state = ? {}",
-            if shared && lease.is_some() { NOT_OTHERS } else { "" }
+                WHERE broadcast = ? AND seq BETWEEN ? AND ? AND state = ? AND ({})",
+            driver.texts().not_of_other_drivers
         ))
         .bind(to.number())
         .bind(error)
@@ -147,13 +136,11 @@ async fn shift_range(
         .bind(id.0)
         .bind(after + 1)
         .bind(after + RANGE_LENGTH)
-        .bind(from.number());
-        let statement = if shared { statement.bind(lease) } else { statement };
+        .bind(from.number())
+        .bind(lease);
         moved = write.run(statement).await?;
-        if shared && to == DeliveryState::Pending && moved > 0 {
-            let again =
-                sql("UPDATE stretches SET done = false WHERE broadcast = ? AND last > ? AND first <= ?");
-            write.run(again.bind(id.0).bind(after).bind(after + RANGE_LENGTH)).await?;
+        if to == DeliveryState::Pending && moved > 0 {
+            driver.reopen_ranges(write, id, after, after + RANGE_LENGTH).await?;
         }
         delta.moved(from, to, moved);
     }

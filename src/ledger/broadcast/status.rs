@@ -10,6 +10,10 @@ impl Ledger {
     /// Stores a driver's status of its broadcast, in place of the previous one. Also deletes the status of drivers of
     /// this broadcast that have ended.
     pub async fn write_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
+        // No other process reads a temporary ledger.
+        if self.store().driver.is_temporary() {
+            return Ok(());
+        }
         let mut write = self.store().write().await?;
         let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
                 ON CONFLICT (broadcast, driver) DO UPDATE SET said_at = excluded.said_at, status = excluded.status")
@@ -17,12 +21,7 @@ impl Ledger {
         .bind(lease.number)
         .bind(self.store().now())
         .bind(status);
-        let old = sql(if self.is_shared() {
-            "DELETE FROM driver_status WHERE broadcast = ?1 AND driver <> ?2 AND NOT EXISTS
-                (SELECT 1 FROM drivers d WHERE d.broadcast = driver_status.broadcast AND d.number = driver_status.driver)"
-        } else {
-            "DELETE FROM driver_status WHERE broadcast = ?1 AND driver <> ?2"
-        });
+        let old = sql(self.store().driver.texts().delete_old_status);
         let result = async {
             write.run(told).await?;
             write.run(old.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
@@ -42,15 +41,7 @@ impl Ledger {
         &self,
         id: Option<BroadcastId>,
     ) -> Result<Vec<(BroadcastId, String)>, LedgerError> {
-        let question = sql(if self.is_shared() {
-            "SELECT s.broadcast, s.status FROM driver_status s
-                JOIN drivers d ON d.broadcast = s.broadcast AND d.number = s.driver
-                WHERE (?1 IS NULL OR s.broadcast = ?1) ORDER BY s.broadcast, s.driver"
-        } else {
-            "SELECT s.broadcast, s.status FROM driver_status s
-                JOIN broadcasts b ON b.id = s.broadcast AND b.lease_number = s.driver AND b.state IN (0, 1)
-                WHERE (?1 IS NULL OR s.broadcast = ?1) ORDER BY s.broadcast"
-        });
+        let question = sql(self.store().driver.texts().driver_statuses);
         let mut read = self.store().read_now().await?;
         let rows: Vec<(i64, String)> = read.rows(question.bind(id.map(|id| id.0))).await?;
         read.done();

@@ -4,19 +4,19 @@
 //! All of this is written exclusively ([`Store::write`]), except the moves of recipients (`moves`), which lock the row
 //! of their driver. A process that deletes that row has therefore waited for the driver's last write and sees it.
 //! Afterwards the driver writes nothing any more.
-//!
-//! [`Store::write`]: crate::ledger::store::Store::write
 
-use crate::ledger::broadcast::{BroadcastId, CountsDelta, Lease, apply};
+use std::collections::VecDeque;
+
+use crate::ledger::broadcast::{BroadcastId, CountsDelta, Lease, PendingRow, apply, holds};
 use crate::ledger::sql::sql;
-use crate::ledger::store::Transaction;
+use crate::ledger::store::{Store, Transaction};
 use crate::ledger::{BroadcastStage, DeliveryState, LedgerError};
 
 /// How many recipients a driver takes at once. The recipients of a dead driver wait until its lease has expired.
 const RANGE_LENGTH: i64 = if cfg!(test) { 16 } else { 1000 };
 
 /// Claims a broadcast as [`crate::ledger::Ledger::claim`] does. With `shared`, other drivers may send it too.
-pub(in crate::ledger) async fn claim(
+pub(super) async fn claim(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     owner: i64,
@@ -84,7 +84,7 @@ async fn end_dead(write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), Le
 }
 
 /// Returns whether a live process drives the broadcast.
-pub(in crate::ledger) async fn has_live_drivers(
+pub(super) async fn has_live_drivers(
     write: &mut Transaction<'_>,
     id: BroadcastId,
 ) -> Result<bool, LedgerError> {
@@ -94,24 +94,14 @@ pub(in crate::ledger) async fn has_live_drivers(
 }
 
 /// Returns whether other live processes drive the broadcast too.
-pub(in crate::ledger) async fn others(
-    write: &mut Transaction<'_>,
-    lease: Lease,
-) -> Result<bool, LedgerError> {
+pub(super) async fn others(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
     end_dead(write, lease.broadcast).await?;
     let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number <> ? LIMIT 1");
     Ok(write.row::<(i64,)>(question.bind(lease.broadcast.0).bind(lease.number)).await?.is_some())
 }
 
-/// Returns whether a driver still holds its lease.
-pub(in crate::ledger) async fn holds(write: &mut Transaction<'_>, lease: Lease) -> Result<bool, LedgerError> {
-    let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number = ?");
-    let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
-    Ok(row.is_some())
-}
-
 /// Settles what dead drivers had in flight, as `to`, and frees their ranges. Returns how many recipients were moved.
-pub(in crate::ledger) async fn reap_drivers(
+pub(super) async fn reap_drivers(
     write: &mut Transaction<'_>,
     lease: Lease,
     to: DeliveryState,
@@ -141,16 +131,46 @@ pub(in crate::ledger) async fn reap_drivers(
     Ok(moved)
 }
 
-/// The query for a driver's ranges that extend beyond a sequence number, in order.
-pub(in crate::ledger) fn held_ranges(lease: Lease, after_seq: i64) -> crate::ledger::sql::Statement {
-    let question =
-        "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first";
-    sql(question).bind(lease.broadcast.0).bind(lease.number).bind(after_seq)
+/// Returns the next pending recipients in the ranges that this driver holds, in order. If nothing in them is pending,
+/// takes the next free range.
+pub(super) async fn pending(
+    store: &Store,
+    lease: Lease,
+    after_seq: i64,
+    limit: u32,
+) -> Result<Vec<PendingRow>, LedgerError> {
+    let question = sql(
+        "SELECT first, last FROM stretches WHERE broadcast = ? AND driver = ? AND last > ? ORDER BY first",
+    );
+    let mut read = store.read().await?;
+    let question = question.bind(lease.broadcast.0).bind(lease.number).bind(after_seq);
+    let mut ranges: VecDeque<(i64, i64)> = read.rows(question).await?.into();
+    read.done();
+    loop {
+        let (first, last) = if let Some(held) = ranges.pop_front() {
+            held
+        } else {
+            let mut write = store.write().await?;
+            let taken = take_range(&mut write, lease, after_seq).await;
+            let Some(taken) = write.end(taken).await? else { return Ok(Vec::new()) };
+            taken
+        };
+        let question = sql("SELECT seq, group_id, users, message, attempts FROM recipients
+                WHERE broadcast = ? AND seq > ? AND seq <= ? AND state = 0 AND message IS NOT NULL
+                ORDER BY seq LIMIT ?");
+        let question = question.bind(lease.broadcast.0).bind(after_seq.max(first - 1)).bind(last);
+        let mut read = store.read().await?;
+        let rows: Vec<PendingRow> = read.rows(question.bind(limit)).await?;
+        read.done();
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
+    }
 }
 
 /// Releases the driver's ranges that are done, and takes the next free range after a sequence number. Returns `None`
 /// if there is none.
-pub(in crate::ledger) async fn take_range(
+async fn take_range(
     write: &mut Transaction<'_>,
     lease: Lease,
     after_seq: i64,
@@ -174,10 +194,7 @@ pub(in crate::ledger) async fn take_range(
 }
 
 /// Releases all ranges of a driver that have nothing in flight.
-pub(in crate::ledger) async fn give_back(
-    write: &mut Transaction<'_>,
-    lease: Lease,
-) -> Result<(), LedgerError> {
+pub(super) async fn give_back(write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
     let statement = sql(
         "UPDATE stretches s SET driver = NULL, done = NOT EXISTS
             (SELECT 1 FROM recipients r WHERE r.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last AND r.state = 0)
@@ -188,7 +205,7 @@ pub(in crate::ledger) async fn give_back(
 }
 
 /// Ends a driver. The next driver settles what it has in flight.
-pub(in crate::ledger) async fn release(write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
+pub(super) async fn release(write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
     give_back(write, lease).await?;
     let statement = sql("DELETE FROM drivers WHERE broadcast = ? AND number = ?");
     write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await?;
@@ -198,14 +215,26 @@ pub(in crate::ledger) async fn release(write: &mut Transaction<'_>, lease: Lease
     write.run(statement.bind(lease.broadcast.0)).await.map(drop)
 }
 
-/// Deletes all drivers and ranges of a broadcast that has ended.
-pub(in crate::ledger) async fn end_all(
-    write: &mut Transaction<'_>,
-    id: BroadcastId,
-) -> Result<(), LedgerError> {
-    for statement in ["DELETE FROM drivers WHERE broadcast = ?", "DELETE FROM stretches WHERE broadcast = ?"]
-    {
-        write.run(sql(statement).bind(id.0)).await?;
+/// Deletes all drivers and ranges of a broadcast that has ended, or of all broadcasts.
+pub(super) async fn end_all(write: &mut Transaction<'_>, id: Option<BroadcastId>) -> Result<(), LedgerError> {
+    for table in ["drivers", "stretches"] {
+        let statement = sql(format!("DELETE FROM {table} WHERE ?1 IS NULL OR broadcast = ?1"));
+        write.run(statement.bind(id.map(|id| id.0))).await?;
     }
     Ok(())
+}
+
+/// Counts the recipients of a broadcast that are in flight without a live driver that would settle them.
+pub(super) async fn count_abandoned(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+) -> Result<i64, LedgerError> {
+    let question =
+        sql("SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.state = 1 AND NOT EXISTS
+            (SELECT 1 FROM stretches s JOIN drivers d ON d.broadcast = s.broadcast AND d.number = s.driver
+                JOIN owners o ON o.id = d.owner
+                WHERE s.broadcast = ?1 AND r.seq BETWEEN s.first AND s.last
+                    AND d.lease_until >= ?2 AND o.alive_until >= ?2)");
+    let row: Option<(i64,)> = write.row(question.bind(id.0).bind(write.store.dead_before())).await?;
+    Ok(row.unwrap_or_default().0)
 }

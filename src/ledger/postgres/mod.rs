@@ -9,329 +9,265 @@
 //! programs.
 //!
 //! A broken connection is replaced, with growing waits between attempts. Meanwhile nothing can be written, so nothing
-//! is sent. A caller waits for the first [`PATIENCE`] of an outage, and gets an error from then on. The driver of a
+//! is sent. A caller waits for the first `PATIENCE` of an outage, and gets an error from then on. The driver of a
 //! broadcast and a task with an outcome to write retry. A statement that had not begun is started again. The result of
-//! a statement in progress is unknown, and its caller gets that error. After an outage, a process waits for [`CALM`]
+//! a statement in progress is unknown, and its caller gets that error. After an outage, a process waits for `CALM`
 //! before it considers any other process dead, so that the others can reconnect too.
 
-pub(super) mod drivers;
-pub(super) mod moves;
-pub(super) mod registered_jobs;
-mod schema;
-pub(super) mod sends;
+mod address;
+mod drivers;
+mod heartbeat;
+mod inspect;
+mod migrate;
+mod moves;
+mod registered_jobs;
+mod sends;
+mod server;
+mod texts;
 
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use rand::Rng as _;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Executor, PgConnection, Row as _};
+use async_trait::async_trait;
 
-use crate::clock::Instant;
-
-use super::LedgerError;
+use super::broadcast::{BroadcastId, Lease, PendingRow};
+use super::commit_request::RecipientMoves;
 use super::connection::Connection;
-use super::store::Store;
-
-pub(super) use schema::{KNOWN, migrate, still_readable};
-
-/// The timeout of a connection attempt.
-const CONNECT: Duration = Duration::from_secs(3);
-/// The timeout of a statement. A cut network gives no error by itself.
-const ANSWER: Duration = Duration::from_secs(20);
-/// How long a caller waits for the end of an outage.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// After that wait: how often a connection is attempted to see whether the outage is over.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long after an outage no instance counts as dead. Several heartbeats fit into it.
-const CALM: Duration = Duration::from_secs(6);
-/// The first wait between two attempts; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// The server rolls back a transaction that is idle for this long. Its program was stopped or cut off, and all other
-/// programs wait for it.
-const ABANDONED: &str = "5s";
-
-/// The server's address and the credentials for it.
-pub(super) struct PostgresServer {
-    options: PgConnectOptions,
-    outage: Mutex<Option<Outage>>,
-    /// Until when no instance counts as dead.
-    calm_until: Mutex<Option<Instant>>,
-}
-
-/// A period in which the server does not answer.
-#[derive(Clone)]
-struct Outage {
-    since: Instant,
-    /// When a connection was last attempted.
-    tried: Instant,
-    error: LedgerError,
-}
-
-impl PostgresServer {
-    /// Parses a libpq address (`postgres://user:password@host:port/database`). Returns the server, and the address
-    /// without credentials.
-    pub(super) fn new(address: &str) -> Result<(Self, PathBuf), LedgerError> {
-        let shown = PathBuf::from(without_credentials(address));
-        let unreadable = |detail: String| LedgerError::Unreadable { path: shown.clone(), detail };
-        // The library would ignore an unknown parameter and write it to the log.
-        if let Some(name) = unknown_parameter(address) {
-            return Err(unreadable(format!("it has no setting `{name}`")));
-        }
-        let options = PgConnectOptions::from_str(address).map_err(|error| unreadable(reason(&error)))?;
-        if let Some((name, file, error)) = missing_file(address) {
-            return Err(unreadable(format!("{name}: {file}: {error}")));
-        }
-        let options = options
-            .application_name("mooncast")
-            .options([
-                ("idle_in_transaction_session_timeout", ABANDONED),
-                ("synchronous_commit", "on"),
-                ("jit", "off"),
-            ])
-            .disable_statement_logging();
-        Ok((Self { options, outage: Mutex::default(), calm_until: Mutex::default() }, shown))
-    }
-
-    /// Opens a new connection, in one attempt.
-    pub(super) async fn connect(&self, store: &Store) -> Result<PgConnection, LedgerError> {
-        match store.clock.timeout(CONNECT, self.options.connect()).await {
-            Ok(connected) => connected.map_err(|error| store.error(&error)),
-            Err(_) => Err(away(store, &format!("no connection in {} s", CONNECT.as_secs()))),
-        }
-    }
-
-    /// Opens a new connection, with retries at the beginning of an outage.
-    pub(super) async fn connect_with_retry(&self, store: &Store) -> Result<Connection, LedgerError> {
-        let mut wait = FIRST_WAIT;
-        loop {
-            let now = store.clock.now();
-            if let Some(Outage { since, tried, error }) = lock(&self.outage).clone()
-                && now.saturating_since(since) >= PATIENCE
-                && now.saturating_since(tried) < LOOK
-            {
-                return Err(LedgerError::Unhealthy(Box::new(error)));
-            }
-            let error = match self.connect(store).await {
-                Ok(connection) => {
-                    self.answers(store);
-                    return Ok(Connection::Postgres(connection));
-                }
-                Err(error) => error,
-            };
-            let since = self.is_silent(store, &error);
-            if !error.broke() || store.clock.is_simulated() {
-                return Err(error);
-            }
-            if store.clock.now().saturating_since(since) >= PATIENCE {
-                return Err(LedgerError::Unhealthy(Box::new(error)));
-            }
-            // Random waits keep the hosts of a fleet from reconnecting all at once.
-            let part = rand::rng().random_range(0.5..1.0);
-            store.clock.sleep(wait.mul_f64(part)).await;
-            wait = LONGEST_WAIT.min(wait * 2);
-        }
-    }
-
-    /// Records that the server cannot be reached; returns since when.
-    fn is_silent(&self, store: &Store, error: &LedgerError) -> Instant {
-        let now = store.clock.now();
-        store.fails();
-        let mut outage = lock(&self.outage);
-        // Logged once, and not at each attempt.
-        if outage.is_none() {
-            tracing::error!("nothing is sent until this is over: {error}");
-        }
-        let since = outage.as_ref().map_or(now, |outage| outage.since);
-        *outage = Some(Outage { since, tried: now, error: error.clone() });
-        since
-    }
-
-    /// Records that the server answers. The next write shows whether it can be written.
-    fn answers(&self, store: &Store) {
-        let now = store.clock.now();
-        let Some(outage) = lock(&self.outage).take() else { return };
-        let seconds = now.saturating_since(outage.since).as_secs();
-        tracing::info!(seconds, "{} answers again", store.path.display());
-        *lock(&self.calm_until) = Some(now + CALM);
-    }
-
-    /// An instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as dead.
-    pub(super) fn dead_before(&self, store: &Store) -> i64 {
-        let calm = lock(&self.calm_until).is_some_and(|until| store.clock.now() < until);
-        if calm { 0 } else { store.now() }
-    }
-
-    /// Returns a working connection. If the write is exclusive, its transaction has begun.
-    pub(super) async fn begin(
-        &self,
-        store: &Store,
-        mut given: Option<Connection>,
-        alone: bool,
-    ) -> Result<Connection, LedgerError> {
-        let mut tries = 0;
-        loop {
-            let mut connection = match given.take() {
-                Some(connection) => connection,
-                None => self.connect_with_retry(store).await?,
-            };
-            if !alone {
-                return Ok(connection);
-            }
-            match take_turn(store, &mut connection).await {
-                Ok(()) => return Ok(connection),
-                // The connection broke since its last use, and nothing was done yet.
-                Err(error) if error.broke() && tries < 10 => tries += 1,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Waits for an answer until the timeout.
-    pub(super) async fn in_time<T>(
-        &self,
-        store: &Store,
-        asked: impl Future<Output = T>,
-    ) -> Result<T, LedgerError> {
-        let answered = store.clock.timeout(ANSWER, asked).await;
-        answered.map_err(|_| away(store, &format!("no answer in {} s", ANSWER.as_secs())))
-    }
-}
-
-/// Begins an exclusive transaction: only one at a time exists in the schema. Also adjusts the clock to the server's
-/// clock.
-async fn take_turn(store: &Store, connection: &mut Connection) -> Result<(), LedgerError> {
-    const TURN: &str = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 7311));
-        SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
-    let Connection::Postgres(connection) = connection else { return Ok(()) };
-    let asked = store.clock.now();
-    let answered = store.clock.timeout(ANSWER, connection.fetch_all(sqlx::raw_sql(TURN))).await;
-    let rows = answered
-        .map_err(|_| away(store, &format!("no answer in {} s", ANSWER.as_secs())))?
-        .map_err(|error| store.error(&error))?;
-    let micros: i64 = match rows.last() {
-        Some(row) => row.try_get(0).map_err(|error| store.error(&error))?,
-        None => return Err(store.record("a server without a time")),
-    };
-    store.clock.follow(Duration::from_micros(u64::try_from(micros).unwrap_or_default()), asked);
-    Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn away(store: &Store, detail: &str) -> LedgerError {
-    LedgerError::Away { path: store.path.clone(), detail: detail.to_owned() }
-}
-
-/// The parameters that an address may have after its `?`.
-const PARAMETERS: &[&str] = &[
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "user",
-];
-
-/// Returns the first unknown parameter name after an address's `?`.
-fn unknown_parameter(address: &str) -> Option<&str> {
-    let (_, parameters) = address.split_once('?')?;
-    let names = parameters.split('&').map(|one| one.split('=').next().unwrap_or_default());
-    let known = |name: &str| {
-        PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']')) || name.is_empty()
-    };
-    names.into_iter().find(|name| !known(name)).map(|name| {
-        // The text may be part of a password that was not escaped, so only a plain name is shown.
-        let word = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter));
-        if word && !parameters.contains('@') { name } else { "…" }
-    })
-}
-
-/// Returns a file that the address names and that cannot be opened. A file name with escapes is left to the library.
-fn missing_file(address: &str) -> Option<(&str, &str, std::io::Error)> {
-    let (_, parameters) = address.split_once('?')?;
-    let mut files = parameters.split('&').filter_map(|one| one.split_once('='));
-    files.find_map(|(name, file)| {
-        let is_file = ["sslrootcert", "sslcert", "sslkey"].contains(&name) && !file.contains(['%', '+']);
-        std::fs::File::open(file).err().filter(|_| is_file).map(|error| (name, file, error))
-    })
-}
-
-/// Returns why an address cannot be parsed, without any of the address's text.
-fn reason(error: &sqlx::Error) -> String {
-    let text = match error {
-        sqlx::Error::Configuration(error) => error.to_string(),
-        _ => return "it is none".to_owned(),
-    };
-    text.split('`').next().unwrap_or_default().split('"').next().unwrap_or_default().trim().to_owned()
-}
-
-/// Returns an address without user, password and parameters.
-fn without_credentials(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return "the store".to_owned() };
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    if rest[authority..].contains('@') {
-        // The password contains a character that should have been escaped as %2F, %3F or %23, so its end cannot be
-        // determined.
-        return format!("{scheme}://…");
-    }
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    // The last `@` counts: a password may contain one, although it should be escaped.
-    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    format!("{scheme}://{place}")
-}
+use super::driver::{SqlTexts, StoreDriver, WriteScope};
+use super::sends::{NewSend, SendOutcome};
+use super::sql::sql;
+use super::store::{PROOF, Store, Transaction};
+use super::{DeliveryState, Instance, Ledger, LedgerError, Reaped};
 
 #[cfg(test)]
-mod tests {
-    use super::{PostgresServer, without_credentials};
+pub(super) use heartbeat::LIFE;
+pub(super) use inspect::inspect;
+pub(super) use migrate::{known, open};
+use server::PostgresServer;
 
-    #[test]
-    fn credentials_are_shown_nowhere() {
-        for (address, shown) in [
-            ("postgres://user:secret@host:5432/db?sslmode=require", "postgres://host:5432/db"),
-            ("postgresql://host/db", "postgresql://host/db"),
-            ("postgres://user:se@cret@host/db", "postgres://host/db"),
-            ("postgres://user@/db?host=/run&password=secret", "postgres:///db"),
-            ("postgres://user:se/cret@host/db", "postgres://…"),
-            ("postgres://user:se?cret@host/db", "postgres://…"),
-            ("postgres://user:se#cret@host/db", "postgres://…"),
-            ("postgres://host/db?password=se@cret", "postgres://…"),
-            ("secret", "the store"),
-        ] {
-            assert_eq!(without_credentials(address), shown);
-        }
+#[async_trait]
+impl StoreDriver for PostgresServer {
+    fn texts(&self) -> &'static SqlTexts {
+        &texts::TEXTS
     }
 
-    #[test]
-    fn an_address_that_cannot_be_read_is_not_quoted() {
-        for address in [
-            "postgres://user:CANARY@host:port/db",
-            "postgres://user:CANARY@host:99999/db",
-            "postgres://user:CANARY@[host/db",
-            "postgres://user:CANARY@ho st/db",
-            "postgres://user:CA/NARY@host/db",
-            "postgres://user@host/db?passwrod=CANARY",
-            "postgres://user@host/db?CANARY@x",
-            "postgres://user:x?CANARY=y@host/db",
-            "postgres://user:CANARY@host/db?sslmode=CANARY",
-            "postgres://user:CANARY@host/db?port=CANARY",
-            "postgres://user:CANARY@host/db?hostaddr=CANARY",
-            "CANARY",
-        ] {
-            let Err(error) = PostgresServer::new(address) else { panic!("{address} is taken") };
-            let said = format!("{error} {error:?}");
-            assert!(!said.contains("CANARY") && !said.contains("NARY"), "{address}: {said}");
+    fn error(&self, path: &Path, error: &sqlx::Error) -> LedgerError {
+        LedgerError::of_server(path, error)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn answer_limit(&self) -> Option<Duration> {
+        Some(server::ANSWER)
+    }
+
+    fn dead_before(&self, store: &Store) -> i64 {
+        self.dead_since(store)
+    }
+
+    async fn connect(&self, store: &Store) -> Result<Connection, LedgerError> {
+        self.connect_with_retry(store).await
+    }
+
+    async fn begin(
+        &self,
+        store: &Store,
+        kept: Option<Connection>,
+        scope: WriteScope,
+    ) -> Result<Connection, LedgerError> {
+        let mut connection = self.begin_on(store, kept, scope).await?;
+        if !store.is_healthy() {
+            let proved = store.answer(connection.run(sql(PROOF))).await;
+            proved.map_err(
+                |error| {
+                    if error.broke() { error } else { LedgerError::Unhealthy(Box::new(error)) }
+                },
+            )?;
+            store.works();
         }
+        Ok(connection)
+    }
+
+    async fn size(&self, store: &Store) -> Result<u64, LedgerError> {
+        inspect::size(store).await
+    }
+
+    async fn advance_ids(
+        &self,
+        write: &mut Transaction<'_>,
+        table: &str,
+        highest: i64,
+    ) -> Result<(), LedgerError> {
+        let set = sql("SELECT setval(CAST(pg_get_serial_sequence(?, 'id') AS regclass), ?)");
+        write.run(set.bind(table).bind(highest)).await.map(drop)
+    }
+
+    async fn register(&self, ledger: &Ledger, name: &str) -> Result<Instance, LedgerError> {
+        heartbeat::register(ledger, name).await
+    }
+
+    async fn unregister(&self, ledger: &Ledger, owner: i64) -> Result<(), LedgerError> {
+        heartbeat::unregister(ledger, owner).await
+    }
+
+    async fn reap_dead(&self, ledger: &Ledger) -> Result<Reaped, LedgerError> {
+        heartbeat::reap_dead(ledger).await
+    }
+
+    async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+        heartbeat::lives(write, owner).await
+    }
+
+    async fn wait_for_driver(&self, ledger: &Ledger, id: BroadcastId) -> Result<bool, LedgerError> {
+        heartbeat::wait_for_driver(ledger, id).await
+    }
+
+    async fn register_jobs(
+        &self,
+        write: &mut Transaction<'_>,
+        owner: i64,
+        rows: &str,
+    ) -> Result<(), LedgerError> {
+        registered_jobs::register(write, owner, rows).await
+    }
+
+    async fn must_register_jobs(&self, store: &Store, owner: i64) -> Result<bool, LedgerError> {
+        let mut write = store.write().await?;
+        let result = registered_jobs::is_due(&mut write, owner).await;
+        write.end(result).await
+    }
+
+    async fn active_elsewhere(
+        &self,
+        write: &mut Transaction<'_>,
+        owner: i64,
+        jobs: &[(&str, &str)],
+    ) -> Result<BTreeSet<String>, LedgerError> {
+        registered_jobs::active_elsewhere(write, owner, jobs).await
+    }
+
+    async fn jobs_elsewhere(
+        &self,
+        store: &Store,
+        owner: i64,
+        jobs: &[String],
+    ) -> Result<BTreeSet<String>, LedgerError> {
+        let mut write = store.write().await?;
+        let result = registered_jobs::of_others(&mut write, owner, jobs).await;
+        write.end(result).await
+    }
+
+    async fn claim(
+        &self,
+        write: &mut Transaction<'_>,
+        id: BroadcastId,
+        owner: i64,
+        length: i64,
+        shared: bool,
+    ) -> Result<Option<Lease>, LedgerError> {
+        drivers::claim(write, id, owner, length, shared).await
+    }
+
+    async fn release(&self, write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
+        drivers::release(write, lease).await
+    }
+
+    async fn is_driven(
+        &self,
+        write: &mut Transaction<'_>,
+        id: BroadcastId,
+        _owner: i64,
+    ) -> Result<bool, LedgerError> {
+        drivers::has_live_drivers(write, id).await
+    }
+
+    async fn has_other_drivers(
+        &self,
+        write: &mut Transaction<'_>,
+        lease: Lease,
+    ) -> Result<bool, LedgerError> {
+        drivers::others(write, lease).await
+    }
+
+    async fn end_drivers(
+        &self,
+        write: &mut Transaction<'_>,
+        id: Option<BroadcastId>,
+    ) -> Result<(), LedgerError> {
+        drivers::end_all(write, id).await
+    }
+
+    async fn forget_ranges(&self, write: &mut Transaction<'_>, id: BroadcastId) -> Result<(), LedgerError> {
+        write.run(sql("DELETE FROM stretches WHERE broadcast = ?").bind(id.0)).await.map(drop)
+    }
+
+    async fn reopen_ranges(
+        &self,
+        write: &mut Transaction<'_>,
+        id: BroadcastId,
+        after: i64,
+        last: i64,
+    ) -> Result<(), LedgerError> {
+        let again = sql("UPDATE stretches SET done = false WHERE broadcast = ? AND last > ? AND first <= ?");
+        write.run(again.bind(id.0).bind(after).bind(last)).await.map(drop)
+    }
+
+    async fn hand_back(&self, store: &Store, lease: Lease) -> Result<(), LedgerError> {
+        let mut write = store.write().await?;
+        let result = drivers::give_back(&mut write, lease).await;
+        write.end(result).await
+    }
+
+    async fn pending(
+        &self,
+        store: &Store,
+        lease: Lease,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<PendingRow>, LedgerError> {
+        drivers::pending(store, lease, after_seq, limit).await
+    }
+
+    async fn take_over(
+        &self,
+        ledger: &Ledger,
+        lease: Lease,
+        to: DeliveryState,
+        error: Option<&str>,
+    ) -> Result<u64, LedgerError> {
+        let mut write = ledger.store().write().await?;
+        let reaped = drivers::reap_drivers(&mut write, lease, to, error).await;
+        write.end(reaped).await
+    }
+
+    async fn count_abandoned(
+        &self,
+        write: &mut Transaction<'_>,
+        id: BroadcastId,
+    ) -> Result<i64, LedgerError> {
+        drivers::count_abandoned(write, id).await
+    }
+
+    async fn move_all(
+        &self,
+        write: &mut Transaction<'_>,
+        lease: Lease,
+        moves: &RecipientMoves<'_>,
+        _whole: bool,
+    ) -> Result<bool, LedgerError> {
+        moves::move_all(write, lease, moves).await
+    }
+
+    async fn write_sends(
+        &self,
+        write: &mut Transaction<'_>,
+        fresh: &[(i64, &NewSend)],
+        state: DeliveryState,
+        settled: &[(i64, i64, &SendOutcome)],
+    ) -> Result<Option<Vec<i64>>, LedgerError> {
+        sends::write(write, fresh, state, settled).await
     }
 }

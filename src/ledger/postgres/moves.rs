@@ -5,7 +5,7 @@
 //! become NULL, the table rejects that, and nothing is written.
 
 use crate::ledger::broadcast::{CountsDelta, Lease, RecipientOutcome};
-use crate::ledger::moves::RecipientMoves;
+use crate::ledger::commit_request::RecipientMoves;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{DeliveryState, LedgerError};
@@ -29,7 +29,7 @@ const MOVE: &str = "WITH held AS (
         WHERE id = ?1 RETURNING id";
 
 /// Writes moves that are all expected to be valid; returns whether they were. If not, none was written.
-pub(in crate::ledger) async fn move_all(
+pub(super) async fn move_all(
     write: &mut Transaction<'_>,
     lease: Lease,
     moves: &RecipientMoves<'_>,

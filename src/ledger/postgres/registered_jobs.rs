@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::ledger::LedgerError;
 use crate::ledger::broadcast::json;
-use crate::ledger::registered_job::RegisteredJob;
+use crate::ledger::instance::is_known;
 use crate::ledger::sql::sql;
-use crate::ledger::store::{Transaction, millis};
+use crate::ledger::store::Transaction;
 
 /// Whether a live host has the active version of a job.
 const IS_HAD: &str =
@@ -17,17 +17,8 @@ const IS_HAD: &str =
     WHERE h.job = jobs.name AND h.version = jobs.version)";
 
 /// Records the jobs of a host. Jobs that no live host has are marked as gone.
-pub(in crate::ledger) async fn register(
-    write: &mut Transaction<'_>,
-    owner: i64,
-    jobs: &[RegisteredJob],
-) -> Result<(), LedgerError> {
+pub(super) async fn register(write: &mut Transaction<'_>, owner: i64, rows: &str) -> Result<(), LedgerError> {
     let (alive, now) = (write.store.dead_before(), write.store.now());
-    let rows: Vec<_> = jobs
-        .iter()
-        .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
-        .collect();
-    let rows = json(write, &rows)?;
     let put = format!(
         "INSERT INTO jobs (name, script, times, decided_until, version)
             SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM json_each(?2)
@@ -39,7 +30,7 @@ pub(in crate::ledger) async fn register(
                 WHERE jobs.gone_at IS NOT NULL OR jobs.version IS NULL OR NOT {IS_HAD} OR EXISTS
                     (SELECT 1 FROM enlisted e WHERE e.owner = ?3 AND e.job = jobs.name AND e.version <> excluded.version)"
     );
-    write.run(sql(put).bind(alive).bind(rows.as_str()).bind(owner)).await?;
+    write.run(sql(put).bind(alive).bind(rows).bind(owner)).await?;
     write.run(sql("DELETE FROM enlisted WHERE owner = ?").bind(owner)).await?;
     // A host that was reaped meanwhile has no row to refer to; it registers again.
     let mine = sql("INSERT INTO enlisted (owner, job, version) SELECT o.id, e.value ->> 0, e.value ->> 4
@@ -51,7 +42,7 @@ pub(in crate::ledger) async fn register(
 }
 
 /// Returns whether a host must register its jobs again: it was reaped, or no live host has the active version.
-pub(in crate::ledger) async fn is_due(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+pub(super) async fn is_due(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
     let known = sql("SELECT id FROM owners WHERE id = ? AND roles IS NOT NULL").bind(owner);
     if write.row::<(i64,)>(known).await?.is_none() {
         return Ok(true);
@@ -66,10 +57,18 @@ pub(in crate::ledger) async fn is_due(write: &mut Transaction<'_>, owner: i64) -
 }
 
 /// Returns the jobs of these (job, version) pairs whose active version is another one that a live host has.
-pub(in crate::ledger) async fn elsewhere(
+///
+/// # Errors
+///
+/// [`LedgerError::Buried`] if this instance was reaped.
+pub(super) async fn active_elsewhere(
     write: &mut Transaction<'_>,
+    owner: i64,
     jobs: &[(&str, &str)],
 ) -> Result<BTreeSet<String>, LedgerError> {
+    if !is_known(write, owner).await? {
+        return Err(LedgerError::Buried);
+    }
     let question = format!(
         "SELECT jobs.name FROM json_each(?2) k JOIN jobs ON jobs.name = k.value ->> 0
             WHERE jobs.version <> k.value ->> 1 AND jobs.gone_at IS NULL AND {IS_HAD}"
@@ -80,7 +79,7 @@ pub(in crate::ledger) async fn elsewhere(
 }
 
 /// Returns those of these jobs that a live host other than `owner` has.
-pub(in crate::ledger) async fn of_others(
+pub(super) async fn of_others(
     write: &mut Transaction<'_>,
     owner: i64,
     jobs: &[String],

@@ -25,7 +25,7 @@ const WRITE: &str = "WITH held AS (
         RETURNING id";
 
 /// As `sends::write`; `None` if the table rejected the statement.
-pub(in crate::ledger) async fn write(
+pub(super) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
     state: DeliveryState,

@@ -32,7 +32,7 @@ fn run(job: &str, at: Duration, entry: JobRunAction) -> NewJobRun {
 
 #[test]
 fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         let at = taken(&ledger, "a", Some("1")).await;

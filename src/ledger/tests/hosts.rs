@@ -31,7 +31,7 @@ async fn claim(ledger: &Ledger, owner: &Instance, new: NewJobRun) -> JobClaim {
 
 #[test]
 fn a_daemon_is_known_by_what_it_says_of_itself() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         let other = ledger.register("run").await.unwrap();
@@ -56,7 +56,7 @@ fn a_daemon_is_known_by_what_it_says_of_itself() {
 
 #[test]
 fn one_who_leaves_is_gone_at_once() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         ledger.describe(&owner, "page", "5f").await.unwrap();
@@ -114,7 +114,7 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
 
 #[test]
 fn who_was_buried_claims_nothing() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         assert!(ledger.is_known(&owner).await.unwrap());
@@ -130,7 +130,7 @@ fn who_was_buried_claims_nothing() {
 
 #[test]
 fn a_job_is_gone_when_no_host_has_it() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
         for owner in [&one, &two] {

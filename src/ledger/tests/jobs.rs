@@ -53,7 +53,7 @@ fn enlisted(name: &str, times: &str, decided_until: Duration) -> RegisteredJob {
 
 #[test]
 fn an_instant_of_a_job_starts_once() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
         let daily = || run("daily", START, now());
@@ -82,7 +82,7 @@ fn an_instant_of_a_job_starts_once() {
 
 #[test]
 fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
         let again = NewJobRun { rerun: true, ..run("again", START, now()) };
@@ -111,7 +111,7 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
 
 #[test]
 fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let mut owner = ledger.register("serve").await.unwrap();
         claim(&ledger, &owner, NewJobRun { rerun: true, ..run("daily", START, now()) }).await;
@@ -148,7 +148,7 @@ fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
 
 #[test]
 fn a_run_in_another_process_is_an_overlap() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
         let later = START + HOUR;
@@ -168,7 +168,7 @@ fn a_run_in_another_process_is_an_overlap() {
 
 #[test]
 fn versions_stay_for_as_long_as_a_run_needs_them() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         claim(&ledger, &owner, run("daily", START, now())).await;
@@ -183,7 +183,7 @@ fn versions_stay_for_as_long_as_a_run_needs_them() {
 
 #[test]
 fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         let enlist = async |rule: &str, at: Duration| {
@@ -209,7 +209,7 @@ fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() 
 
 #[test]
 fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         ledger.register_jobs(&owner, &[enlisted("a", "every", START)]).await.unwrap();
@@ -243,7 +243,7 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
 
 #[test]
 fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 1).await;

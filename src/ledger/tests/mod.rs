@@ -7,6 +7,7 @@ mod hooks;
 mod hosts;
 mod jobs;
 mod leases;
+mod migrations;
 mod model;
 mod rest;
 pub(crate) mod server;
@@ -14,6 +15,7 @@ mod shares;
 mod sketch;
 mod transfer;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,17 +45,52 @@ where
     clock.block_on(server::clean(&project)).unwrap();
 }
 
-/// Opens the ledger of a folder: a file in it or, if the tests are given a server, a schema there for this folder.
+/// A kind of store, each with a driver of its own.
+#[derive(Debug, Clone, Copy)]
+enum StoreKind {
+    File,
+    Scratch,
+    Server,
+}
+
+thread_local! {
+    /// The store that this test runs on, if it runs on each.
+    static STORE: Cell<Option<StoreKind>> = const { Cell::new(None) };
+}
+
+/// Runs a test on each store: what all drivers must do alike. The server is left out if the tests are given none.
+fn with_each_store<F, Fut>(test: F)
+where
+    F: Fn(std::path::PathBuf, Clock) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    for kind in [StoreKind::File, StoreKind::Scratch, StoreKind::Server] {
+        if matches!(kind, StoreKind::Server) && server::address().is_none() {
+            continue;
+        }
+        println!("on {kind:?}");
+        STORE.set(Some(kind));
+        with_folder(&test);
+    }
+    STORE.set(None);
+}
+
+/// Opens the ledger of a folder: on the store of [`with_each_store`] or, in other tests, a file in the folder or a schema
+/// for it on the server that the tests are given.
 async fn open(folder: &Path, clock: &Clock) -> Ledger {
-    let place = server::place(folder).await;
-    Ledger::open_at(&place, clock.clone()).await.unwrap()
+    let opened = match STORE.get() {
+        Some(StoreKind::File) => Ledger::open(folder, clock.clone()).await,
+        Some(StoreKind::Scratch) => Ledger::open_scratch(folder, clock.clone()).await,
+        Some(StoreKind::Server) | None => Ledger::open_at(&server::place(folder).await, clock.clone()).await,
+    };
+    opened.unwrap()
 }
 
 /// Lets the process of an instance die, and waits until every other process can know that.
 async fn dies(ledger: &Ledger, owner: Instance, clock: &Clock) {
     drop(owner);
     if ledger.is_shared() {
-        clock.sleep(heartbeat::LIFE + Duration::from_secs(1)).await;
+        clock.sleep(postgres::LIFE + Duration::from_secs(1)).await;
     }
 }
 

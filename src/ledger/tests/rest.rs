@@ -22,7 +22,7 @@ fn ended(state: DeliveryState) -> SendOutcome {
 
 #[test]
 fn once_means_once() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
@@ -54,7 +54,7 @@ fn once_means_once() {
 
 #[test]
 fn what_a_dead_owner_had_in_flight_is_in_doubt() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let app = ledger.app("a").await.unwrap();
         let owner = ledger.register("run").await.unwrap();
@@ -86,7 +86,7 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
 
 #[test]
 fn uploads_are_known_until_they_expire() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (app, other) = (ledger.app("a").await.unwrap(), ledger.app("b").await.unwrap());
         let week = START + WEEK;
@@ -104,7 +104,7 @@ fn uploads_are_known_until_they_expire() {
 
 #[test]
 fn data_is_kept_swapped_and_listed() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let soon = Some(START + Duration::from_secs(10));
         ledger.data_set("s", "a%1", "1", None).await.unwrap();
@@ -137,7 +137,7 @@ fn data_is_kept_swapped_and_listed() {
 
 #[test]
 fn numbers_are_added_to_and_keep_the_end_that_they_began_with() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let at = |seconds| Some(START + Duration::from_secs(seconds));
         assert_eq!(ledger.data_add("s", "n", 2, at(10)).await.unwrap(), AddResult::Now(2));
@@ -158,7 +158,7 @@ fn numbers_are_added_to_and_keep_the_end_that_they_began_with() {
 
 #[test]
 fn whatever_is_written_clears_away_what_has_expired() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let expired = async || ledger.prunable(START).await.unwrap().expired;
         for round in 1..=3_u64 {
@@ -182,7 +182,7 @@ fn whatever_is_written_clears_away_what_has_expired() {
 
 #[test]
 fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 2).await;
@@ -207,7 +207,7 @@ fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
 
 #[test]
 fn recalled_messages_are_not_asked_for_again() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 4).await;

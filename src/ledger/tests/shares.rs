@@ -53,7 +53,7 @@ async fn settled<const N: usize>(ledger: &Ledger, clock: &Clock, mut all: [Hungr
 
 #[test]
 fn what_is_urgent_has_more_places_on_whichever_host_it_waits() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let all = [
             Hungry::new(&ledger, 1000, 16).await,
@@ -67,7 +67,7 @@ fn what_is_urgent_has_more_places_on_whichever_host_it_waits() {
 
 #[test]
 fn a_refusal_at_one_slows_all() {
-    with_folder(|folder, clock| async move {
+    with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let all = [Hungry::new(&ledger, 1000, 4).await, Hungry::new(&ledger, 475, 4).await];
         let [calm, refused] = settled(&ledger, &clock, all).await;

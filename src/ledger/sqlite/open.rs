@@ -1,21 +1,21 @@
-//! Opens the ledger: the folder, the file and its permissions, the schema.
+//! Opens a ledger in a file: the folder, the file and its permissions, the schema.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::clock::Clock;
+use crate::ledger::migrate::MigrationVersions;
+use crate::ledger::store::Store;
+use crate::ledger::{LedgerError, StoreInspection};
 
-use super::LedgerError;
-use super::connection::Connection as AnyConnection;
-use super::postgres::{self, PostgresServer};
-use super::sql::sql;
-use super::store::{Store, StoreBackend};
+use super::SqliteFile;
+use super::migrate::{known, migrate, version};
 
 /// The name of a ledger's file in its folder.
 pub const FILE: &str = "ledger.db";
@@ -23,38 +23,9 @@ pub const FILE: &str = "ledger.db";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Opening checks a file of up to this many pages (of 4 KB) from end to end, which takes about 20 ms.
 const CHECKED_PAGES: i64 = 1024;
-/// The migrations from each version of the schema to the next. Entries are only ever added.
-const STEPS: &[&str] = &[
-    include_str!("migrations/0001_start.sql"),
-    include_str!("migrations/0002_files.sql"),
-    include_str!("migrations/0003_shares.sql"),
-    include_str!("migrations/0004_daemon.sql"),
-    include_str!("migrations/0005_alerts.sql"),
-    include_str!("migrations/0006_scripts.sql"),
-    include_str!("migrations/0007_data.sql"),
-    include_str!("migrations/0008_hooks.sql"),
-    include_str!("migrations/0009_web.sql"),
-    include_str!("migrations/0010_asked.sql"),
-    include_str!("migrations/0011_hosts.sql"),
-    include_str!("migrations/0012_app_tokens.sql"),
-    include_str!("migrations/0013_fleet.sql"),
-    include_str!("migrations/0014_deaths.sql"),
-    include_str!("migrations/0015_operators.sql"),
-    include_str!("migrations/0016_retry.sql"),
-    include_str!("migrations/0017_drafts.sql"),
-    include_str!("migrations/0018_served_tokens.sql"),
-    include_str!("migrations/0019_restores.sql"),
-];
-/// The newest schema version that this program supports.
-#[expect(clippy::cast_possible_wrap, reason = "there are a few")]
-pub(super) const KNOWN: i64 = STEPS.len() as i64;
-
-/// The schema version before a migration, and the version after it.
-pub(super) type MigrationVersions = (i64, i64);
-
 /// Opens the ledger in `folder`, and creates the folder if it does not exist. A scratch ledger's data need not reach
 /// the disk.
-pub(super) async fn open(
+pub(in crate::ledger) async fn open(
     folder: &Path,
     clock: Clock,
     scratch: bool,
@@ -82,45 +53,20 @@ pub(super) async fn open(
         .pragma("journal_size_limit", "67108864")
         // Planning a million recipients takes seconds; slow-statement warnings would be noise.
         .disable_statement_logging();
-    let store = Store::new(&path, StoreBackend::File(Box::new(options)), clock.clone(), scratch);
-    let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
-        return Err(LedgerError::Closed);
-    };
+    let mut connection = connect(&path, &options).await?;
+    let store = Store::new(&path, SqliteFile::new(options, scratch), clock.clone());
     probe(&store, &mut connection).await?;
     let step = migrate(&store, &mut connection).await?;
     connection.close().await.map_err(|error| store.error(&error))?;
-    prove(&store).await?;
+    store.prove().await?;
     drop(opening);
     drop(hold);
     Ok((store, step))
 }
 
-/// Opens the ledger on the server at this address.
-pub(super) async fn open_server(
-    address: &str,
-    clock: Clock,
-) -> Result<(Store, MigrationVersions), LedgerError> {
-    let hold = clock.hold();
-    let (server, shown) = PostgresServer::new(address)?;
-    let store = Store::new(&shown, StoreBackend::Server(Box::new(server)), clock.clone(), false);
-    let mut connection = store.connect().await?;
-    let step = postgres::migrate(&store, &mut connection).await?;
-    drop(connection);
-    prove(&store).await?;
-    drop(hold);
-    Ok((store, step))
-}
-
-/// Writes once, so that a store that cannot be written fails now and not at the first send.
-async fn prove(store: &Store) -> Result<(), LedgerError> {
-    let mut pulse = store.write().await?;
-    let beaten = pulse.run(sql("UPDATE pulse SET beats = beats + 1")).await.map(drop);
-    pulse.end(beaten).await
-}
-
 /// Locks the folder, so that no other process opens the ledger in it until the returned file is dropped. Creates the
 /// folder if it does not exist.
-pub(super) fn lock_opening(folder: &Path) -> Result<File, LedgerError> {
+pub(in crate::ledger) fn lock_opening(folder: &Path) -> Result<File, LedgerError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -159,7 +105,7 @@ fn prepare(folder: &Path, path: &Path) -> Result<File, LedgerError> {
 }
 
 /// Options for new files of the ledger: only the owner can read and write them.
-pub(super) fn private() -> OpenOptions {
+pub(in crate::ledger) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).read(true).mode(0o600);
     options
@@ -167,7 +113,8 @@ pub(super) fn private() -> OpenOptions {
 
 /// Checks for damage with the checks that are quick. Damage found later is an error where it is found.
 async fn probe(store: &Store, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
-    let pages: i64 = one(store, connection, "PRAGMA page_count").await?;
+    let pages = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await;
+    let pages: i64 = pages.map_err(|error| store.error(&error))?;
     if pages > CHECKED_PAGES {
         return Ok(());
     }
@@ -178,17 +125,12 @@ async fn probe(store: &Store, connection: &mut SqliteConnection) -> Result<(), L
     if found == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { path: store.path.clone(), detail: found }) }
 }
 
-async fn one(
-    store: &Store,
-    connection: &mut SqliteConnection,
-    question: &'static str,
-) -> Result<i64, LedgerError> {
-    sqlx::query_scalar(question).fetch_one(connection).await.map_err(|error| store.error(&error))
-}
-
 /// Opens a ledger's file on one connection, for a process that has exclusive use of it, and migrates its schema to the
 /// newest version. No write-ahead log is used: once the connection is closed, the file is the whole ledger.
-pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, SqliteConnection), LedgerError> {
+pub(in crate::ledger) async fn open_alone(
+    path: &Path,
+    clock: Clock,
+) -> Result<(Store, SqliteConnection), LedgerError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -196,25 +138,27 @@ pub(super) async fn open_alone(path: &Path, clock: Clock) -> Result<(Store, Sqli
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .disable_statement_logging();
-    let store = Store::new(path, StoreBackend::File(Box::new(options)), clock, false);
-    let AnyConnection::Sqlite(mut connection) = store.connect().await? else {
-        return Err(LedgerError::Closed);
-    };
+    let mut connection = connect(path, &options).await?;
+    let store = Store::new(path, SqliteFile::new(options, false), clock);
     migrate(&store, &mut connection).await?;
     Ok((store, connection))
 }
 
-/// Migrates the schema to the newest version, each step in its own transaction.
-async fn migrate(store: &Store, connection: &mut SqliteConnection) -> Result<MigrationVersions, LedgerError> {
-    let known = KNOWN;
-    let version = one(store, connection, "PRAGMA user_version").await?;
-    if version > known {
-        return Err(LedgerError::Newer { path: store.path.clone(), found: version, known });
-    }
-    for (step, number) in STEPS.iter().zip(1..).filter(|(_, number)| *number > version) {
-        let script = format!("BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT");
-        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script));
-        script.execute(&mut *connection).await.map_err(|error| store.error(&error))?;
-    }
-    Ok((version, known))
+async fn connect(path: &Path, options: &SqliteConnectOptions) -> Result<SqliteConnection, LedgerError> {
+    options.connect().await.map_err(|error| LedgerError::of(path, &error))
+}
+
+/// Inspects the ledger in `folder`, which must contain one, without changing anything in it.
+pub(in crate::ledger) async fn inspect(folder: &Path) -> Result<StoreInspection, LedgerError> {
+    let path = folder.join(FILE);
+    let mut connection = connect(&path, &SqliteConnectOptions::new().filename(&path).read_only(true)).await?;
+    let version = version(&mut connection).await.map_err(|error| LedgerError::of(&path, &error))?;
+    let size = size_of(&path);
+    Ok(StoreInspection { path, version, least: version, known: known(), size, server: None })
+}
+
+/// Returns the size of a ledger in bytes, including data that is not yet in its main file.
+pub(in crate::ledger) fn size_of(file: &Path) -> u64 {
+    let log = PathBuf::from(format!("{}-wal", file.display()));
+    [file, &log].iter().filter_map(|part| fs::metadata(part).ok()).map(|part| part.len()).sum()
 }

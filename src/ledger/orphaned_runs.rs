@@ -1,0 +1,134 @@
+//! Job runs whose process died.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+
+use super::instance::lives;
+use super::sql::sql;
+use super::store::{Transaction, from_millis, small};
+use super::{Instance, JobState, Ledger, LedgerError};
+
+/// A run whose process died before the run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanedRun {
+    /// The job's name.
+    pub job: String,
+    /// The time that the run was scheduled for.
+    pub scheduled_at: Duration,
+    /// How many times it was begun.
+    pub attempt: u32,
+    /// Why it is interrupted for good. `None` means that the finder holds it now, and that it waits to be begun.
+    pub why: Option<String>,
+    /// The hash of the script's version.
+    pub version: String,
+    /// The most real time that it may take; `None` for no limit.
+    pub timeout: Option<Duration>,
+    /// Its arguments, if it is a requested run of a script.
+    pub args: Option<Vec<String>>,
+}
+
+/// The note on an orphaned run that does not run again because of what it had sent.
+const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: entered again it might send them twice (`rerun = true` enters it all the same)";
+
+/// A run during which its host died this often does not run again, because the run may be what kills the host.
+const MOST_DEATHS: i64 = 2;
+
+/// The note on a run that does not run a third time. It says how to run it again by hand.
+fn died(job: &str, is_script: bool) -> String {
+    // The name of a script's run is a word, a space and the script.
+    let again = match job.split_once(' ').filter(|_| is_script) {
+        Some((_, script)) => format!("`mooncast jobs run-script '{script}'` runs the script anew"),
+        None => format!("`mooncast jobs trigger '{job}'` runs the job anew"),
+    };
+    format!(
+        "its host died during it twice, so it is not entered a third time; find out what the host died of (its log, memory), then {again}"
+    )
+}
+
+/// An unfinished run of another instance, as it is stored.
+#[derive(FromRow)]
+struct OpenRunRow {
+    job: String,
+    scheduled_at: i64,
+    attempt: i64,
+    owner: i64,
+    state: i64,
+    /// Whether it does not run again because of what it had sent.
+    stays: bool,
+    entries: i64,
+    version: Option<String>,
+    timeout: Option<i64>,
+    args: Option<String>,
+}
+
+impl Ledger {
+    /// Takes over the runs whose process died. Runs that may run again wait under `owner` from now on; the others are
+    /// interrupted. The earliest scheduled times come first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store fails.
+    pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
+        let mut read = self.store().read().await?;
+        let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
+        let others: Option<(i64,)> = read.row(question.bind(owner.id())).await?;
+        read.done();
+        if others.unwrap_or_default().0 == 0 {
+            return Ok(Vec::new());
+        }
+        // Reaping makes sure that an instance that was only silent does not continue beside the rerun.
+        self.reap_dead().await?;
+        let mut write = self.store().write().await?;
+        let result = self.orphans(&mut write, owner.id()).await;
+        write.end(result).await
+    }
+
+    async fn orphans(
+        &self,
+        write: &mut Transaction<'_>,
+        owner: i64,
+    ) -> Result<Vec<OrphanedRun>, LedgerError> {
+        let question = sql(
+            "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun AS stays, entries, version, timeout, args FROM job_runs
+                WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at, job",
+        );
+        let rows: Vec<OpenRunRow> = write.rows(question.bind(owner)).await?;
+        let mut orphans = Vec::new();
+        for row in rows {
+            if lives(write, row.owner).await? {
+                continue;
+            }
+            let ran = row.state == JobState::Running.number();
+            let note = if ran && row.entries >= MOST_DEATHS {
+                Some(died(&row.job, row.args.is_some()))
+            } else {
+                (ran && row.stays).then(|| LOOSE.to_owned())
+            };
+            let waits = note.is_none();
+            let now = write.store.now();
+            let state = if waits { JobState::Waiting } else { JobState::Interrupted };
+            let statement = sql(
+                "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
+            );
+            let statement = statement
+                .bind(owner)
+                .bind(state.number())
+                .bind(note.clone())
+                .bind((!waits).then_some(now))
+                .bind(&row.job)
+                .bind(row.scheduled_at);
+            write.run(statement).await?;
+            orphans.push(OrphanedRun {
+                job: row.job,
+                scheduled_at: from_millis(row.scheduled_at),
+                attempt: small(row.attempt),
+                why: note,
+                version: row.version.unwrap_or_default(),
+                timeout: row.timeout.map(from_millis),
+                args: self.args(row.args)?,
+            });
+        }
+        Ok(orphans)
+    }
+}
