@@ -40,6 +40,7 @@ pub(super) use build::json;
 pub(super) use drive::{MessageCache, PendingRow};
 pub(super) use lease::holds;
 pub(super) use message_dedup::DedupRegistry;
+pub(super) use row::LeaseHolder;
 pub(super) use shift::{CountsDelta, apply, apply_text, bind_apply};
 
 /// The number of a broadcast. It is unique in its ledger and never reused.

@@ -9,7 +9,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
 
 use super::*;
-use crate::ledger::tables::{CellValue, ColumnKind, OF_THE_MOMENT, TABLES, TableRow, TableSchema};
+use crate::ledger::table_row::{CellValue, ColumnKind, TableRow};
+use crate::ledger::tables::{OF_THE_MOMENT, TABLES, TableSchema};
 
 /// Opens the file of a folder directly, without the ledger.
 async fn file(folder: &Path) -> SqliteConnection {
