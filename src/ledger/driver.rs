@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use super::broadcast::{BroadcastId, Lease, LeaseHolder, PendingRow};
 use super::commit_request::RecipientMoves;
 use super::connection::Connection;
-use super::sends::{NewSend, SendOutcome};
+use super::sends::entry::{NewSend, SendOutcome};
 use super::store::{Store, Transaction};
 use super::{DeliveryState, Instance, Ledger, LedgerError, Reaped};
 
