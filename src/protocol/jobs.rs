@@ -5,12 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::capped;
 
-/// The names of the options of `schedule.cron`, `schedule.every` and `schedule.at`.
-pub const JOB_OPTIONS: [&str; 8] = ["grace", "jitter", "missed", "name", "overlap", "rerun", "timeout", "tz"];
-
-/// The names of the options of `http.hook`.
-pub const HOOK_OPTIONS: [&str; 7] = ["header", "id", "overlap", "rerun", "scheme", "secret", "timeout"];
-
 /// A job as a script declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobDeclaration {

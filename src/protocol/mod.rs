@@ -18,12 +18,10 @@ pub use crate::core::{FailureKind, RequestFailure};
 pub use broadcast::BroadcastStep;
 pub use console::ConsoleStep;
 pub use frame::{FrameDecoder, ProtocolError, encode};
-pub use jobs::{
-    HOOK_OPTIONS, HookDeclaration, HookRequest, JOB_OPTIONS, JobDeclaration, JobStart, JobTrigger,
-};
+pub use jobs::{HookDeclaration, HookRequest, JobDeclaration, JobStart, JobTrigger};
 pub use request::{HostRequest, HostResponse, HttpRequest, HttpValue, HttpValuePart, MAX_RECEIPTS};
 pub use start::{AppInfo, LoadMode, LuaSource, StartFrame, WorkerLimits};
-pub use store::{STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
+pub use store::{STORE_KEY_BYTES, StoreRequest, StoreStep};
 pub use testing::TestStep;
 
 use bytes::Bytes;

@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The options of the `store` functions that write.
-pub const STORE_OPTIONS: [&str; 1] = ["ttl"];
-
 /// The most bytes of a key and of the name of shared data. The least is one byte.
 pub const STORE_KEY_BYTES: usize = 256;
 

@@ -1,17 +1,17 @@
 //! `http.hook`: jobs that an HTTP request runs. Only the host knows their secrets.
 
 use mlua::{Function, Lua, Value};
+use serde::Deserialize;
 
-use crate::protocol::{
-    HOOK_OPTIONS, HookDeclaration, HostRequest, HttpValuePart, JobDeclaration, JobTrigger,
-};
+use crate::protocol::{HookDeclaration, HostRequest, HttpValuePart, JobDeclaration, JobTrigger};
 
 use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::super::report::whereabouts;
-use super::arguments::{boolean, each, utf8, wrong};
+use super::arguments::{utf8, wrong};
+use super::options::{Given, options, raw};
 use super::secret::SecretText;
-use super::task::milliseconds;
+use super::task::Milliseconds;
 use super::{ModuleKit, json};
 
 /// The part in Lua, which passes the request to a hook's function before the arguments that other jobs get.
@@ -22,45 +22,50 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Function> {
     kit.lua_part(LUA_PART, (kit.jobs(), kit.waiting(declare)?, json::decode_function(kit)?))
 }
 
+/// The options of a hook.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HookOptions {
+    secret: Option<Given>,
+    scheme: Option<String>,
+    header: Option<String>,
+    id: Option<String>,
+    timeout: Option<Milliseconds>,
+    overlap: Option<String>,
+    rerun: bool,
+}
+
 fn declare(
     lua: &Lua,
     _: &ScriptContext,
-    (name, options, body): (Value, Value, Value),
+    (name, given, body): (Value, Value, Value),
 ) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the hook's function", &body));
     }
-    let mut secret = None;
-    let (mut scheme, mut header, mut id) = (None, None, None);
-    let (mut timeout_ms, mut overlap, mut rerun) = (None, None, false);
-    each("options", &options, &HOOK_OPTIONS, |option, value| {
-        match option {
-            "secret" => secret = Some(secret_name(value)?),
-            "scheme" => scheme = Some(utf8(option, value)?),
-            "header" => header = Some(utf8(option, value)?),
-            "id" => id = Some(utf8(option, value)?),
-            "timeout" => timeout_ms = Some(milliseconds(option, value)?),
-            "overlap" => overlap = Some(utf8(option, value)?),
-            _ => rerun = boolean(option, value)?,
-        }
-        Ok(())
-    })?;
-    let Some(secret) = secret else {
+    let own: HookOptions = options("http.hook", &given)?;
+    if own.secret.is_none() {
         return Err(NativeError::invalid(
             "secret",
             "secret: a hook needs one, or anybody could run it; write `secret = env.secret(\"NAME\")`",
         ));
-    };
+    }
+    let secret = secret_name(&raw(&given, "secret")?)?;
     Ok(HostRequest::Declare(Box::new(JobDeclaration {
         name: utf8("name", &name)?,
-        when: JobTrigger::Hook(HookDeclaration { secret, scheme, header, id }),
+        when: JobTrigger::Hook(HookDeclaration {
+            secret,
+            scheme: own.scheme,
+            header: own.header,
+            id: own.id,
+        }),
         tz: None,
         missed: None,
         grace_ms: None,
-        overlap,
-        timeout_ms,
+        overlap: own.overlap,
+        timeout_ms: own.timeout.map(|time| time.0),
         jitter_ms: None,
-        rerun,
+        rerun: own.rerun,
         place: whereabouts(lua).unwrap_or_default(),
     })))
 }

@@ -1,83 +1,126 @@
 //! `http`: requests to granted hosts. The host sends them, and fills in secrets.
 
 use mlua::{Lua, Table, Value};
+use serde::Deserialize;
 
 use crate::protocol::{HostRequest, HttpRequest, HttpValue, HttpValuePart};
 
 use super::super::context::ScriptContext;
 use super::super::convert::{EmptyTable, to_json};
 use super::super::fault::NativeError;
-use super::arguments::{each, table, utf8, wrong};
+use super::arguments::{table, utf8, wrong};
+use super::options::{Given, options, raw};
 use super::secret::SecretText;
-use super::task::milliseconds;
+use super::task::Milliseconds;
 use super::{ModuleKit, hook, json};
 
 /// The default timeout of a request, in milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
 
+/// The names and values of headers.
+type HeaderList = Vec<(String, HttpValue)>;
+
 /// The part in Lua: shorter forms, and the methods of a response.
 const LUA_PART: &str = include_str!("http.lua");
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
-    let get = kit.waiting(|lua, _, (url, options)| request(lua, "GET", Some(&url), None, &options))?;
-    let post =
-        kit.waiting(|lua, _, (url, body, options)| request(lua, "POST", Some(&url), Some(&body), &options))?;
-    let any = kit.waiting(whole)?;
-    let http: Table = kit.lua_part(LUA_PART, (get, post, any, json::decode_function(kit)?))?;
+    let parts = (kit.waiting(get)?, kit.waiting(post)?, kit.waiting(request)?, json::decode_function(kit)?);
+    let http: Table = kit.lua_part(LUA_PART, parts)?;
     http.raw_set("hook", hook::build(kit)?)?;
     Ok(http)
 }
 
-fn whole(lua: &Lua, _: &ScriptContext, (options,): (Value,)) -> Result<HostRequest, NativeError> {
-    table("options", &options)?;
-    request(lua, "GET", None, None, &options)
+/// The options of `http.get`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GetOptions {
+    headers: Option<Given>,
+    timeout: Option<Milliseconds>,
 }
 
-fn request(
+/// The options of `http.post`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PostOptions {
+    headers: Option<Given>,
+    json: Option<Given>,
+    timeout: Option<Milliseconds>,
+}
+
+/// The options of `http.request`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RequestOptions {
+    method: Option<String>,
+    url: Option<String>,
+    headers: Option<Given>,
+    body: Option<Given>,
+    json: Option<Given>,
+    timeout: Option<Milliseconds>,
+}
+
+fn get(_: &Lua, _: &ScriptContext, (url, given): (Value, Value)) -> Result<HostRequest, NativeError> {
+    let url = utf8("url", &url)?;
+    let own: GetOptions = options("http.get", &given)?;
+    let headers = header_list(own.headers, &given)?;
+    Ok(asked("GET".to_owned(), url, headers, None, own.timeout))
+}
+
+fn post(
     lua: &Lua,
-    method: &str,
-    url: Option<&Value>,
-    body: Option<&Value>,
-    options: &Value,
+    _: &ScriptContext,
+    (url, body, given): (Value, Value, Value),
 ) -> Result<HostRequest, NativeError> {
-    let mut method = method.to_owned();
-    let mut timeout_ms = DEFAULT_TIMEOUT;
-    let mut headers = Vec::new();
-    let mut own_url = url.map(|url| utf8("url", url)).transpose()?;
-    let mut own_body = body.map(body_value).transpose()?.flatten();
-    let mut is_json = false;
-    let known: &[&str] = match (url, body) {
-        (None, _) => &["method", "url", "headers", "body", "json", "timeout"],
-        (Some(_), None) => &["headers", "timeout"],
-        (Some(_), Some(_)) => &["headers", "json", "timeout"],
-    };
-    each("options", options, known, |name, value| {
-        match name {
-            "method" => method = utf8("method", value)?.to_ascii_uppercase(),
-            "url" => own_url = Some(utf8("url", value)?),
-            "headers" => headers = header_list(value)?,
-            "timeout" => timeout_ms = milliseconds("timeout", value)?,
-            _ if own_body.is_some() => {
-                return Err(NativeError::invalid(
-                    "json",
-                    "a request has one body: give either `body` or `json`",
-                ));
-            }
-            "body" => own_body = body_value(value)?,
-            _ => {
-                own_body = Some(plain(to_json(lua, value, EmptyTable::Object)?));
-                is_json = true;
-            }
-        }
-        Ok(())
-    })?;
-    let Some(url) = own_url else {
+    let (url, body) = (utf8("url", &url)?, body_value(&body)?);
+    let own: PostOptions = options("http.post", &given)?;
+    let mut headers = header_list(own.headers, &given)?;
+    let body = with_json(lua, body, own.json, &given, &mut headers)?;
+    Ok(asked("POST".to_owned(), url, headers, body, own.timeout))
+}
+
+fn request(lua: &Lua, _: &ScriptContext, (given,): (Value,)) -> Result<HostRequest, NativeError> {
+    table("options", &given)?;
+    let own: RequestOptions = options("http.request", &given)?;
+    let mut headers = header_list(own.headers, &given)?;
+    let body = own.body.map(|_| body_value(&raw(&given, "body")?)).transpose()?.flatten();
+    let body = with_json(lua, body, own.json, &given, &mut headers)?;
+    let Some(url) = own.url else {
         return Err(NativeError::invalid("url", "url: a request needs one"));
     };
-    if is_json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+    let method = own.method.map_or_else(|| "GET".to_owned(), |method| method.to_ascii_uppercase());
+    Ok(asked(method, url, headers, body, own.timeout))
+}
+
+fn asked(
+    method: String,
+    url: String,
+    headers: HeaderList,
+    body: Option<HttpValue>,
+    timeout: Option<Milliseconds>,
+) -> HostRequest {
+    let timeout_ms = timeout.map_or(DEFAULT_TIMEOUT, |time| time.0);
+    HostRequest::Http(Box::new(HttpRequest { method, url, headers, body, timeout_ms }))
+}
+
+/// Returns the body, or the value of the option `json` as the body.
+fn with_json(
+    lua: &Lua,
+    body: Option<HttpValue>,
+    json: Option<Given>,
+    given: &Value,
+    headers: &mut HeaderList,
+) -> Result<Option<HttpValue>, NativeError> {
+    if json.is_none() {
+        return Ok(body);
+    }
+    if body.is_some() {
+        let problem = "a request has one body: give either `body` or `json`";
+        return Err(NativeError::invalid("json", problem));
+    }
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         headers.push(("content-type".to_owned(), plain(b"application/json".to_vec())));
     }
-    Ok(HostRequest::Http(Box::new(HttpRequest { method, url, headers, body: own_body, timeout_ms })))
+    Ok(Some(plain(to_json(lua, &raw(given, "json")?, EmptyTable::Object)?)))
 }
 
 fn body_value(value: &Value) -> Result<Option<HttpValue>, NativeError> {
@@ -91,9 +134,12 @@ fn body_value(value: &Value) -> Result<Option<HttpValue>, NativeError> {
     }
 }
 
-fn header_list(value: &Value) -> Result<Vec<(String, HttpValue)>, NativeError> {
+fn header_list(present: Option<Given>, given: &Value) -> Result<HeaderList, NativeError> {
     let mut headers = Vec::new();
-    for pair in table("headers", value)?.pairs::<Value, Value>() {
+    if present.is_none() {
+        return Ok(headers);
+    }
+    for pair in table("headers", &raw(given, "headers")?)?.pairs::<Value, Value>() {
         let (name, value) = pair?;
         let name = utf8("headers", &name)?;
         let value = value_of(&format!("headers.{name}"), &value)?;

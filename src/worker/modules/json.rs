@@ -1,6 +1,7 @@
 //! `json`: encodes and decodes values, and marks empty tables as lists or objects.
 
 use mlua::{Lua, LuaString, Table, Value};
+use serde::Deserialize;
 
 use crate::input::decode_json;
 
@@ -8,6 +9,7 @@ use super::super::context::ScriptContext;
 use super::super::convert::{EmptyTable, mark_list, mark_object, to_json, to_lua};
 use super::super::fault::NativeError;
 use super::ModuleKit;
+use super::options::options;
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     let module = kit.lua().create_table()?;
@@ -24,17 +26,17 @@ pub(super) fn decode_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
     kit.plain(decode)
 }
 
-fn encode(
-    lua: &Lua,
-    _: &ScriptContext,
-    (value, options): (Value, Option<Table>),
-) -> Result<LuaString, NativeError> {
+/// The options of `json.encode`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EncodeOptions {
+    pretty: bool,
+}
+
+fn encode(lua: &Lua, _: &ScriptContext, (value, given): (Value, Value)) -> Result<LuaString, NativeError> {
     let json = to_json(lua, &value, EmptyTable::Object)?;
-    let pretty = match options {
-        Some(options) => options.get::<Option<bool>>("pretty")?.unwrap_or(false),
-        None => false,
-    };
-    if !pretty {
+    let own: EncodeOptions = options("json.encode", &given)?;
+    if !own.pretty {
         return Ok(lua.create_string(&json)?);
     }
     let value: serde_json::Value = serde_json::from_slice(&json).map_err(mlua::Error::external)?;

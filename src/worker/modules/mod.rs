@@ -15,6 +15,7 @@ mod http;
 mod im;
 mod json;
 mod log;
+mod options;
 mod os;
 mod schedule;
 mod secret;

@@ -1,15 +1,17 @@
 //! `schedule`: the jobs that a script declares.
 
 use mlua::{Lua, Table, Value};
+use serde::Deserialize;
 
-use crate::protocol::{HostRequest, JOB_OPTIONS, JobDeclaration, JobTrigger};
+use crate::protocol::{HostRequest, JobDeclaration, JobTrigger};
 
 use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::super::report::whereabouts;
 use super::ModuleKit;
-use super::arguments::{boolean, each, utf8, wrong};
-use super::task::milliseconds;
+use super::arguments::{utf8, wrong};
+use super::options::options;
+use super::task::{Milliseconds, milliseconds};
 
 /// The part in Lua: it makes the options optional, and stores a job's function once the host has accepted the
 /// declaration.
@@ -20,7 +22,7 @@ local function declares(kind)
     if body == nil and type(options) == 'function' then
       options, body = nil, options
     end
-    local name = name_of(options)
+    local name = name_of(kind, options)
     declare(kind, when, options, name, body)
     jobs[name] = body
   end
@@ -33,19 +35,27 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     kit.lua_part(LUA_PART, (kit.jobs(), kit.waiting(declare)?, kit.plain(name_of)?, run))
 }
 
+/// The options of a job.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct JobOptions {
+    name: Option<String>,
+    tz: Option<String>,
+    missed: Option<String>,
+    grace: Option<Milliseconds>,
+    overlap: Option<String>,
+    timeout: Option<Milliseconds>,
+    jitter: Option<Milliseconds>,
+    rerun: bool,
+}
+
 /// Returns the name in the options. The default is the script's name.
-fn name_of(_: &Lua, context: &ScriptContext, (options,): (Value,)) -> Result<String, NativeError> {
-    let named = match &options {
-        Value::Table(options) => options.raw_get("name")?,
-        _ => Value::Nil,
-    };
-    match named {
-        Value::Nil => {
-            let path = context.script.strip_prefix("scripts/").unwrap_or(&context.script);
-            Ok(path.strip_suffix(".lua").unwrap_or(path).to_owned())
-        }
-        name => utf8("name", &name),
-    }
+fn name_of(_: &Lua, context: &ScriptContext, (kind, given): (String, Value)) -> Result<String, NativeError> {
+    let own: JobOptions = options(&format!("schedule.{kind}"), &given)?;
+    Ok(own.name.unwrap_or_else(|| {
+        let path = context.script.strip_prefix("scripts/").unwrap_or(&context.script);
+        path.strip_suffix(".lua").unwrap_or(path).to_owned()
+    }))
 }
 
 type ScheduleArguments = (String, Value, Value, String, Value);
@@ -53,7 +63,7 @@ type ScheduleArguments = (String, Value, Value, String, Value);
 fn declare(
     lua: &Lua,
     _: &ScriptContext,
-    (kind, when, options, name, body): ScheduleArguments,
+    (kind, when, given, name, body): ScheduleArguments,
 ) -> Result<HostRequest, NativeError> {
     if !body.is_function() {
         return Err(wrong("fn", "the job's function", &body));
@@ -64,33 +74,19 @@ fn declare(
         (_, Value::Integer(_) | Value::Number(_)) => JobTrigger::AtInstant { ms: instant(&when)? },
         (_, time) => JobTrigger::At(utf8("time", time)?),
     };
-    let place = whereabouts(lua).unwrap_or_default();
-    let mut job = JobDeclaration {
+    let own: JobOptions = options(&format!("schedule.{kind}"), &given)?;
+    Ok(HostRequest::Declare(Box::new(JobDeclaration {
         name,
         when,
-        tz: None,
-        missed: None,
-        grace_ms: None,
-        overlap: None,
-        timeout_ms: None,
-        jitter_ms: None,
-        rerun: false,
-        place,
-    };
-    each("options", &options, &JOB_OPTIONS, |option, value| {
-        match option {
-            "tz" => job.tz = Some(utf8(option, value)?),
-            "missed" => job.missed = Some(utf8(option, value)?),
-            "grace" => job.grace_ms = Some(milliseconds(option, value)?),
-            "overlap" => job.overlap = Some(utf8(option, value)?),
-            "timeout" => job.timeout_ms = Some(milliseconds(option, value)?),
-            "jitter" => job.jitter_ms = Some(milliseconds(option, value)?),
-            "rerun" => job.rerun = boolean(option, value)?,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok(HostRequest::Declare(Box::new(job)))
+        tz: own.tz,
+        missed: own.missed,
+        grace_ms: own.grace.map(|time| time.0),
+        overlap: own.overlap,
+        timeout_ms: own.timeout.map(|time| time.0),
+        jitter_ms: own.jitter.map(|time| time.0),
+        rerun: own.rerun,
+        place: whereabouts(lua).unwrap_or_default(),
+    })))
 }
 
 /// Converts seconds since 1970 to milliseconds.

@@ -1,15 +1,17 @@
 //! `store`: data that outlives a run. The host stores it in the ledger.
 
 use mlua::{Lua, Table, Value};
+use serde::Deserialize;
 
-use crate::protocol::{HostRequest, STORE_KEY_BYTES, STORE_OPTIONS, StoreRequest, StoreStep};
+use crate::protocol::{HostRequest, STORE_KEY_BYTES, StoreRequest, StoreStep};
 
 use super::super::context::ScriptContext;
 use super::super::convert::{EmptyTable, to_json};
 use super::super::fault::NativeError;
 use super::ModuleKit;
-use super::arguments::{each, integer, utf8};
-use super::task::milliseconds;
+use super::arguments::{integer, utf8};
+use super::options::options;
+use super::task::Milliseconds;
 
 const LUA_PART: &str = include_str!("store.lua");
 
@@ -61,7 +63,7 @@ fn set(
             "value: nil cannot be kept; store.delete(key) deletes, and json.null can be kept",
         ));
     };
-    Ok(asked(space, StoreStep::Set { key, value, ttl_ms: ttl(&options)? }))
+    Ok(asked(space, StoreStep::Set { key, value, ttl_ms: ttl("store.set", &options)? }))
 }
 
 fn delete(_: &Lua, _: &ScriptContext, (space, key): (StoreName, Value)) -> Result<HostRequest, NativeError> {
@@ -77,7 +79,7 @@ fn swap(
         key: utf8("key", &key)?,
         expected: json(lua, "expected", &expected)?,
         new: json(lua, "new", &new)?,
-        ttl_ms: ttl(&options)?,
+        ttl_ms: ttl("store.swap", &options)?,
     };
     Ok(asked(space, step))
 }
@@ -88,7 +90,10 @@ fn increment(
     (space, key, by, options): (StoreName, Value, Value, Value),
 ) -> Result<HostRequest, NativeError> {
     let by = if by.is_nil() { 1 } else { integer("by", &by)? };
-    Ok(asked(space, StoreStep::Increment { key: utf8("key", &key)?, by, ttl_ms: ttl(&options)? }))
+    Ok(asked(
+        space,
+        StoreStep::Increment { key: utf8("key", &key)?, by, ttl_ms: ttl("store.increment", &options)? },
+    ))
 }
 
 fn page(
@@ -116,18 +121,18 @@ fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, NativeE
     Ok(Some(String::from_utf8_lossy(&json).into_owned()))
 }
 
-fn ttl(options: &Value) -> Result<Option<u64>, NativeError> {
-    let mut ttl = None;
-    each("options", options, &STORE_OPTIONS, |_, value| {
-        let ms = milliseconds("ttl", value)?;
-        if ms == 0 {
-            return Err(NativeError::invalid(
-                "options.ttl",
-                "ttl: 0 would expire at once; store.delete(key) deletes",
-            ));
-        }
-        ttl = Some(ms);
-        Ok(())
-    })?;
-    Ok(ttl)
+/// The options of the functions that write.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StoreOptions {
+    ttl: Option<Milliseconds>,
+}
+
+fn ttl(function: &str, given: &Value) -> Result<Option<u64>, NativeError> {
+    let own: StoreOptions = options(function, given)?;
+    if own.ttl.is_some_and(|time| time.0 == 0) {
+        let problem = "ttl: 0 would expire at once; store.delete(key) deletes";
+        return Err(NativeError::invalid("options.ttl", problem));
+    }
+    Ok(own.ttl.map(|time| time.0))
 }

@@ -1,6 +1,10 @@
 //! The host functions of `stdlib/test.lua`. Only that library uses them.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use mlua::{Lua, Table, Value};
+use serde::Deserialize;
 
 use crate::protocol::{HookRequest, HostRequest, TestStep};
 
@@ -8,7 +12,8 @@ use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::super::report::whereabouts;
 use super::ModuleKit;
-use super::arguments::{each, integer, table, text, utf8, wrong};
+use super::arguments::{integer, table, utf8, wrong};
+use super::options::{WholeNumber, fields};
 use super::task::milliseconds;
 
 /// The name under which the library requires this module.
@@ -58,34 +63,21 @@ fn run(_: &Lua, _: &ScriptContext, (script, args): (Value, Value)) -> Result<Hos
     step(TestStep::Run { script: utf8("script", &script)?, args: words })
 }
 
-/// Reads the request to post to a hook. The options are the parts of the request.
-fn post(_: &Lua, _: &ScriptContext, (job, options): (Value, Value)) -> Result<HostRequest, NativeError> {
-    let mut request = HookRequest { method: "POST".to_owned(), ..HookRequest::default() };
-    each("request", &options, &["body", "headers", "query"], |name, value| {
-        match name {
-            "body" => request.body = text("body", value)?.as_bytes().to_vec().into(),
-            "headers" => {
-                request.headers = pairs("headers", value)?;
-                request.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
-            }
-            _ => request.query = pairs("query", value)?,
-        }
-        Ok(())
-    })?;
-    step(TestStep::Post { job: utf8("job", &job)?, request })
+/// The request to post to a hook.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PostedRequest {
+    body: Bytes,
+    headers: BTreeMap<String, String>,
+    query: BTreeMap<String, String>,
 }
 
-/// Reads a table of names and strings.
-fn pairs(field: &str, value: &Value) -> Result<Vec<(String, String)>, NativeError> {
-    table(field, value)?
-        .pairs::<Value, Value>()
-        .map(|pair| {
-            let (name, value) = pair?;
-            let name = utf8(field, &name)?;
-            let value = utf8(&format!("{field}.{name}"), &value)?;
-            Ok((name, value))
-        })
-        .collect()
+fn post(_: &Lua, _: &ScriptContext, (job, request): (Value, Value)) -> Result<HostRequest, NativeError> {
+    let PostedRequest { body, headers, query } = fields("t.post", "request", &request)?;
+    let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let query = query.into_iter().collect();
+    let request = HookRequest { method: "POST".to_owned(), query, headers, body };
+    step(TestStep::Post { job: utf8("job", &job)?, request })
 }
 
 fn advance(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeError> {
@@ -117,14 +109,16 @@ fn group_of(group: &Value) -> Result<Option<String>, NativeError> {
     })
 }
 
+/// The answer to requests to another service.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Reply {
+    body: String,
+    status: Option<WholeNumber>,
+}
+
 fn reply(_: &Lua, _: &ScriptContext, (url, answer): (Value, Value)) -> Result<HostRequest, NativeError> {
-    let (mut status, mut body) = (200, String::new());
-    each("answer", &answer, &["body", "status"], |name, value| {
-        match name {
-            "body" => body = utf8("body", value)?,
-            _ => status = u16::try_from(integer("status", value)?).unwrap_or(0),
-        }
-        Ok(())
-    })?;
+    let Reply { body, status } = fields("t.reply", "answer", &answer)?;
+    let status = status.map_or(200, |status| u16::try_from(status.0).unwrap_or(0));
     step(TestStep::Reply { url: utf8("url", &url)?, status, body })
 }

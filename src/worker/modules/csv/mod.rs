@@ -6,14 +6,16 @@ use std::cell::RefCell;
 use std::io::Cursor;
 
 use mlua::{AnyUserData, Lua, LuaString, Table, UserData, Value};
+use serde::Deserialize;
 
 use crate::input::{self, AudienceOptions, TableEvent};
 
 use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::ModuleKit;
-use super::arguments::{boolean, each, table, text, utf8};
+use super::arguments::{table, text};
 use super::fs;
+use super::options::{Given, options, raw};
 
 /// The part in Lua: iterators, and reading a file first.
 const LUA_PART: &str = include_str!("csv.lua");
@@ -21,10 +23,46 @@ const LUA_PART: &str = include_str!("csv.lua");
 type CsvRows = input::TableReader<Cursor<Vec<u8>>>;
 
 /// The layout of a text. Options that are not set are detected.
-#[derive(Debug, Clone)]
-struct CsvLayout {
-    header: bool,
-    options: AudienceOptions,
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ParseOptions {
+    header: Option<bool>,
+    separator: Option<Separator>,
+    encoding: Option<Encoding>,
+}
+
+/// The layout of a text to write.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EncodeOptions {
+    header: Option<bool>,
+    separator: Option<Separator>,
+    columns: Option<Given>,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Separator(u8);
+
+impl TryFrom<String> for Separator {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        AudienceOptions::separator(&text).map(Self)
+    }
+}
+
+/// The label of an encoding.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Encoding(String);
+
+impl TryFrom<String> for Encoding {
+    type Error = String;
+
+    fn try_from(label: String) -> Result<Self, String> {
+        AudienceOptions::check_encoding(&label).map(|()| Self(label))
+    }
 }
 
 pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
@@ -39,8 +77,8 @@ struct LuaCsvReader(RefCell<CsvRows>);
 
 impl UserData for LuaCsvReader {}
 
-fn open(_: &Lua, _: &ScriptContext, (content, options): (Value, Value)) -> Result<LuaCsvReader, NativeError> {
-    Ok(LuaCsvReader(RefCell::new(table_of(&content, &options)?)))
+fn open(_: &Lua, _: &ScriptContext, (content, given): (Value, Value)) -> Result<LuaCsvReader, NativeError> {
+    Ok(LuaCsvReader(RefCell::new(table_of("csv.rows", &content, &given)?)))
 }
 
 fn next_row(lua: &Lua, _: &ScriptContext, (open,): (AnyUserData,)) -> Result<Option<Table>, NativeError> {
@@ -49,8 +87,8 @@ fn next_row(lua: &Lua, _: &ScriptContext, (open,): (AnyUserData,)) -> Result<Opt
     advance(&mut rows)?.then(|| row(lua, &rows)).transpose()
 }
 
-fn parse(lua: &Lua, _: &ScriptContext, (content, options): (Value, Value)) -> Result<Table, NativeError> {
-    let mut rows = table_of(&content, &options)?;
+fn parse(lua: &Lua, _: &ScriptContext, (content, given): (Value, Value)) -> Result<Table, NativeError> {
+    let mut rows = table_of("csv.parse", &content, &given)?;
     let list = lua.create_table()?;
     while advance(&mut rows)? {
         list.raw_push(row(lua, &rows)?)?;
@@ -58,10 +96,15 @@ fn parse(lua: &Lua, _: &ScriptContext, (content, options): (Value, Value)) -> Re
     Ok(list)
 }
 
-fn table_of(content: &Value, options: &Value) -> Result<CsvRows, NativeError> {
-    let CsvLayout { header, options } = layout(options)?;
+fn table_of(function: &str, content: &Value, given: &Value) -> Result<CsvRows, NativeError> {
+    let own: ParseOptions = options(function, given)?;
+    let layout = AudienceOptions {
+        encoding: own.encoding.map(|encoding| encoding.0),
+        separator: own.separator.map(|separator| separator.0),
+        ..AudienceOptions::default()
+    };
     let content = Cursor::new(text("text", content)?.as_bytes().to_vec());
-    CsvRows::open(content, &options, header, None).map_err(bad)
+    CsvRows::open(content, &layout, own.header.unwrap_or(true), None).map_err(bad)
 }
 
 /// Reads the next row. Returns false at the end.
@@ -93,44 +136,9 @@ fn row(lua: &Lua, rows: &CsvRows) -> Result<Table, NativeError> {
     Ok(row)
 }
 
-fn encode(lua: &Lua, _: &ScriptContext, (rows, options): (Value, Value)) -> Result<LuaString, NativeError> {
+fn encode(lua: &Lua, _: &ScriptContext, (rows, given): (Value, Value)) -> Result<LuaString, NativeError> {
     let rows = table("rows", &rows)?;
-    let mut layout = CsvLayout { header: true, options: AudienceOptions::default() };
-    let mut columns = None;
-    each("options", &options, &["columns", "header", "separator"], |name, value| {
-        match name {
-            "columns" => columns = Some(write::columns(value)?),
-            _ => set(&mut layout, name, value)?,
-        }
-        Ok(())
-    })?;
-    Ok(lua.create_string(write::write(&rows, columns, &layout)?)?)
-}
-
-fn layout(options: &Value) -> Result<CsvLayout, NativeError> {
-    let mut layout = CsvLayout { header: true, options: AudienceOptions::default() };
-    each("options", options, &["encoding", "header", "separator"], |name, value| {
-        if name == "encoding" {
-            let encoding = utf8("options.encoding", value)?;
-            AudienceOptions::check_encoding(&encoding).map_err(|what| {
-                NativeError::invalid("options.encoding", format!("options.encoding: {what}"))
-            })?;
-            layout.options.encoding = Some(encoding);
-            return Ok(());
-        }
-        set(&mut layout, name, value)
-    })?;
-    Ok(layout)
-}
-
-fn set(layout: &mut CsvLayout, name: &str, value: &Value) -> Result<(), NativeError> {
-    if name == "header" {
-        layout.header = boolean("options.header", value)?;
-        return Ok(());
-    }
-    let separator = utf8("options.separator", value)?;
-    let separator = AudienceOptions::separator(&separator)
-        .map_err(|what| NativeError::invalid("options.separator", format!("options.separator: {what}")))?;
-    layout.options.separator = Some(separator);
-    Ok(())
+    let own: EncodeOptions = options("csv.encode", &given)?;
+    let columns = own.columns.map(|_| write::columns(&raw(&given, "columns")?)).transpose()?;
+    Ok(lua.create_string(write::write(&rows, columns, &own)?)?)
 }

@@ -7,7 +7,7 @@ use mlua::{Table, Value};
 
 use super::super::super::fault::NativeError;
 use super::super::arguments::{table, utf8, wrong};
-use super::CsvLayout;
+use super::EncodeOptions;
 
 /// Reads the names of the columns, in order.
 pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
@@ -20,7 +20,7 @@ pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
 pub(super) fn write(
     rows: &Table,
     columns: Option<Vec<String>>,
-    layout: &CsvLayout,
+    layout: &EncodeOptions,
 ) -> Result<Vec<u8>, NativeError> {
     let rows: Vec<Table> = (1..)
         .zip(rows.sequence_values::<Value>())
@@ -31,10 +31,10 @@ pub(super) fn write(
         None => names(&rows)?,
     };
     let mut writer = WriterBuilder::new()
-        .delimiter(layout.options.separator.unwrap_or(b','))
+        .delimiter(layout.separator.as_ref().map_or(b',', |separator| separator.0))
         .flexible(true)
         .from_writer(Vec::new());
-    if layout.header && !columns.is_empty() {
+    if layout.header.unwrap_or(true) && !columns.is_empty() {
         record(&mut writer, columns.iter().map(|name| Ok(name.clone())))?;
     }
     for (number, row) in (1..).zip(&rows) {

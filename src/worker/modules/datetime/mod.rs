@@ -5,13 +5,15 @@ mod moment;
 use std::cmp::Ordering;
 
 use mlua::{AnyUserData, IntoLua, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
+use serde::Deserialize;
 
 use crate::protocol::HostRequest;
 
 use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::ModuleKit;
-use super::arguments::{each, integer, table, utf8, wrong};
+use super::arguments::{table, utf8, wrong};
+use super::options::{fields, options};
 pub(super) use moment::{ZonedDateTime, posix};
 
 /// The registry key of the methods of a datetime.
@@ -95,18 +97,17 @@ fn from_unix(
     ZonedDateTime::from_unix(duration, zone).map_err(invalid("seconds"))
 }
 
-fn parse(_: &Lua, _: &ScriptContext, (text, options): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
+/// The options of `datetime.parse`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ParseOptions {
+    format: Option<String>,
+    tz: Option<String>,
+}
+
+fn parse(_: &Lua, _: &ScriptContext, (text, given): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
     let text = utf8("text", &text)?;
-    let (mut format, mut tz) = (None, None);
-    each("options", &options, &["format", "tz"], |name, value| {
-        let value = Some(utf8(name, value)?);
-        if name == "tz" {
-            tz = value;
-        } else {
-            format = value;
-        }
-        Ok(())
-    })?;
+    let ParseOptions { format, tz } = options("datetime.parse", &given)?;
     let zone = tz.as_deref().map(|tz| moment::zone(Some(tz)).map_err(invalid("tz"))).transpose()?;
     match format {
         Some(format) => ZonedDateTime::parse_as(&text, &format, zone),
@@ -178,13 +179,9 @@ fn add(
     (datetime, amounts): (AnyUserData, Value),
 ) -> Result<ZonedDateTime, NativeError> {
     let amounts = Value::Table(table("amounts", &amounts)?);
-    let mut given = Vec::new();
-    each("amounts", &amounts, &moment::UNITS, |name, value| {
-        given.push((name.to_owned(), integer(&format!("amounts.{name}"), value)?));
-        Ok(())
-    })?;
+    let amounts: moment::Amounts = fields("moment:add", "amounts", &amounts)?;
     let mut moment = this(&datetime)?;
-    for span in moment::spans(&given).map_err(invalid("amounts"))? {
+    for span in amounts.spans().map_err(invalid("amounts"))? {
         moment = moment.plus(span).map_err(invalid("amounts"))?;
     }
     Ok(moment)

@@ -5,10 +5,23 @@ use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{RoundMode, SignedDuration, Span, Timestamp, Unit, Zoned, ZonedRound};
+use serde::Deserialize;
 
-/// The units that can be added.
-pub(super) const UNITS: [&str; 8] =
-    ["days", "hours", "milliseconds", "minutes", "months", "seconds", "weeks", "years"];
+use super::super::options::WholeNumber;
+
+/// What is added to a time: amounts of units.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Amounts {
+    years: WholeNumber,
+    months: WholeNumber,
+    weeks: WholeNumber,
+    days: WholeNumber,
+    hours: WholeNumber,
+    minutes: WholeNumber,
+    seconds: WholeNumber,
+    milliseconds: WholeNumber,
+}
 
 /// A point in time in a time zone.
 #[derive(Debug, Clone)]
@@ -27,33 +40,30 @@ pub(in super::super) fn posix(format: &str, zoned: &Zoned) -> Result<String, Str
         .map_err(|error| format!("the format `{format}` cannot be used: {error}"))
 }
 
-/// Converts amounts of units into the spans to add, in this order: months, days, clock time. A span has only one
-/// sign, but amounts may have several (`days = 1, hours = -1`).
-pub(super) fn spans(amounts: &[(String, i64)]) -> Result<[Span; 3], String> {
-    let (mut months, mut days, mut clock) = (0_i64, 0_i64, 0_i64);
-    for (unit, amount) in amounts {
-        let (sum, factor) = match unit.as_str() {
-            "years" => (&mut months, 12),
-            "months" => (&mut months, 1),
-            "weeks" => (&mut days, 7),
-            "days" => (&mut days, 1),
-            "hours" => (&mut clock, 3_600_000),
-            "minutes" => (&mut clock, 60_000),
-            "seconds" => (&mut clock, 1000),
-            _ => (&mut clock, 1),
+impl Amounts {
+    /// Returns the spans to add, in this order: months, days, clock time. A span has only one sign, but amounts may
+    /// have several (`days = 1, hours = -1`).
+    pub(super) fn spans(&self) -> Result<[Span; 3], String> {
+        let too_much = || "this is more than can be added".to_owned();
+        let sum = |amounts: &[(WholeNumber, i64)]| {
+            let mut parts = amounts.iter().map(|(amount, factor)| amount.0.checked_mul(*factor));
+            parts.try_fold(0_i64, |sum, part| sum.checked_add(part?)).ok_or_else(too_much)
         };
-        *sum = amount
-            .checked_mul(factor)
-            .and_then(|part| sum.checked_add(part))
-            .ok_or_else(|| format!("{amount} {unit} is more than can be added"))?;
+        let months = sum(&[(self.years, 12), (self.months, 1)])?;
+        let days = sum(&[(self.weeks, 7), (self.days, 1)])?;
+        let clock = sum(&[
+            (self.hours, 3_600_000),
+            (self.minutes, 60_000),
+            (self.seconds, 1000),
+            (self.milliseconds, 1),
+        ])?;
+        let span = |made: Result<Span, jiff::Error>| made.map_err(|_| too_much());
+        Ok([
+            span(Span::new().try_months(months))?,
+            span(Span::new().try_days(days))?,
+            span(Span::new().try_milliseconds(clock))?,
+        ])
     }
-    let span =
-        |made: Result<Span, jiff::Error>| made.map_err(|_| "this is more than can be added".to_owned());
-    Ok([
-        span(Span::new().try_months(months))?,
-        span(Span::new().try_days(days))?,
-        span(Span::new().try_milliseconds(clock))?,
-    ])
 }
 
 /// Creates a span of seconds with a fraction.
@@ -246,9 +256,10 @@ mod tests {
     fn calendars_and_clocks_are_added_as_people_mean_them() {
         let berlin = |text| ZonedDateTime::parse(text, Some(zone(Some("Europe/Berlin")).unwrap())).unwrap();
         let added = |moment: &ZonedDateTime, amounts: &[(&str, i64)]| {
-            let amounts: Vec<_> =
-                amounts.iter().map(|(unit, amount)| ((*unit).to_owned(), *amount)).collect();
-            spans(&amounts)?.into_iter().try_fold(moment.clone(), |moment, span| moment.plus(span))
+            let amounts = amounts.iter().map(|(unit, amount)| ((*unit).to_owned(), (*amount).into()));
+            let amounts: Amounts =
+                serde_json::from_value(serde_json::Value::Object(amounts.collect())).unwrap();
+            amounts.spans()?.into_iter().try_fold(moment.clone(), |moment, span| moment.plus(span))
         };
         // The clock goes from 2 to 3 in this night.
         let before = berlin("2026-03-28T12:00");

@@ -1,0 +1,250 @@
+//! Parses tables of options with serde.
+
+use std::vec::IntoIter;
+
+use mlua::serde::de::{Deserializer, Options};
+use mlua::{Error, Value};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess};
+
+use crate::message::nearest;
+
+use super::super::fault::NativeError;
+use super::arguments::wrong;
+
+/// Reads a table into a type that has a field for each option. Nil is a table without options. `function` is the
+/// function's name, for errors; an unknown option is an error that suggests the nearest known one.
+pub(super) fn options<T: DeserializeOwned>(function: &str, table: &Value) -> Result<T, NativeError> {
+    fields(function, "options", table)
+}
+
+/// As [`options`], for an argument of another name.
+pub(super) fn fields<T: DeserializeOwned>(
+    function: &str,
+    argument: &str,
+    table: &Value,
+) -> Result<T, NativeError> {
+    let mut pairs = Vec::new();
+    match table {
+        Value::Nil => {}
+        Value::Table(table) => {
+            for pair in table.pairs::<Value, Value>() {
+                match pair? {
+                    (Value::String(name), value) => pairs.push((name.to_string_lossy(), value)),
+                    (other, _) => return Err(wrong(argument, "names of options", &other)),
+                }
+            }
+        }
+        other => return Err(wrong(argument, "a table", other)),
+    }
+    let access = OptionAccess { pairs: pairs.into_iter(), value: None };
+    T::deserialize(MapAccessDeserializer::new(access)).map_err(|error| {
+        NativeError::invalid(format!("{argument}.{}", error.name), format!("{function}: {}", error.message))
+    })
+}
+
+/// A value that is present, and is read without serde.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given;
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Self)
+    }
+}
+
+/// Returns the value of an option that is [`Given`].
+pub(super) fn raw(table: &Value, name: &str) -> Result<Value, NativeError> {
+    Ok(table.as_table().map(|table| table.raw_get(name)).transpose()?.unwrap_or(Value::Nil))
+}
+
+/// A whole number. Lua's `/` returns 5.0 for 10 / 2, which is one too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "WholeInput")]
+pub(super) struct WholeNumber(pub(super) i64);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a whole number")]
+enum WholeInput {
+    Integer(i64),
+    #[serde(deserialize_with = "integral")]
+    Number(i64),
+}
+
+fn integral<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
+        #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
+        return Ok(number as i64);
+    }
+    Err(D::Error::custom("not whole"))
+}
+
+impl From<WholeInput> for WholeNumber {
+    fn from((WholeInput::Integer(number) | WholeInput::Number(number)): WholeInput) -> Self {
+        Self(number)
+    }
+}
+
+struct OptionAccess {
+    pairs: IntoIter<(String, Value)>,
+    value: Option<(String, Value)>,
+}
+
+impl<'de> MapAccess<'de> for OptionAccess {
+    type Error = OptionError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, OptionError> {
+        self.value = self.pairs.next();
+        self.value.as_ref().map(|(name, _)| seed.deserialize(name.as_str().into_deserializer())).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, OptionError> {
+        let (name, value) = self.value.take().ok_or_else(|| OptionError::custom("a value without a name"))?;
+        // Functions and userdata become units, which no option accepts, so that errors say what is expected.
+        let settings = Options::new().deny_unsupported_types(false);
+        seed.deserialize(Deserializer::new_with_options(value.clone(), settings))
+            .map_err(|error| OptionError::of_value(name, &value, &error))
+    }
+}
+
+/// Why options cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct OptionError {
+    /// The option.
+    name: String,
+    message: String,
+}
+
+impl serde::de::Error for OptionError {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self { name: String::new(), message: message.to_string() }
+    }
+
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        Self { name: name.to_owned(), message: format!("unknown `{name}`; {hint}") }
+    }
+}
+
+impl OptionError {
+    /// Creates the error of an option's value. Serde's message becomes one in the terms of Lua.
+    fn of_value(name: String, value: &Value, error: &Error) -> Self {
+        let text = match error {
+            Error::DeserializeError(text) => text.clone(),
+            other => super::super::fault::plain(other),
+        };
+        let (found, expected) = text.rsplit_once(", expected ").unwrap_or(("", &text));
+        let message = if found.starts_with("invalid value: byte array") {
+            "it holds bytes that are not UTF-8".to_owned()
+        } else if let Some(found) = found.strip_prefix("invalid type: ") {
+            let got = match found.split(' ').next().unwrap_or_default() {
+                "floating" => "number",
+                "map" | "sequence" => "table",
+                "unit" => value.type_name(),
+                other => other,
+            };
+            format!("expected {}, got {got}", in_lua(expected))
+        } else if let Some(variant) = found.strip_prefix("unknown variant ") {
+            format!("expected {expected}, got {variant}")
+        } else if text.starts_with("expected ") && !value.is_string() {
+            format!("{text}, got {}", value.type_name())
+        } else if text == "bad enum value" {
+            format!("expected a string, got {}", value.type_name())
+        } else {
+            text
+        };
+        Self { message: format!("{name}: {message}"), name }
+    }
+}
+
+/// Names a type of Rust in the terms of Lua.
+fn in_lua(rust: &str) -> &str {
+    match rust {
+        "a boolean" => "true or false",
+        "a map" | "a sequence" => "a table",
+        _ if rust.starts_with("struct ") => "a table",
+        _ if rust.starts_with(['i', 'u', 'f']) => "a number",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mlua::Lua;
+
+    use super::super::task::Milliseconds;
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Example {
+        name: Option<String>,
+        rerun: bool,
+        limit: WholeNumber,
+        timeout: Option<Milliseconds>,
+        word: Option<Word>,
+        secret: Option<Given>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq, Eq)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        High,
+        Low,
+    }
+
+    fn read(table: &str) -> Result<Example, String> {
+        let value: Value = Lua::new().load(format!("return {table}")).eval().unwrap();
+        options("m.call", &value).map_err(|error| match error {
+            NativeError::Failure(failure) => {
+                format!("{} | {}", failure.field.unwrap_or_default(), failure.message)
+            }
+            NativeError::Lua(error) => error.to_string(),
+        })
+    }
+
+    #[test]
+    fn options_are_read() {
+        let read =
+            read("{ name = 'a', rerun = true, limit = 4 / 2, timeout = '5m', word = 'low', secret = print }")
+                .unwrap();
+        assert_eq!((read.name.as_deref(), read.rerun, read.limit.0), (Some("a"), true, 2));
+        assert_eq!((read.timeout.unwrap().0, read.word), (300_000, Some(Word::Low)));
+        assert!(read.secret.is_some());
+        assert!(self::read("nil").unwrap().name.is_none());
+    }
+
+    #[test]
+    fn errors_name_the_function_and_the_option() {
+        for (table, expected) in [
+            ("{ nmae = 1 }", "options.nmae | m.call: unknown `nmae`; did you mean `name`?"),
+            (
+                "{ zzzzzzzz = 1 }",
+                "options.zzzzzzzz | m.call: unknown `zzzzzzzz`; known: name, rerun, limit, timeout, word, secret",
+            ),
+            ("{ name = 5 }", "options.name | m.call: name: expected a string, got integer"),
+            ("{ name = print }", "options.name | m.call: name: expected a string, got function"),
+            ("{ name = {} }", "options.name | m.call: name: expected a string, got table"),
+            ("{ name = '\\xff' }", "options.name | m.call: name: it holds bytes that are not UTF-8"),
+            ("{ rerun = 'yes' }", "options.rerun | m.call: rerun: expected true or false, got string"),
+            ("{ limit = 1.5 }", "options.limit | m.call: limit: expected a whole number, got number"),
+            (
+                "{ timeout = {} }",
+                "options.timeout | m.call: timeout: expected seconds or a text like \"5m\", got table",
+            ),
+            ("{ word = 'hi' }", "options.word | m.call: word: expected `high` or `low`, got `hi`"),
+            ("{ word = 1 }", "options.word | m.call: word: expected a string, got integer"),
+            ("{ 1 }", "options | options: expected names of options, got integer"),
+            ("5", "options | options: expected a table, got integer"),
+        ] {
+            assert_eq!(read(table).unwrap_err(), expected, "{table}");
+        }
+        assert!(read("{ timeout = 'soon' }").unwrap_err().contains("`soon` is no duration"));
+    }
+}
