@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::units;
+use super::{ConfigError, units};
 
 /// The limits of one run. A run that exceeds one is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -39,5 +39,30 @@ impl Default for ScriptLimits {
             workers: 64,
             host_memory: 64 * 1024 * 1024,
         }
+    }
+}
+
+impl ScriptLimits {
+    /// Checks that a script can run within the limits.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let least = 4 * 1024 * 1024;
+        if self.memory < least {
+            let message =
+                format!("{} bytes are too few to start a script; give it 4MiB or more", self.memory);
+            return Err(ConfigError::invalid("[scripts] memory", message));
+        }
+        if self.cpu < Duration::from_millis(10) {
+            return Err(ConfigError::invalid(
+                "[scripts] cpu",
+                "a script needs 10ms or more between two calls",
+            ));
+        }
+        for (setting, number) in [("workers", self.workers), ("tasks", self.tasks)] {
+            if number == 0 {
+                let message = format!("0 {setting} could run nothing; it must be 1 or more");
+                return Err(ConfigError::invalid(format!("[scripts] {setting}"), message));
+            }
+        }
+        Ok(())
     }
 }

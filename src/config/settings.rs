@@ -61,7 +61,7 @@ impl Settings {
         let mut secret_files = environment.secret_files();
         secret_files.push(path);
 
-        check_scripts(&file.scripts)?;
+        file.scripts.check()?;
         let mut apps = Vec::new();
         let mut default = file.app.unwrap_or_default();
         overlay(&mut default, environment, flags)?;
@@ -201,24 +201,6 @@ fn checked_word(section: &str, setting: &str, word: &str) -> Result<String, Conf
 }
 
 /// Refuses limits that no script could run with.
-fn check_scripts(limits: &ScriptLimits) -> Result<(), ConfigError> {
-    let least = 4 * 1024 * 1024;
-    if limits.memory < least {
-        let message = format!("{} bytes are too few to start a script; give it 4MiB or more", limits.memory);
-        return Err(ConfigError::invalid("[scripts] memory", message));
-    }
-    if limits.cpu < Duration::from_millis(10) {
-        return Err(ConfigError::invalid("[scripts] cpu", "a script needs 10ms or more between two calls"));
-    }
-    for (setting, number) in [("workers", limits.workers), ("tasks", limits.tasks)] {
-        if number == 0 {
-            let message = format!("0 {setting} could run nothing; it must be 1 or more");
-            return Err(ConfigError::invalid(format!("[scripts] {setting}"), message));
-        }
-    }
-    Ok(())
-}
-
 fn check_limits(section: &str, limits: &super::AppLimits) -> Result<(), ConfigError> {
     let rates = [
         ("group_per_second", limits.group_per_second),

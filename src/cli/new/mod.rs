@@ -72,6 +72,7 @@ fn refuse_taken(folder: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
 
     use super::{FILES, make};
@@ -131,5 +132,45 @@ mod tests {
         assert_eq!(app.limits, crate::config::AppLimits::default());
         assert_eq!(full.permissions.net, ["api.example.com"]);
         assert!(full.scripts.timeout.is_some());
+    }
+
+    #[test]
+    fn the_file_has_every_setting_that_the_program_knows() {
+        // Addresses in another form, credentials, and what the environment is better for.
+        const ELSEWHERE: [&str; 5] = ["prefix", "client_secret", "token", "secret", "apps"];
+        for section in ["", "app", "app.limits", "app.timeouts", "scripts", "serve", "permissions", "alerts"]
+        {
+            let (header, begin) = match section {
+                "" => (String::new(), 0),
+                section => {
+                    let header = format!("[{section}]\n");
+                    let begin = FILES[0].1.find(&header).unwrap_or_else(|| panic!("no [{section}]"));
+                    (header.clone(), begin + header.len())
+                }
+            };
+            let written = FILES[0].1[begin..].lines().take_while(|line| !line.starts_with('['));
+            let written: BTreeSet<&str> = written
+                .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
+                .map(|(name, _)| name)
+                .filter(|name| !name.contains(' '))
+                .collect();
+            // The refusal of an unknown setting lists the known ones.
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("mooncast.toml"), format!("{header}zzzzzzzz = 1\n")).unwrap();
+            let project = Project::at(folder.path()).unwrap();
+            let refusal = Settings::load(&project, &Environment::of(vec![]), &AppFlags::default());
+            let refusal = refusal.unwrap_err().to_string();
+            let (_, known) = refusal.split_once(", expected ").unwrap();
+            let is_section = |name: &&str| FILES[0].1.contains(&format!("[{name}]\n"));
+            let is_nested = |name: &&str| FILES[0].1.contains(&format!("[{section}.{name}]\n"));
+            let known: BTreeSet<&str> = known
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|name| !ELSEWHERE.contains(name) && !is_nested(name))
+                .filter(|name| !section.is_empty() || !is_section(name))
+                .collect();
+            assert_eq!(written, known, "[{section}]");
+        }
     }
 }
