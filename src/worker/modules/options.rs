@@ -16,13 +16,22 @@ use super::arguments::wrong;
 /// Reads a table into a type that has a field for each option. Nil is a table without options. `function` is the
 /// function's name, for errors; an unknown option is an error that suggests the nearest known one.
 pub(super) fn options<T: DeserializeOwned>(function: &str, table: &Value) -> Result<T, NativeError> {
-    fields(function, "options", table)
+    read(function, "options", "", table)
 }
 
-/// As [`options`], for an argument of another name.
+/// As [`options`], for an argument of any name. Errors of values name the argument too.
 pub(super) fn fields<T: DeserializeOwned>(
     function: &str,
     argument: &str,
+    table: &Value,
+) -> Result<T, NativeError> {
+    read(function, argument, &format!("{argument}."), table)
+}
+
+fn read<T: DeserializeOwned>(
+    function: &str,
+    argument: &str,
+    prefix: &str,
     table: &Value,
 ) -> Result<T, NativeError> {
     let mut pairs = Vec::new();
@@ -40,7 +49,9 @@ pub(super) fn fields<T: DeserializeOwned>(
     }
     let access = OptionAccess { pairs: pairs.into_iter(), value: None };
     T::deserialize(MapAccessDeserializer::new(access)).map_err(|error| {
-        NativeError::invalid(format!("{argument}.{}", error.name), format!("{function}: {}", error.message))
+        let OptionError { name, message, unknown } = error;
+        let field = if unknown { format!("{argument}.{name}") } else { format!("{prefix}{name}") };
+        NativeError::invalid(field, format!("{function}: {message}"))
     })
 }
 
@@ -116,11 +127,13 @@ struct OptionError {
     /// The option.
     name: String,
     message: String,
+    /// Whether there is no such option.
+    unknown: bool,
 }
 
 impl serde::de::Error for OptionError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self { name: String::new(), message: message.to_string() }
+        Self { name: String::new(), message: message.to_string(), unknown: false }
     }
 
     fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
@@ -128,7 +141,7 @@ impl serde::de::Error for OptionError {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known: {}", known.join(", ")),
         };
-        Self { name: name.to_owned(), message: format!("unknown `{name}`; {hint}") }
+        Self { name: name.to_owned(), message: format!("unknown `{name}`; {hint}"), unknown: true }
     }
 }
 
@@ -159,7 +172,7 @@ impl OptionError {
         } else {
             text
         };
-        Self { message: format!("{name}: {message}"), name }
+        Self { message: format!("{name}: {message}"), name, unknown: false }
     }
 }
 
@@ -228,18 +241,18 @@ mod tests {
                 "{ zzzzzzzz = 1 }",
                 "options.zzzzzzzz | m.call: unknown `zzzzzzzz`; known: name, rerun, limit, timeout, word, secret",
             ),
-            ("{ name = 5 }", "options.name | m.call: name: expected a string, got integer"),
-            ("{ name = print }", "options.name | m.call: name: expected a string, got function"),
-            ("{ name = {} }", "options.name | m.call: name: expected a string, got table"),
-            ("{ name = '\\xff' }", "options.name | m.call: name: it holds bytes that are not UTF-8"),
-            ("{ rerun = 'yes' }", "options.rerun | m.call: rerun: expected true or false, got string"),
-            ("{ limit = 1.5 }", "options.limit | m.call: limit: expected a whole number, got number"),
+            ("{ name = 5 }", "name | m.call: name: expected a string, got integer"),
+            ("{ name = print }", "name | m.call: name: expected a string, got function"),
+            ("{ name = {} }", "name | m.call: name: expected a string, got table"),
+            ("{ name = '\\xff' }", "name | m.call: name: it holds bytes that are not UTF-8"),
+            ("{ rerun = 'yes' }", "rerun | m.call: rerun: expected true or false, got string"),
+            ("{ limit = 1.5 }", "limit | m.call: limit: expected a whole number, got number"),
             (
                 "{ timeout = {} }",
-                "options.timeout | m.call: timeout: expected seconds or a text like \"5m\", got table",
+                "timeout | m.call: timeout: expected seconds or a text like \"5m\", got table",
             ),
-            ("{ word = 'hi' }", "options.word | m.call: word: expected `high` or `low`, got `hi`"),
-            ("{ word = 1 }", "options.word | m.call: word: expected a string, got integer"),
+            ("{ word = 'hi' }", "word | m.call: word: expected `high` or `low`, got `hi`"),
+            ("{ word = 1 }", "word | m.call: word: expected a string, got integer"),
             ("{ 1 }", "options | options: expected names of options, got integer"),
             ("5", "options | options: expected a table, got integer"),
         ] {

@@ -15,7 +15,7 @@ use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{table, text};
 use super::fs;
-use super::options::{Given, options, raw};
+use super::options::{Given, fields, raw};
 
 /// The part in Lua: iterators, and reading a file first.
 const LUA_PART: &str = include_str!("csv.lua");
@@ -97,7 +97,7 @@ fn parse(lua: &Lua, _: &ScriptContext, (content, given): (Value, Value)) -> Resu
 }
 
 fn table_of(function: &str, content: &Value, given: &Value) -> Result<CsvRows, NativeError> {
-    let own: ParseOptions = options(function, given)?;
+    let own: ParseOptions = fields(function, "options", given)?;
     let layout = AudienceOptions {
         encoding: own.encoding.map(|encoding| encoding.0),
         separator: own.separator.map(|separator| separator.0),
@@ -138,7 +138,7 @@ fn row(lua: &Lua, rows: &CsvRows) -> Result<Table, NativeError> {
 
 fn encode(lua: &Lua, _: &ScriptContext, (rows, given): (Value, Value)) -> Result<LuaString, NativeError> {
     let rows = table("rows", &rows)?;
-    let own: EncodeOptions = options("csv.encode", &given)?;
+    let own: EncodeOptions = fields("csv.encode", "options", &given)?;
     let columns = own.columns.map(|_| write::columns(&raw(&given, "columns")?)).transpose()?;
     Ok(lua.create_string(write::write(&rows, columns, &own)?)?)
 }
