@@ -112,6 +112,8 @@ pub enum HostRequest {
     Remove(String),
     /// Read an environment variable. Answered by [`HostResponse::Json`], a string or null.
     Env(String),
+    /// Describe the host. Answered by [`HostResponse::Json`]: `{name, version}`.
+    HostInfo,
     /// Check that a secret with this name exists. Answered by [`HostResponse::Nothing`].
     Secret(String),
     /// Send an HTTP request to another service. Answered by [`HostResponse::Response`].
@@ -157,6 +159,7 @@ impl HostRequest {
             | Self::FileList(_)
             | Self::FileInfo(_)
             | Self::Env(_)
+            | Self::HostInfo
             | Self::Secret(_) => RequestEffect::OnlyLooks,
             Self::Broadcast(_) | Self::FileWrite { .. } | Self::MakeFolder(_) | Self::Remove(_) => {
                 RequestEffect::Changes

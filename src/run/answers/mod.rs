@@ -106,6 +106,7 @@ async fn answer_other(
         HostRequest::MakeFolder(path) => nothing(files.make_folder(&path).await),
         HostRequest::Remove(path) => nothing(files.remove(&path).await),
         HostRequest::Env(name) => json(&variables.get(&name)?),
+        HostRequest::HostInfo => json(&host_info()),
         HostRequest::Secret(name) => nothing(variables.secret(&name).map(drop)),
         HostRequest::Store(request) => store(services, request).await,
         HostRequest::Test(asked) => testing::answer(services, *asked).await,
@@ -135,6 +136,12 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
     Err(RequestFailure::denied(format!(
         "{what}: with --test-only nothing leaves but the test messages of campaigns. Run the script without --test-only to send it"
     )))
+}
+
+/// Describes the machine and the program, for `host.info`.
+fn host_info() -> serde_json::Value {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    serde_json::json!({ "name": name, "version": env!("CARGO_PKG_VERSION") })
 }
 
 fn json<T: Serialize>(value: &T) -> Result<HostResponse, RequestFailure> {

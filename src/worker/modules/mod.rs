@@ -11,6 +11,7 @@ mod env;
 mod fs;
 mod hash;
 mod hook;
+mod host;
 mod http;
 mod im;
 mod json;
@@ -43,6 +44,7 @@ const MODULES: &[(&str, ModuleBuilder)] = &[
     ("env", env::build),
     ("fs", fs::build),
     ("hash", hash::build),
+    ("host", host::build),
     ("http", http::build),
     ("im", im::build),
     ("json", json::build),
