@@ -5,11 +5,11 @@ target := env("CARGO_TARGET_DIR", "target")
 _list:
     @just --list --unsorted
 
-# Formatting, lints, and the imports between rooms
+# Formatting, lints, and the imports between rooms and files
 check:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
-    cargo test --locked --test it -- house::
+    cargo test --locked --test it -- house:: circles::
 
 # All tests; or those of a room or a feature: `just test quota`
 test room="":
@@ -26,6 +26,10 @@ page:
     cargo build --locked
     [ -d "{{ target }}/page" ] || "{{ target }}/debug/mooncast" new "{{ target }}/page"
     "{{ target }}/debug/mooncast" --project "{{ target }}/page" serve
+
+# The reference pages of the books, written from the stubs and from the commands' help
+reference:
+    MOONCAST_BLESS=1 cargo test --locked --test it -- book::the_reference
 
 # The pictures of the page in the documents, taken by the tests
 pictures:

@@ -294,3 +294,31 @@ fn tests_say_their_store_in_known_words() {
     assert!(known > 20, "only {known} files say their store");
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
+
+/// The recipes of `CONTRIBUTING.md`, and the most files that each may take.
+const RECIPES: &[(&str, usize)] = &[("A Lua module with a host call", 8), ("A command", 5), ("A setting", 5)];
+
+#[test]
+fn the_recipes_take_few_files() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md")).unwrap();
+    for (title, most) in RECIPES {
+        let (_, recipe) = text.split_once(&format!("## {title}\n")).unwrap_or_else(|| panic!("no {title}"));
+        let recipe = recipe.split("\n## ").next().unwrap();
+        let steps =
+            recipe.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count();
+        assert!((3..=*most).contains(&steps), "{title}: {steps} files");
+    }
+}
+
+#[test]
+fn commands_and_lua_modules_are_listed_in_one_file() {
+    // A recipe is complete as long as no second list exists.
+    for (word, place, least) in [("CliCommand::", "cli/mod", 15), ("::build)", "worker/modules/mod", 10)] {
+        let mut found = Vec::new();
+        for (file, lines) in house() {
+            found.extend(lines.iter().filter(|line| line.contains(word)).map(|_| file.clone()));
+        }
+        assert!(found.len() >= least && found.iter().all(|file| file == place), "{word}: {found:?}");
+    }
+}
