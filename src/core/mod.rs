@@ -24,7 +24,7 @@ pub use failure::{FailureKind, RequestFailure};
 pub use job::JobState;
 pub(crate) use nearest::abbreviates;
 pub use nearest::nearest;
-pub use options::{RECALL_OPTIONS, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions};
+pub use options::{SendOptions, UploadOptions};
 pub use priority::Priority;
 pub use receipt::Receipts;
 pub use recipient::{DeliveryState, RecipientCounts};

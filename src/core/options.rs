@@ -6,16 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Priority;
 
-/// The names of the options of the sending calls in Lua.
-pub const SEND_OPTIONS: [&str; 3] = ["once", "priority", "timeout"];
-
-/// The names of the options of `im.upload`.
-pub const UPLOAD_OPTIONS: [&str; 6] =
-    ["filename", "force", "priority", "restrict_access", "reuse", "thumbnail"];
-
-/// The names of the options of `im.recall`.
-pub const RECALL_OPTIONS: [&str; 2] = ["force", "from"];
-
 /// How a message is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendOptions {

@@ -8,7 +8,7 @@ use super::LintFinding;
 use super::chain::{CallArguments, SuffixChain, arguments, member};
 use super::library::{ModuleLibrary, is_built_in};
 use super::message::MessageChecker;
-use super::names::{Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS};
+use super::names::Call;
 use super::value::{StaticValue, ValueEvaluator};
 use super::walk::WalkResult;
 use super::{WrittenPath, globals, members, undefined};
@@ -124,20 +124,25 @@ impl<'a> CallChecker<'_, 'a> {
             }
             return;
         }
+        let known = |class| self.library.fields(class);
         let mut messages = MessageChecker { values: &self.values, findings: &mut self.findings };
         match (name.as_str(), own) {
             ("group_send", [message, rest @ ..]) => {
                 messages.message(message, Call::Group);
-                messages.options(rest.first(), "im.group_send", &SEND_OPTIONS);
+                messages.options(rest.first(), "im.group_send", &known("im.send_options"));
             }
             ("targeted_send", [message, rest @ ..]) => {
                 messages.message(message, Call::Targeted);
-                messages.options(rest.first(), "im.targeted_send", &SEND_OPTIONS);
+                messages.options(rest.first(), "im.targeted_send", &known("im.send_options"));
             }
             ("check", [message, ..]) => messages.checked(message),
             ("broadcast", [spec, ..]) => messages.broadcast(spec),
-            ("upload", [_, options, ..]) => messages.options(Some(options), "im.upload", &UPLOAD_OPTIONS),
-            ("recall", [_, options, ..]) => messages.options(Some(options), "im.recall", &RECALL_OPTIONS),
+            ("upload", [_, options, ..]) => {
+                messages.options(Some(options), "im.upload", &known("im.upload_options"));
+            }
+            ("recall", [_, options, ..]) => {
+                messages.options(Some(options), "im.recall", &known("im.recall_options"));
+            }
             _ => {}
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn is_built_in(module: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct ModuleLibrary {
     modules: BTreeMap<String, BTreeSet<String>>,
-    limits: BTreeSet<String>,
+    tables: BTreeMap<String, BTreeSet<String>>,
     signatures: Signatures,
 }
 
@@ -32,12 +32,13 @@ impl ModuleLibrary {
             let members = members(name, &stub.text);
             (!members.is_empty()).then(|| (name.to_owned(), members))
         });
-        let limits = stubs.iter().flat_map(|stub| fields("im.limits", &stub.text));
+        let mut tables = BTreeMap::new();
         let mut signatures = Signatures::default();
         for stub in &stubs {
+            add_tables(&stub.text, &mut tables);
             signatures.add(stub.file.strip_suffix(".lua").unwrap_or_default(), &stub.text);
         }
-        Self { modules: modules.collect(), limits: limits.collect(), signatures }
+        Self { modules: modules.collect(), tables, signatures }
     }
 
     /// The members of a module. `None` if they are unknown.
@@ -50,9 +51,9 @@ impl ModuleLibrary {
         &self.signatures
     }
 
-    /// The fields of `im.limits`.
-    pub(super) const fn limits(&self) -> &BTreeSet<String> {
-        &self.limits
+    /// The fields of a class that a stub declares, such as `im.limits`.
+    pub(super) fn fields(&self, class: &str) -> Vec<&str> {
+        self.tables.get(class).into_iter().flatten().map(String::as_str).collect()
     }
 
     /// The module names that `require` finds without a file of the project.
@@ -76,12 +77,19 @@ fn members(name: &str, text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The fields that a file declares for a class: `---@field name type` below `---@class NAME`.
-fn fields(class: &str, text: &str) -> Vec<String> {
-    let header = format!("---@class {class}");
-    let below = text.lines().skip_while(|line| **line != header).skip(1);
-    let fields = below.map_while(|line| line.strip_prefix("---@field "));
-    fields.filter_map(|field| field.split(' ').next()).map(str::to_owned).collect()
+/// Adds the fields that a file declares for its classes: `---@field name type` below `---@class NAME`.
+fn add_tables(text: &str, tables: &mut BTreeMap<String, BTreeSet<String>>) {
+    let mut class = None;
+    for line in text.lines() {
+        if let Some(header) = line.strip_prefix("---@class ") {
+            class = Some(header.split(':').next().unwrap_or(header));
+        } else if let (Some(class), Some(field)) = (class, line.strip_prefix("---@field ")) {
+            let name = field.split([' ', '?']).next().unwrap_or_default();
+            tables.entry(class.to_owned()).or_default().insert(name.to_owned());
+        } else {
+            class = None;
+        }
+    }
 }
 
 #[cfg(test)]

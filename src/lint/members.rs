@@ -61,10 +61,10 @@ pub(super) fn limit(library: &ModuleLibrary, member: &NamedMember<'_>, set: bool
     let name = &member.name;
     let message = if set {
         "`im.limits` is read-only; limits are set in mooncast.toml, under [app.limits]".to_owned()
-    } else if library.limits().contains(name) {
+    } else if library.fields("im.limits").contains(&name.as_str()) {
         return None;
     } else {
-        format!("`im.limits` has no `{name}`{}", hint(name, library.limits()))
+        format!("`im.limits` has no `{name}`{}", hint(name, library.fields("im.limits")))
     };
     Some(LintFinding::on(member.token, message))
 }

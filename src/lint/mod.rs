@@ -171,7 +171,7 @@ pub(super) fn global_names() -> Vec<String> {
 pub(super) fn member_names(module: &str) -> Vec<String> {
     let library = library::ModuleLibrary::new();
     if module == "im.limits" {
-        return library.limits().iter().cloned().collect();
+        return library.fields("im.limits").into_iter().map(str::to_owned).collect();
     }
     library.members(module).map(|members| members.iter().cloned().collect()).unwrap_or_default()
 }

@@ -1,9 +1,8 @@
-//! The field names of messages and options. Those of messages come from `message`, those of options from
-//! `core`.
+//! The field names of messages and broadcasts.
 
 use crate::message::MessageKind;
 
-pub(super) use crate::core::{BROADCAST_FIELDS, Call, RECALL_OPTIONS, SEND_OPTIONS, UPLOAD_OPTIONS, nearest};
+pub(super) use crate::core::{BROADCAST_FIELDS, Call, nearest};
 pub(super) use crate::message::{USERS_PER_CALL, fields, types};
 
 /// The only value of `routetype` (seed, request body).

@@ -1,17 +1,17 @@
 //! `im`: sending, and related calls. Each call is one request to the host, which checks, paces and sends it.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Function, Lua, LuaSerdeExt as _, Table, Value};
+use serde::Deserialize;
 
-use crate::core::{
-    Call, Priority, RECALL_OPTIONS, SEND_OPTIONS, SendOptions, UPLOAD_OPTIONS, UploadOptions, nearest,
-};
-use crate::protocol::{AppInfo, FailureKind, HostRequest, MAX_RECEIPTS};
+use crate::core::{Call, Priority, SendOptions, UploadOptions};
+use crate::protocol::{AppInfo, HostRequest, MAX_RECEIPTS};
 
 use super::super::convert::{EmptyTable, to_json};
 use super::super::fault::NativeError;
-use super::task::milliseconds;
+use super::options::fields;
+use super::task::Milliseconds;
 use super::{ModuleKit, broadcast};
 
 /// The part in Lua: iterators over pages, read-only limits, the two results of `check`.
@@ -62,7 +62,7 @@ fn build_app(kit: &ModuleKit, app: u32, info: &AppInfo) -> mlua::Result<Table> {
     let groups = kit.waiting(move |_, _, cursor| Ok(HostRequest::Groups { app, cursor }))?;
     let members =
         kit.waiting(move |_, _, (group_id, page)| Ok(HostRequest::Members { app, group_id, page }))?;
-    let recall = kit.waiting(move |_, context, arguments| recall(app, &context.run, arguments))?;
+    let recall = kit.waiting(move |lua, context, arguments| recall(lua, app, &context.run, arguments))?;
     kit.lua_part(LUA_PART, (functions, check, groups, members, recall, limits))
 }
 
@@ -90,9 +90,19 @@ fn send(
     lua: &Lua,
     app: u32,
     call: Call,
-    (message, options): (Value, Option<Table>),
+    (message, given): (Value, Value),
 ) -> Result<HostRequest, NativeError> {
-    let options = send_options(options)?;
+    let function = match call {
+        Call::Group => "im.group_send",
+        Call::Targeted => "im.targeted_send",
+    };
+    let own: SendFields = fields(function, "options", &given)?;
+    let options = SendOptions {
+        once: own.once.map(|key| key.0),
+        priority: own.priority,
+        timeout: own.timeout.map(Into::into),
+        ..SendOptions::default()
+    };
     Ok(HostRequest::Send { app, call, message: message_json(lua, &message)?.into(), options })
 }
 
@@ -100,194 +110,122 @@ fn check(lua: &Lua, app: u32, message: &Value) -> Result<HostRequest, NativeErro
     Ok(HostRequest::Check { app, message: message_json(lua, message)?.into() })
 }
 
-fn upload(app: u32, (path, options): (String, Option<Table>)) -> Result<HostRequest, NativeError> {
-    Ok(HostRequest::Upload { app, path, options: upload_options(options)? })
+fn upload(app: u32, (path, given): (String, Value)) -> Result<HostRequest, NativeError> {
+    let own: UploadFields = fields("im.upload", "options", &given)?;
+    let options = UploadOptions {
+        restrict_access: own.restrict_access.unwrap_or(true),
+        thumbnail: own.thumbnail.map(|ThumbnailSize::Pixels { height, width }| (height.0, width.0)),
+        filename: own.filename,
+        priority: own.priority,
+        reuse: own.reuse.unwrap_or(true),
+        force: own.force,
+    };
+    Ok(HostRequest::Upload { app, path, options })
 }
 
 fn recall(
+    lua: &Lua,
     app: u32,
     run: &str,
-    (receipts, options): (Table, Option<Table>),
+    (receipts, given): (Table, Value),
 ) -> Result<HostRequest, NativeError> {
-    let broadcast = receipts.get::<Value>("broadcast")?;
-    if !broadcast.is_nil() {
-        return recall_broadcast(app, run, &broadcast, &receipts, options);
+    let RecallFields { force, from } = fields("im.recall", "options", &given)?;
+    let receipts_value = Value::Table(receipts.clone());
+    if !receipts.get::<Value>("broadcast")?.is_nil() {
+        let own: RecalledBroadcast = fields("im.recall", "receipts", &receipts_value)?;
+        let run = match own.run {
+            Some(RunName::Number(number)) => number.to_string(),
+            Some(RunName::Text(text)) => text,
+            None => run.to_owned(),
+        };
+        return Ok(HostRequest::RecallBroadcast { app, name: own.broadcast, run, force, from });
     }
-    let mut pairs = Vec::new();
-    for pair in receipts.pairs::<Value, Value>() {
-        match pair? {
-            (Value::String(group), Value::String(message)) => {
-                pairs.push((group.to_str()?.to_owned(), message.to_str()?.to_owned()));
-            }
-            (key, value) => {
-                return Err(NativeError::invalid(
-                    "receipts",
-                    format!(
-                        "receipts: expected {{ [group_id] = message_id }} as im.group_send returned it, got a {} under a {}",
-                        value.type_name(),
-                        key.type_name()
-                    ),
-                ));
-            }
-        }
-    }
-    let (force, from) = recall_options(options)?;
-    pairs.sort();
+    let pairs: BTreeMap<String, String> = lua.from_value(receipts_value).map_err(|_| {
+        NativeError::invalid(
+            "receipts",
+            "receipts: expected { [group_id] = message_id } as im.group_send returned it",
+        )
+    })?;
     if pairs.len() > MAX_RECEIPTS {
         let message = format!("receipts: {} of them, where {MAX_RECEIPTS} are the most at once", pairs.len());
         return Err(NativeError::invalid("receipts", message));
     }
-    Ok(HostRequest::Recall { app, receipts: pairs, force, from })
+    Ok(HostRequest::Recall { app, receipts: pairs.into_iter().collect(), force, from })
 }
 
-fn recall_broadcast(
-    app: u32,
-    run: &str,
-    name: &Value,
-    which: &Table,
-    options: Option<Table>,
-) -> Result<HostRequest, NativeError> {
-    for pair in which.pairs::<Value, Value>() {
-        let key = pair?.0.to_string()?;
-        if key != "broadcast" && key != "run" {
-            let problem = format!("recall: unknown field `{key}`; known: broadcast, run");
-            return Err(NativeError::invalid(key, problem));
+/// The options of the sending calls.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SendFields {
+    once: Option<OnceKey>,
+    priority: Priority,
+    timeout: Option<Milliseconds>,
+}
+
+/// The options of `im.upload`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct UploadFields {
+    filename: Option<String>,
+    force: bool,
+    priority: Priority,
+    restrict_access: Option<bool>,
+    reuse: Option<bool>,
+    thumbnail: Option<ThumbnailSize>,
+}
+
+/// The options of `im.recall`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RecallFields {
+    force: bool,
+    from: Option<String>,
+}
+
+/// The broadcast whose messages are recalled.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecalledBroadcast {
+    broadcast: String,
+    run: Option<RunName>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a text")]
+enum RunName {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct OnceKey(String);
+
+impl TryFrom<String> for OnceKey {
+    type Error = String;
+
+    fn try_from(key: String) -> Result<Self, String> {
+        if (1..=ONCE_BYTES).contains(&key.len()) {
+            return Ok(Self(key));
         }
-    }
-    let Value::String(name) = name else {
-        let problem = format!("recall: expected the name of a broadcast, got {}", name.type_name());
-        return Err(NativeError::invalid("broadcast", problem));
-    };
-    let run = match which.get::<Value>("run")? {
-        Value::Nil => run.to_owned(),
-        Value::Integer(run) => run.to_string(),
-        Value::String(run) => run.to_str()?.to_owned(),
-        other => {
-            let problem = format!("recall: `run` must be a text, got {}", other.type_name());
-            return Err(NativeError::invalid("run", problem));
-        }
-    };
-    let (force, from) = recall_options(options)?;
-    Ok(HostRequest::RecallBroadcast { app, name: name.to_str()?.to_owned(), run, force, from })
-}
-
-fn recall_options(options: Option<Table>) -> Result<(bool, Option<String>), NativeError> {
-    let (mut force, mut from) = (false, None);
-    each_option(options, &RECALL_OPTIONS, |name, value| {
-        match name {
-            "force" => force = boolean(name, &value)?,
-            _ => from = Some(string(name, &value)?),
-        }
-        Ok(())
-    })?;
-    Ok((force, from))
-}
-
-fn send_options(table: Option<Table>) -> Result<SendOptions, NativeError> {
-    let mut options = SendOptions::default();
-    each_option(table, &SEND_OPTIONS, |name, value| {
-        match name {
-            "once" => options.once = Some(once(&value)?),
-            "priority" => options.priority = priority(&value)?,
-            _ => options.timeout = Some(Duration::from_millis(milliseconds("options.timeout", &value)?)),
-        }
-        Ok(())
-    })?;
-    Ok(options)
-}
-
-fn upload_options(table: Option<Table>) -> Result<UploadOptions, NativeError> {
-    let mut options = UploadOptions::default();
-    each_option(table, &UPLOAD_OPTIONS, |name, value| {
-        match name {
-            "force" => options.force = boolean(name, &value)?,
-            "filename" => options.filename = Some(string(name, &value)?),
-            "priority" => options.priority = priority(&value)?,
-            "reuse" => options.reuse = boolean(name, &value)?,
-            "restrict_access" => options.restrict_access = boolean(name, &value)?,
-            _ => options.thumbnail = Some(thumbnail(&value)?),
-        }
-        Ok(())
-    })?;
-    Ok(options)
-}
-
-/// Calls `set` for each option. An unknown option is an error that suggests the nearest known name.
-fn each_option(
-    table: Option<Table>,
-    known: &[&str],
-    mut set: impl FnMut(&str, Value) -> Result<(), NativeError>,
-) -> Result<(), NativeError> {
-    let Some(table) = table else { return Ok(()) };
-    for pair in table.pairs::<Value, Value>() {
-        let (key, value) = pair?;
-        let name = key.to_string()?;
-        if !known.contains(&name.as_str()) {
-            let hint = nearest(&name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-            return Err(NativeError::invalid(
-                format!("options.{name}"),
-                format!(
-                    "unknown option `{name}`{}",
-                    hint.unwrap_or_else(|| format!("; known: {}", known.join(", ")))
-                ),
-            ));
-        }
-        set(&name, value)?;
-    }
-    Ok(())
-}
-
-fn once(value: &Value) -> Result<String, NativeError> {
-    let key = string("once", value)?;
-    if key.is_empty() || key.len() > ONCE_BYTES {
-        let problem = format!("once: expected a key of 1 to {ONCE_BYTES} bytes, got {}", key.len());
-        return Err(NativeError::invalid("options.once", problem));
-    }
-    Ok(key)
-}
-
-fn priority(value: &Value) -> Result<Priority, NativeError> {
-    string("priority", value)?
-        .parse()
-        .map_err(|why: String| NativeError::invalid("options.priority", format!("priority: {why}")))
-}
-
-fn thumbnail(value: &Value) -> Result<(u32, u32), NativeError> {
-    let wrong = || {
-        NativeError::invalid(
-            "options.thumbnail",
-            "thumbnail: expected { width = PIXELS, height = PIXELS }, each from 1 to 10000",
-        )
-    };
-    let Value::Table(table) = value else { return Err(wrong()) };
-    let side = |name: &str| match table.raw_get::<Option<u32>>(name) {
-        Ok(Some(pixels)) if (1..=10_000).contains(&pixels) => Ok(pixels),
-        _ => Err(wrong()),
-    };
-    Ok((side("height")?, side("width")?))
-}
-
-fn string(name: &str, value: &Value) -> Result<String, NativeError> {
-    match value {
-        Value::String(text) => Ok(text.to_str()?.to_owned()),
-        other => Err(wrong_type(name, "a string", other)),
+        Err(format!("expected a key of 1 to {ONCE_BYTES} bytes, got {}", key.len()))
     }
 }
 
-fn boolean(name: &str, value: &Value) -> Result<bool, NativeError> {
-    match value {
-        Value::Boolean(value) => Ok(*value),
-        other => Err(wrong_type(name, "true or false", other)),
-    }
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected { width = PIXELS, height = PIXELS }, each from 1 to 10000")]
+enum ThumbnailSize {
+    Pixels { height: ThumbnailSide, width: ThumbnailSide },
 }
 
-fn wrong_type(name: &str, expected: &str, got: &Value) -> NativeError {
-    crate::protocol::RequestFailure {
-        field: Some(format!("options.{name}").into()),
-        ..crate::protocol::RequestFailure::new(
-            FailureKind::Invalid,
-            format!("{name}: expected {expected}, got {}", got.type_name()),
-        )
+#[derive(Deserialize)]
+#[serde(try_from = "u32")]
+struct ThumbnailSide(u32);
+
+impl TryFrom<u32> for ThumbnailSide {
+    type Error = &'static str;
+
+    fn try_from(pixels: u32) -> Result<Self, &'static str> {
+        if (1..=10_000).contains(&pixels) { Ok(Self(pixels)) } else { Err("not from 1 to 10000") }
     }
-    .into()
 }

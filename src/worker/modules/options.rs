@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess};
 
-use crate::message::nearest;
+use crate::core::nearest;
 
 use super::super::fault::NativeError;
 use super::arguments::wrong;
