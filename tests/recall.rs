@@ -107,6 +107,6 @@ fn a_script_recalls_its_broadcast() {
         .exits(0)
         .prints("70\t0\t0\t0\tnil\n70\n")
         .prints("false\tinvalid\tbroadcast\tthere is no broadcast `other`")
-        .prints("false\tinvalid\tbroadcast\trecall: expected the name")
-        .prints("false\tinvalid\trum\trecall: unknown field `rum`");
+        .prints("false\tinvalid\tbroadcast\tim.recall: broadcast: expected a string")
+        .prints("false\tinvalid\trum\tim.recall: unknown `rum`");
 }

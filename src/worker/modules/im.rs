@@ -132,7 +132,7 @@ fn recall(
     let RecallFields { force, from } = fields("im.recall", "options", &given)?;
     let receipts_value = Value::Table(receipts.clone());
     if !receipts.get::<Value>("broadcast")?.is_nil() {
-        let own: RecalledBroadcast = fields("im.recall", "receipts", &receipts_value)?;
+        let own: RecalledBroadcast = fields("im.recall", "", &receipts_value)?;
         let run = match own.run {
             Some(RunName::Number(number)) => number.to_string(),
             Some(RunName::Text(text)) => text,

@@ -16,22 +16,23 @@ use super::arguments::wrong;
 /// Reads a table into a type that has a field for each option. Nil is a table without options. `function` is the
 /// function's name, for errors; an unknown option is an error that suggests the nearest known one.
 pub(super) fn options<T: DeserializeOwned>(function: &str, table: &Value) -> Result<T, NativeError> {
-    read(function, "options", "", table)
+    read(function, "options", ("options.", ""), table)
 }
 
-/// As [`options`], for an argument of any name. Errors of values name the argument too.
+/// As [`options`], for an argument of any name. All errors name the argument before the field, if it has a name.
 pub(super) fn fields<T: DeserializeOwned>(
     function: &str,
     argument: &str,
     table: &Value,
 ) -> Result<T, NativeError> {
-    read(function, argument, &format!("{argument}."), table)
+    let prefix = if argument.is_empty() { String::new() } else { format!("{argument}.") };
+    read(function, argument, (&prefix, &prefix), table)
 }
 
 fn read<T: DeserializeOwned>(
     function: &str,
     argument: &str,
-    prefix: &str,
+    (of_unknown, of_values): (&str, &str),
     table: &Value,
 ) -> Result<T, NativeError> {
     let mut pairs = Vec::new();
@@ -50,8 +51,8 @@ fn read<T: DeserializeOwned>(
     let access = OptionAccess { pairs: pairs.into_iter(), value: None };
     T::deserialize(MapAccessDeserializer::new(access)).map_err(|error| {
         let OptionError { name, message, unknown } = error;
-        let field = if unknown { format!("{argument}.{name}") } else { format!("{prefix}{name}") };
-        NativeError::invalid(field, format!("{function}: {message}"))
+        let prefix = if unknown { of_unknown } else { of_values };
+        NativeError::invalid(format!("{prefix}{name}"), format!("{function}: {message}"))
     })
 }
 
