@@ -1,7 +1,6 @@
 //! All settings, merged: flags override the environment, which overrides the file.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
