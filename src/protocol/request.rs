@@ -161,14 +161,15 @@ impl HostRequest {
             | Self::Env(_)
             | Self::HostInfo
             | Self::Secret(_) => RequestEffect::OnlyLooks,
-            Self::Broadcast(_) | Self::FileWrite { .. } | Self::MakeFolder(_) | Self::Remove(_) => {
-                RequestEffect::Changes
-            }
             Self::Store(request) if request.step.only_looks() => RequestEffect::OnlyLooks,
-            Self::Store(_) => RequestEffect::Changes,
             Self::Test(step) if step.takes_time() => RequestEffect::TakesTime,
             Self::Test(step) if step.only_looks() => RequestEffect::OnlyLooks,
-            Self::Test(_) => RequestEffect::Changes,
+            Self::Broadcast(_)
+            | Self::FileWrite { .. }
+            | Self::MakeFolder(_)
+            | Self::Remove(_)
+            | Self::Store(_)
+            | Self::Test(_) => RequestEffect::Changes,
         }
     }
 
