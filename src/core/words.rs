@@ -48,7 +48,8 @@ macro_rules! words {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let word = String::deserialize(deserializer)?;
-                word.parse().map_err(serde::de::Error::custom)
+                Self::from_name(&word)
+                    .ok_or_else(|| serde::de::Error::unknown_variant(&word, &[$($word),+]))
             }
         }
     };
@@ -77,8 +78,13 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_told_with_the_nearest_one() {
-        let error = serde_json::from_str::<Priority>("\"hihg\"").unwrap_err().to_string();
+        let error = "hihg".parse::<Priority>().unwrap_err();
         let told = "must be one of high, normal, low, not \"hihg\"; did you mean \"high\"?";
-        assert!(error.starts_with(told), "{error}");
+        assert_eq!(error, told);
+        let error = serde_json::from_str::<Priority>("\"hihg\"").unwrap_err().to_string();
+        assert!(
+            error.starts_with("unknown variant `hihg`, expected one of `high`, `normal`, `low`"),
+            "{error}"
+        );
     }
 }

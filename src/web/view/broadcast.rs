@@ -42,8 +42,8 @@ pub struct BroadcastView {
     pub run: String,
     /// The app that it is sent to: address, org and name.
     pub app: String,
-    /// Its status.
-    #[schema(inline)]
+    /// `building`, `ready`, `interrupted` (no process drives it), `paused`, `cancelling`, `finished` or `cancelled`.
+    #[schema(value_type = String)]
     pub state: BroadcastStatus,
     /// Whether nothing of it is left to send.
     pub over: bool,
