@@ -20,7 +20,7 @@ use super::time::ClockReading;
 
 /// The uploaded files by uuid.
 #[derive(Debug, Default)]
-pub(super) struct FileStore(HashMap<String, StoredFile>);
+pub(super) struct SimulatorFiles(HashMap<String, StoredFile>);
 
 #[derive(Debug)]
 struct StoredFile {
@@ -37,7 +37,7 @@ pub(super) struct UploadReceipt {
     pub(super) secret: String,
 }
 
-impl FileStore {
+impl SimulatorFiles {
     /// Stores the `file` of a multipart body.
     pub(super) fn upload(
         &mut self,

@@ -12,7 +12,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::count::CallMeter;
-use super::files::{FileStore, uuid};
+use super::files::{SimulatorFiles, uuid};
 use super::record::MessageLog;
 use super::time::ClockReading;
 use super::token::IssuedTokens;
@@ -38,7 +38,7 @@ pub(super) struct SimulatorState {
     pub(super) plan: FaultPlan,
     pub(super) meters: CallMeters,
     pub(super) tokens: IssuedTokens,
-    pub(super) files: FileStore,
+    pub(super) files: SimulatorFiles,
     pub(super) record: MessageLog,
     pub(super) stats: Stats,
     /// The service's own name for the app: a uuid that every answer has.
@@ -84,7 +84,7 @@ impl Simulator {
             plan: settings.faults.clone(),
             meters: CallMeters::new(&settings),
             tokens: IssuedTokens::default(),
-            files: FileStore::default(),
+            files: SimulatorFiles::default(),
             record: MessageLog::new(settings.keep, ClockReading::of(&time).unix_ms()),
             stats: Stats::default(),
         };
