@@ -214,7 +214,8 @@ mod tests {
     }
 
     fn read(table: &str) -> Result<Example, String> {
-        let value: Value = Lua::new().load(format!("return {table}")).eval().unwrap();
+        let lua = Lua::new();
+        let value: Value = lua.load(format!("return {table}")).eval().unwrap();
         options("m.call", &value).map_err(|error| match error {
             NativeError::Failure(failure) => {
                 format!("{} | {}", failure.field.unwrap_or_default(), failure.message)

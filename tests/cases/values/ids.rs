@@ -201,6 +201,6 @@ fn padded_out_lists_with_holes_are_refused() {
             format!("require('campaign').run {{ name = 'c', to = {{ '1' }}, text = 'm', test = {list} }}");
         let (ran, sent) = run(&script);
         assert!(sent.is_empty(), "{script}: {sent:?}");
-        ran.exits(1).says("`test` is a list");
+        ran.exits(1).says("`test` must be a list");
     }
 }
