@@ -51,6 +51,8 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
         StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::UTF8 | StdLib::MATH | StdLib::OS;
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
     lua.set_memory_limit(usize::try_from(context.limits.memory).unwrap_or(usize::MAX))?;
+    // Nothing that is built here is garbage.
+    lua.gc_stop();
     let watcher = Rc::clone(&context);
     watch(&lua, &watcher, INSTRUCTIONS_PER_LOOK)?;
     convert::make_marks(&lua)?;
@@ -63,6 +65,7 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
     require::install(&kit, preloaded)?;
     let (start_main, unseen, show) = (prelude.get("main")?, prelude.get("unseen")?, prelude.get("show")?);
     let jobs = kit.jobs().clone();
+    lua.gc_restart();
     Ok(LuaState { lua, context, start_main, unseen, jobs, kit, show })
 }
 
