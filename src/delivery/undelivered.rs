@@ -18,11 +18,7 @@ impl RequestFailure {
     /// The error when the given time ran out after a failed try.
     pub(super) fn overdue_after(failure: CallError) -> Self {
         let message = format!("{failure}; its `timeout` passed before another try");
-        Self {
-            status: failure.status,
-            code: failure.error.map(Into::into),
-            ..Self::new(FailureKind::Cancelled, message)
-        }
+        Self { status: failure.status, code: failure.error, ..Self::new(FailureKind::Cancelled, message) }
     }
 
     /// The meaning of the client's last failure, when nothing more is tried.
@@ -36,11 +32,8 @@ impl RequestFailure {
             FailureClass::InDoubt => (FailureKind::InDoubt, "look before sending it again"),
             FailureClass::NothingSent | FailureClass::Repeat => (FailureKind::Unreachable, "try again later"),
         };
-        Self {
-            status: failure.status,
-            code: failure.error.clone().map(Into::into),
-            ..Self::new(kind, format!("{failure}; {advice}"))
-        }
+        let message = format!("{failure}; {advice}");
+        Self { status: failure.status, code: failure.error, ..Self::new(kind, message) }
     }
 }
 

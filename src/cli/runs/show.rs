@@ -88,7 +88,7 @@ pub(super) fn one(
         if count > 0 {
             let left = state == DeliveryState::Sending && broadcast.driver.is_none();
             let note = if left { " (in flight when its process ended; no process sends now)" } else { "" };
-            writeln!(out, "  {:<10} {count}{note}", state)?;
+            writeln!(out, "  {state:<10} {count}{note}")?;
         }
     }
     for (count, what) in
