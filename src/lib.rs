@@ -5,6 +5,7 @@
 //! - [`cli`]: one file per command.
 //! - [`daemon`]: `serve`: the registry of scripts, the watcher, the jobs' runs.
 //! - [`web`]: the listener beside it: the page, the API and the hooks.
+//! - [`control`]: what operators can see and do, for the command line, the page and the API.
 //! - [`lint`]: static checks of a script.
 //! - [`run`]: one run of a script: starts its worker, serves its calls, checks permissions.
 //! - [`delivery`]: the only path of a message: check, permit, request, outcome.
@@ -22,6 +23,7 @@ pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod config;
+pub(crate) mod control;
 pub(crate) mod core;
 pub(crate) mod daemon;
 pub(crate) mod delivery;

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "client",
             "clock",
             "config",
+            "control",
             "delivery",
             "run",
             "ledger",
@@ -32,11 +33,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "core", "client", "clock", "config", "delivery", "run", "ledger", "message", "protocol", "quota",
-            "schedule",
+            "core", "client", "clock", "config", "control", "delivery", "run", "ledger", "message",
+            "protocol", "quota", "schedule",
         ],
     ),
-    ("web", &["core", "clock", "config", "delivery", "run", "ledger", "protocol", "quota", "schedule"]),
+    (
+        "web",
+        &["core", "clock", "config", "control", "delivery", "run", "ledger", "protocol", "quota", "schedule"],
+    ),
+    ("control", &["core", "clock", "delivery", "run", "ledger", "message", "quota", "schedule"]),
     ("lint", &["core", "message"]),
     ("schedule", &["protocol", "zones"]),
     (
@@ -75,7 +80,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("full_moon", &["lint"]),
     ("encoding_rs", &["client/decode", "config/environment", "input"]),
     ("chardetng", &["input"]),
-    ("calamine", &["input", "web/view/export/xlsx"]),
+    ("calamine", &["input", "control/view/export/xlsx"]),
     ("zip", &["input"]),
     ("notify_debouncer_full", &["daemon/file_watcher"]),
     ("sd_notify", &["daemon/systemd"]),

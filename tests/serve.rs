@@ -9,7 +9,7 @@ use crate::daemon::Serving;
 use crate::support::service::{Service, accept};
 use crate::support::{Project, Ran, store};
 use crate::survival::server::Server;
-use crate::survival::{command, ended, left_to};
+use crate::survival::{LEFT_TO, command, ended};
 
 /// A project with a script and without a quota.
 fn project(script: &str) -> Project {
@@ -189,7 +189,7 @@ fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_t
     runs(&["runs", "pause", "news"]).exits(0);
     // The broadcast cannot finish before the command is given.
     server.hold_from(server.told().accepted + 20);
-    runs(&["runs", "resume", "news"]).exits(0).prints(left_to());
+    runs(&["runs", "resume", "news"]).exits(0).prints(LEFT_TO);
     server.let_go();
     serving.prints("delivered", 1);
     serving.says("a broadcast is over", 1);

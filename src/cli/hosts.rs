@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
+use crate::control::HostView;
 use crate::ledger::Ledger;
-use crate::web::HostView;
 
 use super::runs::{ledger_place, local_text};
 use super::{Exit, GlobalArgs};

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
+use crate::control::{JobAction, act_on_job, asked_scripts, find_job, run_script};
 use crate::daemon;
-use crate::ledger::{InstanceName, JobRow, JobRun, JobState, Ledger, ScriptRow};
+use crate::ledger::{JobRow, JobRun, JobState, Ledger, ScriptRow};
 use crate::schedule::{AT_EACH_POST, run_name, script_of};
-use crate::web::{RequestedRun, ask_for_script, asked_scripts};
 
 use super::runs::{instant, ledger_place};
 use super::{Exit, GlobalArgs};
@@ -96,69 +96,26 @@ async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
             stale(&mut out, &ledger.scripts().await?)?;
         }
         JobsCommand::Show { name, limit } => {
-            let job = named(ledger, &name).await?;
+            let job = find_job(ledger, &name).await?;
             show(&mut out, &job, &ledger.job_runs(Some(&name), limit).await?)?;
         }
-        JobsCommand::Trigger { name } => {
-            scheduled(&named(ledger, &name).await?)?;
-            let daemon = live_daemon(ledger, &name).await?;
-            let at = ledger.trigger_job(&name).await?;
-            let (run, pid) = (run_name(at), daemon.pid);
-            writeln!(
-                out,
-                "{name} is asked for: the daemon (process {pid}) begins run {run} within a second or two"
-            )?;
-        }
         JobsCommand::RunScript { script, args } => {
-            let daemon = live_daemon(ledger, &script).await?;
-            let RequestedRun { script, job, at } = ask_for_script(ledger, &script, &args).await?;
-            let (run, pid) = (run_name(at), daemon.pid);
-            writeln!(
-                out,
-                "{script} is asked for: the daemon (process {pid}) begins run {run} of `{job}` within a second or two"
-            )?;
+            writeln!(out, "{}", run_script(ledger, &script, &args).await?.message)?;
         }
         JobsCommand::Retry { name, run } => {
-            let job = named(ledger, &name).await?;
-            scheduled(&job)?;
-            live_daemon(ledger, &name).await?;
-            let wanted = run.as_deref().map(instant_of).transpose()?;
-            let Some(at) = ledger.retry_hook_run(&name, wanted).await? else {
-                bail!("{}", no_retry(&job, run.as_deref()));
-            };
-            writeln!(out, "{name} runs again with its request, as run {}", run_name(at))?;
+            let run = run.as_deref().map(instant_of).transpose()?;
+            writeln!(out, "{}", act_on_job(ledger, &name, JobAction::Retry, run).await?.message)?;
         }
-        JobsCommand::Pause { name } => {
-            scheduled(&named(ledger, &name).await?)?;
-            if ledger.pause_job(&name, true).await? {
-                writeln!(out, "{name} is paused: its instants pass; `mooncast jobs resume` lets it go on")?;
-            } else {
-                writeln!(out, "{name} is paused already")?;
-            }
-        }
-        JobsCommand::Resume { name } => {
-            must_be_job(&named(ledger, &name).await?)?;
-            if ledger.pause_job(&name, false).await? {
-                writeln!(out, "{name} goes on with its next instant")?;
-            } else {
-                writeln!(out, "{name} is not paused")?;
-            }
-        }
-        JobsCommand::Cancel { name } => {
-            named(ledger, &name).await?;
-            let runs = ledger.job_runs(Some(&name), 100).await?;
-            let open = runs.iter().filter(|run| run.finished_at.is_none()).count();
-            if open == 0 {
-                writeln!(out, "no run of {name} goes on or waits")?;
-            } else if ledger.live_instances(daemon::COMMAND).await?.is_empty() {
-                bail!("no `mooncast serve` runs on this ledger, so nothing goes on of `{name}`");
-            } else {
-                ledger.cancel_job(&name).await?;
-                writeln!(out, "{name} is being cancelled: {open} of its runs, with their broadcasts")?;
-            }
-        }
+        JobsCommand::Trigger { name } => act(&mut out, ledger, &name, JobAction::Trigger).await?,
+        JobsCommand::Pause { name } => act(&mut out, ledger, &name, JobAction::Pause).await?,
+        JobsCommand::Resume { name } => act(&mut out, ledger, &name, JobAction::Resume).await?,
+        JobsCommand::Cancel { name } => act(&mut out, ledger, &name, JobAction::Cancel).await?,
     }
     Ok(Exit::Delivered)
+}
+
+async fn act(out: &mut impl Write, ledger: &Ledger, name: &str, act: JobAction) -> anyhow::Result<()> {
+    Ok(writeln!(out, "{}", act_on_job(ledger, name, act, None).await?.message)?)
 }
 
 /// The scheduled time that a run's name stands for.
@@ -170,56 +127,6 @@ fn instant_of(run: &str) -> anyhow::Result<std::time::Duration> {
             run.escape_debug()
         )
     })
-}
-
-/// Why a run cannot be retried, and what to do instead.
-fn no_retry(job: &JobRow, run: Option<&str>) -> String {
-    let name = &job.name;
-    if job.times.starts_with(AT_EACH_POST) {
-        let which = run.map_or_else(|| "no failed run".to_owned(), |run| format!("no failed run {run}"));
-        return format!(
-            "{name} has {which} whose request is kept; `mooncast jobs show '{name}'` shows its runs"
-        );
-    }
-    format!("{name} is no hook, so its runs have no request; `mooncast jobs trigger '{name}'` runs it now")
-}
-
-/// The daemon that would run the job or script.
-async fn live_daemon(ledger: &Ledger, what: &str) -> anyhow::Result<InstanceName> {
-    let Some(daemon) = ledger.live_instances(daemon::COMMAND).await?.into_iter().next() else {
-        bail!("no `mooncast serve` runs on this ledger, so nobody would run `{what}`; start it first");
-    };
-    Ok(daemon)
-}
-
-/// The job of this name, or the script whose runs have this name. The error for an unknown name lists the known
-/// ones.
-async fn named(ledger: &Ledger, name: &str) -> anyhow::Result<JobRow> {
-    let found = match script_of(name) {
-        Some(_) => asked_scripts(ledger, Some(name)).await?,
-        None => ledger.job_rows(Some(name)).await?,
-    };
-    if let Some(job) = found.into_iter().next() {
-        return Ok(job);
-    }
-    let known: Vec<String> = ledger.job_rows(None).await?.into_iter().map(|job| job.name).collect();
-    bail!("there is no job `{name}`; the jobs in force are: {}", known.join(", "));
-}
-
-/// Refuses a script's name: its runs on request have no schedule.
-fn must_be_job(job: &JobRow) -> anyhow::Result<()> {
-    if let Some(script) = script_of(&job.name) {
-        bail!("`{}` is no job; `mooncast jobs run-script {script}` runs the script", job.name);
-    }
-    Ok(())
-}
-
-fn scheduled(job: &JobRow) -> anyhow::Result<()> {
-    must_be_job(job)?;
-    if let Some(gone) = job.gone_at {
-        bail!("no script declares `{}` any more, since {}", job.name, instant(gone));
-    }
-    Ok(())
 }
 
 fn list(out: &mut impl Write, jobs: &[JobRow]) -> anyhow::Result<()> {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Project;
-use crate::ledger::RecipientCounts;
+use crate::control::ActionResult;
+use crate::ledger::{Broadcast, RecipientCounts};
 
 use super::GlobalArgs;
 
@@ -48,6 +49,14 @@ impl FollowUpCommands {
     /// `mooncast runs VERB NAME --run RUN`, quoted for a shell.
     pub(super) fn command(&self, verb: &str, name: &str, run: &str) -> String {
         format!("{} {} --run {}", self.verb(verb), quoted(name), quoted(run))
+    }
+
+    /// What a command for a broadcast did, with the next command if no process drives the broadcast.
+    pub(super) fn after(&self, done: &ActionResult, found: &Broadcast) -> String {
+        if !done.needs_driver {
+            return done.message.clone();
+        }
+        format!("{}; `{}` sends it", done.message, self.command("resume", &found.name, &found.run))
     }
 
     /// `mooncast runs settle --send NUMBER`.

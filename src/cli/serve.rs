@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, HostRoles, ListenAddress, Project, ServeSettings, Settings};
+use crate::control;
 use crate::daemon::{
     self, AlertSender, Daemon, DaemonEvent, DaemonSetup, DaemonSignal, ScriptLoader, ScriptRegistry,
     ScriptWatcher, SettingsReload,
@@ -106,7 +107,7 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
     let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let clock = Clock::real();
     let point = fail_point(&environment)?;
-    let apps = apps::choose_for(daemon::COMMAND, &project, &settings, args.simulator, &clock, &point)?;
+    let apps = apps::choose_for(control::DAEMON, &project, &settings, args.simulator, &clock, &point)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
     let state = apps::state(&project, &settings, args.simulator);
     clock.block_on(async {

@@ -66,9 +66,6 @@ use crate::run::{BroadcastSupervisor, ScriptOutput, SupervisedEnd};
 use runner::RunQueue;
 use scheduler::Scheduler;
 
-/// The command under which the ledger lists a daemon's process.
-pub const COMMAND: &str = "serve";
-
 /// How often the ledger is polled for commands.
 pub const POLL: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,6 @@
 
 mod activity;
 mod broadcast;
-mod cancel;
 mod failpoint;
 mod figures;
 mod health;
@@ -29,13 +28,12 @@ mod upload;
 pub use broadcast::{
     ActiveBroadcast, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE, ProgressSnapshot,
 };
-pub use cancel::cancel;
 pub use failpoint::{CrashPoint, FailPoint};
 pub use health::ServiceHealth;
 pub use inspect::FileDetails;
 pub use lazy_ledger::{LazyLedger, OpenLedger};
 pub use recall::{BroadcastRecallSummary, RecallOptions};
-pub use status::{BroadcastWait, DriverStatus, WaitKind};
+pub use status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
 pub use stop::{StopSignal, StopSwitch};
 pub use tally::{SendCounters, SendCounts};
 pub use transport::{OutgoingCall, Transport};

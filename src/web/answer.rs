@@ -5,9 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::control::ControlError;
 use crate::ledger::LedgerError;
-
-use super::scripts::RunScriptError;
 
 /// The `Retry-After` value in seconds for a request that cannot be accepted now.
 const AGAIN: &str = "10";
@@ -69,13 +68,13 @@ impl From<LedgerError> for ApiError {
     }
 }
 
-impl From<RunScriptError> for ApiError {
-    fn from(error: RunScriptError) -> Self {
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
         let status = match &error {
-            RunScriptError::Unknown { .. } => StatusCode::NOT_FOUND,
-            RunScriptError::Stale { .. } => StatusCode::CONFLICT,
-            RunScriptError::TooLong(_) => StatusCode::BAD_REQUEST,
-            RunScriptError::Ledger(error) => return Self::of_ledger(error),
+            ControlError::NotFound(_) => StatusCode::NOT_FOUND,
+            ControlError::Refused(_) => StatusCode::CONFLICT,
+            ControlError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ControlError::Ledger(error) => return Self::of_ledger(error),
         };
         Self::new(status, error.to_string())
     }

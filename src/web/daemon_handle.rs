@@ -1,12 +1,10 @@
-//! The parts of the daemon that the listener uses, and the context of work on the daemon's thread.
+//! The parts of the daemon that the listener uses, and the state that lives on the daemon's thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-
-use futures_util::future::LocalBoxFuture;
 
 use crate::clock::Clock;
 use crate::config::{ServeSettings, Settings};
@@ -18,7 +16,6 @@ use super::LogTail;
 use super::health::Readiness;
 use super::hooks::WebhookVerifier;
 use super::metrics::PrometheusMetrics;
-use super::status_cache::StatusCache;
 
 /// Finds the active job of a name.
 pub type FindJob = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
@@ -55,11 +52,7 @@ pub struct DaemonHandle {
 pub(super) struct DaemonContext {
     pub(super) house: DaemonHandle,
     pub(super) hooks: WebhookVerifier,
-    pub(super) board: StatusCache,
     /// Broadcasts with a recall in progress.
     pub(super) recalling: RefCell<BTreeSet<BroadcastId>>,
     pub(super) readiness: Readiness,
 }
-
-/// A task for the daemon's thread.
-pub(super) type DaemonWork = Box<dyn FnOnce(Rc<DaemonContext>) -> LocalBoxFuture<'static, ()> + Send>;

@@ -1,9 +1,8 @@
 //! The daemon's listener: the page, its API and metrics, and the requests of hooks.
 //!
 //! - `listener`: connections; `guard`: authorization; `body`: limits of request bodies; `answer`: error responses;
-//! - `view`: the values that the page, the API and the terminal show; `status_cache`: the current overview;
-//! - `actions`: what operators can do; `scripts`: runs on request; `replan`: broadcasts whose inputs changed;
-//!   `hooks`: requests that start runs;
+//! - `actions`: applies and logs what operators do; `status_cache`: the current overview; `log_tail`: the newest lines of
+//!   the log; `hooks`: requests that start runs;
 //! - `metrics`: metrics for Prometheus; `health`: liveness and readiness;
 //! - `page`: the HTML page; `words`: its texts; `api`: the JSON API; `daemon_handle`: the parts of the daemon that
 //!   all of it uses.
@@ -20,12 +19,10 @@ mod guard;
 mod health;
 mod hooks;
 mod listener;
+mod log_tail;
 mod metrics;
 mod page;
-mod replan;
-mod scripts;
 mod status_cache;
-mod view;
 mod words;
 
 use std::cell::RefCell;
@@ -37,14 +34,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
+use send_wrapper::SendWrapper;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::ledger::Ledger;
+use crate::control::{AppView, Overview};
+use crate::ledger::{Ledger, LedgerError};
 
 use answer::ApiError;
-use daemon_handle::{DaemonContext, DaemonWork};
+use daemon_handle::DaemonContext;
 use guard::{ApiTokens, SiteNames};
 use page::Pages;
 use status_cache::{StatusCache, StatusWatch};
@@ -52,13 +50,8 @@ use status_cache::{StatusCache, StatusWatch};
 pub use daemon_handle::DaemonHandle;
 pub use guard::{NewToken, mint};
 pub use listener::{ListenerSetup, Tls};
+pub use log_tail::{LogLineView, LogTail, LogTailLayer};
 pub use metrics::PrometheusMetrics;
-pub use replan::ask_to_replan;
-pub use scripts::{RequestedRun, ask_for_script, asked_scripts};
-pub use view::*;
-
-/// The maximum number of queued tasks for the daemon's thread.
-const WORK: usize = 256;
 
 /// The maximum number of requests whose bodies are read at once.
 const READING: usize = 64;
@@ -77,7 +70,8 @@ struct AppStateInner {
     watch: StatusWatch,
     /// Limits the requests whose bodies are being read.
     reading: Semaphore,
-    work: mpsc::Sender<DaemonWork>,
+    /// The daemon's state. The listener runs on the daemon's thread.
+    daemon: SendWrapper<Rc<DaemonContext>>,
 }
 
 impl Deref for AppState {
@@ -89,66 +83,56 @@ impl Deref for AppState {
 }
 
 impl AppState {
-    /// Runs a task on the daemon's thread and returns its result.
-    async fn run_on_daemon<T, F>(
-        &self,
-        work: impl FnOnce(Rc<DaemonContext>) -> F + Send + 'static,
-    ) -> Result<T, ApiError>
+    /// Runs a task with the daemon's state, to its end also when the handler is dropped.
+    async fn run_on_daemon<T, F>(&self, work: impl FnOnce(Rc<DaemonContext>) -> F) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
-        let stops = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
-        let (done, came) = oneshot::channel();
-        let work: DaemonWork = Box::new(move |office| {
-            Box::pin(async move {
-                // The handler may have been dropped.
-                let _ = done.send(work(office).await);
-            })
-        });
-        self.work.send(work).await.map_err(|_| stops())?;
-        came.await.map_err(|_| stops())
+        let running = tokio::task::spawn_local(work(Rc::clone(&self.daemon)));
+        running.await.map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops"))
+    }
+
+    /// The apps with their quotas as they are now.
+    fn apps(&self) -> Vec<AppView> {
+        self.daemon.house.apps.iter().map(|app| AppView::from(&**app)).collect()
+    }
+
+    /// The current overview, read from the ledger and the daemon.
+    async fn overview(&self) -> Result<Overview, LedgerError> {
+        let (project, simulator) = (self.daemon.house.project.clone(), self.daemon.house.simulator);
+        Overview::read(&self.ledger, &self.clock, project, simulator, self.apps()).await
     }
 }
 
 /// Serves requests while it is polled. Must be called on the daemon's own thread.
+///
+/// # Errors
+///
+/// The listener has no address, the session key can neither be read nor created, or a template of the page is
+/// invalid.
 pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Result<()> {
     let address = listening.address()?;
-    let (work, mut wanted) = mpsc::channel(WORK);
-    let (board, watch) = StatusCache::new();
-    let pages = Pages::new(&house.project, house.simulator).map_err(std::io::Error::other)?;
+    let (cache, watch) = StatusCache::new();
     let site = AppState(Arc::new(AppStateInner {
         ledger: house.ledger.clone(),
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
         names: SiteNames::new(address, listening.tls.is_some(), &house.serve.hosts),
         tokens: ApiTokens::new(house.ledger.clone(), &house.state, house.clock.clone())?,
-        pages,
+        pages: Pages::new(&house.project, house.simulator).map_err(std::io::Error::other)?,
         watch,
         reading: Semaphore::new(READING),
-        work,
+        daemon: SendWrapper::new(Rc::new(DaemonContext {
+            house,
+            hooks: hooks::WebhookVerifier::new(),
+            recalling: RefCell::default(),
+            readiness: health::Readiness::default(),
+        })),
     }));
-    let clock = house.clock.clone();
-    let office = Rc::new(DaemonContext {
-        house,
-        hooks: hooks::WebhookVerifier::new(),
-        board,
-        recalling: RefCell::default(),
-        readiness: health::Readiness::default(),
-    });
-    let answering = listening.answer(router(&site), clock);
-    let watching = office.board.poll(&office.house);
-    let mut doing = JoinSet::new();
-    tokio::pin!(answering, watching);
-    loop {
-        tokio::select! {
-            () = &mut answering => return Ok(()),
-            () = &mut watching => {}
-            Some(work) = wanted.recv() => {
-                doing.spawn_local(work(Rc::clone(&office)));
-            }
-            Some(_) = doing.join_next() => {}
-        }
+    tokio::select! {
+        () = listening.answer(router(&site), site.clock.clone()) => Ok(()),
+        () = cache.poll(&site) => Ok(()),
     }
 }
 

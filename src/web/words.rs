@@ -1,4 +1,4 @@
-//! The texts of the page in each of its languages. Other modules use some of them too.
+//! The texts of the page in each of its languages.
 //!
 //! A text has placeholders such as `{name}`. A text with a count has two forms, `{n} group|{n} groups`, for one and
 //! for any other number.
@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use crate::control::{WAITS, amount, parts_of_time};
+
 type Translations = BTreeMap<String, String>;
 
-static ENGLISH: LazyLock<Translations> = LazyLock::new(|| read(include_str!("page/words/en.toml")));
+static ENGLISH: LazyLock<Translations> =
+    LazyLock::new(|| read(&[include_str!("page/words/en.toml"), WAITS].concat()));
 static CHINESE: LazyLock<Translations> = LazyLock::new(|| read(include_str!("page/words/zh.toml")));
 
 /// A language of the page.
@@ -83,44 +86,8 @@ impl Language {
 
 /// A duration in its two largest units.
 pub(in crate::web) fn span(language: Language, seconds: f64) -> String {
-    let seconds = whole(seconds);
-    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
-    let first = units.iter().position(|(_, length)| seconds >= *length).unwrap_or(3);
-    let mut rest = seconds;
-    let mut parts = Vec::new();
-    for (name, length) in units.iter().skip(first).take(2) {
-        let many = rest / length;
-        rest %= length;
-        if many > 0 || parts.is_empty() {
-            parts.extend(language.say(name, &[("n", number(many))]));
-        }
-    }
-    parts.join(" ")
-}
-
-/// The nearest whole number, at least 0.
-pub(in crate::web) fn whole(value: f64) -> u64 {
-    // Negative values and NaN are not displayed.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it saturates, which will do"
-    )]
-    let whole = value.round().max(0.0) as u64;
-    whole
-}
-
-/// A number with thousands separators.
-pub(in crate::web) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let said = parts_of_time(seconds).filter_map(|(unit, many)| language.say(unit, &[("n", amount(many))]));
+    said.collect::<Vec<_>>().join(" ")
 }
 
 /// The texts of a file. An invalid file gives no texts; a test checks that both are valid.

@@ -16,7 +16,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Project, Ran, store};
+use crate::support::{Project, Ran};
 use server::Server;
 
 /// A recipient in the output of `runs export`.
@@ -141,14 +141,8 @@ fn readable(ran: &Ran, context: &str) {
     assert!(ran.stderr.lines().count() < 20, "{context}: {ran:#?}");
 }
 
-/// Returns the text of `runs resume` for a broadcast that another process drives.
-pub(crate) fn left_to() -> &'static str {
-    if store::server().is_some() {
-        "goes on in the hosts that drive it"
-    } else {
-        "goes on in the process that drives it"
-    }
-}
+/// The text of `runs resume` for a broadcast that another process drives.
+pub(crate) const LEFT_TO: &str = "goes on in the process that drives it";
 
 /// A project whose broadcast was killed half-way.
 fn half_sent(many: usize) -> (Project, Server) {

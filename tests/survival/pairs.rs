@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::server::Server;
-use super::{command, ended, in_state, left_to, nobody_lost, nothing_silent, project, rows, run};
+use super::{LEFT_TO, command, ended, in_state, nobody_lost, nothing_silent, project, rows, run};
 use crate::support::{Project, Ran, store, until};
 
 /// Checks that each group got the message once.
@@ -57,7 +57,7 @@ fn a_resume_beside_a_run_leaves_it_to_the_run() {
     server.hold_from(20);
     let first = Project::start(run(&project, &server));
     assert!(server.wait_for(20));
-    ended(command(&project, &server, &["runs", "resume", "news"])).exits(0).prints(left_to());
+    ended(command(&project, &server, &["runs", "resume", "news"])).exits(0).prints(LEFT_TO);
     server.let_go();
     Ran::of(&first.wait_with_output().unwrap()).exits(0).prints("200\t200\t0\t0");
     each_once(&project, &server, 200);

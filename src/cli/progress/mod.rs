@@ -16,8 +16,7 @@ use crate::clock::Clock;
 use crate::delivery::ActiveBroadcast;
 
 use super::logging::LogFormat;
-use standing::ProgressSummary;
-pub(super) use standing::{RoundedRate, ThroughputMeter, time};
+use standing::{ProgressMeter, ProgressSummary};
 pub(super) use terminal::TerminalOutput;
 
 /// The interval of updates on a terminal.
@@ -65,7 +64,7 @@ async fn on_terminal(shown: impl ProgressSource, terminal: TerminalOutput, clock
     // A run that finishes at once shows no progress.
     clock.sleep(ON_TERMINAL).await;
     terminal.begin();
-    let mut meter = ThroughputMeter::default();
+    let mut meter = ProgressMeter::default();
     loop {
         let standing = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock);
         terminal.show(standing.as_ref(), shown.others());
@@ -74,7 +73,7 @@ async fn on_terminal(shown: impl ProgressSource, terminal: TerminalOutput, clock
 }
 
 async fn elsewhere(shown: impl ProgressSource, clock: Clock, format: LogFormat) {
-    let mut meter = ThroughputMeter::default();
+    let mut meter = ProgressMeter::default();
     loop {
         // The first reading is the base of the rate.
         let _ = ProgressSummary::of(&shown.broadcasts(), &mut meter, &clock);

@@ -1,22 +1,15 @@
 //! The state of a run's broadcasts: counts, rate, remaining time, and the reason for waiting.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::clock::{Clock, Instant};
-use crate::delivery::{ActiveBroadcast, BroadcastWait, ProgressSnapshot, WaitKind};
-use crate::web::WaitView;
+use crate::clock::Clock;
+use crate::control::{WaitView, rate_text, span};
+use crate::delivery::{ActiveBroadcast, BroadcastWait, ProgressSnapshot, RateMeter, WaitKind};
 
 use super::super::logging::LogFormat;
 use super::super::runs::local_text;
-
-/// The time over which a rate is measured.
-const MEASURED: Duration = Duration::from_secs(10);
-
-/// The shortest time that gives a meaningful rate.
-const LEAST: Duration = Duration::from_secs(1);
 
 /// The state of the active broadcasts, added up.
 #[derive(Debug)]
@@ -44,37 +37,19 @@ struct ProgressWait {
     usual: bool,
 }
 
-/// Measures how many recipients are sent to per second.
+/// Measures the rate of a run's broadcasts together.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct ThroughputMeter {
-    looks: VecDeque<(Instant, u64)>,
+pub(super) struct ProgressMeter {
+    meter: RateMeter,
     /// The number of measured broadcasts. If it changes, the measurement starts again.
     many: usize,
-}
-
-impl ThroughputMeter {
-    pub(in crate::cli) fn rate(&mut self, now: Instant, sent: u64, many: usize) -> Option<f64> {
-        if self.many != many {
-            self.looks.clear();
-            self.many = many;
-        }
-        while self.looks.len() > 1
-            && self.looks.get(1).is_some_and(|(at, _)| now.saturating_since(*at) >= MEASURED)
-        {
-            self.looks.pop_front();
-        }
-        self.looks.push_back((now, sent));
-        let (since, before) = *self.looks.front()?;
-        let time = now.saturating_since(since);
-        (time >= LEAST).then(|| sent.saturating_sub(before) as f64 / time.as_secs_f64())
-    }
 }
 
 impl ProgressSummary {
     /// The state of the active broadcasts. `None` if there is none.
     pub(super) fn of(
         broadcasts: &[Rc<ActiveBroadcast>],
-        meter: &mut ThroughputMeter,
+        meter: &mut ProgressMeter,
         clock: &Clock,
     ) -> Option<Self> {
         let looks: Vec<(&ActiveBroadcast, ProgressSnapshot)> = broadcasts
@@ -85,7 +60,10 @@ impl ProgressSummary {
         let (first, _) = looks.first()?;
         let sum =
             |count: fn(&ProgressSnapshot) -> u64| looks.iter().map(|(_, look)| count(look)).sum::<u64>();
-        let rate = meter.rate(clock.now(), sum(|look| look.sent_now), looks.len());
+        if meter.many != looks.len() {
+            *meter = ProgressMeter { many: looks.len(), ..ProgressMeter::default() };
+        }
+        let rate = meter.meter.rate(clock.now(), sum(|look| look.sent_now));
         let quota = first.quota().status();
         let most = match (looks.len(), first.cap) {
             (1, Some(cap)) => cap.min(quota.pace),
@@ -124,10 +102,10 @@ impl ProgressSummary {
         parts.extend(unusual.map(|wait| wait.text.clone()));
         parts.push(self.counts("/"));
         if unusual.is_none() {
-            let rate = self.rate.map_or_else(String::new, |rate| format!("{rate:.1} of "));
-            parts.push(format!("{rate}{}/s", RoundedRate(self.most)));
+            let rate = self.rate.map_or_else(String::new, |rate| format!("{} of ", rate_text(rate)));
+            parts.push(format!("{rate}{}/s", rate_text(self.most)));
         }
-        parts.extend(self.left.map(|left| format!("{} left", time(left))));
+        parts.extend(self.left.map(|left| format!("{} left", span(left.as_secs_f64()))));
         parts.extend(self.waits_for.as_ref().filter(|wait| wait.usual).map(|wait| wait.text.clone()));
         parts.join(", ")
     }
@@ -136,10 +114,10 @@ impl ProgressSummary {
     fn long(&self) -> String {
         let mut text = format!("{}: {}", self.name, self.counts(" of "));
         if let Some(rate) = self.rate {
-            let _ = write!(text, "; {rate:.1} a second of {}", RoundedRate(self.most));
+            let _ = write!(text, "; {} a second of {}", rate_text(rate), rate_text(self.most));
         }
         if let Some(left) = self.left {
-            let _ = write!(text, "; {} left", time(left));
+            let _ = write!(text, "; {} left", span(left.as_secs_f64()));
         }
         if let Some(wait) = &self.waits_for {
             let _ = write!(text, "; {}", wait.text);
@@ -212,55 +190,9 @@ fn waits_for(wait: Option<&BroadcastWait>, clock: &Clock) -> Option<ProgressWait
     Some(ProgressWait { text, usual: wait.kind.is_usual() })
 }
 
-/// A rate, rounded to significant digits.
-pub(in crate::cli) struct RoundedRate(pub(in crate::cli) f64);
-
-impl std::fmt::Display for RoundedRate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 >= 100.0 || (self.0 - self.0.round()).abs() < 0.05 {
-            write!(f, "{:.0}", self.0)
-        } else {
-            write!(f, "{:.1}", self.0)
-        }
-    }
-}
-
-/// A duration in its two largest units: `25 s`, `4 min 10 s`, `1 h 22 min`, `2 d 3 h`.
-pub(in crate::cli) fn time(time: Duration) -> String {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, _, _) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rate_is_that_of_the_last_seconds() {
-        let mut meter = ThroughputMeter::default();
-        let at = |seconds: u64| Instant::from_start(Duration::from_secs(seconds));
-        assert_eq!(meter.rate(at(0), 100, 1), None);
-        assert_eq!(meter.rate(at(2), 140, 1), Some(20.0));
-        for second in 3..60 {
-            meter.rate(at(second), 140, 1);
-        }
-        assert_eq!(meter.rate(at(60), 240, 1), Some(10.0), "what was before is forgotten");
-        assert_eq!(meter.rate(at(61), 7, 2), None, "another broadcast is another measurement");
-    }
-
-    #[test]
-    fn times_have_two_units() {
-        let said = |seconds| time(Duration::from_secs(seconds));
-        assert_eq!([said(0), said(59), said(250)], ["0 s", "59 s", "4 min 10 s"]);
-        assert_eq!([said(4_950), said(86_400 * 2 + 11_000)], ["1 h 22 min", "2 d 3 h"]);
-        assert_eq!(time(Duration::from_millis(200)), "1 s");
-    }
 
     #[test]
     fn the_time_left_counts_the_window_and_is_unknown_in_a_pause() {

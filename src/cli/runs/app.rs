@@ -1,13 +1,8 @@
 //! Opens the ledger with the app of a broadcast, which resuming and recalling need.
 
-use std::rc::Rc;
-
-use anyhow::Context;
-
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, Project, Settings};
-use crate::delivery::{Delivery, FailPoint};
-use crate::ledger::Broadcast;
+use crate::delivery::FailPoint;
 
 use super::super::apps::{self, CliApps};
 use super::ledger_place;
@@ -23,15 +18,4 @@ pub(super) fn apps(
     let settings = Settings::load(project, &Environment::of_process(), &flags)?;
     ledger_place(project, &settings, simulator)?;
     apps::choose(project, &settings, simulator, clock, &FailPoint::default())
-}
-
-pub(super) async fn of(apps: &CliApps, broadcast: &Broadcast) -> anyhow::Result<Rc<Delivery>> {
-    for delivery in &apps.deliveries {
-        if let Some((_, app)) = delivery.entry().await?
-            && app == broadcast.app
-        {
-            return Ok(Rc::clone(delivery));
-        }
-    }
-    None.with_context(|| format!("its app {} is not configured here", broadcast.app_key))
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
+use crate::control::{ExportFormat, ExportOptions, write_export};
 use crate::ledger::{DeliveryState, Ledger};
-use crate::web::{ExportFormat, ExportOptions, write_export};
 
 use super::BroadcastArgs;
 

@@ -14,17 +14,11 @@ use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
-use crate::delivery::cancel;
-use crate::ledger::{
-    Broadcast, BroadcastCommand, BroadcastFilter, Ledger, LedgerLocation, OperatorDecision, Settlement,
-};
-
-use crate::message::counted_as;
-use crate::web::{BroadcastView, standing};
+use crate::control::{self, BroadcastView, standing};
+use crate::ledger::{Broadcast, BroadcastFilter, Ledger, LedgerLocation, Settlement};
 
 use super::next::FollowUpCommands;
 use super::{Exit, GlobalArgs, apps};
-pub(super) use resume::handed_over;
 pub(super) use show::{instant, local_text};
 use which::BroadcastArgs;
 
@@ -123,38 +117,23 @@ async fn steer(
             show_one(ledger, &found, clock, next).await?;
         }
         RunsCommand::Pause { broadcast } => {
-            request_command(
-                ledger,
-                &broadcast,
-                BroadcastCommand::Pause,
-                "pauses; `mooncast runs resume` lets it go on",
-            )
-            .await?;
+            let found = broadcast.find(ledger).await?;
+            show::say(&next.after(&control::pause(ledger, &found).await?, &found))?;
         }
         RunsCommand::Cancel { broadcast } => {
             let found = broadcast.find(ledger).await?;
-            let cancelled = cancel(ledger, found.id).await?;
-            show::say(&cancelled.sentence(&format!("{}/{}", found.name, found.run)))?;
+            show::say(&next.after(&control::cancel(ledger, &found).await?, &found))?;
         }
         RunsCommand::Retry { broadcast } => {
             let found = broadcast.find(ledger).await?;
-            let count = ledger.retry_rejected(found.id).await?;
-            let pending = counted_as(count, "is pending again", "are pending again");
-            show::say(&format!("{pending}; {}", sender(ledger, &found, next).await?))?;
+            show::say(&next.after(&control::retry(ledger, &found).await?, &found))?;
         }
         RunsCommand::Settle(asked) => match asked.of()? {
             sends::SettleTarget::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
             sends::SettleTarget::Broadcast(which) => {
                 let found = which.find(ledger).await?;
-                let as_sent = asked.how.as_sent;
-                let settlement = if as_sent { Settlement::AsSent } else { Settlement::Again };
-                let count = ledger.settle_doubts(found.id, settlement).await?;
-                show::say(&if as_sent {
-                    counted_as(count, "counts as sent", "count as sent")
-                } else {
-                    let pending = counted_as(count, "is pending again", "are pending again");
-                    format!("{pending}; {}", sender(ledger, &found, next).await?)
-                })?;
+                let how = if asked.how.as_sent { Settlement::AsSent } else { Settlement::Again };
+                show::say(&next.after(&control::settle(ledger, &found, how).await?, &found))?;
             }
         },
         RunsCommand::Export(export) => export::run(&export, ledger).await?,
@@ -163,18 +142,6 @@ async fn steer(
         RunsCommand::Resume(_) | RunsCommand::Recall(_) => {}
     }
     Ok(Exit::Delivered)
-}
-
-/// Names the process that sends pending messages again: the daemon, if one is alive.
-async fn sender(ledger: &Ledger, found: &Broadcast, next: &FollowUpCommands) -> anyhow::Result<String> {
-    if found.is_over() {
-        // Messages of a finished broadcast that are sent again use the stored plan.
-        ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
-    }
-    Ok(match resume::handed_over(ledger, found.id).await? {
-        Some(pid) => format!("the daemon (process {pid}) sends them"),
-        None => format!("`{}` sends them", next.command("resume", &found.name, &found.run)),
-    })
 }
 
 /// Shows the details of one broadcast in its current state.
@@ -187,15 +154,4 @@ async fn show_one(
     let view = standing(ledger, std::slice::from_ref(found), clock.unix_time()).await?.pop();
     let view = view.unwrap_or_else(|| BroadcastView::from(found));
     show::one(found, &view, ledger.recalled(found.id).await?, next)
-}
-
-async fn request_command(
-    ledger: &Ledger,
-    which: &BroadcastArgs,
-    wish: BroadcastCommand,
-    what: &str,
-) -> anyhow::Result<()> {
-    let found = which.find(ledger).await?;
-    ledger.request_command(found.id, wish, None).await?;
-    show::say(&format!("{}/{} {what}", found.name, found.run))
 }

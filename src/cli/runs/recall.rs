@@ -7,10 +7,10 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{Project, parse_duration};
-use crate::delivery::{RecallOptions, StopSwitch};
+use crate::control;
+use crate::delivery::RecallOptions;
 use crate::message::{IdKind, id_text};
 
-use super::super::progress::time;
 use super::super::{AppArgs, Exit};
 use super::which::BroadcastArgs;
 use super::{app, show};
@@ -44,29 +44,12 @@ pub(super) fn run(recall: RecallArgs, project: &Project, simulator: bool) -> any
     clock.block_on(async {
         let open = book.open().await?;
         let found = recall.broadcast.find(&open.ledger).await?;
-        let delivery = app::of(&apps, &found).await?;
-        let (_switch, stop) = StopSwitch::new();
-        let told = delivery.recall_broadcast(&open.ledger, &found, &options, &stop).await?;
-        show::say(&format!("{}/{}: {} recalled", found.name, found.run, told.recalled))?;
-        if told.before > 0 {
-            show::say(&format!("  {} were recalled before", told.before))?;
+        let (done, summary) = control::recall(&open.ledger, &apps.deliveries, &found, &options).await?;
+        show::say(&done.message.replace("; ", "\n  "))?;
+        if summary.too_late > 0 {
+            show::say("  `--within` recalls older ones where the service grants more, and `--force` all")?;
         }
-        if told.too_late > 0 {
-            let (count, within) = (told.too_late, time(options.within));
-            show::say(&format!(
-                "  {count} not: sent over {within} ago; `--within` where the service grants more, or `--force`"
-            ))?;
-        }
-        for (reason, count) in &told.refused {
-            show::say(&format!("  {count} not: {reason}"))?;
-        }
-        if told.in_doubt > 0 {
-            show::say(&format!(
-                "  {} in doubt cannot be: the service gave no id for their messages",
-                told.in_doubt
-            ))?;
-        }
-        let all = told.too_late + told.in_doubt + told.refused.values().sum::<u64>() == 0;
-        Ok(if all { Exit::Delivered } else { Exit::Undelivered })
+        let left = summary.too_late + summary.in_doubt + summary.refused.values().sum::<u64>();
+        Ok(if left == 0 { Exit::Delivered } else { Exit::Undelivered })
     })?
 }

@@ -2,16 +2,15 @@
 
 use std::rc::Rc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::Project;
-use crate::daemon::COMMAND;
+use crate::control;
 use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE, StopSwitch};
-use crate::ledger::{Broadcast, BroadcastCommand, BroadcastId, Ledger, LedgerError, OperatorDecision};
+use crate::ledger::Broadcast;
 use crate::run::{Interrupt, InterruptSwitch, press_at_signals};
-use crate::web::ask_to_replan;
 
 use super::super::logging::LogFormat;
 use super::super::next::FollowUpCommands;
@@ -33,13 +32,6 @@ pub(super) struct ResumeArgs {
     replan: bool,
     #[command(flatten)]
     app: AppArgs,
-}
-
-/// Hands a broadcast to the daemon, if one is alive. Returns the daemon's process id.
-pub(in crate::cli) async fn handed_over(ledger: &Ledger, id: BroadcastId) -> anyhow::Result<Option<u64>> {
-    let Some(daemon) = ledger.live_instances(COMMAND).await?.into_iter().next() else { return Ok(None) };
-    ledger.hand_to_daemon(id).await?;
-    Ok(Some(daemon.pid))
 }
 
 struct ResumeProgress(Rc<ActiveBroadcast>);
@@ -89,36 +81,29 @@ pub(super) fn run(
         let open = book.open().await?;
         let found = resume.broadcast.find(&open.ledger).await?;
         if resume.replan {
-            return replan(&open.ledger, &found).await;
-        }
-        let delivery = app::of(&apps, &found).await?;
-        if !found.is_over() {
-            open.ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;
-        }
-        let asked = open.ledger.request_command(found.id, BroadcastCommand::Run, None).await;
-        // The process that drives it may end it at any moment.
-        if matches!(asked, Err(LedgerError::NotNow { .. })) && open.ledger.show(found.id).await?.is_over() {
-            return nothing_left(&found);
-        }
-        asked?;
-        let now = open.ledger.show(found.id).await?;
-        if now.is_over() {
-            return nothing_left(&found);
-        }
-        if now.driver.is_none()
-            && let Some(pid) = handed_over(&open.ledger, found.id).await?
-        {
-            show::say(&format!("{}/{} goes on in the daemon (process {pid})", found.name, found.run))?;
+            show::say(&control::replan(&open.ledger, &found).await?.message)?;
             return Ok(Exit::Delivered);
         }
-        // On a fleet's store, a living host that drives it continues it, unless the host has just died.
-        let elsewhere = open.ledger.is_shared() && open.ledger.wait_for_driver_heartbeat(found.id).await?;
-        if elsewhere {
-            show::say(&format!("{}/{} goes on in the hosts that drive it", found.name, found.run))?;
+        let delivery = control::app_of(&apps.deliveries, &found).await?;
+        if found.is_over() {
+            return nothing_left(&found);
+        }
+        let resumed = match control::continue_as_stored(&open.ledger, &found).await {
+            // The process that drives it may end it at any moment.
+            Err(_) if open.ledger.show(found.id).await?.is_over() => return nothing_left(&found),
+            other => other?,
+        };
+        // A driver on another host may have died a moment ago.
+        let goes_on = match found.driver {
+            Some(_) => open.ledger.wait_for_driver_heartbeat(found.id).await?,
+            None => !resumed.needs_driver,
+        };
+        if goes_on {
+            show::say(&resumed.message)?;
             return Ok(Exit::Delivered);
         }
         let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
-            show::say(&format!("{}/{} goes on in the process that drives it", found.name, found.run))?;
+            show::say(&format!("{} goes on in the process that drives it", found.full_name()))?;
             return Ok(Exit::Delivered);
         };
         // Its last driver may have ended it in the meantime. No other process can end it from now on.
@@ -129,7 +114,7 @@ pub(super) fn run(
         let (switch, interrupt) = InterruptSwitch::new();
         let listening = tokio::task::spawn_local(press_at_signals(switch));
         let (finish, stop) = StopSwitch::new();
-        let underway = Rc::new(ActiveBroadcast::new(&delivery, &found));
+        let underway = Rc::new(ActiveBroadcast::new(delivery, &found));
         let progress = ProgressDisplay::start(
             ResumeProgress(Rc::clone(&underway)),
             TerminalOutput::default(),
@@ -161,19 +146,7 @@ pub(super) fn run(
     })?
 }
 
-/// Asks the daemon for a new plan. The user must run a script that no daemon can run.
-async fn replan(ledger: &Ledger, found: &Broadcast) -> anyhow::Result<Exit> {
-    if ledger.live_instances(COMMAND).await?.is_empty() {
-        let script = found.spec.script.as_ref().map_or("FILE", |mark| mark.path.as_str());
-        bail!(
-            "no daemon runs here that could run the script again; begin one (`mooncast serve`), or run the script by hand: mooncast run {script} --replan"
-        );
-    }
-    show::say(&ask_to_replan(ledger, found).await?)?;
-    Ok(Exit::Delivered)
-}
-
 fn nothing_left(found: &Broadcast) -> anyhow::Result<Exit> {
-    show::say(&format!("{}/{} is over: nothing is left to send", found.name, found.run))?;
+    show::say(&format!("{} is over: nothing is left to send", found.full_name()))?;
     Ok(Exit::Delivered)
 }

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use crate::control::{ControlError, SendView, settle_send};
 use crate::ledger::{Ledger, SendRow};
-use crate::web::SendView;
 
 use super::super::logging::one_line;
 use super::super::next::FollowUpCommands;
@@ -184,10 +184,11 @@ pub(super) async fn settle(ledger: &Ledger, wanted: &SendSelection, as_sent: boo
         return show::say("no single send is in doubt");
     }
     for send in chosen {
-        if ledger.settle_send_doubt(send.id, as_sent).await? {
-            show::say(&SendView::from(send).settled(as_sent))?;
-        } else {
-            show::say(&format!("single send {}: another process settled it meanwhile", send.id))?;
+        match settle_send(ledger, send.id, as_sent).await {
+            Ok(done) => show::say(&done.message)?,
+            // Another process settled it meanwhile.
+            Err(ControlError::Refused(why)) => show::say(&why)?,
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::ledger::{Broadcast, BroadcastStage, DeliveryState, RecalledCounts};
 
+use crate::control::{BroadcastView, ChangesView, WaitKind, rate_text, span};
 use crate::message::counted_as;
-use crate::web::{BroadcastView, ChangesView, WaitKind};
 
 use super::super::next::FollowUpCommands;
-use super::super::progress::{RoundedRate, time};
 
 /// Prints a line to standard output.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
@@ -29,13 +28,12 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
     )?;
     for broadcast in broadcasts {
         let counts = &broadcast.counts;
-        let name = format!("{}/{}", broadcast.name, broadcast.run);
         writeln!(
             out,
             "{:>6}  {:<11} {:<28} {:>9} {:>9} {:>9} {:>9}  {}",
             broadcast.id.0,
             broadcast.status(),
-            name,
+            broadcast.full_name(),
             counts.total(),
             counts.sent,
             counts.rejected,
@@ -127,12 +125,11 @@ pub(super) fn one(
 /// Prints the rate, the expected end, and the reason for waiting.
 fn standing(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
     if let Some(rate) = view.rate {
-        let most = view.most.map_or_else(String::new, |most| format!(" of {}", RoundedRate(most)));
-        writeln!(out, "  rate: {rate:.1}{most} a second")?;
+        let most = view.most.map_or_else(String::new, |most| format!(" of {}", rate_text(most)));
+        writeln!(out, "  rate: {}{most} a second", rate_text(rate))?;
     }
     if let (Some(end), Some(left)) = (&view.expected_end, view.seconds_left) {
-        let left = Duration::try_from_secs_f64(left).unwrap_or_default();
-        writeln!(out, "  expected end: {}, in {}", local_text(end), time(left))?;
+        writeln!(out, "  expected end: {}, in {}", local_text(end), span(left))?;
     }
     // For an interrupted broadcast, the text about how to continue it says this already.
     if let Some(wait) = view.waits_for.as_ref().filter(|wait| wait.kind != WaitKind::Driver) {

@@ -21,11 +21,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
-use crate::delivery::cancel;
-use crate::ledger::{BroadcastCommand, BroadcastId, Ledger, OperatorDecision};
+use crate::control::{self, ControlError};
+use crate::ledger::{BroadcastId, Ledger};
 
 use super::next::FollowUpCommands;
-use super::runs::{handed_over, instant, ledger_place};
+use super::runs::{instant, ledger_place};
 use super::{Exit, GlobalArgs, apps};
 use poller::{ConfiguredApp, StatusPoller, TopSnapshot};
 use screen::{KeyOutcome, TopAction, TopScreen};
@@ -145,8 +145,8 @@ async fn watch(
                 Some(Event::Key(key)) => match screen.press(key, &seen) {
                     KeyOutcome::Stay => {}
                     KeyOutcome::Quit => return Ok(()),
-                    KeyOutcome::Do(act, id, name) => {
-                        screen.said = done(&looker.ledger, act, id, &name, next).await;
+                    KeyOutcome::Do(act, id) => {
+                        screen.said = done(&looker.ledger, act, id, next).await;
                         look(looker, &mut seen, &mut screen).await;
                     }
                 },
@@ -183,41 +183,15 @@ fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
 }
 
 /// Applies an action to a broadcast, and returns a message about the result.
-async fn done(
-    ledger: &Ledger,
-    act: TopAction,
-    id: BroadcastId,
-    name: &str,
-    next: &FollowUpCommands,
-) -> String {
-    let wish = match act {
-        TopAction::Pause => BroadcastCommand::Pause,
-        TopAction::Resume => BroadcastCommand::Run,
-        TopAction::Cancel => BroadcastCommand::Cancel,
-    };
+async fn done(ledger: &Ledger, act: TopAction, id: BroadcastId, next: &FollowUpCommands) -> String {
     let acted = async {
-        if act == TopAction::Cancel {
-            return Ok(cancel(ledger, id).await?.sentence(name));
-        }
-        if act == TopAction::Resume {
-            ledger.decide(id, Some(OperatorDecision::Continue)).await?;
-        }
-        ledger.request_command(id, wish, None).await?;
-        Ok::<_, anyhow::Error>(match act {
-            TopAction::Pause => format!("{name} pauses"),
-            TopAction::Cancel | TopAction::Resume => {
-                let found = ledger.show(id).await?;
-                match &found.driver {
-                    Some(driver) => format!("{name} goes on in process {}", driver.owner.pid),
-                    None => match handed_over(ledger, id).await? {
-                        Some(pid) => format!("{name} goes on in the daemon (process {pid})"),
-                        None => {
-                            format!("nobody sends it: {}", next.command("resume", &found.name, &found.run))
-                        }
-                    },
-                }
-            }
-        })
+        let found = ledger.show(id).await?;
+        let done = match act {
+            TopAction::Pause => control::pause(ledger, &found).await?,
+            TopAction::Resume => control::continue_as_stored(ledger, &found).await?,
+            TopAction::Cancel => control::cancel(ledger, &found).await?,
+        };
+        Ok::<_, ControlError>(next.after(&done, &found))
     };
     acted.await.unwrap_or_else(|error| error.to_string())
 }

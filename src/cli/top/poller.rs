@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AppLimits;
+use crate::control::{BroadcastView, JobView, ScriptView, standing};
 use crate::core::{BroadcastStatus, Call};
+use crate::delivery::RateMeter;
 use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId, Ledger, LedgerError};
-use crate::web::{BroadcastView, JobView, ScriptView, standing};
-
-use super::super::progress::ThroughputMeter;
 
 /// The number of the ledger's spans for which the use of quotas is shown.
 const SPANS: u64 = 60;
@@ -80,7 +79,7 @@ pub(super) struct StatusPoller {
     pub(super) ledger: Ledger,
     clock: Clock,
     apps: Vec<ConfiguredApp>,
-    meters: HashMap<BroadcastId, ThroughputMeter>,
+    meters: HashMap<BroadcastId, RateMeter>,
 }
 
 impl StatusPoller {
@@ -131,7 +130,7 @@ impl StatusPoller {
         if !view.over {
             let settled = view.counts.sent + view.counts.rejected + view.counts.in_doubt;
             let meter = self.meters.entry(broadcast.id).or_default();
-            let measured = meter.rate(self.clock.now(), settled, 1);
+            let measured = meter.rate(self.clock.now(), settled);
             view.rate = view.rate.or(measured);
         }
         ListedBroadcast {

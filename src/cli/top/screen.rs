@@ -33,7 +33,7 @@ pub(super) enum KeyOutcome {
     Stay,
     Quit,
     /// Apply this action.
-    Do(TopAction, BroadcastId, String),
+    Do(TopAction, BroadcastId),
 }
 
 /// The selection and the open question.
@@ -97,10 +97,10 @@ impl TopScreen {
         if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
             return KeyOutcome::Quit;
         }
-        if let Some((act, id, name)) = self.asked.take() {
+        if let Some((act, id, _)) = self.asked.take() {
             self.said.clear();
             return match key.code {
-                KeyCode::Char('y' | 'Y') => KeyOutcome::Do(act, id, name),
+                KeyCode::Char('y' | 'Y') => KeyOutcome::Do(act, id),
                 _ => KeyOutcome::Stay,
             };
         }

@@ -1,12 +1,10 @@
 //! Formats the state as text, for the terminal and for the plain snapshot.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::control::{JobView, ScriptView, WaitView, counts_text, rate_text, span};
 use crate::core::BroadcastStatus;
-use crate::web::{JobView, ScriptView, WaitView};
 
-use super::super::progress::time;
 use super::super::runs::{instant, local_text};
 use super::poller::{ListedBroadcast, QuotaUsage};
 
@@ -27,24 +25,17 @@ pub(super) fn name(standing: &ListedBroadcast) -> String {
     format!("{}/{}", standing.view.name, standing.view.run)
 }
 
-/// `120/400`, and the numbers of failures. Writing to a `String` cannot fail.
+/// `120/400`, and the numbers of failures.
 pub(super) fn counts(standing: &ListedBroadcast) -> String {
-    let counts = &standing.view.counts;
-    let mut text = format!("{}/{}", counts.sent, counts.total());
-    for (count, what) in [(counts.rejected, "rejected"), (counts.in_doubt, "in doubt")] {
-        if count > 0 {
-            let _ = write!(text, ", {count} {what}");
-        }
-    }
-    text
+    counts_text(&standing.view.counts, "/")
 }
 
 /// `19.8 of 20/s`.
 pub(super) fn rate(standing: &ListedBroadcast) -> String {
     match (standing.view.over, standing.view.rate, standing.view.most) {
         (true, ..) | (_, None, _) => String::new(),
-        (_, Some(rate), Some(most)) => format!("{rate:.1} of {most:.0}/s"),
-        (_, Some(rate), None) => format!("{rate:.1}/s"),
+        (_, Some(rate), Some(most)) => format!("{} of {}/s", rate_text(rate), rate_text(most)),
+        (_, Some(rate), None) => format!("{}/s", rate_text(rate)),
     }
 }
 
@@ -64,8 +55,7 @@ pub(super) fn rest(standing: &ListedBroadcast) -> String {
     if !standing.planned && standing.driven {
         return "its plan is made".to_owned();
     }
-    let left = view.seconds_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
-    let left = left.map(|left| format!("{} left", time(left)));
+    let left = view.seconds_left.map(|left| format!("{} left", span(left)));
     let wait = view.waits_for.as_ref();
     let said = |wait: &WaitView| wait.sentence(&local_text);
     match (wait, left) {
@@ -86,7 +76,7 @@ pub(super) fn usage(quota: &QuotaUsage) -> String {
         0 => String::new(),
         refused => format!(", {refused} refused as too many"),
     };
-    format!("{:.1} of {:.0}/s{refused}", quota.rate(), quota.most)
+    format!("{} of {}/s{refused}", rate_text(quota.rate()), rate_text(quota.most))
 }
 
 /// A local time, without the date if it is the date of `now`.

@@ -66,6 +66,11 @@ impl Broadcast {
         "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'
             WHEN b.wish = 2 THEN 'cancelling' WHEN b.state = 0 THEN 'building' ELSE 'ready' END";
 
+    /// Returns `NAME/RUN`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.name, self.run)
+    }
+
     /// Returns its status. It is interrupted if it has not finished, is not paused, and has no driver.
     pub const fn status(&self) -> BroadcastStatus {
         if self.is_interrupted() { BroadcastStatus::Interrupted } else { self.stage.status(self.command) }

@@ -7,12 +7,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::control::{ActionResult, BroadcastAction};
+use crate::control::{BroadcastView, standing};
 use crate::core::BroadcastStatus;
 use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId};
-use crate::web::actions::{ActionResult, BroadcastAction};
+use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{AppState, BroadcastView, standing};
 
 /// The maximum and the default number of broadcasts on a page.
 const MOST: u32 = 1000;

@@ -14,9 +14,10 @@ use axum::{Extension, Router};
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::control::Overview;
+use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::{Viewer, role};
-use crate::web::{AppState, Overview};
 
 /// The maximum number of concurrent streams.
 const STREAMS: usize = 32;

@@ -7,10 +7,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, within};
-use crate::web::actions::{ActionResult, JobAction};
+use crate::control::{ActionResult, JobAction, JobRunView, JobView, find_job};
+use crate::web::AppState;
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{AppState, JobRunView, JobView};
 
 /// The maximum and the default number of runs.
 const MOST: u32 = 1000;
@@ -53,7 +53,7 @@ pub(super) async fn show(
     _: Viewer,
     ApiPath(name): ApiPath<String>,
 ) -> ApiResult<JobDetail> {
-    let job = site.job(&name).await?;
+    let job = find_job(&site.ledger, &name).await?;
     let runs = site.ledger.job_runs(Some(&name), SOME).await?;
     Ok(Json(JobDetail { job: JobView::from(&job), runs: runs.iter().map(JobRunView::from).collect() }))
 }

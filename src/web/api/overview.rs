@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 
 use super::ApiResult;
+use crate::control::Overview;
+use crate::web::AppState;
 use crate::web::guard::Viewer;
-use crate::web::{AppState, Overview};
 
 /// How everything stands.
 #[utoipa::path(get, path = "/overview", operation_id = "show_overview", responses(
     (status = 200, description = "How everything stands now", body = Overview),
 ))]
 pub(super) async fn show(State(site): State<AppState>, _: Viewer) -> ApiResult<Overview> {
-    let looked = site.run_on_daemon(async |office| office.board.overview(&office.house).await);
-    Ok(Json(looked.await??))
+    Ok(Json(site.overview().await?))
 }

@@ -13,10 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::control::{ExportError, ExportFormat, ExportOptions, RecipientView, TextExport, workbook};
 use crate::ledger::{BroadcastId, DeliveryState, ExportPages, LedgerError};
+use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
-use crate::web::{AppState, ExportError, ExportFormat, ExportOptions, RecipientView, TextExport, workbook};
 
 /// The maximum and the default number of recipients on a page.
 const MOST: u32 = 1000;

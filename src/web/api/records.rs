@@ -7,9 +7,10 @@ use utoipa::IntoParams;
 
 use super::ApiResult;
 use super::extract::{ApiQuery, within};
+use crate::control::{ActivityView, AppView};
 use crate::web::answer::{ApiError, ApiErrorBody};
 use crate::web::guard::Viewer;
-use crate::web::{ActivityView, AppState, AppView, LogLineView};
+use crate::web::{AppState, LogLineView};
 
 /// The default quota of `/activity`.
 const GROUP_MESSAGES: &str = "group messages";
@@ -60,7 +61,7 @@ pub(super) async fn log(
 /// The apps with their quotas, and who waits for them; the default app first.
 #[utoipa::path(get, path = "/quotas", operation_id = "list_quotas", responses((status = 200, description = "The apps", body = [AppView])))]
 pub(super) async fn quotas(State(site): State<AppState>, _: Viewer) -> ApiResult<Vec<AppView>> {
-    apps(&site).await.map(Json)
+    Ok(Json(site.apps()))
 }
 
 /// What was sent of a quota lately, by ten seconds, the oldest first, by all processes and of all apps. Spans in which
@@ -78,7 +79,7 @@ pub(super) async fn activity(
     let hours = within("hours", span.hours, MOST_HOURS, 1)?;
     let quota = span.quota.as_deref().unwrap_or(GROUP_MESSAGES);
     let known: Vec<String> =
-        apps(&site).await?.into_iter().flat_map(|app| app.quotas).map(|quota| quota.name).collect();
+        site.apps().into_iter().flat_map(|app| app.quotas).map(|quota| quota.name).collect();
     if !known.iter().any(|known| known == quota) {
         let known: std::collections::BTreeSet<_> = known.into_iter().collect();
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
@@ -87,11 +88,4 @@ pub(super) async fn activity(
     let since = site.clock.unix_time().saturating_sub(std::time::Duration::from_hours(hours.into()));
     let found = site.ledger.activity(None, quota, since).await?;
     Ok(Json(found.into_iter().map(ActivityView::from).collect()))
-}
-
-async fn apps(site: &AppState) -> Result<Vec<AppView>, ApiError> {
-    let looked = async |office: std::rc::Rc<crate::web::daemon_handle::DaemonContext>| {
-        office.house.apps.iter().map(|app| AppView::from(&**app)).collect()
-    };
-    site.run_on_daemon(looked).await
 }

@@ -8,11 +8,12 @@ use utoipa::ToSchema;
 
 use super::ApiResult;
 use super::extract::ApiJson;
-use crate::web::actions::ActionResult;
+use crate::control::ActionResult;
+use crate::control::asked_scripts;
+use crate::control::{JobRunView, ScriptView};
+use crate::web::AppState;
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
-use crate::web::scripts::asked_scripts;
-use crate::web::{AppState, JobRunView, ScriptView};
 
 /// A script, and the last time that somebody had it run.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,11 +7,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use crate::control::SendView;
+use crate::control::{ActionResult, SendAction};
 use crate::ledger::{DeliveryState as Settled, SendFilter};
-use crate::web::actions::{ActionResult, SendAction};
+use crate::web::AppState;
 use crate::web::answer::ApiErrorBody;
 use crate::web::guard::{Operator, Viewer};
-use crate::web::{AppState, SendView};
 
 /// The maximum and the default number of sends on a page.
 const MOST: u32 = 1000;

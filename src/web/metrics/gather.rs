@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
+use crate::control::HostView;
 use crate::core::{BroadcastStatus, Priority};
 use crate::delivery::Delivery;
 use crate::ledger::{DeliveryState, LedgerError};
-use crate::web::{DaemonHandle, HostView};
+use crate::web::DaemonHandle;
 
 /// The statuses of broadcasts that do not depend on their drivers.
 const BROADCASTS: [BroadcastStatus; 6] = [

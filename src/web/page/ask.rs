@@ -9,11 +9,13 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Deserialize;
 
+use crate::control::{
+    ActionResult, BroadcastAction, JobAction, JobView, SendAction, amount, find_job, find_send,
+};
 use crate::ledger::BroadcastId;
 use crate::schedule::runs_of;
-use crate::web::actions::{ActionResult, BroadcastAction, IN_DOUBT, JobAction, SendAction};
+use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::{AppState, JobView};
 
 use super::job::JobPageQuery;
 use super::visitor::Visitor;
@@ -52,7 +54,7 @@ pub(super) async fn do_to_broadcast(
         let view = site.ledger.show(BroadcastId(id)).await?;
         let done = site.act_on_broadcast(BroadcastId(id), act).await?;
         let what = format!("done_{}", name(act));
-        Ok(told(&visitor, &what, &format!("{}/{}", view.name, view.run), &done))
+        Ok(told(&visitor, &what, &view.full_name(), &done))
     };
     visitor.done(&site, &format!("/broadcasts/{id}"), does.await)
 }
@@ -65,11 +67,11 @@ pub(super) async fn of_send(
 ) -> Response {
     let asks = async {
         visitor.operates()?;
-        let send = site.send(id).await?;
+        let send = find_send(&site.ledger, id).await?;
         Ok(context! {
             about => "send",
             act => Serde(act),
-            sensible => send.state == IN_DOUBT,
+            sensible => send.state == "in_doubt",
             send => Serde(&send),
             back => "/",
             action => format!("/sends/{id}/{}", name(act)),
@@ -102,7 +104,7 @@ pub(super) async fn of_job(
 ) -> Response {
     let asks = async {
         visitor.operates()?;
-        let job = JobView::from(&site.job(&which.name).await?);
+        let job = JobView::from(&find_job(&site.ledger, &which.name).await?);
         let runs = site.ledger.job_runs(Some(&which.name), 100).await?;
         let open = runs.iter().filter(|run| run.finished_at.is_none()).count();
         let query = format::in_query(&which.name);
@@ -201,7 +203,7 @@ impl Visitor {
 fn told(visitor: &Visitor, what: &str, name: &str, done: &ActionResult) -> String {
     // A long recall continues after the response, so it has no count.
     let what = if what == "done_recall" && done.count.is_none() { "done_recall_goes_on" } else { what };
-    let n = format::number(done.count.unwrap_or_default());
+    let n = amount(done.count.unwrap_or_default());
     let run = done.run.clone().unwrap_or_default();
     let values = [("name", name.to_owned()), ("n", n), ("run", run)];
     let mut said = visitor.language.say(what, &values).unwrap_or_else(|| done.message.clone());

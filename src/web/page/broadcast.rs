@@ -6,10 +6,11 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
+use crate::control::{BroadcastView, RecipientView, standing};
 use crate::ledger;
 use crate::ledger::BroadcastId;
+use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::{AppState, BroadcastView, RecipientView, standing};
 
 use super::card::BroadcastCard;
 use super::visitor::Visitor;

@@ -4,9 +4,9 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use crate::control::BroadcastAction;
+use crate::control::BroadcastView;
 use crate::ledger::{DeliveryState, RecipientCounts};
-use crate::web::BroadcastView;
-use crate::web::actions::BroadcastAction;
 
 /// The length of a bar.
 const LENGTH: u64 = 1_000;

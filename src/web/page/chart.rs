@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::web::ActivityView;
+use crate::control::{ActivityView, rate_text};
 
 use super::format;
 
@@ -108,7 +108,7 @@ impl ActivityChart {
 }
 
 fn line(y: f64, rate: f64) -> ChartLine {
-    ChartLine { y, text: format::rate(rate) }
+    ChartLine { y, text: rate_text(rate) }
 }
 
 /// The next round number above `most`, with some room.

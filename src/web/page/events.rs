@@ -16,10 +16,11 @@ use minijinja::Value;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use crate::control::Overview;
 use crate::ledger::BroadcastId;
+use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::guard::Viewer;
-use crate::web::{AppState, Overview};
 
 use super::visitor::Visitor;
 use super::{broadcast, first, format, job, log};

@@ -5,8 +5,9 @@ use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
+use crate::control::{Overview, QuotaView};
+use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::{AppState, Overview, QuotaView};
 
 use super::card::BroadcastCard;
 use super::chart::ActivityChart;
@@ -35,7 +36,7 @@ pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Resp
 
 /// The current overview.
 pub(super) async fn looked(site: &AppState) -> Result<Overview, ApiError> {
-    Ok(site.run_on_daemon(async |office| office.board.overview(&office.house).await).await??)
+    Ok(site.overview().await?)
 }
 
 /// The context of the templates.

@@ -5,21 +5,14 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use crate::web::words::{Language, whole};
-pub(super) use crate::web::words::{number, span};
-
-/// A rate with a suitable number of digits.
-pub(super) fn rate(rate: f64) -> String {
-    if rate < 99.95 && (rate - rate.round()).abs() >= 0.05 {
-        return format!("{rate:.1}");
-    }
-    number(whole(rate))
-}
+use crate::control::amount;
+use crate::web::words::Language;
+pub(super) use crate::web::words::span;
 
 /// A size in bytes, with a unit.
 pub(super) fn bytes(bytes: u64) -> String {
     if bytes < 10_000 {
-        return format!("{} B", number(bytes));
+        return format!("{} B", amount(bytes));
     }
     format!("{:.1} KiB", bytes as f64 / 1024.0)
 }
@@ -91,10 +84,7 @@ mod tests {
     const NOW: i64 = 1_780_300_800; // 2026-06-01T08:00:00Z
 
     #[test]
-    fn numbers_and_rates_are_short() {
-        let all = [0, 12, 123, 1_240, 100_000, 1_234_567].map(number);
-        assert_eq!(all, ["0", "12", "123", "1,240", "100,000", "1,234,567"]);
-        assert_eq!([0.0, 19.96, 19.5, 18.24, 1_000.4].map(rate), ["0", "20", "19.5", "18.2", "1,000"]);
+    fn sizes_are_short() {
         assert_eq!([812, 20_480].map(bytes), ["812 B", "20.0 KiB"]);
     }
 

@@ -5,9 +5,10 @@ use axum::response::Response;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
+use crate::control::BroadcastView;
 use crate::ledger::{BroadcastFilter, BroadcastId};
+use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::{AppState, BroadcastView};
 
 use super::card::BroadcastCard;
 use super::visitor::Visitor;

@@ -6,10 +6,10 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
+use crate::control::{JobAction, JobRunView, JobView, find_job};
 use crate::schedule::script_of;
-use crate::web::actions::JobAction;
+use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::{AppState, JobRunView, JobView};
 
 use super::format;
 use super::visitor::Visitor;
@@ -37,7 +37,7 @@ pub(super) async fn show(
 
 /// The context of the templates.
 pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> Result<Value, ApiError> {
-    let job = JobView::from(&site.job(name).await?);
+    let job = JobView::from(&find_job(&site.ledger, name).await?);
     let runs = site.ledger.job_runs(Some(name), RUNS).await?;
     let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
     let goes_on = runs.iter().any(|run| run.finished_at.is_none());
@@ -47,22 +47,9 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> R
         events => format!("/events?job={}", format::in_query(name)),
         job => Serde(&job),
         asked => script_of(name),
-        acts => Serde(sensible(&job, goes_on, kept)),
+        acts => Serde(JobAction::sensible(&job, goes_on, kept)),
         runs => Serde(&runs),
         most => RUNS,
         ..visitor.context(site)
     })
-}
-
-/// The actions that make sense for a job in this state. The runs of a script can only be cancelled here.
-fn sensible(job: &JobView, goes_on: bool, kept: bool) -> Vec<JobAction> {
-    let (gone, paused) = (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
-    let all = [
-        (JobAction::Trigger, !gone),
-        (JobAction::Retry, !gone && kept),
-        (JobAction::Pause, !gone && !paused),
-        (JobAction::Resume, paused),
-        (JobAction::Cancel, goes_on),
-    ];
-    all.into_iter().filter(|(_, sensible)| *sensible).map(|(act, _)| act).collect()
 }

@@ -12,6 +12,7 @@ use minijinja::{Environment, Error, ErrorKind, HtmlEscape, State, UndefinedBehav
 use rust_embed::Embed;
 use tokio::sync::Semaphore;
 
+use crate::control::{amount, rate_text};
 use crate::web::answer::ApiError;
 
 use super::{assets, format};
@@ -49,8 +50,8 @@ impl Pages {
             templates.add_template_owned(name.into_owned(), source)?;
         }
         templates.add_function("t", t);
-        templates.add_filter("number", |count: u64| format::number(count));
-        templates.add_filter("rate", |rate: f64| format::rate(rate));
+        templates.add_filter("number", amount);
+        templates.add_filter("rate", rate_text);
         templates.add_filter("bytes", |bytes: u64| format::bytes(bytes));
         templates.add_filter("span", |state: &State, seconds: f64| format::span(language(state), seconds));
         templates.add_filter("time", time);
@@ -96,7 +97,7 @@ fn t(state: &State, name: &str, told: Kwargs) -> Result<String, Error> {
     for place in told.args() {
         let value: Value = told.get(place)?;
         let count = value.is_number().then(|| u64::try_from(value.clone()).ok()).flatten();
-        values.push((place, count.map_or_else(|| value.to_string(), format::number)));
+        values.push((place, count.map_or_else(|| value.to_string(), amount)));
     }
     let said = language(state).say(name, &values);
     said.ok_or_else(|| problem(format!("there is no text `{name}` that tells {values:?}")))

@@ -5,12 +5,12 @@ use minijinja::{Value, context};
 
 use super::card::BroadcastCard;
 use super::pages::{self, Pages};
-use crate::core::{BroadcastStage, BroadcastStatus, DeliveryState, JobState, RecipientCounts};
-use crate::web::actions::{BroadcastAction, JobAction, SendAction};
-use crate::web::words::Language;
-use crate::web::{
+use crate::control::{
     AppView, BroadcastView, ChangesView, QuotaView, ScriptView, SendView, WaitKind, WaitView, WaitingView,
 };
+use crate::control::{BroadcastAction, JobAction, SendAction};
+use crate::core::{BroadcastStage, BroadcastStatus, DeliveryState, JobState, RecipientCounts};
+use crate::web::words::Language;
 
 const PROBE: &str = "<script>alert(1)</script>";
 const AT: &str = "2026-06-01T07:59:00Z";

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::broadcast::{BroadcastSummary, LEASE};
-use crate::ledger::{BroadcastCommand, BroadcastId, InstanceName, Ledger, LedgerError};
+use super::{ActionResult, ControlError};
+use crate::delivery::{BroadcastSummary, LEASE};
+use crate::ledger::{Broadcast, BroadcastCommand, InstanceName, Ledger, LedgerError};
+use crate::message::counted_as;
 
 /// The command name under which a cancelling process registers.
 const COMMAND: &str = "cancel";
@@ -11,46 +13,40 @@ const COMMAND: &str = "cancel";
 /// The state that [`Ledger::end_cancelled`] reports while other hosts still send the broadcast.
 const UNDER_WAY: &str = "being cancelled";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CancelResult {
+/// What a cancel leads to.
+enum Cancelled {
     /// The broadcast has ended. This many pending recipients get nothing.
     Now(u64),
     /// The process that drives it ends it within a second. Holds that process, if it is known.
     ByDriver(Option<InstanceName>),
 }
 
-impl CancelResult {
-    /// Says in a sentence what happened to the broadcast called `name`.
-    pub fn sentence(&self, name: &str) -> String {
-        match self {
-            Self::Now(1) => format!("{name} is cancelled: 1 recipient that was pending gets nothing"),
-            Self::Now(count) => {
-                format!("{name} is cancelled: {count} recipients that were pending get nothing")
-            }
-            Self::ByDriver(Some(driver)) => format!(
-                "{name} is being cancelled: `{}` (process {}) ends it within a second; recipients that are pending get nothing",
-                driver.name, driver.pid
-            ),
-            Self::ByDriver(None) => format!(
-                "{name} is being cancelled: the process that drives it ends it within a second; recipients that are pending get nothing"
-            ),
-        }
-    }
-}
-
 /// Cancels a broadcast: pending recipients get nothing. If no process drives it, it has ended when this returns.
 /// Recipients that a dead process left in flight are then in doubt, or cancelled if the in-doubt policy is to resend.
-///
-/// # Errors
-///
-/// [`LedgerError::NotNow`] when it has ended, [`LedgerError::Unknown`], and faults of the store.
-pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, LedgerError> {
+pub async fn cancel(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
+    let name = found.full_name();
+    let driver = match apply(ledger, found).await? {
+        Cancelled::Now(count) => {
+            let gets = "recipient that was pending gets nothing";
+            let get = "recipients that were pending get nothing";
+            return Ok(ActionResult::of(format!("{name} is cancelled: {}", counted_as(count, gets, get))));
+        }
+        Cancelled::ByDriver(Some(driver)) => format!("`{}` (process {})", driver.name, driver.pid),
+        Cancelled::ByDriver(None) => "the process that drives it".to_owned(),
+    };
+    Ok(ActionResult::of(format!(
+        "{name} is being cancelled: {driver} ends it within a second; recipients that are pending get nothing"
+    )))
+}
+
+async fn apply(ledger: &Ledger, found: &Broadcast) -> Result<Cancelled, LedgerError> {
+    let id = found.id;
     let owner = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
         Some(driver) => ledger
             .request_command(id, BroadcastCommand::Cancel, None)
             .await
-            .map(|()| CancelResult::ByDriver(Some(driver.owner))),
+            .map(|()| Cancelled::ByDriver(Some(driver.owner))),
         None => match ledger.claim(id, &owner, LEASE).await {
             Ok(Some(lease)) => {
                 let ended = async {
@@ -61,7 +57,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
                     let report = BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
                     // The report holds numbers and two names, so serialization cannot fail.
                     ledger.end_cancelled(lease, &serde_json::to_string(&report).unwrap_or_default()).await?;
-                    Ok(CancelResult::Now(cancelled))
+                    Ok(Cancelled::Now(cancelled))
                 }
                 .await;
                 if ended.is_err() {
@@ -73,7 +69,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
             Ok(None) => ledger
                 .request_command(id, BroadcastCommand::Cancel, None)
                 .await
-                .map(|()| CancelResult::ByDriver(None)),
+                .map(|()| Cancelled::ByDriver(None)),
             Err(error) => Err(error),
         },
     };
@@ -81,7 +77,7 @@ pub async fn cancel(ledger: &Ledger, id: BroadcastId) -> Result<CancelResult, Le
     match cancelled {
         // Other hosts drive it too.
         Err(LedgerError::NotNow { is: UNDER_WAY, .. } | LedgerError::LeaseLost(_)) => {
-            Ok(CancelResult::ByDriver(None))
+            Ok(Cancelled::ByDriver(None))
         }
         other => other,
     }

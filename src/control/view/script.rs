@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::instant;
+use crate::control::utc;
 use crate::ledger::ScriptRow;
 
 /// A script as it stands.
@@ -26,9 +26,9 @@ impl From<&ScriptRow> for ScriptView {
         Self {
             name: script.name.clone(),
             version: script.hash.clone(),
-            loaded_at: script.loaded_at.map(instant),
+            loaded_at: script.loaded_at.map(utc),
             error: script.error.clone(),
-            stale_since: script.stale_since.map(instant),
+            stale_since: script.stale_since.map(utc),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::instant;
+use crate::control::utc;
 use crate::ledger::SendRow;
 
 /// The maximum number of groups that a line names.
@@ -76,8 +76,8 @@ impl From<&SendRow> for SendView {
             attempts: send.attempts,
             error: send.error.clone(),
             receipts: send.receipts.iter().map(receipt).collect(),
-            created_at: instant(send.created_at),
-            updated_at: instant(send.updated_at),
+            created_at: utc(send.created_at),
+            updated_at: utc(send.updated_at),
         }
     }
 }

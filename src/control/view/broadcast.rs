@@ -9,7 +9,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{ChangesView, WaitView, instant};
+use super::{ChangesView, WaitView};
+use crate::control::utc;
 use crate::core::{BroadcastStatus, DeliveryState};
 use crate::delivery::{BroadcastWait, DriverStatus, WaitKind};
 use crate::ledger::{
@@ -104,9 +105,9 @@ impl From<&Broadcast> for BroadcastView {
             seconds_left: None,
             expected_end: None,
             waits_for: None,
-            created_at: instant(broadcast.created_at),
-            planned_at: broadcast.planned_at.map(instant),
-            finished_at: broadcast.finished_at.map(instant),
+            created_at: utc(broadcast.created_at),
+            planned_at: broadcast.planned_at.map(utc),
+            finished_at: broadcast.finished_at.map(utc),
         }
     }
 }
@@ -133,7 +134,7 @@ impl BroadcastView {
         if view.waits_for.is_none() {
             view.waits_for = status.wait.map(|wait| WaitView::new(&wait, now));
             view.seconds_left = status.ends_at.map(|ends| ends.saturating_sub(now).as_secs_f64());
-            view.expected_end = status.ends_at.map(instant);
+            view.expected_end = status.ends_at.map(utc);
         }
         view
     }
@@ -194,7 +195,7 @@ impl From<ExportedRecipient> for RecipientView {
             message_id: exported.message_id,
             attempts: exported.attempts,
             error: exported.error,
-            updated_at: instant(exported.updated_at),
+            updated_at: utc(exported.updated_at),
             recalled: exported.recalled,
         }
     }

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::ledger::{BroadcastId, DeliveryState, ExportPages, Ledger, LedgerError};
 
-pub(in crate::web) use text::TextExport;
+pub use text::TextExport;
 use xlsx::Workbook;
 
 /// The form of an export.
@@ -108,7 +108,7 @@ pub async fn write_export(
 }
 
 /// Writes a whole XLSX file to an unnamed temporary file, positioned at its start. Times in it are local.
-pub(in crate::web) async fn workbook(mut pages: ExportPages) -> Result<File, ExportError> {
+pub async fn workbook(mut pages: ExportPages) -> Result<File, ExportError> {
     let mut book = Workbook::new(pages.names(), TimeZone::system())?;
     while let Some(page) = pages.next().await? {
         // Runs outside the thread that sends.

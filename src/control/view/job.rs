@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::instant;
+use crate::control::utc;
 use crate::ledger::{JobRow, JobRun};
 use crate::schedule::run_name;
 
@@ -53,9 +53,9 @@ impl From<&JobRow> for JobView {
             name: job.name.clone(),
             script: job.script.clone(),
             times: job.times.clone(),
-            next_at: job.next_at.map(instant),
-            paused_at: job.paused_at.map(instant),
-            gone_at: job.gone_at.map(instant),
+            next_at: job.next_at.map(utc),
+            paused_at: job.paused_at.map(utc),
+            gone_at: job.gone_at.map(utc),
             last: job.last.as_ref().map(JobRunView::from),
         }
     }
@@ -69,8 +69,8 @@ impl From<&JobRun> for JobRunView {
             state: run.state.name().to_owned(),
             attempt: run.attempt,
             note: run.note.clone(),
-            started_at: instant(run.started_at),
-            finished_at: run.finished_at.map(instant),
+            started_at: utc(run.started_at),
+            finished_at: run.finished_at.map(utc),
             args: run.args.clone(),
         }
     }

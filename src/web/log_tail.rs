@@ -11,8 +11,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use utoipa::ToSchema;
 
-use super::instant;
 use crate::clock::Clock;
+use crate::control::utc;
 
 /// The number of lines that are kept.
 const KEPT: usize = 500;
@@ -58,7 +58,7 @@ impl LogTail {
         if lines.len() >= KEPT {
             lines.pop_front();
         }
-        let at = instant(self.clock.unix_time());
+        let at = utc(self.clock.unix_time());
         lines.push_back(LogLineView { number, at, level: level.as_str().to_ascii_lowercase(), text });
     }
 }

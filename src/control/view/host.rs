@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::instant;
+use crate::control::utc;
 use crate::ledger::Host;
 
 /// A daemon that works on this ledger.
@@ -41,7 +41,7 @@ impl HostView {
             roles: host.roles.split(',').map(str::to_owned).collect(),
             scripts: host.scripts.clone(),
             differs: usual.is_some_and(|usual| usual != host.scripts),
-            since: instant(host.since),
+            since: utc(host.since),
             alive: host.alive,
         };
         hosts.iter().map(view).collect()

@@ -4,15 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::cells::{cells, disarmed, header, recalled};
 use super::{ExportFormat, ExportOptions};
+use crate::control::utc;
 use crate::ledger::ExportedRecipient;
-use crate::web::view::instant;
 
 /// Marks a text as UTF-8 for spreadsheet programs.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A text export, produced page by page.
 #[derive(Debug)]
-pub(in crate::web) struct TextExport {
+pub struct TextExport {
     form: ExportFormat,
     plain: bool,
     own: Vec<String>,
@@ -22,12 +22,12 @@ pub(in crate::web) struct TextExport {
 
 impl TextExport {
     /// Creates an export with these audience columns.
-    pub(in crate::web) fn new(options: &ExportOptions, own: &[String]) -> Self {
+    pub fn new(options: &ExportOptions, own: &[String]) -> Self {
         Self { form: options.form, plain: options.plain, own: own.to_vec(), begun: false }
     }
 
     /// The beginning of the file.
-    pub(in crate::web) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         match self.form {
             ExportFormat::Csv => {
                 let line = self.line(&header(&self.own));
@@ -39,12 +39,12 @@ impl TextExport {
     }
 
     /// The text of the next recipients.
-    pub(in crate::web) fn page(&mut self, recipients: &[ExportedRecipient]) -> String {
+    pub fn page(&mut self, recipients: &[ExportedRecipient]) -> String {
         let mut text = String::new();
         for one in recipients {
             let first = !std::mem::replace(&mut self.begun, true);
             match self.form {
-                ExportFormat::Csv => text += &self.line(&cells(one, &self.own, instant(one.updated_at))),
+                ExportFormat::Csv => text += &self.line(&cells(one, &self.own, utc(one.updated_at))),
                 ExportFormat::Json => {
                     text += if first { "\n" } else { ",\n" };
                     text += &self.object(one).to_string();
@@ -59,7 +59,7 @@ impl TextExport {
     }
 
     /// The end of the file.
-    pub(in crate::web) fn tail(&self) -> &'static str {
+    pub fn tail(&self) -> &'static str {
         match self.form {
             ExportFormat::Json => "\n]\n",
             ExportFormat::Csv | ExportFormat::Jsonl | ExportFormat::Xlsx => "",
@@ -82,7 +82,7 @@ impl TextExport {
         let mut object = json!({
             "seq": row.seq, "group_id": row.group_id, "users": row.users, "state": row.state.name(),
             "message_id": row.message_id, "attempts": row.attempts, "error": row.error,
-            "updated_at": instant(row.updated_at), "recalled": recalled(row),
+            "updated_at": utc(row.updated_at), "recalled": recalled(row),
         });
         if !self.own.is_empty() {
             let fields: Map<String, Value> = row.fields.iter().cloned().collect();

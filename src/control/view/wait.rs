@@ -1,14 +1,21 @@
 //! The reason why a broadcast waits.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::instant;
+use crate::control::{amount, span, utc};
 use crate::delivery::{BroadcastWait, WaitKind};
-use crate::web::words::{Language, number, span};
+
+/// The reasons in English, by `wait_` and the kind.
+pub const WAITS: &str = include_str!("waits.toml");
+
+static WORDS: LazyLock<BTreeMap<String, String>> =
+    LazyLock::new(|| toml::from_str(WAITS).unwrap_or_default());
 
 /// What a broadcast waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -35,7 +42,7 @@ impl WaitView {
             text: String::new(),
             seconds: wait.until.map(|until| until.saturating_sub(now).as_secs_f64()),
             // Only a sending window is shown with a time of day.
-            until: wait.until.filter(|_| wait.kind == WaitKind::Window).map(instant),
+            until: wait.until.filter(|_| wait.kind == WaitKind::Window).map(utc),
             calls: wait.calls,
             note: wait.note.clone(),
         };
@@ -48,21 +55,22 @@ impl WaitView {
         Self::new(&BroadcastWait::of(kind), Duration::ZERO)
     }
 
-    /// The wait as an English sentence of the page. `time` formats a time for the reader.
+    /// The wait as a sentence without its end. `time` formats a time for the reader.
     pub fn sentence(&self, time: &dyn Fn(&str) -> String) -> String {
-        let english = Language::English;
-        let say = |name: &str, told: &[(&str, String)]| english.say(name, told).unwrap_or_default();
         let kind = serde_json::to_value(self.kind).unwrap_or_default();
-        let name = format!("wait_{}", kind.as_str().unwrap_or_default());
-        let text = say(&name, &[("n", number(self.calls.unwrap_or_default()))]);
+        let forms = WORDS.get(&format!("wait_{}", kind.as_str().unwrap_or_default()));
+        let forms = forms.map(String::as_str).unwrap_or_default();
+        let (one, many) = forms.split_once('|').unwrap_or((forms, forms));
+        let calls = self.calls.unwrap_or_default();
+        let text = if calls == 1 { one } else { many }.replace("{n}", &amount(calls));
         // The text follows other words, so it begins in lower case.
         let mut text =
             text.get(..1).map_or_else(String::new, str::to_lowercase) + text.get(1..).unwrap_or_default();
         // Writing to a `String` cannot fail.
         if let Some(until) = &self.until {
-            let _ = write!(text, ", {} {}", say("wait_until", &[]), time(until));
+            let _ = write!(text, ", until {}", time(until));
         } else if let Some(seconds) = self.seconds.filter(|seconds| *seconds >= 1.0) {
-            let _ = write!(text, ", {}", say("wait_for", &[("time", span(english, seconds))]));
+            let _ = write!(text, ", for {}", span(seconds));
         }
         if let Some(note) = &self.note {
             let _ = write!(text, ": {note}");

@@ -1,0 +1,25 @@
+//! Why a command is refused.
+
+use crate::core::RequestFailure;
+use crate::ledger::LedgerError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nothing has this name or number.
+    #[error("{0}")]
+    NotFound(String),
+    /// The current state does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// An argument is invalid.
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<RequestFailure> for ControlError {
+    fn from(error: RequestFailure) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
