@@ -98,7 +98,7 @@ impl AppState {
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
-        let stops = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops");
+        let stops = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is shutting down");
         let (done, came) = oneshot::channel();
         let work: DaemonWork = Box::new(move |office| {
             Box::pin(async move {
