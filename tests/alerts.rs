@@ -302,7 +302,7 @@ fn a_quota_that_is_refused_for_long_is_told_once_for_each_time() {
     let told = requests[0].json();
     assert_eq!((told["event"].as_str(), told["app"].as_str()), (Some("quota"), Some("main")));
     assert!(
-        told["text"].as_str().unwrap().contains("refused group messages as too many for 10 minutes"),
+        told["text"].as_str().unwrap().contains("refused group messages over its rate limit for 10 minutes"),
         "{told}"
     );
     assert_ne!(told["key"], requests[1].json()["key"]);

@@ -151,8 +151,8 @@ fn figures_are_right_after_a_campaign_and_dashboard_and_alerts_name_no_others() 
     let begun = Page::of(&address, &token);
     begun.shows(r#"mooncast_messages_total{app="default",call="group",outcome="sent"}"#, 0.0);
     project.mooncast(&["jobs", "trigger", "news"]).exits(0);
-    serving.says("a run is done", 1);
-    serving.says("a broadcast is over", 1);
+    serving.says("run finished", 1);
+    serving.says("broadcast finished", 1);
     let page = Page::of(&address, &token);
     for (sample, value) in [
         (r#"mooncast_messages_total{app="default",call="group",outcome="sent"}"#, 2.0),

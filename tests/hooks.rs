@@ -211,7 +211,7 @@ fn a_request_that_was_taken_outlives_the_daemon() {
     serving.prints("begins\tfirst", 1);
     assert_eq!(post(&address, "orders", &[], "second").0, 202);
     project.mooncast(&["jobs", "--simulator", "pause", "bot"]).exits(0);
-    serving.says("a job is paused", 1);
+    serving.says("job paused", 1);
     assert_eq!(post(&address, "bot", &[], "third").0, 202);
     serving.kill();
     project.mooncast(&["jobs", "--simulator", "resume", "bot"]).exits(0);
@@ -238,7 +238,7 @@ fn a_hook_that_is_not_granted_is_refused_when_its_script_is_loaded() {
         .says("declares the job `orders`");
     ran(&["check", "--allow-hook=orders"]).exits(0).prints("job `orders`: at each POST /hooks/orders");
     let (serving, address) = serve(&project);
-    serving.says("a script is refused: scripts/main.lua:2: ", 1);
+    serving.says("script failed to load: scripts/main.lua:2: ", 1);
     assert_eq!(post(&address, "orders", &[], "{}").0, 404);
     serving.stop().exits(0).says(says);
 }
@@ -251,11 +251,11 @@ fn what_a_hook_cannot_be_is_said_where_it_is_declared() {
         ("orders", "secret = 'text'".to_owned(), "secret: expected env.secret(\"NAME\"), got string"),
         ("orders", "secret = 'x' .. env.secret('SHOP_SECRET')".to_owned(), "alone, with no text around it"),
         ("orders", format!("{own}, scheme = 'md5'"), "scheme: `md5` is unknown"),
-        ("orders", format!("{own}, header = 'x y'"), "header: `x y` is no header"),
-        ("orders", format!("{own}, id = 'X-Signature-256'"), "id: `x-signature-256` is the header"),
+        ("orders", format!("{own}, header = 'x y'"), "header: `x y` cannot be used as this header"),
+        ("orders", format!("{own}, id = 'X-Signature-256'"), "id: `x-signature-256` already carries"),
         ("orders", format!("{own}, overlap = 'no'"), "overlap: `no` is unknown"),
         ("orders", format!("{own}, every = '1s'"), "unknown `every`"),
-        ("a/b", own.to_owned(), "name: `a/b` is the end of an address"),
+        ("a/b", own.to_owned(), "name: `a/b` cannot be part of the hook's address"),
     ] {
         let project = project(&format!(
             "local http, env = require('http'), require('env')\nhttp.hook('{name}', {{ {options} }}, function() end)"
@@ -316,7 +316,7 @@ fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
     serve(&project).0.stop().exits(0);
     project.mooncast(&["jobs", "--simulator", "pause", "orders"]).exits(0);
     let (serving, address) = serve_with("6000");
-    serving.says("a job is paused", 1);
+    serving.says("job paused", 1);
     if store::server().is_some() {
         project.schema().fill_disk(20, Refusal::ForGood);
     }

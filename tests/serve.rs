@@ -113,7 +113,7 @@ fn a_run_killed_in_its_broadcast_is_entered_again_with_the_very_same_script() {
     let serving = Serving::start(against(&project, &server));
     serving.says("goes on where it stopped", 1);
     serving.prints("old ends\t100", 1);
-    let ran = serving.stop().exits(0).prints("old begins\t2").says("a run is entered again");
+    let ran = serving.stop().exits(0).prints("old begins\t2").says("run queued again after an interruption");
     assert!(!ran.stdout.contains("new"), "{ran:#?}");
     project.mooncast(&["jobs", "show", "news"]).exits(0).prints("done, attempt 2");
     let accepted = server.accepted();
@@ -141,7 +141,7 @@ fn a_killed_run_that_sent_by_itself_is_interrupted_and_with_rerun_it_is_entered_
     serving.kill();
     let serving = Serving::start(against(&project, &server));
     serving.prints("again\t2", 1);
-    let ran = serving.stop().exits(0).says("a run was interrupted and is not entered again");
+    let ran = serving.stop().exits(0).says("run interrupted and not run again");
     assert!(!ran.stdout.contains("loose"), "{ran:#?}");
     project.mooncast(&["jobs", "show", "loose"]).exits(0).prints("interrupted").prints("rerun = true");
     project.mooncast(&["jobs"]).exits(0).prints("interrupted 20");
@@ -164,9 +164,9 @@ fn a_broadcast_goes_on_when_its_worker_is_killed() {
     for worker in serving.workers() {
         kill_process(worker, Signal::KILL).unwrap();
     }
-    serving.says("a run failed", 1);
+    serving.says("run failed", 1);
     server.let_go();
-    serving.says("a broadcast is over", 1);
+    serving.says("broadcast finished", 1);
     serving.stop().exits(0).says("sent=200");
     assert_eq!(server.accepted().len(), 200);
 }
@@ -192,7 +192,7 @@ fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_t
     runs(&["runs", "resume", "news"]).exits(0).prints(LEFT_TO);
     server.let_go();
     serving.prints("delivered", 1);
-    serving.says("a broadcast is over", 1);
+    serving.says("broadcast finished", 1);
     runs(&["runs", "resume", "news"]).exits(0).prints("is over");
     serving.stop().exits(0);
     assert!(server.accepted().values().all(|times| *times == 1));
@@ -245,21 +245,21 @@ fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process()
     serving.prints("long begins", 1);
     jobs(&project, &["show", "long"]).exits(0).prints("running");
     jobs(&project, &["trigger", "long"]).exits(0);
-    serving.says("a run is skipped: the run of", 1);
+    serving.says("run skipped: the run of", 1);
     jobs(&project, &["cancel", "long"]).exits(0).prints("being cancelled");
-    serving.says("a run is cancelled", 1);
+    serving.says("run cancelled", 1);
     shows(&project, &["jobs", "--simulator", "show", "long"], "cancelled");
     jobs(&project, &["cancel", "long"]).exits(0).prints("no run of long goes on");
 
     jobs(&project, &["pause", "tick"]).exits(0).prints("is paused");
-    serving.says("a job is paused", 1);
+    serving.says("job paused", 1);
     jobs(&project, &[]).exits(0).prints("paused");
     let printed = serving.printed().len();
     // Another job's runs show that time passes. A requested run starts although the job is paused.
     jobs(&project, &["trigger", "tick"]).exits(0);
     serving.prints("tick", printed);
     jobs(&project, &["resume", "tick"]).exits(0).prints("goes on");
-    serving.says("a job goes on", 1);
+    serving.says("job resumed", 1);
     serving.prints("tick", printed + 2);
     serving.stop().exits(0);
     jobs(&project, &["trigger", "tick"]).exits(2).says("no `mooncast serve` runs");
@@ -284,7 +284,7 @@ fn overlaps_are_skipped_queued_or_cancel_the_earlier_run() {
     for job in ["skip", "queue", "cancel"] {
         jobs(&project, &["trigger", job]).exits(0);
     }
-    serving.says("a run is skipped: the run of", 1);
+    serving.says("run skipped: the run of", 1);
     serving.prints("queue ends", 2);
     serving.prints("cancel begins", 2);
     jobs(&project, &["show", "cancel"]).exits(0).prints("cancelled").prints("overlap").prints("running");
@@ -340,17 +340,17 @@ fn a_stop_finishes_what_is_in_flight_and_a_second_one_ends_at_once() {
     let serving = simulated(&quick);
     jobs(&quick, &["trigger", "a"]).exits(0);
     serving.prints("in", 1);
-    serving.stop().exits(0).prints("out").says("a run is done");
+    serving.stop().exits(0).prints("out").says("run finished");
 
     let slow = project(&script.replace('%', "1000")).file("mooncast.toml", "[serve]\nstop_within = \"4s\"\n");
     let serving = simulated(&slow);
     jobs(&slow, &["trigger", "a"]).exits(0);
     serving.prints("in", 1);
-    let ran = serving.stop().exits(0).says("a run is cut short");
+    let ran = serving.stop().exits(0).says("run interrupted");
     assert!(!ran.stdout.contains("out"), "{ran:#?}");
     // It was not finished, so the next daemon starts it again.
     let serving = simulated(&slow);
-    serving.says("a run is entered again", 1);
+    serving.says("run queued again after an interruption", 1);
     serving.prints("in", 1);
     serving.signal(Signal::INT);
     serving.says("stopping", 1);
@@ -367,7 +367,7 @@ fn an_at_in_the_past_counts_as_missed_also_when_it_is_saved_under_the_daemon() {
     let project = Project::new().file("scripts/main.lua", at(600, "late") + &at(7200, "old"));
     let serving = simulated(&project);
     serving.prints("late ran", 1);
-    serving.says("instants are left out: missed, and older", 1);
+    serving.says("scheduled times skipped: missed, and older", 1);
     project.write("scripts/more.lua", at(600, "saved"));
     serving.prints("saved ran", 1);
     project.write("scripts/soon.lua", at(-3, "soon"));
@@ -377,7 +377,7 @@ fn an_at_in_the_past_counts_as_missed_also_when_it_is_saved_under_the_daemon() {
     // The same scheduled time does not run again.
     let serving = simulated(&project);
     serving.signal(Signal::HUP);
-    serving.says("looking at all files again", 1);
+    serving.says("scanning all files again", 1);
     let ran = serving.stop().exits(0);
     assert_eq!(ran.stdout, "", "{ran:#?}");
 }
@@ -400,16 +400,16 @@ fn a_paused_broadcast_stays_so_over_a_restart_and_resumed_it_goes_on_in_the_daem
     for worker in serving.workers() {
         kill_process(worker, Signal::KILL).unwrap();
     }
-    serving.says("a run failed", 1);
-    serving.stop().exits(0).says("a broadcast stopped");
+    serving.says("run failed", 1);
+    serving.stop().exits(0).says("broadcast interrupted");
     let before = server.told().accepted;
     assert!(before < 50);
     let serving = Serving::start(against(&project, &server));
-    serving.says("a job is paused", 1);
+    serving.says("job paused", 1);
     assert_eq!(server.told().accepted, before);
     let resume = command(&project, &server, &["runs", "resume", "news"]);
     ended(resume).exits(0).prints("goes on in the daemon (process");
-    serving.says("a broadcast is over", 1);
+    serving.says("broadcast finished", 1);
     serving.stop().exits(0);
     let accepted = server.accepted();
     assert!(accepted.len() == 50 && accepted.values().all(|times| *times == 1), "{accepted:?}");

@@ -83,7 +83,7 @@ impl Daemon {
             }
         }
         if let Err(error) = claimed {
-            tracing::error!("nothing begins while runs cannot be claimed: {error}");
+            tracing::error!("cannot claim runs in the ledger, so no runs start: {error}");
         }
     }
 
@@ -99,8 +99,11 @@ impl Daemon {
                         let (job, first, last) =
                             (due.name(), run_name(skipped.first), run_name(skipped.last));
                         let (count, why) = (skipped.count, skipped.why.words());
-                        tracing::warn!(job, first, last, count, "instants are left out: {why}");
-                        (skipped.last, JobRunAction::Skip(format!("{count} from {first} on: {why}")))
+                        tracing::warn!(job, first, last, count, "scheduled times skipped: {why}");
+                        (
+                            skipped.last,
+                            JobRunAction::Skip(format!("{count} scheduled times from {first} on: {why}")),
+                        )
                     }
                     RunVerdict::Run(at) if std::mem::take(&mut first) => {
                         let job = &due.registered.job;
@@ -158,20 +161,20 @@ impl Daemon {
                 (JobClaim::Waits, _) => self.runner.queue(task),
                 (JobClaim::Over(_), JobRunAction::Skip(why)) => {
                     figures::run_ended(job, JobState::Skipped);
-                    tracing::info!(job, run = at, "a run is skipped: {why}");
+                    tracing::info!(job, run = at, "run skipped: {why}");
                 }
                 (JobClaim::Running | JobClaim::Over(_), _) if ledger.is_shared() => {
-                    tracing::debug!(job, run = at, "another host has this instant");
+                    tracing::debug!(job, run = at, "another host claimed this scheduled time");
                 }
                 (JobClaim::Running | JobClaim::Over(_), _) => {
-                    tracing::info!(job, run = at, "another process has this instant");
+                    tracing::info!(job, run = at, "another process claimed this scheduled time");
                 }
                 (JobClaim::Elsewhere, _) => {
                     here = false;
                     tracing::warn!(
                         job,
                         run = at,
-                        "another version of this job's script is in force in the fleet: a host that has it runs this"
+                        "the fleet has another version of this job's script active; a host with that version runs this"
                     );
                 }
             }

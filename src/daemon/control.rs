@@ -20,7 +20,7 @@ impl Daemon {
     /// Reads and applies the pending commands.
     pub(super) async fn poll_commands(&self) {
         if let Err(error) = self.apply_commands().await {
-            tracing::error!("what is asked of jobs cannot be read: {error}");
+            tracing::error!("cannot read or apply the commands for jobs: {error}");
         }
     }
 
@@ -31,7 +31,11 @@ impl Daemon {
         self.runner.pause(held.iter().cloned().collect());
         let changed = self.scheduler.borrow_mut().pause(control.paused, clock.unix_time());
         for (job, paused) in changed {
-            let what = if paused { "a job is paused: its instants pass" } else { "a job goes on" };
+            let what = if paused {
+                "job paused: its scheduled times are skipped until it is resumed"
+            } else {
+                "job resumed"
+            };
             tracing::info!(job, "{what}");
         }
         for wished in control.commands {
@@ -53,18 +57,18 @@ impl Daemon {
             (JobCommand::Run, Some(args)) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(version) = script_of(job).and_then(|script| registry.script(script)) {
-                    tracing::info!(job, run = run_name(at), "a run is asked for");
+                    tracing::info!(job, run = run_name(at), "run requested");
                     self.claim_script(&version, at, args.clone()).await?;
                 } else if ledger.is_shared() && !old {
                     return Ok(());
                 } else {
-                    tracing::error!(job, "a run is asked for of a script that is not in force any more");
+                    tracing::error!(job, "run request dropped: the script is not loaded");
                 }
             }
             (JobCommand::Run, None) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(registered) = registry.find(job) {
-                    tracing::info!(job, run = run_name(at), "a run is asked for");
+                    tracing::info!(job, run = run_name(at), "run requested");
                     if !self.claim_one(&registered, at).await? {
                         return Ok(());
                     }
@@ -80,11 +84,11 @@ impl Daemon {
                     tracing::error!(
                         job,
                         run,
-                        "a request is given up: no script has declared its hook for a day"
+                        "hook request dropped: no script has declared its hook for a day"
                     );
                     ledger.drop_hook_request(job, at).await?;
                 } else {
-                    tracing::warn!(job, "a run is asked for of a job that no script declares");
+                    tracing::warn!(job, "run request dropped: no script declares the job");
                 }
             }
             (JobCommand::Cancel, _) => {

@@ -12,7 +12,8 @@ use super::registry::{LoadAttempt, LoadFailure, ScriptEntry, ScriptRegistry, nam
 use super::version::ScriptVersion;
 
 /// The explanation for a script that declares no job and sends at its top level.
-pub(super) const FOR_RUN: &str = "its top level sends, and it declares no jobs; `mooncast run` runs it";
+pub(super) const FOR_RUN: &str =
+    "it sends at its top level and declares no jobs, so only `mooncast run` runs it";
 
 impl ScriptRegistry {
     /// Removes the scripts that are not in `there`.
@@ -21,7 +22,7 @@ impl ScriptRegistry {
             self.0.entries.borrow_mut().extract_if(.., |path, _| !there.contains(path)).collect();
         for (path, entry) in &gone {
             let (script, jobs) = (self.0.loader.project.shown(path), entry.job_names().join(", "));
-            tracing::info!(script, jobs, "a script is gone: its jobs end after the run in flight");
+            tracing::info!(script, jobs, "script removed; its jobs end after their active runs");
         }
         if !gone.is_empty() {
             self.settle_waiting();
@@ -98,7 +99,7 @@ impl ScriptRegistry {
         let mut entries = self.0.entries.borrow_mut();
         let entry = entries.entry(path.to_owned()).or_default();
         (entry.waiting, entry.stale, entry.for_run) = (None, None, true);
-        tracing::info!(script, "a script is for `mooncast run`: {FOR_RUN}");
+        tracing::info!(script, "script not loaded: {FOR_RUN}");
     }
 
     /// Makes a version active.
@@ -110,18 +111,12 @@ impl ScriptRegistry {
         entry.waiting = None;
         let (script, hash, jobs) = (version.name().to_owned(), version.short(), names(&version).join(", "));
         match &entry.in_force {
-            None => tracing::info!(script, hash, jobs, "a script is in force"),
+            None => tracing::info!(script, hash, jobs, "script loaded"),
             Some(old) if old.hash != version.hash => {
-                tracing::info!(
-                    script,
-                    hash,
-                    was = old.short(),
-                    jobs,
-                    "a new version of a script is in force"
-                );
+                tracing::info!(script, hash, was = old.short(), jobs, "script loaded in a new version");
             }
             Some(_) if was_stale => {
-                tracing::info!(script, hash, jobs, "a script is again as it is in force");
+                tracing::info!(script, hash, jobs, "script loads again; its active version is unchanged");
                 return;
             }
             // The same bytes were loaded again, so nothing changes for runs.
@@ -148,10 +143,10 @@ impl ScriptRegistry {
                 script,
                 hash,
                 jobs,
-                "a script is refused, the version before stays in force: {error}"
+                "script failed to load, so its last version stays active: {error}"
             );
         } else {
-            tracing::warn!(script, "a script is refused: {error}");
+            tracing::warn!(script, "script failed to load: {error}");
         }
         let since = entry.stale.take().map_or(since, |stale| stale.since);
         entry.stale = Some(LoadFailure { error, since });
@@ -211,7 +206,7 @@ fn taken<'a>(
     let (other, mine) =
         held.find_map(|other| Some((other, version.jobs.iter().find(|mine| mine.name == other.name)?)))?;
     Some(format!(
-        "{}: a job named `{}` is in force from {} already; give this one another `name`, or remove that one",
+        "{}: a job named `{}` is already active, declared at {}; give this job another `name`, or remove the other one",
         mine.place, mine.name, other.place
     ))
 }

@@ -23,13 +23,13 @@ pub(super) async fn note(
         let Some(registered) = jobs.iter().find(|one| one.job.name == job) else { continue };
         let new = registered.job.times();
         if let Some(at) = next_at.filter(|at| *at <= now && *at > decided_until) {
-            let why = format!("its times were changed from {times} to {new} before it ran");
+            let why = format!("the schedule was changed from {times} to {new} before this run started");
             runs.push(left_out(registered, at, why));
         }
         let at = registered.job.next_after(Duration::ZERO).filter(|_| registered.job.is_at());
         if let Some(at) = at.filter(|at| *at <= decided_until) {
             let why = format!(
-                "its times were changed from {times}, and were decided up to {} already; give the job another `name` to have it run",
+                "the schedule was changed from {times}, and its scheduled times up to {} were already handled; to run the job, give it another `name`",
                 run_name(decided_until)
             );
             runs.push(left_out(registered, at, why));
@@ -43,6 +43,6 @@ pub(super) async fn note(
 
 fn left_out(registered: &LoadedJob, at: Duration, why: String) -> RunToClaim {
     let (job, run) = (registered.job.name.as_str(), run_name(at));
-    tracing::warn!(job, run, "a scheduled time is left out: {why}");
+    tracing::warn!(job, run, "scheduled time skipped: {why}");
     RunToClaim::of_job(registered, at, JobRunAction::Skip(why))
 }

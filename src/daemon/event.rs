@@ -64,20 +64,20 @@ impl DaemonEvent {
                 Alert { script: Some(script), ..alert }
             }
             Self::RunInterrupted { job, run, why } => {
-                let what = format!("was killed half-way and is not entered again: {why}");
+                let what = format!("was interrupted and is not run again: {why}");
                 of_job(AlertKind::RunFailed, job, run, &what)
             }
             Self::RunUndelivered { job, run, groups } => {
                 let what = format!(
-                    "ended, and {} its message",
-                    counted_as(groups, "group does not have", "groups do not have")
+                    "finished, but {} its message",
+                    counted_as(groups, "group did not get", "groups did not get")
                 );
                 let alert = of_job(AlertKind::Undelivered, job, run, &what);
                 Alert { figures: [("undelivered", groups)].into(), ..alert }
             }
             Self::BroadcastUndelivered { report } => {
                 let BroadcastSummary { name, run, total, sent, rejected, in_doubt, cancelled, .. } = report;
-                let what = format!("ended, and {sent} of {total} have the message");
+                let what = format!("finished, but only {sent} of {total} recipients got the message");
                 let figures = [
                     ("total", total),
                     ("sent", sent),
@@ -96,7 +96,7 @@ impl DaemonEvent {
                 Alert { next: Some(next), again_after: HOURLY, ..alert }
             }
             Self::ScriptStale { script, error } => {
-                let text = format!("{script} is not in force as it is now: {error}");
+                let text = format!("{script} failed to load: {error}");
                 let alert = Alert::new(AlertKind::Stale, format_args!("{script} {error}"), text);
                 let next = Some(format!("mooncast check '{script}'"));
                 Alert { script: Some(script), next, again_after: HOURLY, ..alert }

@@ -18,11 +18,11 @@ pub(super) struct RunMetrics {
 
 impl Default for RunMetrics {
     fn default() -> Self {
-        describe_counter!("mooncast_job_runs_total", "Runs of jobs that are over, by how they ended.");
-        describe_gauge!("mooncast_job_runs_running", "Runs of jobs that go on.");
+        describe_counter!("mooncast_job_runs_total", "Finished runs of jobs, by outcome.");
+        describe_gauge!("mooncast_job_runs_running", "Active runs of jobs.");
         describe_histogram!(
             "mooncast_job_start_delay_seconds",
-            "Time from the instant of a run to its first beginning."
+            "Time from the scheduled time of a run to its first start."
         );
         Self {
             delays: histogram!("mooncast_job_start_delay_seconds"),
@@ -57,7 +57,7 @@ impl Default for LoadMetrics {
     fn default() -> Self {
         describe_counter!(
             "mooncast_script_loads_total",
-            "Scripts that were loaded, at the start and whenever their files change, by what became of it."
+            "Loads of scripts, at the start and at each change of a file, by result."
         );
         let loads = |result: &'static str| counter!("mooncast_script_loads_total", "result" => result);
         Self { taken: loads("taken"), refused: loads("refused") }

@@ -45,7 +45,9 @@ impl FileWatcher {
                 Ok(batch) => signs(&batch),
                 Err(errors) => {
                     for error in errors {
-                        tracing::warn!("watching the scripts: {error}; all of them are looked at again");
+                        tracing::warn!(
+                            "error while watching the scripts, scanning all of them again: {error}"
+                        );
                     }
                     vec![WatchEvent::Lost]
                 }
@@ -56,9 +58,7 @@ impl FileWatcher {
             }
         };
         let debouncer = new_debouncer(GATHER, Some(TICK), handler).inspect_err(|error| {
-            tracing::warn!(
-                "the scripts cannot be watched ({error}); changes are found by the slow scan alone"
-            );
+            tracing::warn!("cannot watch the scripts, so only the slow periodic scan finds changes: {error}");
         });
         Self { debouncer: debouncer.ok(), watched: BTreeMap::new(), refused: BTreeSet::new() }
     }
@@ -100,7 +100,7 @@ impl FileWatcher {
                     if self.refused.insert(folder) {
                         tracing::warn!(
                             folder = shown,
-                            "a folder cannot be watched ({error}); its changes are found by the slow scan alone"
+                            "cannot watch this folder, so only the slow periodic scan finds its changes: {error}"
                         );
                     }
                 }

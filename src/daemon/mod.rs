@@ -135,7 +135,7 @@ impl Daemon {
         let hears = Rc::clone(&setup);
         let keeper = BroadcastSupervisor::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
         let runner = RunQueue::new(Rc::clone(&setup), Rc::clone(&keeper));
-        let unready = Rc::new(Cell::new(Some("the jobs in force are not in the ledger yet")));
+        let unready = Rc::new(Cell::new(Some("the active jobs are not yet recorded in the ledger")));
         Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default(), unready }
     }
 
@@ -159,7 +159,7 @@ impl Daemon {
         self.unready.set(None);
         systemd::ready();
         self.run(&mut orders, &mut changed).await;
-        self.unready.set(Some("the daemon stops"));
+        self.unready.set(Some("the daemon is shutting down"));
         systemd::stopping();
         self.shut_down(&mut orders).await;
         Ok(())
@@ -191,7 +191,7 @@ impl Daemon {
                 biased;
                 order = orders.recv() => match order {
                     Some(DaemonSignal::Look) => {
-                        tracing::info!("looking at all files again");
+                        tracing::info!("scanning all files again");
                         registry.look_again();
                     }
                     Some(DaemonSignal::Heed) => self.poll_commands().await,
@@ -200,7 +200,7 @@ impl Daemon {
                 Ok(()) = changed.changed() => {
                     changed.mark_unchanged();
                     if let Err(error) = self.register_jobs(false).await {
-                        tracing::error!("the jobs in force are not in the ledger yet: {error}");
+                        tracing::error!("cannot record the active jobs in the ledger, retrying: {error}");
                         clock.sleep(AGAIN).await;
                         changed.mark_changed();
                     }
@@ -234,24 +234,30 @@ impl Daemon {
         match ledger.is_known(owner).await {
             Ok(true) => self.runner.end_lost(),
             Ok(false) => return false,
-            Err(error) => tracing::error!("whether the others know this host cannot be seen: {error}"),
+            Err(error) => {
+                tracing::error!("cannot check whether the other hosts count this host as alive: {error}")
+            }
         }
         match ledger.reap_dead().await {
             Ok(buried) if buried.owners > 0 => {
                 let (processes, in_doubt) = (buried.owners, buried.in_doubt);
-                tracing::warn!(processes, in_doubt, "other processes are silent, and count as dead");
+                tracing::warn!(
+                    processes,
+                    in_doubt,
+                    "other processes sent no heartbeat for too long and count as dead"
+                );
             }
             Ok(_) => {}
-            Err(error) => tracing::error!("dead hosts cannot be looked for: {error}"),
+            Err(error) => tracing::error!("cannot check for dead hosts: {error}"),
         }
         match ledger.must_register_jobs(owner).await {
             Ok(true) => {
                 if let Err(error) = self.register_jobs(false).await {
-                    tracing::error!("the jobs of this host are not in the ledger yet: {error}");
+                    tracing::error!("cannot record the jobs of this host in the ledger, retrying: {error}");
                 }
             }
             Ok(false) => {}
-            Err(error) => tracing::error!("whether the others have its jobs cannot be seen: {error}"),
+            Err(error) => tracing::error!("cannot check whether other hosts have the same jobs: {error}"),
         }
         true
     }
@@ -319,24 +325,20 @@ fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
                 let report = driven.report;
                 let (sent, total) = (report.sent, report.total);
                 let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
-                tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "a broadcast is over");
+                tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "broadcast finished");
                 let setup = Rc::clone(setup);
                 tokio::task::spawn_local(async move { setup.tell_end(id, report).await });
             }
             DriveEnd::Paused(why) => {
-                tracing::error!(
-                    name,
-                    run,
-                    "a broadcast paused by itself: {why}; `mooncast runs resume` lets it go on"
-                );
+                tracing::error!(name, run, "broadcast paused: {why}; to continue it: `mooncast runs resume`");
                 tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
             }
             DriveEnd::Stopped => {
-                tracing::info!(name, run, "a broadcast stopped: it goes on with the next start");
+                tracing::info!(name, run, "broadcast interrupted; the next start continues it");
             }
         },
         Err(why) => {
-            tracing::error!(name, run, "a broadcast cannot be sent: {why}");
+            tracing::error!(name, run, "cannot send the broadcast: {why}");
             tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
         }
     }

@@ -55,10 +55,10 @@ fn tell(named: &Path, root: &Path, elsewhere: Option<&Path>) {
     let (named, root) = (named.display(), root.display());
     if let Some(elsewhere) = elsewhere {
         tracing::error!(
-            "{named} leads to {} now, and this daemon goes on with the scripts and the settings of {root}: its jobs stay as they are; restart it to have those of the new folder",
+            "{named} now leads to {}, but this daemon still uses the scripts and settings in {root}, and its jobs are unchanged; restart the daemon to load the new folder",
             elsewhere.display()
         );
     } else {
-        tracing::info!("{named} leads to {root} again, or to nothing");
+        tracing::info!("{named} leads to {root} again, or no longer exists");
     }
 }

@@ -17,7 +17,7 @@ use super::{Daemon, DaemonEvent, DaemonSetup, figures};
 /// How long the id of a hook's delivery is remembered.
 const DELIVERIES: Duration = Duration::from_hours(30 * 24);
 
-const NO_SCRIPT: &str = "its process died, and its script is not in the ledger any more";
+const NO_SCRIPT: &str = "its process died, and the ledger no longer has its script";
 
 impl DaemonSetup {
     /// Reports how a broadcast ended if messages were not delivered. If the daemon crashes first, the next start
@@ -31,7 +31,7 @@ impl DaemonSetup {
             tracing::warn!(
                 name,
                 run,
-                "that its end was told is not in the ledger, and is told again: {error}"
+                "cannot record in the ledger that the end of this broadcast was reported; the next start reports it again: {error}"
             );
         }
     }
@@ -51,7 +51,7 @@ impl Daemon {
             Ok::<_, LedgerError>(())
         };
         if let Err(error) = told.await {
-            tracing::error!("how broadcasts ended cannot be told: {error}");
+            tracing::error!("cannot report how broadcasts ended: {error}");
         }
     }
 
@@ -71,7 +71,7 @@ impl Daemon {
             Ok::<_, LedgerError>(())
         };
         if let Err(error) = resumed.await {
-            tracing::error!("broadcasts cannot be resumed: {error}");
+            tracing::error!("cannot resume broadcasts: {error}");
         }
     }
 
@@ -81,7 +81,7 @@ impl Daemon {
         let orphans = match ledger.take_over_job_runs(owner).await {
             Ok(orphans) => orphans,
             Err(error) => {
-                tracing::error!("unfinished runs cannot be entered again: {error}");
+                tracing::error!("cannot take over the unfinished runs of dead processes: {error}");
                 return;
             }
         };
@@ -90,7 +90,7 @@ impl Daemon {
             let version = match ledger.version(&orphan.version).await {
                 _ if let Some(why) = orphan.why.clone() => {
                     figures::run_ended(&job, JobState::Interrupted);
-                    tracing::error!(job, run, "a run was interrupted and is not entered again: {why}");
+                    tracing::error!(job, run, "run interrupted and not run again: {why}");
                     if !self.takes_alert(&orphan).await {
                         self.setup.tell(DaemonEvent::RunInterrupted { job, run, why }).await;
                     }
@@ -98,7 +98,7 @@ impl Daemon {
                 }
                 Ok(version) => version,
                 Err(error) => {
-                    tracing::error!(job, run, "the script of a run cannot be read: {error}");
+                    tracing::error!(job, run, "cannot read the run's script from the ledger: {error}");
                     None
                 }
             };
@@ -107,7 +107,12 @@ impl Daemon {
             let hook = orphan.args.is_none() && !matches!(request, Ok(None));
             match version.and_then(|version| task(&self.setup, &orphan, version, hook)) {
                 Some(task) => {
-                    tracing::warn!(job, run, attempt = orphan.attempt + 1, "a run is entered again");
+                    tracing::warn!(
+                        job,
+                        run,
+                        attempt = orphan.attempt + 1,
+                        "run queued again after an interruption"
+                    );
                     self.runner.queue(task);
                 }
                 None => self.give_up(&orphan).await,
@@ -126,7 +131,7 @@ impl Daemon {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
         figures::run_ended(&job, JobState::Interrupted);
-        tracing::error!(job, run, "a run was interrupted and is not entered again: {NO_SCRIPT}");
+        tracing::error!(job, run, "run interrupted and not run again: {NO_SCRIPT}");
         let ended = EndedRun {
             job: job.clone(),
             scheduled_at: orphan.scheduled_at,
@@ -134,7 +139,7 @@ impl Daemon {
             note: Some(NO_SCRIPT.to_owned()),
         };
         if let Err(error) = ledger.finish_job_runs(owner, &[ended]).await {
-            tracing::error!(job, run, "that it is interrupted is not in the ledger: {error}");
+            tracing::error!(job, run, "cannot record in the ledger that the run was interrupted: {error}");
         }
         self.setup.tell(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
@@ -145,11 +150,11 @@ impl Daemon {
         let mut keep: Vec<String> = jobs.iter().map(|registered| registered.version.hash.clone()).collect();
         keep.dedup();
         if let Err(error) = self.setup.ledger.prune_versions(&keep).await {
-            tracing::warn!("scripts of runs that are over are kept: {error}");
+            tracing::warn!("cannot delete the stored scripts of finished runs: {error}");
         }
         let before = self.setup.clock.unix_time().saturating_sub(DELIVERIES);
         if let Err(error) = self.setup.ledger.prune_deliveries(before).await {
-            tracing::warn!("ids of old deliveries are kept: {error}");
+            tracing::warn!("cannot delete the ids of old deliveries: {error}");
         }
     }
 }

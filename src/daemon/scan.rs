@@ -59,15 +59,15 @@ pub fn why_left_out(scripts: &Path, file: &Path) -> Option<&'static str> {
         .collect();
     let (name, folders) = below.split_last()?;
     if below.iter().any(|part| part.as_encoded_bytes().starts_with(b".")) {
-        Some("its name, or that of its folder, begins with a dot")
+        Some("its name or the name of its folder begins with a dot")
     } else if !below.iter().all(|part| is_text(part)) {
-        Some("its name, or that of its folder, is not UTF-8")
+        Some("its name or the name of its folder is not UTF-8")
     } else if name.as_encoded_bytes().ends_with(b"_test.lua")
         || folders.first().is_some_and(|top| *top == "tests")
     {
-        Some("it is a file of tests, for `mooncast test`")
+        Some("it contains tests for `mooncast test`")
     } else if folders.iter().any(|folder| *folder == "lib") {
-        Some("it is in a folder `lib`: a module, for scripts to require")
+        Some("it is in a folder `lib`, so it is a module that scripts require")
     } else {
         None
     }

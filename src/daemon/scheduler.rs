@@ -95,7 +95,7 @@ impl Scheduler {
                 let (job, seconds) = (name.as_str(), ahead.as_secs());
                 tracing::warn!(
                     job,
-                    "the clock was set back: the last instant of this job is {seconds} s ahead, and nothing of it comes twice"
+                    "the clock was set back: the last scheduled time of this job is {seconds} s in the future, so the job does not run until then"
                 );
             }
             let (registered, last) = (slot.registered.clone(), slot.last);

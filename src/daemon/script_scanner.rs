@@ -178,7 +178,7 @@ impl ScriptScanner {
         match found {
             Ok(found) => {
                 if self.unreadable.take().is_some() {
-                    tracing::info!("the scripts can be read again");
+                    tracing::info!("scripts are readable again");
                 }
                 self.tell_left_out(&found);
                 Some(found)
@@ -186,7 +186,7 @@ impl ScriptScanner {
             Err(error) => {
                 let told = self.unreadable.replace(error.to_string());
                 if told != self.unreadable {
-                    tracing::error!("scripts: {error}; what is in force stays so until they can be read");
+                    tracing::error!("cannot read the scripts, so the loaded versions stay active: {error}");
                 }
                 None
             }
@@ -200,7 +200,7 @@ impl ScriptScanner {
                 let script = self.project.shown(path);
                 tracing::error!(
                     script,
-                    "a script is gone from a folder to which the project's name leads no more: its jobs go on with the version that was loaded; restart the daemon to have the scripts of the new folder"
+                    "this script was removed, but the project's path now leads to another folder, so its jobs keep the loaded version; restart the daemon to load the scripts of the new folder"
                 );
             }
         }
@@ -212,9 +212,9 @@ impl ScriptScanner {
             if self.left_out.insert(left.path.clone()) {
                 let (file, why) = (self.project.shown(&left.path), left.why);
                 if left.path.to_str().is_some() {
-                    tracing::info!(file, "left out: {why}");
+                    tracing::info!(file, "file not loaded: {why}");
                 } else {
-                    tracing::warn!(file, "left out: {why}; rename it");
+                    tracing::warn!(file, "file not loaded: {why}; rename it");
                 }
             }
         }

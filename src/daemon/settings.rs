@@ -34,18 +34,18 @@ impl SettingsReload {
         let new = match (self.read)() {
             Ok(new) => new,
             Err(error) => {
-                tracing::warn!("the settings are refused, those before stay in force: {error}");
+                tracing::warn!("the settings are invalid, so the previous settings stay active: {error}");
                 return;
             }
         };
         // The file may belong to another project that replaced this one.
         if let Err(error) = registry.loader().held.in_place() {
-            tracing::error!("the settings are not read, those before stay in force: {error}");
+            tracing::error!("cannot read the settings, so the previous settings stay active: {error}");
             return;
         }
         if let Some(problem) = net_problem(&new.permissions.net) {
             tracing::warn!(
-                "the settings are refused, those before stay in force: [permissions] net: {problem}"
+                "the settings are invalid, so the previous settings stay active: [permissions] net: {problem}"
             );
             return;
         }
@@ -58,8 +58,8 @@ impl SettingsReload {
         if !at_once.is_empty() {
             if let Some(take) = &self.take {
                 let refused = take(&old, &new);
-                let at_once = at_once.join(", ");
-                tracing::info!(at_once, "changed settings are in force from now on");
+                let settings = at_once.join(", ");
+                tracing::info!(settings, "changed settings are now active");
                 changes.restart.extend(refused);
                 for app in &mut apps {
                     if let Some(other) = new.apps.iter().find(|other| other.name == app.name) {
@@ -72,12 +72,12 @@ impl SettingsReload {
             }
         }
         if !changes.restart.is_empty() {
-            let restart = changes.restart.join(", ");
-            tracing::warn!(restart, "some changed settings are in force only after a restart");
+            let settings = changes.restart.join(", ");
+            tracing::warn!(settings, "some changed settings need a restart");
         }
         if !for_runs.is_empty() {
-            let live = for_runs.join(", ");
-            tracing::info!(live, "changed settings are in force for runs that begin from now on");
+            let settings = for_runs.join(", ");
+            tracing::info!(settings, "changed settings are active for runs that start from now on");
         }
         if !for_runs.is_empty() || (self.take.is_some() && !at_once.is_empty()) {
             registry.set_settings(Settings { apps, alerts, simulator: old.simulator, ..new });

@@ -48,7 +48,7 @@ impl Daemon {
         let clock = &self.setup.clock;
         let within = self.setup.registry.settings().serve.stop_within;
         let (runs, broadcasts) = (self.runner.count(), self.keeper.count());
-        tracing::info!(runs, broadcasts, within = ?within, "stopping: nothing new begins (again to end at once)");
+        tracing::info!(runs, broadcasts, within = ?within, "shutting down: waiting for runs and broadcasts in flight; send the signal again to stop at once");
         // A broadcast continues later from where it stops, so only its calls in flight are waited for.
         self.keeper.stop();
         self.runner.stop();
@@ -74,7 +74,11 @@ impl Daemon {
         let left = clock.timeout(GONE, &mut idle).await.is_err();
         let (runs, broadcasts) = (self.runner.count(), self.keeper.count());
         if left {
-            tracing::warn!(runs, broadcasts, "ended with something in flight: the next start settles it");
+            tracing::warn!(
+                runs,
+                broadcasts,
+                "stopped before all runs and broadcasts ended; the next start continues them"
+            );
         }
     }
 }

@@ -27,7 +27,7 @@ pub async fn keep_status(registry: ScriptRegistry, ledger: Ledger) {
                     registry.loader().clock.sleep(GATHER).await;
                 }
                 Err(error) => {
-                    tracing::warn!("how the scripts stand is not in the ledger: {error}");
+                    tracing::warn!("cannot record the state of the scripts in the ledger, retrying: {error}");
                     registry.loader().clock.sleep(AGAIN).await;
                     continue;
                 }
@@ -42,7 +42,7 @@ pub async fn keep_status(registry: ScriptRegistry, ledger: Ledger) {
 
 fn row(script: ScriptStatus) -> ScriptRow {
     // Without the time of the failure, readers do not treat the text as an error.
-    let for_run = script.for_run.then(|| format!("for `mooncast run`: {FOR_RUN}"));
+    let for_run = script.for_run.then(|| format!("not loaded: {FOR_RUN}"));
     let (error, stale_since) =
         script.stale.map_or((for_run, None), |stale| (Some(stale.error), Some(stale.since)));
     ScriptRow { name: script.name, hash: script.hash, loaded_at: script.loaded_at, error, stale_since }

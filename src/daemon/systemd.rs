@@ -33,6 +33,6 @@ pub async fn watchdog(clock: Clock, interval: Duration) {
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!("the service manager cannot be told how it goes (NOTIFY_SOCKET): {error}");
+        tracing::warn!("cannot notify the service manager (NOTIFY_SOCKET): {error}");
     }
 }

@@ -98,7 +98,7 @@ impl ScriptWatcher {
                         told.all = true;
                         reread = true;
                         self.registry.forget_refused();
-                        tracing::info!("looking at all scripts and the settings again");
+                        tracing::info!("scanning all scripts and the settings again");
                         true
                     }
                     () = clock.sleep_until(next) => true,
@@ -143,7 +143,7 @@ impl ScriptWatcher {
             loaded.into_iter().partition(|(path, ..)| is_good(path));
         for (_, script, _) in others {
             let script = script.name;
-            tracing::debug!(script, "a load is let go of: its files changed meanwhile");
+            tracing::debug!(script, "load dropped: the script's files changed during the load");
         }
         self.registry.decide_together(good);
         for (path, error) in verdict.unreadable {
@@ -175,7 +175,7 @@ impl ScriptWatcher {
             }
             Err(error) => {
                 tracing::error!(
-                    "a look at the scripts broke off, changes are not taken in any more: {error}"
+                    "the scanner of scripts failed, so changes of scripts are no longer loaded; restart the daemon: {error}"
                 );
                 std::future::pending().await
             }
@@ -194,7 +194,7 @@ impl ScriptWatcher {
                         self.loading.remove(&done.0);
                         loaded.push(done);
                     }
-                    Err(error) => tracing::error!("a load broke off: {error}"),
+                    Err(error) => tracing::error!("loading a script failed: {error}"),
                 }
                 next = self.loads.join_next().await;
             }

@@ -20,7 +20,7 @@ pub(super) fn findings<'a>(
     if let Some(token) = arguments.get(most).and_then(CallArguments::token).filter(|_| !signature.open) {
         let names: Vec<&str> = signature.parameters.iter().map(|one| one.name.as_str()).collect();
         let takes = if names.is_empty() { "no arguments".to_owned() } else { names.join(", ") };
-        let message = format!("`{name}` is given {} arguments; it takes {takes}", arguments.len());
+        let message = format!("`{name}` is called with {} arguments; it takes {takes}", arguments.len());
         findings.push(LintFinding::on(token, message));
     }
     for (index, (argument, parameter)) in arguments.iter().zip(&signature.parameters).enumerate() {
@@ -56,7 +56,7 @@ pub(super) fn findings<'a>(
 
 fn mismatch(name: &str, index: usize, parameter: &Parameter, given: &str) -> String {
     let Parameter { name: parameter, kind } = parameter;
-    format!("argument {} of `{name}`, `{parameter}`, is {kind}, not {given}", index + 1)
+    format!("argument {} of `{name}`, `{parameter}`, must be {kind}, not {given}", index + 1)
 }
 
 /// Names the later parameter that a misplaced table's fields belong to.
@@ -75,6 +75,6 @@ fn belongs_later(
     };
     let mut later = signature.parameters.iter().enumerate().skip(index + 1);
     later.find(|(_, parameter)| takes(parameter)).map_or_else(String::new, |(at, parameter)| {
-        format!("; these fields are for `{}`, argument {}: write nil in its place", parameter.name, at + 1)
+        format!("; these fields belong to `{}`, argument {}: write nil in its place", parameter.name, at + 1)
     })
 }

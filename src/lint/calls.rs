@@ -177,7 +177,7 @@ impl<'a> CallChecker<'_, 'a> {
         }
         let near = super::names::nearest(&module, self.library.names());
         let hint = near.map_or_else(
-            || "it is neither built in nor a file in scripts/ or scripts/lib/".to_owned(),
+            || "it is not built in, and scripts/ and scripts/lib/ have no such file".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
         self.findings.push(LintFinding::on(token, format!("there is no module `{module}`; {hint}")));

@@ -58,7 +58,7 @@ fn im(walked: &WalkResult<'_>, library: &ModuleLibrary) -> Vec<LintFinding> {
         if name != "im" && swapped && global.first.is_none() {
             let suspects = global.set.iter();
             findings.extend(suspects.map(|(token, _)| {
-                LintFinding::on(token, format!("`{name}` is set and never used; did you mean `im`?"))
+                LintFinding::on(token, format!("`{name}` is assigned and never used; did you mean `im`?"))
             }));
         }
     }

@@ -40,10 +40,7 @@ impl FunctionLabels {
             }
             None => errors.extend(closed.pending.iter().map(|(name, _)| {
                 let shown = name.token();
-                LintFinding::on(
-                    name,
-                    format!("`goto {shown}`: there is no label `::{shown}::` that it can see"),
-                )
+                LintFinding::on(name, format!("`goto {shown}`: no label `::{shown}::` is visible here"))
             })),
         }
     }

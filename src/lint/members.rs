@@ -31,7 +31,7 @@ pub(super) fn hint<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S>
         return format!("; did you mean `{near}`?");
     }
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    format!("; there is: {}", names.join(", "))
+    format!("; it has {}", names.join(", "))
 }
 
 /// The problem with `module:name()`, which passes the module itself as the first argument.
@@ -50,7 +50,7 @@ pub(super) fn colon(
         known.contains(&member.name).then(|| {
             let name = &member.name;
             let message =
-                format!("write `{module}.{name}(…)`; with `:` it is given `{module}` as its first argument");
+                format!("write `{module}.{name}(…)`; with `:`, Lua passes `{module}` as the first argument");
             LintFinding::on(member.token, message)
         })
     })
@@ -60,7 +60,7 @@ pub(super) fn colon(
 pub(super) fn limit(library: &ModuleLibrary, member: &NamedMember<'_>, set: bool) -> Option<LintFinding> {
     let name = &member.name;
     let message = if set {
-        "`im.limits` is read-only; limits are set in mooncast.toml, under [app.limits]".to_owned()
+        "`im.limits` is read-only; set limits in mooncast.toml, under [app.limits]".to_owned()
     } else if library.fields("im.limits").contains(&name.as_str()) {
         return None;
     } else {

@@ -91,8 +91,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
             }
         }
         if call == Call::Targeted && !all.open && all.get("users").is_none() && !written.contains("users") {
-            let message =
-                "`users` is missing: the members who see it; `im.group_send` sends to the whole group";
+            let message = "`users` is missing; it names the members who get the message; to send to the whole group, call `im.group_send`";
             self.findings.push(LintFinding::on(literal.table.braces().tokens().0, message));
         }
         let get = |name: &str| all.get(name).filter(|_| !written.contains(name) && !touched.contains(name));
@@ -117,9 +116,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
             get("routetype").map(|field| (field, self.values.of(field.value)))
             && route != ROUTE_ONLINE
         {
-            let message = format!(
-                "`routetype` can only be \"{ROUTE_ONLINE}\", not \"{route}\"; leave it out otherwise"
-            );
+            let message = format!("`routetype` must be \"{ROUTE_ONLINE}\" or absent, not \"{route}\"");
             self.note_value(field.value, field, message);
         }
     }
@@ -135,7 +132,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         } else if let Some((kind, _)) =
             types().find_map(|kind| Some((kind, body_fields(kind)?.iter().find(|field| *field == name)?)))
         {
-            format!("`{name}` belongs into `body` (of a message of type \"{kind}\")")
+            format!("`{name}` belongs in `body` (of a message of type \"{kind}\")")
         } else {
             format!("{here} has no field `{name}`{}", hint(name, known))
         };
@@ -163,7 +160,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         let literal = match self.values.of(body.value) {
             StaticValue::Table(literal) => literal,
             StaticValue::Text(_) | StaticValue::Number(_) => {
-                let example = "`body` is a table, like `{ msg = \"…\" }` for a text";
+                let example = "`body` must be a table, for example `{ msg = \"…\" }` for a text";
                 self.note_value(body.value, body, example);
                 return;
             }
@@ -177,7 +174,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
                 continue;
             }
             let message = if fields(Call::Group).contains(&name.as_str()) {
-                format!("`{name}` belongs beside `body`, not into it")
+                format!("`{name}` belongs beside `body`, not in it")
             } else {
                 format!("the body of a message of type \"{kind}\" has no `{name}`{}", hint(name, known))
             };
@@ -188,14 +185,14 @@ impl<'a> MessageChecker<'_, '_, 'a> {
     fn to(&mut self, field: &NamedField<'a>, call: Call) {
         let most = call.max_groups();
         let hint = match call {
-            Call::Group => "send to the others in further calls",
+            Call::Group => "send to the others in another call",
             Call::Targeted => "a targeted message goes to members of one group",
         };
         self.list(field, most, "group", hint);
     }
 
     fn users(&mut self, field: &NamedField<'a>) {
-        self.list(field, USERS_PER_CALL, "user", "send to the others in further calls");
+        self.list(field, USERS_PER_CALL, "user", "send to the others in another call");
     }
 
     /// Checks a list of literal ids: at most `most` of them, without duplicates.
@@ -210,7 +207,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         let ids = ids(self.values, &list.items);
         if ids.len() > most {
             let message =
-                format!("`{name}` names {} {what}s, at most {most} can be in one call; {hint}", ids.len());
+                format!("`{name}` names {} {what}s; a call can name at most {most}; {hint}", ids.len());
             self.note(field, message);
         }
         let mut seen = BTreeSet::new();

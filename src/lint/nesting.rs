@@ -71,7 +71,7 @@ pub(super) fn measure(source: &str) -> NestingCheck {
         }
         if levels.len() + nesting + prefixes > MAX_LEVELS + 1 {
             let message = format!(
-                "nested too deeply: Lua takes at most {MAX_LEVELS} levels of brackets, blocks and operators"
+                "nested too deeply: Lua allows at most {MAX_LEVELS} levels of brackets, blocks and operators"
             );
             return NestingCheck::TooDeep(LintFinding::at(token.start_position(), message));
         }

@@ -97,16 +97,16 @@ fn unclosed(reason: &str, at: &Token, source: &str) -> Option<Token> {
 /// A text that is not a token.
 fn unreadable(error: &TokenizerErrorType, source: &str, at: usize) -> String {
     match error {
-        TokenizerErrorType::UnclosedComment => "this comment is never closed; it ends with `]]`".into(),
+        TokenizerErrorType::UnclosedComment => "this comment is not closed; close it with `]]`".into(),
         TokenizerErrorType::UnclosedString => {
-            "this text is not closed on its line; end it with the same quote".into()
+            "this string is not closed on its line; close it with the same quote".into()
         }
         TokenizerErrorType::InvalidNumber => {
             let number: String = source[at..].chars().take_while(|c| !c.is_whitespace()).take(30).collect();
-            format!("`{number}` is no number")
+            format!("`{number}` is not a number")
         }
         TokenizerErrorType::UnexpectedToken(sign) => strange_sign(*sign),
-        TokenizerErrorType::InvalidSymbol(symbol) => format!("`{symbol}` means nothing in Lua"),
+        TokenizerErrorType::InvalidSymbol(symbol) => format!("`{symbol}` is not valid in Lua"),
     }
 }
 
@@ -127,15 +127,15 @@ fn strange_sign(sign: char) -> String {
         '。' | '．' => "write a plain full stop (.)",
         '\u{a0}' | '\u{3000}' => "write a plain space",
         '!' => "for \"not equal\" write ~=, for \"not\" write not",
-        '$' | '@' | '?' => "take it out",
-        _ => "text goes between quotes",
+        '$' | '@' | '?' => "remove it",
+        _ => "write text between quotes",
     };
     let shown = if sign.is_control() || sign.is_whitespace() {
         format!("the character {}", sign.escape_unicode())
     } else {
         format!("`{sign}`")
     };
-    format!("{shown} means nothing in Lua here; {hint}")
+    format!("{shown} is not valid in Lua here; {hint}")
 }
 
 /// A token in the wrong place.
@@ -154,26 +154,24 @@ fn misplaced(reason: &str, found: &Token) -> String {
             "unexpected expression when looking for a statement" | "expected `=` after name",
             "+" | "-" | "*" | "/" | ".." | "%",
         ) => {
-            format!("`{token}` cannot stand here; to change a value write it in full, like `x = x {token} 1`")
+            format!("`{token}` is not valid here; to change a value write it in full, like `x = x {token} 1`")
         }
         ("unexpected expression when looking for a statement", _) => {
-            format!(
-                "{here} alone does nothing; a line sets a value (`name = …`) or calls something (`name(…)`)"
-            )
+            format!("{here} alone is not a statement; write an assignment (`name = …`) or a call (`name(…)`)")
         }
         (
             "unexpected token, this needs to be a statement",
             "end" | "until" | "else" | "elseif" | "}" | ")" | "]",
         ) => {
-            format!("{here} closes nothing; there is one too many, or what it should close is missing")
+            format!("{here} closes no block; remove it, or add the block's missing beginning")
         }
         ("unexpected token, this needs to be a statement", "=") => {
-            "`=` cannot stand here: only a name or a field can be set, not a call".into()
+            "`=` is not valid here: only a name or a field can be assigned, not a call".into()
         }
-        ("unexpected token, this needs to be a statement", _) => format!("{here} cannot stand here"),
+        ("unexpected token, this needs to be a statement", _) => format!("{here} is not valid here"),
         ("unexpected statement after last statement", _) => unreachable(&here),
         ("expected `=` after name", _) => {
-            format!("expected `=` or `(` before {here}: a line sets a value or calls something")
+            format!("expected `=` or `(` before {here}: a statement is an assignment or a call")
         }
         ("expected `}` after last field", _) => {
             format!("expected `,` or `}}` before {here}: fields of a table are separated by commas")

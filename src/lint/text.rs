@@ -22,7 +22,7 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
     while let Some(letter) = rest.next() {
         match letter {
             '\n' | '\r' => {
-                return Err("this text is not closed on its line; end it with the same quote".into());
+                return Err("this string is not closed on its line; close it with the same quote".into());
             }
             '\\' => {}
             other => {
@@ -48,7 +48,7 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
                 let digits: String =
                     std::iter::from_fn(|| rest.next_if(char::is_ascii_hexdigit)).take(2).collect();
                 let value = u8::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2);
-                bytes.push(value.ok_or("`\\x` in a text needs two hexadecimal digits, like \\x41")?);
+                bytes.push(value.ok_or("`\\x` in a string needs two hexadecimal digits, like \\x41")?);
             }
             Some('u') => bytes.extend(unicode(&mut rest)?),
             Some(digit) if digit.is_ascii_digit() => {
@@ -56,15 +56,17 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
                 let digits: String = std::iter::once(digit).chain(more).collect();
                 let value = digits.parse::<u8>();
                 bytes.push(
-                    value.map_err(|_| format!("`\\{digits}` in a text is over \\255, the largest byte"))?,
+                    value.map_err(|_| {
+                        format!("`\\{digits}` in a string is more than \\255, the largest byte")
+                    })?,
                 );
             }
             Some(other) => {
                 return Err(format!(
-                    "`\\{other}` means nothing in a text; for a backslash itself write `\\\\`"
+                    "`\\{other}` is not a valid escape in a string; for a backslash itself write `\\\\`"
                 ));
             }
-            None => return Err("this text is not closed; end it with the same quote".into()),
+            None => return Err("this string is not closed; close it with the same quote".into()),
         }
     }
     Ok(bytes)
@@ -72,7 +74,7 @@ fn unescape(literal: &str) -> Result<Vec<u8>, String> {
 
 /// The bytes of `\u{XXX}`, after the `u`. Lua accepts code points beyond Unicode; these have no UTF-8 form here.
 fn unicode(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Vec<u8>, String> {
-    let wrong = || "`\\u` in a text needs a character's number in braces, like \\u{4F60}".to_owned();
+    let wrong = || "`\\u` in a string needs a character's number in braces, like \\u{4F60}".to_owned();
     rest.next_if_eq(&'{').ok_or_else(wrong)?;
     let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_hexdigit)).collect();
     rest.next_if_eq(&'}').ok_or_else(wrong)?;
@@ -87,7 +89,7 @@ pub(super) fn number_problem(source: &str) -> Option<LintFinding> {
         let is_word = |letter: &char| letter.is_ascii_alphanumeric() || "_.".contains(*letter);
         let tail: String = source[end..].chars().take_while(is_word).take(20).collect();
         (!tail.is_empty()).then(|| {
-            let message = format!("`{token}{tail}` is no number; a name cannot begin with a digit");
+            let message = format!("`{token}{tail}` is not a number, and a name cannot begin with a digit");
             LintFinding::at(token.start_position(), message)
         })
     })

@@ -46,15 +46,15 @@ pub(super) const GLOBALS: [&str; 31] = [
 
 /// Globals of other Lua versions, and their replacements.
 const ELSEWHERE: [(&str, &str); 9] = [
-    ("io", "files are read and written with `require(\"fs\")`"),
-    ("debug", "scripts have no `debug`"),
-    ("package", "modules are found in scripts/ and scripts/lib/"),
-    ("dofile", "another file comes by `require`"),
-    ("loadfile", "another file comes by `require`"),
-    ("collectgarbage", "memory is given back by itself"),
-    ("warn", "warnings are for `require(\"log\").warn`"),
-    ("unpack", "it is `table.unpack`"),
-    ("loadstring", "it is `load`"),
+    ("io", "read and write files with `require(\"fs\")`"),
+    ("debug", "scripts cannot use `debug`"),
+    ("package", "`require` finds modules in scripts/ and scripts/lib/"),
+    ("dofile", "load another file with `require`"),
+    ("loadfile", "load another file with `require`"),
+    ("collectgarbage", "Mooncast frees memory automatically"),
+    ("warn", "log warnings with `require(\"log\").warn`"),
+    ("unpack", "write `table.unpack`"),
+    ("loadstring", "write `load`"),
 ];
 
 /// Ways of setting a global that the linter cannot follow.
@@ -82,11 +82,11 @@ pub(super) fn findings(
             let Some(near) = lua_s_own else { continue };
             format!("; did you mean `{near}`?")
         } else if library.names().any(|module| module == name) {
-            format!("; it comes by `local {name} = require(\"{name}\")`")
+            format!("; add `local {name} = require(\"{name}\")`")
         } else {
             match lua_s_own.or_else(|| nearest(name, set.iter().map(String::as_str))) {
                 Some(near) => format!("; did you mean `{near}`?"),
-                None => ": nothing sets it".to_owned(),
+                None => ": the script never assigns it".to_owned(),
             }
         };
         findings.push(LintFinding::on(token, format!("`{name}` is not defined{hint}")));

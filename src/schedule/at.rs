@@ -11,10 +11,10 @@ const RIGHT: &str = "write it like \"2026-12-24 18:00\" (in the job's `tz`) or \
 /// Reads a date and a time, with an offset or a zone in brackets. Without either, the time is in `zone`.
 pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let wrong = |why: &str| format!("`{}` {why}; {RIGHT}", text.escape_debug());
-    let unread = |error: jiff::Error| wrong(&format!("is no date and time ({error})"));
+    let unread = |error: jiff::Error| wrong(&format!("is not a date and time ({error})"));
     let pieces = Pieces::parse(text.trim()).map_err(unread)?;
     let Some(time) = pieces.time() else {
-        return Err(wrong("has no time of the day"));
+        return Err(wrong("has no time of day"));
     };
     let shown = pieces.date().to_datetime(time);
     let annotated = pieces.to_time_zone().map_err(unread)?;

@@ -56,7 +56,7 @@ impl Cron {
             hours: bits(&pattern.hours),
             days: Box::new(pattern),
         };
-        if cron.ever() { Ok(cron) } else { Err("it names no day that ever comes".to_owned()) }
+        if cron.ever() { Ok(cron) } else { Err("no date matches it".to_owned()) }
     }
 
     /// Returns the first matching instant after `after`.
@@ -157,7 +157,7 @@ fn fields(text: &str) -> Result<Vec<String>, String> {
         "@daily" | "@midnight" => "0 0 * * *",
         "@hourly" => "0 * * * *",
         word if word.starts_with('@') => {
-            return Err(format!("the words that stand for an expression are {}", NICKNAMES.join(", ")));
+            return Err(format!("this word is unknown; the words are {}", NICKNAMES.join(", ")));
         }
         fields => fields,
     };
@@ -167,8 +167,8 @@ fn fields(text: &str) -> Result<Vec<String>, String> {
         6 => {}
         count => {
             return Err(format!(
-                "it has {count} field{}, and needs five (minute, hour, day of the month, month, day of the week) or \
-                 six (second first), such as \"0 9 * * mon-fri\"",
+                "it has {count} field{}; write five (minute, hour, day of the month, month, day of the week) or \
+                 six (with the second first), such as \"0 9 * * mon-fri\"",
                 if count == 1 { "" } else { "s" }
             ));
         }
@@ -226,12 +226,12 @@ fn which_is_wrong(fields: &[String]) -> String {
         if read(&alone).is_none() {
             let (name, range) = FIELDS[place];
             return format!(
-                "the {name} `{}` is not right: {range}, and lists (1,2), ranges (1-5), steps (*/2, 1-9/2) and *",
+                "the {name} `{}` is invalid: write {range}, or lists (1,2), ranges (1-5), steps (*/2, 1-9/2) and *",
                 field.escape_debug()
             );
         }
     }
-    "it cannot be read".to_owned()
+    "it is not a cron expression".to_owned()
 }
 
 fn bits(part: &CronComponent) -> u64 {

@@ -40,7 +40,7 @@ impl Hook {
             return Err(DeclarationError::new(
                 "name",
                 format!(
-                    "`{shown}` is the end of an address, /hooks/NAME: give it letters, digits, `-`, `_` and `.`, at most {LONGEST_NAME}"
+                    "`{shown}` cannot be part of the hook's address, /hooks/NAME; use only letters, digits, `-`, `_` and `.`, at most {LONGEST_NAME} characters"
                 ),
             ));
         }
@@ -64,7 +64,7 @@ impl Hook {
         if id.as_ref() == Some(&header) {
             return Err(DeclarationError::new(
                 "id",
-                format!("`{header}` is the header that shows who posts; name another"),
+                format!("`{header}` already carries the signature or token; name another header"),
             ));
         }
         Ok(Self { secret: declared.secret.clone(), scheme, header, id })
@@ -83,7 +83,7 @@ fn header(field: &'static str, name: &str) -> Result<String, DeclarationError> {
         let name = name.escape_debug();
         return Err(DeclarationError::new(
             field,
-            format!("`{name}` is no header for this; write one like \"x-signature-256\""),
+            format!("`{name}` cannot be used as this header; write one like \"x-signature-256\""),
         ));
     }
     Ok(lower)

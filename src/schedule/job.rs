@@ -96,7 +96,7 @@ impl Job {
         if job.timeout == Some(Duration::ZERO) {
             return Err(DeclarationError::new(
                 "timeout",
-                "0 s is no time to run in; leave it out for the project's",
+                "it must be more than 0 s; leave it out to use the project's `timeout`",
             ));
         }
         job.check_jitter()?;
@@ -203,7 +203,7 @@ impl JobSchedule {
                     let length = length.as_secs_f64();
                     return Err(DeclarationError::new(
                         "duration",
-                        format!("{length} s is not right: whole seconds, from 1 s to 100 years"),
+                        format!("{length} s is invalid; write whole seconds, from 1 s to 100 years"),
                     ));
                 }
                 Ok(Self::Every(length))
@@ -215,7 +215,7 @@ impl JobSchedule {
             }
             JobTrigger::AtInstant { ms } => {
                 Timestamp::from_millisecond(*ms).ok().and_then(Self::at).ok_or_else(|| {
-                    DeclarationError::new("time", format!("{ms} ms is no instant from 1970 to 9999"))
+                    DeclarationError::new("time", format!("{ms} ms is not a time from 1970 to 9999"))
                 })
             }
         }
@@ -244,14 +244,14 @@ fn check_name(name: &str) -> Result<(), DeclarationError> {
         return wrong("it is empty; give the job a name that is unique in the project".to_owned());
     }
     if length > LONGEST_NAME {
-        return wrong(format!("it has {length} characters, and {LONGEST_NAME} is the most"));
+        return wrong(format!("it has {length} characters; at most {LONGEST_NAME} are allowed"));
     }
     if script_of(name).is_some() {
-        return wrong(format!("`{name}` is what the runs of a script are called that somebody asks for"));
+        return wrong(format!("`{name}` is reserved for requested runs of a script; write another name"));
     }
     if name.trim() != name || name.chars().any(char::is_control) {
         return wrong(format!(
-            "`{}` begins or ends with space, or has control characters",
+            "`{}` begins or ends with white space, or contains control characters",
             name.escape_debug()
         ));
     }
@@ -261,7 +261,7 @@ fn check_name(name: &str) -> Result<(), DeclarationError> {
 fn duration(field: &'static str, ms: Option<u64>) -> Result<Option<Duration>, DeclarationError> {
     match ms.map(Duration::from_millis) {
         Some(long) if long > LONGEST => {
-            Err(DeclarationError::new(field, format!("{} s is over 100 years", long.as_secs())))
+            Err(DeclarationError::new(field, format!("{} s is more than 100 years", long.as_secs())))
         }
         within => Ok(within),
     }

@@ -71,9 +71,9 @@ pub enum SkipReason {
 impl SkipReason {
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Skip => "missed, and the job skips what it missed",
-            Self::Old => "missed, and older than the job's grace",
-            Self::Superseded => "missed, and a later one runs in its place",
+            Self::Skip => "missed, and the job's `missed` option is \"skip\"",
+            Self::Old => "missed, and older than the job's `grace`",
+            Self::Superseded => "missed, and a later scheduled time runs in its place",
         }
     }
 }

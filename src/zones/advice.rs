@@ -149,6 +149,6 @@ fn of_offset(lower: &str) -> Option<String> {
     }
     let (ahead, behind) = (shown(all), shown(-all));
     Some(format!(
-        "POSIX strings are not taken, as their sign means the opposite; write \"{ahead}\" for clocks ahead of UTC or \"{behind}\" for clocks behind it, or an IANA name such as \"Asia/Shanghai\""
+        "POSIX strings are refused, because their sign has the opposite meaning; write \"{ahead}\" for clocks ahead of UTC or \"{behind}\" for clocks behind it, or an IANA name such as \"Asia/Shanghai\""
     ))
 }

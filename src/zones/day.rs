@@ -25,7 +25,7 @@ impl DayTime {
 pub fn day_time(text: &str) -> Result<DayTime, String> {
     let wrong = || {
         format!(
-            "`{}` is no time of the day; write it like \"09:00\", from \"00:00\" to \"24:00\"",
+            "`{}` is not a time of day; write it like \"09:00\", from \"00:00\" to \"24:00\"",
             text.escape_debug()
         )
     };

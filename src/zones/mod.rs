@@ -22,7 +22,7 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
         !name.starts_with(['+', '-', ':', '/', '.']) && name.chars().all(|letter| letter.is_ascii_graphic());
     match TimeZone::get(name) {
         Ok(zone) if is_name => Ok(zone),
-        _ => Err(format!("`{}` is no time zone; {}", name.escape_debug(), advice::on(name))),
+        _ => Err(format!("`{}` is not a time zone; {}", name.escape_debug(), advice::on(name))),
     }
 }
 

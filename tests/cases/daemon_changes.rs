@@ -68,10 +68,10 @@ fn got(service: &Service, before: usize) -> (BTreeMap<String, usize>, Vec<String
 fn held(project: &Project, service: &Service, what: &str) -> (Serving, usize) {
     let before = service.messages().len();
     let serving = serve(project, service);
-    serving.says("a broadcast cannot be sent: inputs changed", 1);
+    serving.says("cannot send the broadcast: inputs changed", 1);
     serving.says(what, 1);
     // The restarted run has also compared.
-    serving.says("a run failed", 1);
+    serving.says("run failed", 1);
     let show = mooncast(project, service, &["runs", "show", "news"]).exits(0);
     show.prints("is paused").prints("inputs changed").prints(what).prints("--continue").prints("--replan");
     assert_eq!(service.messages().len(), before);
@@ -166,8 +166,8 @@ fn a_broadcast_whose_script_is_gone_is_paused_and_told() {
     std::fs::remove_file(project.path("scripts/main.lua")).unwrap();
     project.write("scripts/other.lua", "local x = 1");
     let serving = serve(&project, &service);
-    serving.says("a broadcast cannot be sent: inputs changed: changed: the script", 1);
-    serving.says("a run failed", 1);
+    serving.says("cannot send the broadcast: inputs changed: changed: the script", 1);
+    serving.says("run failed", 1);
     assert_eq!(service.messages().len(), before);
     let refused = mooncast(&project, &service, &["runs", "resume", "news", "--replan"]);
     assert_ne!(refused.status, Some(0), "{refused:#?}");
@@ -193,7 +193,7 @@ fn a_new_run_after_its_script_changed_under_a_live_daemon_pauses_the_broadcast()
     mooncast(&project, &service, &["jobs", "trigger", "first"]).exits(0);
     service.wait_for(2);
     project.write("scripts/main.lua", job("new"));
-    serving.says("a new version of a script is in force", 1);
+    serving.says("script loaded in a new version", 1);
     mooncast(&project, &service, &["jobs", "trigger", "second"]).exits(0);
     serving.says("was begun from other inputs", 1);
     let show = mooncast(&project, &service, &["runs", "show", "news"]).exits(0);

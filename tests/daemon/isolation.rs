@@ -48,7 +48,7 @@ fn fifty_that_misbehave_at_once_keep_no_other_from_running() {
         project.write(&format!("scripts/bad{number}.lua"), text);
     }
     for number in 0..50 {
-        serving.says(&format!("a run begins job=\"bad{number}\""), 1);
+        serving.says(&format!("run started job=\"bad{number}\""), 1);
     }
     let beside = lateness(&serving, rounds);
     let alive = serving.workers().len();
@@ -61,7 +61,7 @@ fn fifty_that_misbehave_at_once_keep_no_other_from_running() {
     let host: Vec<&str> = ran
         .stderr
         .lines()
-        .filter(|line| line.contains("a run begins job=\"good\""))
+        .filter(|line| line.contains("run started job=\"good\""))
         .filter_map(|line| line.rsplit_once("late_ms="))
         .map(|(_, late)| late)
         .collect();

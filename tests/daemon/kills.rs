@@ -138,7 +138,7 @@ fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_
     let again = logs
         .iter()
         .flat_map(|log| log.lines())
-        .filter(|line| line.contains("a run is entered again"))
+        .filter(|line| line.contains("run queued again after an interruption"))
         .count();
     assert!(again > 0, "{logs:#?}");
     println!(

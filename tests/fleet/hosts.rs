@@ -58,11 +58,11 @@ fn who_only_schedules_has_others_send() {
     // The script gets the final report, although its host has sent no messages.
     scheduler.prints("reported\t30\t0", 1);
     sender.says("a broadcast goes on where it stopped", 1);
-    sender.says("a broadcast is over", 1);
+    sender.says("broadcast finished", 1);
     assert_eq!(service.messages().len(), 30);
     assert!(sender.printed().is_empty());
     scheduler.stop().exits(0).never_says("goes on where it stopped");
-    sender.stop().exits(0).never_says("a run begins");
+    sender.stop().exits(0).never_says("run started");
     assert_eq!(hosts(&first).1, [] as [Value; 0], "who has stopped is none");
 }
 
@@ -110,12 +110,12 @@ fn a_run_that_others_have_taken_over_is_ended_where_it_was() {
     let second = beside(&first, script, LIMITS);
     let one = serve(&first, &service, "schedule,send");
     first.mooncast(&["jobs", "trigger", "news"]).exits(0);
-    one.says("a run begins", 1);
+    one.says("run started", 1);
     let two = serve(&second, &service, "schedule,send");
     one.signal(Signal::STOP);
     two.prints("ends", 1);
     one.signal(Signal::CONT);
-    one.says("a run is ended here: the others took this host for dead", 1);
+    one.says("stopping this run: this host sent no heartbeat for too long", 1);
     // The run does not count as running there either.
     two.stop().exits(0);
     std::fs::remove_file(first.path("stuck")).unwrap();

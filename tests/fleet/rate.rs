@@ -105,7 +105,7 @@ fn three_hosts_use_one_quota_are_refused_nothing_and_send_to_every_group_once() 
     assert!(trigger.envs(outside.variables.iter().cloned()).status().unwrap().success());
     // The host that ends the broadcast reports it, and the others report that it has finished.
     for host in &hosts {
-        host.says("a broadcast is over", 1);
+        host.says("broadcast finished", 1);
     }
     for host in hosts {
         host.stop().exits(0);

@@ -11,7 +11,7 @@ fn the_second_to_claim_a_name_is_refused_and_told_who_has_it() {
         let error = scene.stale("scripts/b.lua").await;
         assert!(
             error.starts_with(
-                "scripts/b.lua:3: a job named `digest` is in force from scripts/a.lua:3 already"
+                "scripts/b.lua:3: a job named `digest` is already active, declared at scripts/a.lua:3"
             ),
             "{error}"
         );

@@ -87,9 +87,9 @@ fn a_run_in_flight_ends_on_the_version_that_it_began_with() {
     trigger();
     served.says("begun 1");
     std::fs::write(project.path("scripts/lib/texts.lua"), "return { number = 2 }").unwrap();
-    served.says("a new version of a script is in force");
+    served.says("script loaded in a new version");
     std::fs::write(project.path("scripts/digest.lua"), waiting(2)).unwrap();
-    served.says("a new version of a script is in force");
+    served.says("script loaded in a new version");
     std::fs::write(project.path("go"), "").unwrap();
     served.says("version 1 of library 1 and 1");
     trigger();
@@ -99,7 +99,7 @@ fn a_run_in_flight_ends_on_the_version_that_it_began_with() {
     trigger();
     served.says("begun 2");
     std::fs::remove_file(project.path("scripts/digest.lua")).unwrap();
-    served.says("a script is gone");
+    served.says("script removed");
     std::fs::write(project.path("go"), "").unwrap();
     served.says("version 2 of library 2 and 2");
     // Other processes see it once it is in the ledger.
@@ -119,15 +119,15 @@ fn other_processes_see_which_version_is_in_force_and_why_the_file_is_not() {
     let served = Served::start(project.command(&["serve", "--simulator"]));
     served.says("serving");
     std::fs::write(project.path("scripts/digest.lua"), "local x = = 1").unwrap();
-    let told = served.says("the version before stays in force");
+    let told = served.says("its last version stays active");
     assert!(told.contains("scripts/digest.lua:1:") && told.contains("WARN"), "{told}");
     let jobs = until(&project, "scripts/digest.lua is stale");
     jobs.prints("scripts/digest.lua:1:").prints("digest ");
     // Nothing changed, but a person requests a reload.
     served.tell(Signal::HUP);
-    served.says("looking at all scripts and the settings again");
+    served.says("scanning all scripts and the settings again");
     std::fs::write(project.path("scripts/digest.lua"), script("digest", 2)).unwrap();
-    served.says("a new version of a script is in force");
+    served.says("script loaded in a new version");
     served.stop();
 }
 

@@ -158,7 +158,7 @@ fn jobs_are_shown_and_steered() {
     let log = site.json("/log?limit=500");
     let text = |line: &Value| line["text"].as_str().unwrap().to_owned();
     let lines: Vec<String> = log.as_array().unwrap().iter().map(text).collect();
-    assert!(lines.iter().any(|line| line.starts_with("a run is cancelled")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("run cancelled")), "{lines:#?}");
     assert_eq!(site.json("/log?limit=1").as_array().unwrap().len(), 1);
     site.serving.stop().exits(0);
 }

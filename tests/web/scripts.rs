@@ -95,7 +95,7 @@ fn a_script_that_is_unknown_or_stale_is_refused_with_the_reason() {
     let project = Project::with_script(
         "require('schedule').every('1h', { name = 'run scripts/a.lua' }, function() end)",
     );
-    project.mooncast(&["check"]).exits(1).prints("what the runs of a script are called");
+    project.mooncast(&["check"]).exits(1).prints("is reserved for requested runs of a script");
 }
 
 #[test]

@@ -174,9 +174,13 @@ impl AlertSender {
             Some(0) => {}
             Some(more) => {
                 alert.text = format!(
-                    "{} (and {} left out)",
+                    "{} ({} dropped before this one)",
                     alert.text,
-                    counted_as(more.into(), "more alert like this was", "more alerts like this were")
+                    counted_as(
+                        more.into(),
+                        "more alert with this subject was",
+                        "more alerts with this subject were"
+                    )
                 );
             }
         }
@@ -186,15 +190,19 @@ impl AlertSender {
         let body = match serde_json::to_string(&posted) {
             Ok(body) => body,
             Err(error) => {
-                tracing::error!(key, "an alert cannot be written as JSON: {error}");
+                tracing::error!(key, "cannot write the alert as JSON: {error}");
                 return;
             }
         };
         match self.ledger.alert_push(&key, &body, alert.again_after).await {
-            Ok(true) => tracing::info!(key, "an alert was raised: {}", alert.text),
-            Ok(false) => tracing::debug!(key, "the alert was told before"),
+            Ok(true) => tracing::info!(key, "alert raised: {}", alert.text),
+            Ok(false) => tracing::debug!(key, "alert not raised: it was raised before"),
             Err(error) => {
-                tracing::error!(key, "an alert waits for the ledger: {error}; {}", alert.text);
+                tracing::error!(
+                    key,
+                    "cannot record the alert in the ledger, retrying: {error}; the alert: {}",
+                    alert.text
+                );
                 let mut owed = self.owed.borrow_mut();
                 if owed.len() == OWED {
                     owed.pop_front();
@@ -224,7 +232,7 @@ impl AlertSender {
         if *left == 1 {
             tracing::warn!(
                 about,
-                "more than {MOST_A_MINUTE} alerts a minute are about the same: the others are counted"
+                "more than {MOST_A_MINUTE} alerts in a minute have this subject; further ones are only counted"
             );
         }
         None
@@ -236,7 +244,7 @@ impl AlertSender {
             let wait = match self.deliver().await {
                 Ok(wait) => wait.min(LOOK),
                 Err(error) => {
-                    tracing::warn!("alerts wait for the ledger: {error}");
+                    tracing::warn!("cannot read pending alerts from the ledger, retrying: {error}");
                     LOOK
                 }
             };
@@ -278,25 +286,21 @@ impl AlertSender {
         let host = to.hook.host();
         match to.hook.post(body, &headers).await {
             Ok(()) => {
-                tracing::info!(key, tries, "an alert was delivered to {host}");
+                tracing::info!(key, tries, "alert delivered to {host}");
                 self.ledger.alert_done(id).await
             }
             Err(why) => {
                 let now = self.clock.unix_time();
                 let wait = backoff(tries);
                 if (now + wait).saturating_sub(raised_at) > PATIENCE {
-                    tracing::error!(
-                        key,
-                        tries,
-                        "an alert is given up: {host} took it for three days not: {why}"
-                    );
+                    tracing::error!(key, tries, "alert dropped: {host} did not accept it for 3 days: {why}");
                     return self.ledger.alert_failed(id, &why, None).await;
                 }
                 let seconds = wait.as_secs_f64();
                 tracing::warn!(
                     key,
                     tries,
-                    "an alert was not delivered to {host}, again in {seconds:.0} s: {why}"
+                    "cannot deliver the alert to {host}, retrying in {seconds:.0} s: {why}"
                 );
                 self.ledger.alert_failed(id, &why, Some(now + wait)).await
             }

@@ -39,8 +39,8 @@ impl AlertSender {
                     let (name, minutes) = (app.name(), now.saturating_sub(*since).as_secs() / 60);
                     let since = run_name(Duration::from_secs(since.as_secs()));
                     let text = format!(
-                        "app `{name}`: the service has refused {} as too many for {}; {} refused \
-                         in the last minute, the pace is down to {:.0} of {} a second",
+                        "app `{name}`: the service has refused {} over its rate limit for {}; {} refused \
+                         in the last minute, and Mooncast now sends {:.0} of {} a second",
                         status.name,
                         counted(minutes, "minute"),
                         counted_as(status.throttled_last_minute, "was", "were"),
@@ -49,7 +49,10 @@ impl AlertSender {
                     );
                     let about = format!("{name} {} {since}", status.name);
                     self.raise(Alert {
-                        next: Some("see who else uses the app, or set [app.limits] share".to_owned()),
+                        next: Some(
+                            "check which other programs use the app, or set `share` under [app.limits]"
+                                .to_owned(),
+                        ),
                         app: Some(name.to_owned()),
                         figures: [("refused_last_minute", status.throttled_last_minute)].into(),
                         ..Alert::new(AlertKind::Quota, about, text)

@@ -33,9 +33,9 @@ impl RunQueue {
         figures::run_ended(&job, state);
         let note_text = note.as_deref().unwrap_or_default();
         match state {
-            JobState::Done => tracing::info!(job, run, "a run is done"),
-            JobState::Cancelled => tracing::warn!(job, run, "a run is cancelled: {note_text}"),
-            _ => tracing::error!(job, run, "a run failed: {note_text}"),
+            JobState::Done => tracing::info!(job, run, "run finished"),
+            JobState::Cancelled => tracing::warn!(job, run, "run cancelled: {note_text}"),
+            _ => tracing::error!(job, run, "run failed: {note_text}"),
         }
         // Raised before the end is recorded in the ledger: a crash in between repeats the alert instead of losing
         // it.
@@ -44,7 +44,7 @@ impl RunQueue {
             tracing::error!(
                 job,
                 run,
-                "a run that takes an alert failed or did not deliver: no alert tells of it"
+                "a run that handles an alert failed or did not deliver all its messages; no alert is raised for it"
             );
         }
         if state == JobState::Failed && tells {
@@ -63,9 +63,17 @@ impl RunQueue {
     async fn cut_short(&self, task: &ClaimedRun) {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
-        tracing::warn!(job, run, "a run is cut short: the daemon stops");
+        tracing::warn!(
+            job,
+            run,
+            "run interrupted, because the daemon is shutting down; the next daemon continues it"
+        );
         if let Err(error) = ledger.mark_run_interrupted(job, task.scheduled_at, owner).await {
-            tracing::warn!(job, run, "that the daemon stopped in order is not in the ledger: {error}");
+            tracing::warn!(
+                job,
+                run,
+                "cannot record in the ledger that the daemon shut down during this run: {error}"
+            );
         }
     }
 
@@ -92,7 +100,7 @@ impl RunQueue {
             }
             while let Err(error) = ledger.finish_job_runs(owner, &runs).await {
                 let count = runs.len();
-                tracing::error!(count, "that runs are over is not in the ledger yet: {error}");
+                tracing::error!(count, "cannot record finished runs in the ledger, retrying: {error}");
                 clock.sleep(AGAIN).await;
             }
             for written in written {

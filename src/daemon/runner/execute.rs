@@ -47,7 +47,7 @@ impl RunQueue {
                 Err(_) if self.stopping.get() => return None,
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
-                    tracing::error!(job, run, "the run cannot begin: {error}");
+                    tracing::error!(job, run, "cannot start the run: {error}");
                     clock.sleep(AGAIN).await;
                 }
             }
@@ -101,7 +101,9 @@ impl RunQueue {
         }
         let prepared = match prepared.build() {
             Ok(prepared) if held.is_at(&here) => prepared,
-            Ok(_) => return not_started("the project's folder was renamed while the run began".to_owned()),
+            Ok(_) => {
+                return not_started("the project's folder was renamed while the run was starting".to_owned());
+            }
             Err(error) => return not_started(error.to_string()),
         };
         // This is the only place that sets it.
@@ -115,7 +117,7 @@ impl RunQueue {
             attempt,
             script,
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
-            "a run begins"
+            "run started"
         );
         prepared.run_until(flight.interrupt.clone()).await
     }
@@ -132,14 +134,18 @@ impl RunQueue {
                 Ok(None) => return Ok(None),
                 Ok(Some((head, body))) => {
                     return HookRequest::of_parts(&head, body).map(Some).map_err(|error| {
-                        let why = format!("its request in the ledger makes no sense: {error}");
+                        let why = format!("its request in the ledger is invalid: {error}");
                         RunEnd::Failed(RunError::NotStarted(why))
                     });
                 }
                 Err(_) if self.stopping.get() => return Err(RunEnd::Interrupted),
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
-                    tracing::error!(job, run, "the request of a run cannot be read: {error}");
+                    tracing::error!(
+                        job,
+                        run,
+                        "cannot read the run's request from the ledger, retrying: {error}"
+                    );
                     clock.sleep(AGAIN).await;
                 }
             }

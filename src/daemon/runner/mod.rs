@@ -135,12 +135,12 @@ impl RunQueue {
         if let Some(earlier) = running.or_else(|| self.waits(job)) {
             return match overlap {
                 OverlapPolicy::Skip => {
-                    let how = if running.is_some() { "goes on" } else { "waits for its turn" };
+                    let how = if running.is_some() { "is still running" } else { "is still queued" };
                     JobRunAction::Skip(format!("the run of {} {how}", run_name(earlier)))
                 }
                 OverlapPolicy::Queue => JobRunAction::Wait,
                 OverlapPolicy::Cancel => {
-                    self.cancel(job, "the job's next instant has come (`overlap = \"cancel\"`)").await;
+                    self.cancel(job, "the job's next scheduled time has come (`overlap = \"cancel\"`)").await;
                     JobRunAction::Wait
                 }
             };
@@ -169,7 +169,7 @@ impl RunQueue {
     }
 
     pub(super) fn queue(self: &Rc<Self>, task: ClaimedRun) {
-        tracing::info!(job = task.job, run = run_name(task.scheduled_at), "a run waits for its turn");
+        tracing::info!(job = task.job, run = run_name(task.scheduled_at), "run queued");
         self.waiting.borrow_mut().push_back(task);
         self.next();
     }
@@ -244,7 +244,7 @@ impl RunQueue {
         for task in &gone {
             let run = run_name(task.scheduled_at);
             figures::run_ended(job, JobState::Cancelled);
-            tracing::warn!(job, run, "a run that waited is cancelled: {why}");
+            tracing::warn!(job, run, "queued run cancelled: {why}");
             self.record_end(task, JobState::Cancelled, Some(why)).await;
         }
         let flight = self.flights.borrow().get(job).filter(|flight| !flight.lost.get()).map(Rc::clone);
@@ -270,7 +270,7 @@ impl RunQueue {
                 tracing::warn!(
                     job,
                     run,
-                    "a run is ended here: the others took this host for dead, and have it now"
+                    "stopping this run: this host sent no heartbeat for too long, so another host took the run over"
                 );
                 flight.switch.press();
                 flight.switch.press();

@@ -14,7 +14,7 @@ use super::{ClaimedRun, RunQueue};
 const REMOVED: Duration = Duration::from_secs(10);
 const REMOVED_HOOK: Duration = Duration::from_hours(24);
 /// The note of a run that is cancelled because its job is gone.
-const NO_JOB: &str = "no script declares the job any more";
+const NO_JOB: &str = "no script declares the job now";
 
 impl RunQueue {
     /// Whether no script on any living host of the fleet declares the run's job.
@@ -50,9 +50,7 @@ impl RunQueue {
                 true
             }
             Err(error) => {
-                tracing::error!(
-                    "whether another host has the jobs of runs that wait cannot be seen: {error}"
-                );
+                tracing::error!("cannot check whether another host has the jobs of the queued runs: {error}");
                 false
             }
         }
@@ -84,7 +82,7 @@ impl RunQueue {
             self.waiting.borrow_mut().retain(|other| !is_it(other));
             let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
             figures::run_ended(job, JobState::Cancelled);
-            tracing::warn!(job, run, "a run that waited is ended: {NO_JOB}");
+            tracing::warn!(job, run, "queued run cancelled: {NO_JOB}");
             self.record_end(&task, JobState::Cancelled, Some(NO_JOB)).await;
         }
     }

@@ -24,9 +24,13 @@ fn misspelt_members_are_named_with_the_nearest() {
         ("require('log').warning('x')", 1, "`log` has no `warning`"),
         ("local task = require('task')\ntask.spwan(print)", 2, "did you mean `spawn`?"),
         ("local message = require('message')\nmessage.txt('hi')", 2, "did you mean `text`?"),
-        ("im.frobnicate()", 1, "there is: "),
+        ("im.frobnicate()", 1, "; it has "),
         ("require('jsonn')", 1, "there is no module `jsonn`; did you mean `json`?"),
-        ("local c = require('campain_helper_x')", 1, "neither built in nor a file"),
+        (
+            "local c = require('campain_helper_x')",
+            1,
+            "it is not built in, and scripts/ and scripts/lib/ have no such file",
+        ),
         ("Im.group_send({})", 1, "`Im` is not defined; did you mean `im`?"),
         ("function mian()\nend", 1, "did you mean `main`?"),
         ("function Main(args)\nprint(args)\nend", 1, "did you mean `main`?"),
@@ -41,11 +45,11 @@ fn globals_that_nothing_sets_are_named() {
         ("local t = {}\nfor _, v in ipars(t) do print(v) end", 2, "did you mean `ipairs`?"),
         ("totl = 1\nprint(totla)", 2, "`totla` is not defined; did you mean `totl`?"),
         ("require('own')\nprint(our)", 2, "did you mean `ours`?"),
-        ("print(nothing_like_it)", 1, "`nothing_like_it` is not defined: nothing sets it"),
-        ("print(json.encode({}))", 1, "`json` is not defined; it comes by `local json = require(\"json\")`"),
-        ("io.write('x')", 1, "`io` is not defined; files are read and written with `require(\"fs\")`"),
-        ("print(unpack({ 1 }))", 1, "it is `table.unpack`"),
-        ("if x == 1 then\nprint(x)\nend", 2, "`x` is not defined: nothing sets it"),
+        ("print(nothing_like_it)", 1, "`nothing_like_it` is not defined: the script never assigns it"),
+        ("print(json.encode({}))", 1, "`json` is not defined; add `local json = require(\"json\")`"),
+        ("io.write('x')", 1, "`io` is not defined; read and write files with `require(\"fs\")`"),
+        ("print(unpack({ 1 }))", 1, "write `table.unpack`"),
+        ("if x == 1 then\nprint(x)\nend", 2, "`x` is not defined: the script never assigns it"),
         ("local m = {}\nfunction m.f() return tostrnig(1) end\nreturn m", 2, "did you mean `tostring`?"),
     ]);
 }
@@ -53,7 +57,7 @@ fn globals_that_nothing_sets_are_named() {
 #[test]
 fn calls_with_a_colon_are_named() {
     assert_found(&[
-        ("im:group_send { to = '1' }", 1, "write `im.group_send(…)`; with `:` it is given `im`"),
+        ("im:group_send { to = '1' }", 1, "write `im.group_send(…)`; with `:`, Lua passes `im`"),
         ("local json = require('json')\nprint(json:encode({}))", 2, "write `json.encode(…)`"),
         ("im.app('b'):check({})", 1, "write `im.check(…)`"),
         ("im:grop_send({})", 1, "did you mean `group_send`?"),
@@ -63,7 +67,7 @@ fn calls_with_a_colon_are_named() {
 #[test]
 fn the_limits_are_known() {
     assert_found(&[
-        ("im.limits.group_per_second = 5", 1, "`im.limits` is read-only; limits are set in mooncast.toml"),
+        ("im.limits.group_per_second = 5", 1, "`im.limits` is read-only; set limits in mooncast.toml"),
         (
             "print(im.limits.mesage_bytes)",
             1,

@@ -23,7 +23,7 @@ impl<'a> SyntaxWalker<'a, '_> {
                     if suffixes.is_empty() {
                         self.error(
                             assignment.equal_token(),
-                            "only a name or a field can be set; take the brackets away",
+                            "only a name or a field can be assigned; remove the brackets",
                         );
                     }
                     self.chain(expression.prefix(), suffixes, true);
@@ -41,7 +41,9 @@ impl<'a> SyntaxWalker<'a, '_> {
                     let shown = name.token();
                     self.error(
                         name,
-                        format!("`{shown}` is constant (`<const>` or `<close>`) and cannot be set again"),
+                        format!(
+                            "`{shown}` is constant (`<const>` or `<close>`) and cannot be assigned again"
+                        ),
                     );
                 }
             }
@@ -80,7 +82,7 @@ impl<'a> SyntaxWalker<'a, '_> {
                 Some((attribute, word)) => {
                     self.error(
                         attribute.name(),
-                        format!("`<{word}>` is unknown; there are `<const>` and `<close>`"),
+                        format!("`<{word}>` is unknown; Lua has `<const>` and `<close>`"),
                     );
                 }
                 None => {}

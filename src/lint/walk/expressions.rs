@@ -54,7 +54,7 @@ impl<'a> SyntaxWalker<'a, '_> {
                 if token.is_symbol(Symbol::Ellipsis)
                     && self.functions.last().is_some_and(|function| !function.varargs) =>
             {
-                self.error(token, "`...` only stands in a function that takes it: `function(...)`");
+                self.error(token, "`...` is valid only in a function that declares it: `function(...)`");
             }
             Expression::Var(Var::Name(name)) => self.read(name, used),
             Expression::Var(Var::Expression(var)) => {

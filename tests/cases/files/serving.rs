@@ -32,7 +32,7 @@ fn said(project: &Project, secret: &Path, prints: Option<&str>, says: &str) -> S
         serving.says(says, 1);
     }
     serving.signal(rustix::process::Signal::HUP);
-    serving.says("looking at all scripts and the settings again", 1);
+    serving.says("scanning all scripts and the settings again", 1);
     // A change makes the daemon scan every script again.
     project.write("scripts/other.lua", super::super::schedules::hourly("other", "other"));
     serving.says("scripts/other.lua", 1);

@@ -151,7 +151,7 @@ impl Besieged {
         let log = child.stderr.take().unwrap();
         std::thread::spawn(move || {
             for line in BufReader::new(log).lines().map_while(Result::ok) {
-                let told = line.contains("a run begins job=\"steady\"") || line.contains("panicked");
+                let told = line.contains("run started job=\"steady\"") || line.contains("panicked");
                 if told || line.contains("memory allocation") {
                     // A failed test has dropped the receiver.
                     let _ = teller.send(line);

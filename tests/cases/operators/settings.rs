@@ -18,7 +18,7 @@ fn a_running_daemon_takes_changed_limits_and_says_so() {
     project.mooncast(&["jobs", "trigger", "limits"]).exits(0);
     serving.prints("limit\t30", 1);
     project.write("mooncast.toml", "[app.limits]\ngroup_per_second = 50\nmessage_bytes = 1000\n");
-    serving.says("changed settings are in force from now on", 1);
+    serving.says("changed settings are now active", 1);
     assert!(serving.logged().iter().any(|line| line.contains("[app] limits")), "{:#?}", serving.logged());
     project.mooncast(&["jobs", "trigger", "limits"]).exits(0);
     serving.prints("limit\t50", 1);
@@ -28,9 +28,9 @@ fn a_running_daemon_takes_changed_limits_and_says_so() {
         "mooncast.toml",
         "[app]\nbase_url = \"http://elsewhere\"\n[app.limits]\ngroup_per_second = 60\ntargeted_cost = \"user\"\n[serve]\nhosts = [\"x\"]\n",
     );
-    serving.says("in force only after a restart", 1);
+    serving.says("changed settings need a restart", 1);
     let named = serving.logged();
-    let line = named.iter().find(|line| line.contains("in force only after a restart")).unwrap();
+    let line = named.iter().find(|line| line.contains("changed settings need a restart")).unwrap();
     assert!(line.contains("targeted_cost") && line.contains("[serve] hosts"), "{line}");
     serving.stop().exits(0);
 }
@@ -41,13 +41,13 @@ fn a_running_daemon_takes_changed_alerts() {
     let project = Project::with_script(JOB);
     let serving = Serving::start(project.command_against(&service, &["serve", "--listen", "nowhere"]));
     project.write("mooncast.toml", format!("[alerts]\nurl = \"{}/hook\"\n", hook.url()));
-    serving.says("changed settings are in force from now on", 1);
+    serving.says("changed settings are now active", 1);
     project.mooncast(&["jobs", "trigger", "fails"]).exits(0);
     hook.wait_for(1);
     assert!(String::from_utf8_lossy(&hook.requests()[0].body).contains("on purpose"));
     // The settings are removed again.
     project.write("mooncast.toml", "");
-    serving.says("changed settings are in force from now on", 2);
+    serving.says("changed settings are now active", 2);
     project.mooncast(&["jobs", "trigger", "fails"]).exits(0);
     serving.says("on purpose", 2);
     assert_eq!(hook.requests().len(), 1);

@@ -63,10 +63,10 @@ fn mended() -> (Project, Serving, String, String) {
     let serving = start(&project, &address);
     let (status, first) = post(&address, "orders", "s3cret");
     assert_eq!(status, 202, "{first}");
-    serving.says("a run failed", 1);
+    serving.says("run failed", 1);
     until("the failure is written down", || jobs(&project, &["show", "orders"]).stdout.contains(" failed"));
     project.write("scripts/orders.lua", orders("print('done', request.json().order)"));
-    serving.says("a new version of a script is in force", 1);
+    serving.says("script loaded in a new version", 1);
     (project, serving, address, first)
 }
 
@@ -77,7 +77,7 @@ fn failed_delivery_that_comes_again_runs_again_once() {
     assert_eq!(status, 202, "{second}");
     assert_ne!(first, second, "a new run");
     serving.prints("done\tA-17", 1);
-    serving.says("a run is done", 1);
+    serving.says("run finished", 1);
     assert_eq!(post(&address, "orders", "s3cret"), (202, second), "what is done is done");
     serving.stop().exits(0);
 }
@@ -135,12 +135,12 @@ fn alert_loop_an_alert_whose_own_hook_fails_alerts_about_nothing() {
     );
     let serving = start(&project, &address);
     jobs(&project, &["trigger", "bad"]).exits(0);
-    serving.says("a run failed", 2);
-    serving.says("no alert tells of it", 1);
+    serving.says("run failed", 2);
+    serving.says("no alert is raised for it", 1);
     // A second failure is reported like the first one, and nothing else is.
     jobs(&project, &["trigger", "bad"]).exits(0);
-    serving.says("no alert tells of it", 2);
-    assert_eq!(logged(&serving, "an alert was raised"), 2, "{:#?}", serving.logged());
+    serving.says("no alert is raised for it", 2);
+    assert_eq!(logged(&serving, "alert raised"), 2, "{:#?}", serving.logged());
     serving.stop().exits(0);
 }
 

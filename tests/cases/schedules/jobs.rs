@@ -46,7 +46,7 @@ fn fault_across_a_time_a_script_that_is_deleted_for_a_moment_under_the_daemon() 
     project.write("scripts/b.lua", EVERY_SECOND);
     let serving = serve(&project, &service);
     std::fs::remove_file(project.path("scripts/a.lua")).unwrap();
-    serving.says("a script is gone", 1);
+    serving.says("script removed", 1);
     until("the ledger knows", || {
         let list = project.command_against(&service, &["jobs"]).output().unwrap();
         let list = String::from_utf8_lossy(&list.stdout).into_owned();
@@ -69,8 +69,8 @@ fn fault_across_a_time_what_is_too_old_is_a_row_and_a_line() {
     project.write("scripts/a.lua", "this is no Lua\n");
     let serving = serve(&project, &service);
     project.write("scripts/a.lua", hourly("a", "mended").replace("100h", "1s"));
-    serving.says("instants are left out", 1);
-    serving.says("a run is skipped", 1);
+    serving.says("scheduled times skipped", 1);
+    serving.says("run skipped", 1);
     let show = project.command_against(&service, &["jobs", "show", "a"]).output().unwrap();
     Ran::of(&show).exits(0).prints(" skipped: ");
     serving.stop().exits(0);
@@ -89,7 +89,7 @@ fn three_runs(project: &Project, service: &Service) -> crate::daemon::Serving {
         Ran::of(&asked).exits(0);
     }
     serving.prints("begins", 1);
-    serving.says("a run waits for its turn", 2);
+    serving.says("run queued", 2);
     serving
 }
 
@@ -98,9 +98,9 @@ fn removal_the_runs_that_wait_of_a_removed_job_end() {
     let (project, service) = (Project::new(), Service::accepting());
     let serving = three_runs(&project, &service);
     std::fs::remove_file(project.path("scripts/q.lua")).unwrap();
-    serving.says("a run that waited is ended: no script declares the job any more", 2);
+    serving.says("queued run cancelled: no script declares the job now", 2);
     let show = project.command_against(&service, &["jobs", "show", "q"]).output().unwrap();
-    Ran::of(&show).exits(0).prints("cancelled").prints("no script declares the job any more");
+    Ran::of(&show).exits(0).prints("cancelled").prints("no script declares the job now");
     let begun = serving.printed().iter().filter(|line| line.contains("begins")).count();
     assert_eq!(begun, 1);
     serving.stop().exits(0);
@@ -112,7 +112,7 @@ fn removal_the_runs_that_wait_of_a_job_removed_while_no_daemon_ran_end() {
     three_runs(&project, &service).kill();
     std::fs::remove_file(project.path("scripts/q.lua")).unwrap();
     let serving = serve(&project, &service);
-    serving.says("a run that waited is ended: no script declares the job any more", 2);
+    serving.says("queued run cancelled: no script declares the job now", 2);
     // The run that had started continues with the version of the script that it started with.
     serving.prints("ends", 1);
     serving.stop().exits(0);
@@ -127,7 +127,7 @@ fn removal_the_runs_that_wait_of_a_paused_job_wait() {
         Ran::of(&project.command_against(&service, &args).output().unwrap()).exits(0)
     };
     jobs(&["pause", "q"]);
-    serving.says("a job is paused", 1);
+    serving.says("job paused", 1);
     serving.prints("ends", 1);
     let show = jobs(&["show", "q"]);
     assert_eq!(show.stdout.matches("it waits until the job is resumed").count(), 2, "{show:#?}");
@@ -167,7 +167,7 @@ fn no_recipients_in_a_job_is_told_and_the_filled_file_is_sent_at_the_next_time()
     command(&["jobs", "trigger", "news"]);
     serving.says("there are no recipients in `a.csv`; nothing was sent", 1);
     serving.prints("sent\t0\ttrue", 1);
-    serving.says("a run is done", 1);
+    serving.says("run finished", 1);
     command(&["runs", "list"]).prints("no broadcasts");
     project.write("a.csv", "group_id,name\n184524748161025,Ann\n");
     command(&["jobs", "trigger", "news"]);

@@ -48,7 +48,7 @@ fn has_only(serving: &Serving, of: &str) {
     let printed = serving.printed();
     let strange = printed.iter().find(|line| !line.contains(&format!("text of {of}\ttrue\twords of {of}")));
     assert_eq!(strange, None, "{:#?}", serving.logged());
-    for text in ["a new version", "a script is gone: ", "is in force for runs"] {
+    for text in ["a new version", "script removed;", "active for runs"] {
         assert_eq!(logged(serving, text), 0, "{text}: {:#?}", serving.logged());
     }
 }
@@ -67,12 +67,12 @@ fn project_that_is_renamed_and_replaced_is_told_loudly_and_nothing_of_the_other_
     project.write("own/mooncast.toml", "[scripts]\ntimeout = \"1s\"\n[permissions]\nread = ['/etc']\n");
     project.write("own/scripts/new.lua", READS.replace("'reads'", "'new'"));
     serving.signal(Signal::HUP);
-    serving.says("the settings are not read", 1);
+    serving.says("cannot read the settings", 1);
     goes_on(&project, &serving, "own");
     has_only(&serving, "own");
     rename(project.path("own"), project.path("other")).unwrap();
     rename(project.path("kept"), project.path("own")).unwrap();
-    serving.says("the scripts can be read again", 1);
+    serving.says("scripts are readable again", 1);
     runs_again(&serving, "own");
     has_only(&serving, "own");
     serving.stop();
@@ -88,7 +88,7 @@ fn project_that_is_renamed_and_not_replaced_is_told_loudly_and_goes_on_when_it_i
     serving.says("that folder is", 1);
     goes_on(&project, &serving, "own");
     rename(project.path("kept"), project.path("own")).unwrap();
-    serving.says("the scripts can be read again", 1);
+    serving.says("scripts are readable again", 1);
     runs_again(&serving, "own");
     has_only(&serving, "own");
     serving.stop();
@@ -109,11 +109,11 @@ fn project_through_a_link_that_moves_keeps_reading_its_own_files() {
     has_only(&serving, "one");
     // The old release is deleted, file by file.
     std::fs::remove_file(project.path("one/scripts/reads.lua")).unwrap();
-    serving.says("a script is gone from a folder to which the project's name leads no more", 1);
+    serving.says("this script was removed, but the project's path now leads to another folder", 1);
     runs_again(&serving, "one");
     std::fs::remove_dir_all(project.path("one")).unwrap();
     serving.says("that folder was deleted", 1);
-    let gone = logged(&serving, "a script is gone from a folder to which");
+    let gone = logged(&serving, "this script was removed, but the project's path");
     assert!(gone <= 2, "{:#?}", serving.logged());
     has_only(&serving, "one");
     serving.stop();

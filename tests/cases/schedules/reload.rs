@@ -17,8 +17,8 @@ fn swap_two_scripts_that_exchange_jobs_are_taken_in_together() {
     save("P", "Q");
     let serving = serve(&project, &service);
     save("Q", "P");
-    serving.says("a new version of a script is in force", 2);
-    assert_eq!(logged(&serving, "is refused"), 0, "{:#?}", serving.logged());
+    serving.says("script loaded in a new version", 2);
+    assert_eq!(logged(&serving, "failed to load"), 0, "{:#?}", serving.logged());
     serving.stop().exits(0);
 }
 
@@ -28,9 +28,9 @@ fn passing_fault_a_script_that_was_too_long_for_a_moment_is_well_again() {
     project.write("scripts/a.lua", hourly("a", "a"));
     let serving = serve(&project, &service);
     project.write("scripts/a.lua", vec![b'-'; 5 * 1024 * 1024]);
-    serving.says("a script is refused", 1);
+    serving.says("script failed to load", 1);
     project.write("scripts/a.lua", hourly("a", "a"));
-    serving.says("a script is again as it is in force", 1);
+    serving.says("script loads again; its active version is unchanged", 1);
     serving.stop().exits(0);
 }
 
@@ -45,9 +45,9 @@ fn unreadable_for_a_moment(spoil: impl Fn(&Project)) {
     std::fs::hard_link(&script, project.path("a.kept")).unwrap();
     spoil(&project);
     std::fs::rename(project.path("a.spoilt"), &script).unwrap();
-    serving.says("a script is refused", 1);
+    serving.says("script failed to load", 1);
     std::fs::rename(project.path("a.kept"), &script).unwrap();
-    serving.says("a script is again as it is in force", 1);
+    serving.says("script loads again; its active version is unchanged", 1);
     let asked = project.command_against(&service, &["jobs", "trigger", "a"]).output().unwrap();
     Ran::of(&asked).exits(0);
     serving.prints("ran a", 1);
@@ -85,7 +85,7 @@ fn project_through_a_link_that_moves_is_told_loudly_and_the_jobs_are_kept() {
     serving.says("releases/2 now, and this daemon goes on with", 1);
     std::fs::rename(project.path("releases/1"), project.path("releases/gone")).unwrap();
     serving.says("the project's folder", 1);
-    assert_eq!(logged(&serving, "a script is gone"), 0, "{:#?}", serving.logged());
+    assert_eq!(logged(&serving, "script removed"), 0, "{:#?}", serving.logged());
     serving.stop();
 }
 
@@ -107,7 +107,7 @@ fn check_and_serve_leave_the_same_files_out_and_say_so() {
     assert_eq!(ran.stdout.matches(": job `").count(), 1, "{ran:#?}");
     assert_eq!(ran.stdout.matches("leaves this file out").count(), 5, "{ran:#?}");
     let serving = serve(&project, &service);
-    serving.says("left out: ", 5);
+    serving.says("file not loaded: ", 5);
     serving.says("not UTF-8", 1);
     serving.stop().exits(0);
 }
@@ -121,7 +121,7 @@ fn lazy_require_a_module_that_a_job_requires_is_of_its_version() {
     project.write("scripts/lib/texts.lua", "return { hello = 'first' }\n");
     let serving = serve(&project, &service);
     project.write("scripts/lib/texts.lua", "return { hello = \n");
-    serving.says("is refused, the version before stays in force", 1);
+    serving.says("failed to load, so its last version stays active", 1);
     let asked = project.command_against(&service, &["jobs", "trigger", "a"]).output().unwrap();
     Ran::of(&asked).exits(0);
     serving.prints("first", 1);
@@ -136,14 +136,14 @@ fn first_start_a_script_that_only_sends_is_for_mooncast_run() {
     project.write("scripts/a.lua", hourly("a", "a"));
     project.write("scripts/send.lua", "im.group_send({ to = '1', type = 'txt', body = { msg = 'x' } })\n");
     let serving = serve(&project, &service);
-    serving.says("a script is for `mooncast run`", 1);
-    assert_eq!(logged(&serving, "is refused"), 0, "{:#?}", serving.logged());
+    serving.says("script not loaded: it sends at its top level", 1);
+    assert_eq!(logged(&serving, "failed to load"), 0, "{:#?}", serving.logged());
     let listed = || {
         let list = project.command_against(&service, &["jobs"]).output().unwrap();
         String::from_utf8_lossy(&list.stdout).into_owned()
     };
     crate::support::until("the script is listed", || {
-        listed().contains("scripts/send.lua is for `mooncast run`")
+        listed().contains("scripts/send.lua is not loaded: it sends at its top level")
     });
     serving.stop().exits(0);
 }

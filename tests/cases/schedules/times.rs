@@ -97,12 +97,12 @@ fn at_three_days_ago_is_a_line_in_the_log_and_in_the_list_of_jobs() {
     let serving = serve(&project, &service);
     let script = "require('schedule').at(TIME, { name = 'old' }, function() print('ran old') end)\n";
     project.write("scripts/old.lua", script.replace("TIME", &ago(3 * 86_400)));
-    serving.says("instants are left out: missed, and older than the job's grace", 1);
-    serving.says("a run is skipped", 1);
+    serving.says("scheduled times skipped: missed, and older than the job's `grace`", 1);
+    serving.says("run skipped", 1);
     let list = project.command_against(&service, &["jobs"]).output().unwrap();
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("did not run: 1 from"), "{list}");
-    assert_eq!(logged(&serving, "a run begins"), 0);
+    assert_eq!(logged(&serving, "run started"), 0);
     serving.stop().exits(0);
 }
 
@@ -116,7 +116,7 @@ fn at_whose_time_passes_while_its_script_is_broken_runs_once_when_it_is_mended()
     project.write("scripts/once.lua", &script);
     let serving = serve(&project, &service);
     project.write("scripts/once.lua", "this is no Lua\n");
-    serving.says("a script is refused", 1);
+    serving.says("script failed to load", 1);
     serving.stop().exits(0);
     // The job's time passes while no daemon runs.
     crate::support::until("its time has passed", || {
