@@ -401,7 +401,7 @@ fn a_run_sends_what_was_rehearsed_and_nothing_else() {
     assert_eq!(sent["body"]["url"], "https://files.example/chatfiles/u0");
     // A second run finds the broadcast finished, as any run does.
     run(&held).exits(0).says("nothing is sent again");
-    run(&["run", "--plan", "nonsense", "scripts/main.lua"]).exits(2).says("it is no plan");
+    run(&["run", "--plan", "nonsense", "scripts/main.lua"]).exits(2).says("it is not a plan");
 }
 
 #[test]
