@@ -275,7 +275,7 @@ fn only_addresses_of_this_machine_are_listened_at() {
     crate::support::Ran::of(&ran).exits(2).says("[::]:80").says("can be reached from other machines");
     project.write("mooncast.toml", format!("{SETTINGS}[serve]\nlisten = 'everywhere'\n"));
     let ran = command(&project, &["serve", "--simulator"]).output().unwrap();
-    crate::support::Ran::of(&ran).exits(2).says("`everywhere` is no address with a port");
+    crate::support::Ran::of(&ran).exits(2).says("`everywhere` is not an address with a port");
     project.write("mooncast.toml", format!("{SETTINGS}[serve]\nlisten = 'nowhere'\n"));
     let serving = Serving::start(command(&project, &["serve", "--simulator"]));
     serving.stop().exits(0).says("hooks are declared, and nothing listens").never_says("listening for");

@@ -214,7 +214,7 @@ const HOSTILE: &[(&str, &str, &str)] = &[
     (
         "tasks that wait for each other",
         "local task = require('task') local a, b a = task.spawn(function() b:wait() end) b = task.spawn(function() a:wait() end) a:wait()",
-        "none can go on",
+        "none can continue",
     ),
 ];
 

@@ -21,7 +21,7 @@ fn interrupt(child: &mut Child) -> String {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
     let mut heard = Vec::new();
     let stderr = child.stderr.as_mut().unwrap();
-    while !heard.ends_with(b"(again to end at once)") {
+    while !heard.ends_with(b"(press Ctrl-C again to end at once)") {
         let mut byte = [0];
         stderr.read_exact(&mut byte).unwrap();
         heard.push(byte[0]);

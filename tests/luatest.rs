@@ -382,7 +382,7 @@ fn a_file_that_cannot_be_loaded_fails_and_the_others_run() {
         .file("scripts/tests/c.lua", format!("{fine}\n{fine}"))
         .file("scripts/tests/d.lua", fine);
     let ran = project.mooncast(&["test"]).exits(1).prints("3 tests failed, 1 passed");
-    let ran = ran.prints("scripts/tests/a.lua:2: unexpected symbol").prints("only declares its tests");
+    let ran = ran.prints("scripts/tests/a.lua:2: unexpected symbol").prints("only declares tests");
     ran.prints("a test named `fine` is at scripts/tests/c.lua:1 already");
 }
 

@@ -219,7 +219,7 @@ fn a_top_level_that_only_declares_reads_and_does_not_write() {
     let job = |script: &str, name: &str| project.mooncast(&["run", "--simulator", "--job", name, script]);
     job("scripts/main.lua", "count").exits(0).prints("0\t1\n");
     job("scripts/main.lua", "count").exits(0).prints("1\t2\n");
-    job("scripts/bad.lua", "bad").exits(1).says("scripts/bad.lua:1: ").says("only declares its jobs");
+    job("scripts/bad.lua", "bad").exits(1).says("scripts/bad.lua:1: ").says("only declares jobs");
 }
 
 #[test]

@@ -51,7 +51,10 @@ fn a_file_is_copied_into_another_and_goes_on_there() {
     ran.prints("recipients                3  ").prints("read back and the same");
     // Sent messages count as sent.
     of_file(&to, &["run", "--simulator", "scripts/main.lua"]).exits(0).says("nothing is sent again");
-    of_file(&project, &["store", "copy", from, there]).exits(2).says("it is not empty").says("apps");
+    of_file(&project, &["store", "copy", from, there])
+        .exits(2)
+        .says("the target store is not empty")
+        .says("apps");
     of_file(&project, &["store", "copy", from, from]).exits(2).says("into itself");
     let nowhere = project.path("nowhere");
     of_file(&project, &["store", "copy", nowhere.to_str().unwrap(), from]).exits(2).says("FROM: there is no");
@@ -150,7 +153,7 @@ fn a_ledger_goes_to_a_server_and_back() {
     schema.run("DELETE FROM recipients WHERE seq = 2; ALTER SEQUENCE sends_id_seq RESTART");
     let check = with_store(&project, &address, &["store", "check"]).exits(2);
     check
-        .prints("BAD  rows: news/1: it says 3 sent, and there are 2")
+        .prints("BAD  rows: news/1: the stored count of sent recipients is 3, and 2 rows have this state")
         .prints("BAD  rows: sends: the next row");
     // A newer version may have changed the schema.
     schema.run("UPDATE schema_version SET version = 90, least = 1");
@@ -265,7 +268,7 @@ fn a_server_is_held_to_its_certificate() {
     with_store(&project, &server.at("localhost", PASSWORD, verified), &["store", "migrate"]).exits(0);
     check(&server.at("localhost", PASSWORD, "sslmode=require")).exits(0).prints("TLSv1.3");
     // Without encryption, with another authority, with another name, without any authority, with another password.
-    let untrusted = "there is no safe connection to the store";
+    let untrusted = "no secure connection to the store is possible";
     check(&server.at("localhost", PASSWORD, "sslmode=disable"))
         .exits(2)
         .prints(untrusted)
@@ -281,7 +284,7 @@ fn a_server_is_held_to_its_certificate() {
         check(&server.at("localhost", PASSWORD, "sslmode=verify-full&sslrootcert=KEYS/nowhere.crt")).exits(2);
     nowhere.prints("sslrootcert: ").prints("nowhere.crt: No such file");
     let wrong = check(&server.at("localhost", "CANARY-7d1f-not", verified)).exits(2);
-    wrong.prints("the store lets nobody in like this").never_says("CANARY");
+    wrong.prints("the store refused the login").never_says("CANARY");
     // A connection that requires encryption refuses a server without it.
     check(&format!("{plain}?sslmode=require")).exits(2).prints(untrusted);
 }

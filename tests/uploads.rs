@@ -251,7 +251,7 @@ fn a_file_that_is_gone_or_changed_keeps_its_broadcast_from_going_on() {
             }
             let DriveEnd::Paused(why) = scene.drive(id).await.end else { panic!("it went on") };
             assert!(why.contains(says) && why.contains(path.to_str().unwrap()), "{why}");
-            assert!(why.contains("put the very file back there and resume"), "{why}");
+            assert!(why.contains("put the original file back and resume"), "{why}");
             assert!(scene.sent().is_empty());
             std::fs::write(&path, "").unwrap();
         }

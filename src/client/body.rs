@@ -44,7 +44,7 @@ impl Drop for WriteCanceller {
 
 /// The error of a request that was given up before it was written.
 #[derive(Debug, thiserror::Error)]
-#[error("the request was given up")]
+#[error("the request was cancelled")]
 pub(super) struct AbandonedError;
 
 /// A body in one piece. It calls `on_write` when its request is about to be written.

@@ -106,7 +106,7 @@ impl ConnectionPool {
             tracing::info!(
                 ?rested,
                 ?rest,
-                "the server closed a connection that had rested; connections rest for less from now on"
+                "the server closed an idle connection; from now on connections stay idle for less time"
             );
             self.replace(&mut state, rest);
         }
@@ -118,7 +118,7 @@ impl ConnectionPool {
             Ok(client) => (state.client, state.rest) = (client, rest),
             Err(error) => tracing::warn!(
                 error = %error.without_url(),
-                "connections may rest for longer than their server keeps them"
+                "connections may stay idle for longer than the server keeps them open"
             ),
         }
     }

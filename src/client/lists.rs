@@ -146,7 +146,10 @@ impl Client {
         let answer: GroupsAnswer = success.read()?;
         let cursor = answer.cursor.filter(|cursor| !cursor.is_empty());
         if cursor.is_some() && cursor.as_deref() == after {
-            return Err(GROUPS.refuse("the service's cursor does not move on"));
+            return Err(GROUPS.refuse(
+                "the service returned the same cursor again, so the list cannot be \
+             read to its end",
+            ));
         }
         let timestamp = number(&answer.timestamp).map(Duration::from_millis);
         Ok(GroupsPage { groups: answer.data.into_iter().map(Group::from).collect(), cursor, timestamp })
@@ -169,7 +172,7 @@ impl Client {
     ) -> Result<MembersPage, CallError> {
         // A path cannot hold these, even encoded.
         if matches!(group_id, "" | "." | "..") {
-            return Err(MEMBERS.refuse(&format!("«{group_id}» is no group id")));
+            return Err(MEMBERS.refuse(&format!("«{group_id}» is not a group id")));
         }
         let pagesize = pagesize.clamp(1, PAGE_SIZE_MAX);
         let mut url = self.url(&["chatgroups", group_id, "users"]);

@@ -42,7 +42,7 @@ impl Proxies {
             let Some((name, value)) = first(upper) else { continue };
             let proxy = address(&value)
                 .and_then(|url| make(url).map_err(|error| error.without_url().to_string()))
-                .map_err(|reason| format!("the variable {name} names no proxy: {reason}"))?;
+                .map_err(|reason| format!("the variable {name} is not the address of a proxy: {reason}"))?;
             proxies.push(proxy.no_proxy(except.clone()));
         }
         Ok(Self(proxies))
@@ -113,7 +113,10 @@ mod tests {
     fn what_is_no_proxy_is_named_by_its_variable_only() {
         for value in ["ftp://canary@p", "http://canary:a b@/", "://canary", "http://"] {
             let problem = of(&[("http_proxy", value)]).unwrap_err();
-            assert!(problem.starts_with("the variable http_proxy names no proxy: "), "{problem}");
+            assert!(
+                problem.starts_with("the variable http_proxy is not the address of a proxy: "),
+                "{problem}"
+            );
             assert!(!problem.contains("canary"), "{problem}");
         }
     }

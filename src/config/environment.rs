@@ -54,7 +54,7 @@ impl Environment {
                 };
                 let content = Zeroizing::new(std::fs::read(&path).map_err(|source| problem(&source))?);
                 let text = text(&content).ok_or_else(|| {
-                    problem(&"it is neither UTF-8 nor UTF-16 with its mark; save it as plain text")
+                    problem(&"it is neither UTF-8 nor UTF-16 with a byte order mark; save it as plain text")
                 })?;
                 Ok(Some(text.trim().to_owned()))
             }

@@ -99,7 +99,7 @@ mod tests {
             ("[apps.b]\norg = ['x']", "line 2: [apps.b] org is ['x'], but must be a text in quotes"),
             ("[app]\nlimits = 5", "limits is 5, but must be a section of its own"),
             ("[scripts]\nmemory = 5.5", "memory is 5.5, but must be a size"),
-            ("[scripts]\nmemory = 'lots'", "line 2: `lots` is no size"),
+            ("[scripts]\nmemory = 'lots'", "line 2: `lots` is not a size"),
             ("[app]\nbase_ulr = 'x'", "line 2: unknown field `base_ulr`, expected one of `base_url`"),
             ("\n[app\nx", "line 2: "),
         ] {

@@ -51,14 +51,14 @@ impl ProjectHandle {
         let elsewhere = match &self.folder {
             Some(_) => self.elsewhere().map_or_else(
                 || "that folder was deleted".to_owned(),
-                |place| format!("that folder is {} now", place.display()),
+                |place| format!("that folder is now {}", place.display()),
             ),
             None => "that folder could not be opened".to_owned(),
         };
         match std::fs::metadata(&self.project.root) {
             Ok(found) if self.is_it(&found) => Ok(()),
             Ok(_) => Err(io::Error::other(format!(
-                "{root} is another folder than the one that this daemon was started in ({elsewhere})"
+                "{root} is not the folder that this daemon was started in ({elsewhere})"
             ))),
             Err(error) => Err(io::Error::new(
                 error.kind(),
@@ -114,7 +114,7 @@ mod tests {
         assert!(held.in_place().unwrap_err().to_string().contains("is gone"));
         std::fs::create_dir(&old).unwrap();
         let error = held.in_place().unwrap_err().to_string();
-        assert!(error.contains("another folder") && error.contains("renamed now"), "{error}");
+        assert!(error.contains("is not the folder") && error.contains("renamed now"), "{error}");
         let here = held.current().unwrap();
         assert_eq!(here.root, new);
         assert!(held.is_at(&here) && !held.is_at(held.project()));

@@ -50,7 +50,9 @@ impl HostRoles {
                 "schedule" => roles.schedule = true,
                 "send" => roles.send = true,
                 "page" => roles.page = true,
-                other => return Err(format!("`{other}` is no role; there are schedule, send and page")),
+                other => {
+                    return Err(format!("`{other}` is not a role; the roles are schedule, send and page"));
+                }
             }
         }
         if roles == (Self { schedule: false, send: false, page: false }) {
@@ -108,7 +110,9 @@ impl ListenAddress {
             return Ok(Self::Nowhere);
         }
         text.parse().map(Self::At).map_err(|_| {
-            format!("`{text}` is no address with a port; write one like \"{DEFAULT_LISTEN}\", or \"nowhere\"")
+            format!(
+                "`{text}` is not an address with a port; write one like \"{DEFAULT_LISTEN}\", or \"nowhere\""
+            )
         })
     }
 }

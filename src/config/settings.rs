@@ -179,7 +179,7 @@ fn checked_url(section: &str, setting: &str, url: &str) -> Result<String, Config
     let refuse =
         |why: &str| Err(ConfigError::invalid(format!("{section} {setting}"), format!("`{url}` {why}")));
     let Some((scheme, rest)) = url.split_once("://") else {
-        return refuse("is no address; it begins with https://");
+        return refuse("is not an address; an address begins with https://");
     };
     if !matches!(scheme, "http" | "https") {
         return refuse("is neither https:// nor http://");

@@ -11,14 +11,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed: Option<jiff::SignedDuration> = text.parse().ok();
     parsed
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| format!("`{text}` is no duration; write it like 500ms, 10s, 5m or 1h 30m"))
+        .ok_or_else(|| format!("`{text}` is not a duration; write it like 500ms, 10s, 5m or 1h 30m"))
 }
 
 /// Parses a size in bytes: `64MiB`, `10MB`, `5120`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     ByteSize::from_str(text)
         .map(|size| size.as_u64())
-        .map_err(|_| format!("`{text}` is no size; write it like 5120, 64MiB or 10MB"))
+        .map_err(|_| format!("`{text}` is not a size; write it like 5120, 64MiB or 10MB"))
 }
 
 /// For serde: a duration as text, also an optional one.

@@ -61,7 +61,7 @@ impl Delivery {
         if let Some(account) = self.account().filter(|_| !self.clock.is_simulated())
             && let Err(error) = account.write_activity().await
         {
-            tracing::debug!("what was sent last is not in the ledger's activity: {error}");
+            tracing::debug!("could not write the last sends to the ledger's activity: {error}");
         }
     }
 
@@ -98,7 +98,9 @@ impl ActivityWriter {
                 Ok(false) => quiet += 1,
                 Err(error) => {
                     if !failing {
-                        tracing::debug!("what was sent is not in the ledger's activity yet: {error}");
+                        tracing::debug!(
+                            "could not write the sends to the ledger's activity; trying again: {error}"
+                        );
                     }
                     failing = true;
                 }

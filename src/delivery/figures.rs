@@ -73,11 +73,11 @@ impl AppMetrics {
     pub(super) fn new(app: &str, quotas: &Quotas) -> Self {
         describe_counter!(
             "mooncast_messages_total",
-            "Messages by what became of them; one to three groups counts as three."
+            "Messages by outcome; a message to three groups counts as three."
         );
         describe_counter!(
             "mooncast_requests_total",
-            "Requests to the service by the class of their answer, repetitions included."
+            "Requests to the service by the class of their answer, with retries."
         );
         describe_histogram!("mooncast_request_duration_seconds", "Time from a request to its answer.");
         describe_histogram!(

@@ -120,7 +120,10 @@ impl LazyLedger {
         if let Some(open) = self.open.get()
             && let Err(error) = open.ledger.unregister(&open.owner).await
         {
-            tracing::debug!("the others learn a little later that this process has ended: {error}");
+            tracing::debug!(
+                "could not write the end of this process to the ledger; the other hosts notice \
+             it later: {error}"
+            );
         }
     }
 
@@ -152,7 +155,7 @@ where
             Err(error) if error.is_fault() => {
                 tries += 1;
                 // The ledger has already logged that it cannot write.
-                tracing::debug!("an outcome could not be written down, trying again: {error}");
+                tracing::debug!("could not write an outcome to the ledger; trying again: {error}");
                 clock.sleep(wait).await;
                 wait *= 2;
             }

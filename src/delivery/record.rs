@@ -100,7 +100,8 @@ impl Delivery {
                 BeginSendResult::InFlight => self.pause(LOOK, deadline, stop).await?,
                 BeginSendResult::InDoubt { .. } => {
                     let why = format!(
-                        "a message with once = \"{key}\" is in doubt: it may have been sent before. Look whether the group has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
+                        "a message with once = \"{key}\" is in doubt: it may have been sent before. Check \
+                         whether the group has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
                     );
                     return Err(RequestFailure::new(FailureKind::InDoubt, why));
                 }
@@ -160,7 +161,11 @@ impl SendRecord<'_> {
             retry_until_written(&self.delivery.clock, write).await
         };
         if let Err(error) = written {
-            tracing::error!("that a message is {} is not in the ledger yet: {error}", outcome.state.name());
+            tracing::error!(
+                "could not write the outcome `{}` of a message to the ledger; trying again: \
+             {error}",
+                outcome.state.name()
+            );
             open.defer_outcome(ticket, outcome);
         }
     }

@@ -358,7 +358,8 @@ fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, R
         return Ok(receipts);
     }
     let message = format!(
-        "the service answered 200 without a message id for {}; it may have been sent there: look before sending it again",
+        "the service answered 200 without a message id for {}; it may have been sent there: check before \
+         you send it again",
         missing.join(", ")
     );
     Err(RequestFailure { receipts, status: Some(200), ..RequestFailure::new(FailureKind::InDoubt, message) })

@@ -91,7 +91,9 @@ impl Delivery {
             if let Ok(Some(claimant)) = self.claimant(quota).await
                 && let Err(error) = claimant.give_back().await
             {
-                tracing::debug!("the quota's places come free a little later: {error}");
+                tracing::debug!(
+                    "could not release this process's share of the quota; it expires soon: {error}"
+                );
             }
         }
     }
@@ -117,7 +119,9 @@ impl QuotaClaimer {
                     }
                     Err(error) => {
                         if !failing {
-                            tracing::warn!("the quota cannot be shared, so nothing is sent: {error}");
+                            tracing::warn!(
+                                "could not claim a share of the quota, so nothing is sent: {error}"
+                            );
                         }
                         failing = true;
                         self.clock.sleep(RENEW).await;
@@ -127,7 +131,9 @@ impl QuotaClaimer {
             if places > 0
                 && let Err(error) = self.give_back().await
             {
-                tracing::debug!("the quota's places come free a little later: {error}");
+                tracing::debug!(
+                    "could not release this process's share of the quota; it expires soon: {error}"
+                );
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::message::MessageProblems;
 
 impl RequestFailure {
     pub(super) fn cancelled(what: &str) -> Self {
-        Self::new(FailureKind::Cancelled, format!("{what} was given up before anything was sent"))
+        Self::new(FailureKind::Cancelled, format!("{what} was cancelled before anything was sent"))
     }
 
     pub(super) fn overdue() -> Self {
@@ -29,7 +29,7 @@ impl RequestFailure {
             FailureClass::Throttled => {
                 (FailureKind::Throttled, "the app's quota is used up by others; lower `share`, or send later")
             }
-            FailureClass::InDoubt => (FailureKind::InDoubt, "look before sending it again"),
+            FailureClass::InDoubt => (FailureKind::InDoubt, "check before you send it again"),
             FailureClass::NothingSent | FailureClass::Repeat => (FailureKind::Unreachable, "try again later"),
         };
         let message = format!("{failure}; {advice}");

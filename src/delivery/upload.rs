@@ -124,7 +124,8 @@ impl Delivery {
         stop: &StopSignal,
     ) -> Result<UploadedFile, String> {
         let path = &known.path;
-        let advice = "put the very file back there and resume; or cancel, and send under another run with what is there now";
+        let advice = "put the original file back and resume; or cancel, and send the file that is there now \
+         with another `run`";
         let how: UploadKey =
             serde_json::from_str(&known.options).map_err(|error| format!("{path}: {error}"))?;
         // Non-blocking, so that a pipe at this path does not block the open.
@@ -189,7 +190,7 @@ impl Delivery {
             ledger.upload_put(app, &memory.content, &memory.options, &file, expires_at).await
         };
         if let Err(error) = written.await {
-            tracing::warn!("that {} was uploaded is not in the ledger: {error}", upload.filename());
+            tracing::warn!("could not write the upload of {} to the ledger: {error}", upload.filename());
         }
         Ok(uploaded)
     }

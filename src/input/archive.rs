@@ -46,7 +46,7 @@ pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), InputError> {
     let failed = |error: &io::Error| InputError::whole(format!("it cannot be read: {error}"));
     source
         .read_exact(&mut head)
-        .map_err(|_| InputError::whole("it is no Excel workbook; it is empty or nearly so"))?;
+        .map_err(|_| InputError::whole("it is not an Excel workbook; it is empty or nearly empty"))?;
     match head {
         [b'P', b'K', 3, 4] => {}
         [0xd0, 0xcf, 0x11, 0xe0] => {
@@ -56,7 +56,7 @@ pub(super) fn check<R: Read + Seek>(source: &mut R) -> Result<(), InputError> {
         }
         _ => {
             return Err(InputError::whole(
-                "it is no Excel workbook, whatever its name says; if it is text, give it the ending .csv",
+                "it is not an Excel workbook, despite its name; if it is text, rename it to end in .csv",
             ));
         }
     }

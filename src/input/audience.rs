@@ -75,7 +75,7 @@ impl Audience {
             ("sheet", options.sheet.is_some() && form != AudienceFormat::Sheet),
         ];
         match given.iter().find(|(_, wrong)| *wrong) {
-            Some((name, _)) => Err((*name, format!("`{name}` says nothing about `{path}`; leave it out"))),
+            Some((name, _)) => Err((*name, format!("`{name}` does not apply to `{path}`; leave it out"))),
             None => Ok(()),
         }
     }
@@ -268,7 +268,7 @@ fn of_cells<'cell>(
         let cell = cell.map_err(wrong)?;
         if id == index {
             if cell.trim() == name {
-                let what = "the header stands here again; remove it where two tables were put together";
+                let what = "the header is repeated here; if two tables were joined, remove the second header";
                 return Err(wrong(what.to_owned()));
             }
             fields.insert(name.clone(), Value::from(group_id(&cell).map_err(wrong)?));

@@ -36,8 +36,8 @@ impl SheetCell {
             Self::Empty => Ok(String::new()),
             Self::Text(text) => Ok(text.clone()),
             Self::Number(number, format) => digits(*number, format),
-            Self::Other(what, text) => Err(format!("the cell holds {what} ({text}) and no id; {AS_TEXT}")),
-            Self::Error(error) => Err(format!("the cell holds the error {error} and no id")),
+            Self::Other(what, text) => Err(format!("the cell holds {what} ({text}), not an id; {AS_TEXT}")),
+            Self::Error(error) => Err(format!("the cell holds the error {error}, not an id")),
         }
     }
 
@@ -51,7 +51,9 @@ impl SheetCell {
             } else {
                 number.to_string()
             }),
-            Self::Error(error) => Err(format!("the cell holds the error {error}; mend it, or empty it")),
+            Self::Error(error) => {
+                Err(format!("the cell holds the error {error}; correct the cell or empty it"))
+            }
         }
     }
 
@@ -72,7 +74,7 @@ const MOST: f64 = 1e15;
 
 fn digits(number: f64, format: &str) -> Result<String, String> {
     if number.fract() != 0.0 || number < 0.0 {
-        return Err(format!("the cell holds the number {number}, which is no id"));
+        return Err(format!("the cell holds the number {number}, which is not an id"));
     }
     if number >= MOST {
         return Err(format!(

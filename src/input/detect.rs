@@ -56,12 +56,13 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 fn no_text(head: &[u8]) -> Result<(), InputError> {
     let what = match head {
         [b'P', b'K', 3, 4, ..] => {
-            "it is no text but an Excel workbook (or another ZIP archive); give it the ending .xlsx, or save it as CSV"
+            "it is an Excel workbook (or another ZIP archive), not text; give it the ending .xlsx, or save it as CSV"
         }
         [0xd0, 0xcf, 0x11, 0xe0, ..] => {
-            "it is no text but an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password, or as CSV"
+            "it is an old Excel workbook (.xls) or one with a password, not text; save it as .xlsx without \
+             a password, or as CSV"
         }
-        [b'%', b'P', b'D', b'F', ..] => "it is a PDF and no text",
+        [b'%', b'P', b'D', b'F', ..] => "it is a PDF, not text",
         [0x1f, 0x8b, ..] => "it is compressed (gzip); unpack it first",
         _ => return Ok(()),
     };
@@ -319,7 +320,7 @@ impl TextStatistics {
             Ok(UTF_16BE)
         } else {
             Err(InputError::whole(
-                "it holds bytes of zero and is no text in an encoding that is recognised; save it as UTF-8",
+                "it holds zero bytes and is not text in a known encoding; save it as UTF-8",
             ))
         }
     }

@@ -100,7 +100,7 @@ pub(super) fn names<'cell>(
         });
         if let Some(hidden) = hidden {
             let what = format!(
-                "the name {} holds U+{:04X}, which nobody sees; remove it",
+                "the name {} holds U+{:04X}, an invisible character; remove it",
                 quoted(name),
                 u32::from(hidden)
             );

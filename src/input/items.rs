@@ -115,8 +115,7 @@ impl<S: BlockSource> ItemReader<S> {
         if self.form == ItemsState::Before {
             self.blanks()?;
             if self.peek()? != Some(b'[') {
-                return self
-                    .wrong("the file is no JSON list of recipients: it begins with something else than `[`");
+                return self.wrong("the file is not a JSON list of recipients: it does not begin with `[`");
             }
             self.pass()?;
             self.form = ItemsState::First;
@@ -230,10 +229,10 @@ mod tests {
             ("[,1]", true, "it is not JSON"),
             ("[1 2]", true, "line 1, character 4: text after the end"),
             ("[1\n", true, "line 2, character 1: the list ends without"),
-            ("{}", true, "no JSON list"),
-            ("", true, "no JSON list"),
+            ("{}", true, "not a JSON list"),
+            ("", true, "not a JSON list"),
             ("[1]}", true, "text after the end"),
-            ("[{\"a\":1,\n\"a\":2}]", true, "line 2, character 3: the key \"a\" stands twice"),
+            ("[{\"a\":1,\n\"a\":2}]", true, "line 2, character 3: the key \"a\" appears twice"),
             ("1 2\n", false, "line 1, character 3: text after the end"),
             ("1\n{\"a\":1,\"a\":2}", false, "line 2, character"),
         ] {

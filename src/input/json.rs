@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
             if keys.contains(&key) {
                 let key = crate::message::quoted(&key);
                 return Err(A::Error::custom(format!(
-                    "the key {key} stands twice in one object; remove one"
+                    "the key {key} appears twice in one object; remove one"
                 )));
             }
             keys.insert(key);
@@ -124,8 +124,8 @@ mod tests {
     fn one_value_and_each_key_once() {
         assert_eq!(decode(b"\xef\xbb\xbf {\"a\": [1, {\"a\": null}], \"b\": 1.5}\n").unwrap()["b"], 1.5);
         for (text, says) in [
-            ("{\"a\":1,\n \"b\":{\"c\":1, \"c\":2}}", "line 2, character 16: the key \"c\" stands twice"),
-            ("{\"a\":1,\"\\u0061\":2}", "the key \"a\" stands twice"),
+            ("{\"a\":1,\n \"b\":{\"c\":1, \"c\":2}}", "line 2, character 16: the key \"c\" appears twice"),
+            ("{\"a\":1,\"\\u0061\":2}", "the key \"a\" appears twice"),
             ("[1]\n[2]", "line 2, character 1: text after the end"),
             ("{} x", "line 1, character 4: text after the end"),
             ("群", "line 1: it is not JSON"),

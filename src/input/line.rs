@@ -84,7 +84,8 @@ pub(super) fn check_columns(page: &[RecipientLine], id_column: &str) -> Result<(
     let others = first.keys().filter(|name| ![USERS, GROUP_ID, id_column].contains(&name.as_str()));
     match others.into_iter().find(|name| rows().all(|row| row.get(*name).is_some_and(is_long))) {
         Some(name) => Err(InputError::whole(format!(
-            "the ids in `{id_column}` are no long numbers, and those in `{name}` are; are the names of the two columns swapped? `id_column = \"NAME\"` says which one holds the ids"
+            "the ids in `{id_column}` are not long numbers, and those in `{name}` are; are the names of the \
+             two columns swapped? `id_column = \"NAME\"` says which one holds the ids"
         ))),
         None => Ok(()),
     }

@@ -53,7 +53,8 @@ impl NamedEncoding {
             Some(encoding) if encoding == encoding_rs::GBK => Ok(Self::One(encoding_rs::GB18030)),
             Some(encoding) => Ok(Self::One(encoding)),
             None => Err(InputError::whole(format!(
-                "there is no encoding \"{}\"; such are \"utf-8\", \"gb18030\", \"utf-16\", \"big5\" and \"windows-1252\"",
+                "there is no encoding \"{}\"; use for example \"utf-8\", \"gb18030\", \"utf-16\", \"big5\" \
+                 and \"windows-1252\"",
                 label.escape_debug()
             ))),
         }

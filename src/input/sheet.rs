@@ -130,7 +130,7 @@ fn ended() -> Receiver<SheetBatch> {
 
 fn unreadable(error: &dyn std::fmt::Display) -> InputError {
     InputError::whole(format!(
-        "it is no Excel workbook that can be read ({error}); save it as .xlsx anew, or as CSV"
+        "the Excel workbook cannot be read ({error}); save it as .xlsx anew, or as CSV"
     ))
 }
 
@@ -187,10 +187,7 @@ fn read(
         match batch.last() {
             Some((last, _)) if *last == line => {}
             Some((last, _)) if *last > line => {
-                return Err(InputError::line(
-                    line,
-                    "its rows are not in their order; save the workbook anew",
-                ));
+                return Err(InputError::line(line, "its rows are not in order; save the workbook anew"));
             }
             _ => {
                 if batch.len() == BATCH && hand.send(SheetBatch::Rows(std::mem::take(&mut batch))).is_err() {

@@ -135,7 +135,8 @@ impl<R: Read> TextReader<R> {
             self.position.line,
             format!("character {}", self.position.column),
             format!(
-                "the bytes here are no {name}; save the file as UTF-8 again, or say what it is, for example `encoding = \"{other}\"`"
+                "the bytes here are not {name}; save the file as UTF-8 again, or say what it is, for \
+                 example `encoding = \"{other}\"`"
             ),
         )
     }
@@ -249,7 +250,7 @@ mod tests {
             (&b"PK\x03\x04rest"[..], "an Excel workbook"),
             (b"\xd0\xcf\x11\xe0rest", "an old Excel workbook"),
             (b"\xff\xfe\0\0a\0\0\0", "UTF-32"),
-            (b"group_id\n1\0\n2\n3\n4\n5\n6\n7\n", "bytes of zero"),
+            (b"group_id\n1\0\n2\n3\n4\n5\n6\n7\n", "zero bytes"),
         ] {
             let error = read(bytes, None).unwrap_err();
             assert!(error.contains(says), "{error}");

@@ -62,7 +62,7 @@ impl InitialRunState {
     fn of(run: &NewJobRun, runs_elsewhere: bool) -> Self {
         let (state, note) = match &run.entry {
             JobRunAction::Run { or_skip: true } if runs_elsewhere => {
-                let why = "a run of an earlier instant goes on in another process";
+                let why = "a run of an earlier scheduled time is still active in another process";
                 (JobState::Skipped, Some(why.to_owned()))
             }
             JobRunAction::Run { .. } if runs_elsewhere => (JobState::Waiting, None),

@@ -57,10 +57,12 @@ pub enum LedgerError {
         detail: String,
     },
     /// Another process wrote for longer than this process waits.
-    #[error("{path}: another process has kept the ledger locked for too long; see who has it open (`fuser {path}`)", path = path.display())]
+    #[error("{path}: another process has kept the ledger locked for too long; find the process that has it \
+     open (`fuser {path}`)", path = path.display())]
     Locked { path: PathBuf },
     /// The server rejected the user.
-    #[error("{path}: the store lets nobody in like this ({detail}); look at the user, the password and the database of its address", path = path.display())]
+    #[error("{path}: the store refused the login ({detail}); check the user, the password and the database \
+     in its address", path = path.display())]
     Denied {
         /// The server's address, without credentials.
         path: PathBuf,
@@ -76,7 +78,8 @@ pub enum LedgerError {
         detail: String,
     },
     /// The connection to the server is not encrypted as it has to be, or not as the server requires.
-    #[error("{path}: there is no safe connection to the store ({detail}); look at sslmode and sslrootcert of its address, and at the server's certificate", path = path.display())]
+    #[error("{path}: no secure connection to the store is possible ({detail}); check sslmode and \
+     sslrootcert in its address, and the server's certificate", path = path.display())]
     Untrusted {
         /// The server's address, without credentials.
         path: PathBuf,
@@ -106,7 +109,8 @@ pub enum LedgerError {
     Closed,
     /// The other hosts of a fleet considered this process dead, because it sent no heartbeat for too long.
     #[error(
-        "the other hosts took this process for dead, as it was silent for too long; it is one of them again within seconds"
+        "the other hosts declared this process dead because it sent no heartbeat for too long; it registers \
+         again within seconds"
     )]
     Buried,
     /// Another driver has taken over the broadcast.

@@ -81,7 +81,7 @@ impl Ledger {
                 {
                     strays += 1;
                     if strays <= NAMED {
-                        found.faults.push(format!("{table} of a broadcast {next} that is not there"));
+                        found.faults.push(format!("{table} of a broadcast {next} that does not exist"));
                     }
                 }
                 last = next;
@@ -129,13 +129,17 @@ impl ExaminedBroadcast {
         let states = ["pending", "sending", "sent", "rejected", "in doubt", "skipped", "cancelled"];
         for ((state, counted), said) in states.iter().zip(counted).zip(said) {
             if counted != said {
-                faults.push(format!("{}: it says {said} {state}, and there are {counted}", self.name));
+                faults.push(format!(
+                    "{}: the stored count of {state} recipients is {said}, and {counted} \
+                 rows have this state",
+                    self.name
+                ));
             }
         }
         let all: i64 = counted.iter().sum();
         if all != of.14 - 1 {
             faults.push(format!(
-                "{}: {} numbered, and {all} there",
+                "{}: the plan numbers {}, and {all} rows exist",
                 self.name,
                 in_words(of.14 - 1, "recipient")
             ));
@@ -146,7 +150,7 @@ impl ExaminedBroadcast {
         if over && counted[0] + counted[1] > 0 {
             let waiting = counted[0] + counted[1];
             faults.push(format!(
-                "{}: it is over, and {} still waiting",
+                "{}: it has ended, and {} still pending or sending",
                 self.name,
                 in_words(waiting, "recipient")
             ));

@@ -29,7 +29,8 @@ pub struct OrphanedRun {
 }
 
 /// The note on an orphaned run that does not run again because of what it had sent.
-const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: entered again it might send them twice (`rerun = true` enters it all the same)";
+const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: a \
+ second run might send them twice (with `rerun = true` the job runs again all the same)";
 
 /// A run during which its host died this often does not run again, because the run may be what kills the host.
 const MOST_DEATHS: i64 = 2;
@@ -42,7 +43,8 @@ fn died(job: &str, is_script: bool) -> String {
         None => format!("`mooncast jobs trigger '{job}'` runs the job anew"),
     };
     format!(
-        "its host died during it twice, so it is not entered a third time; find out what the host died of (its log, memory), then {again}"
+        "its host died twice during this run, so the run does not start a third time; find out why the host \
+         died (see its log and memory), then start it by hand: {again}"
     )
 }
 

@@ -97,7 +97,7 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
         Err(error) if error.is_fault() => {
             // Logged once, and not at each retry until writing works again. The driver of a server logs its absence.
             if healthy && !error.is_away() {
-                tracing::error!("nothing is sent from now on until this is mended: {error}");
+                tracing::error!("nothing is sent until this fault is repaired: {error}");
             }
             requests.iter().map(|_| Err(error.clone())).collect()
         }

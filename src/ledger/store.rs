@@ -126,7 +126,7 @@ impl Store {
     /// Stops all writes: a newer program has changed the schema to one that this program cannot read.
     pub(super) fn outdated(&self, error: &LedgerError) {
         if self.outdated.set(error.clone()).is_ok() {
-            tracing::error!("nothing is sent any more: {error}");
+            tracing::error!("this process sends nothing more: {error}");
         }
     }
 

@@ -48,7 +48,7 @@ pub enum CopyError {
     Store(#[from] LedgerError),
     /// A process uses one of the stores, or used it a moment ago.
     #[error(
-        "{path}: `{name}` (process {pid}) works on this ledger, or did until a moment ago; stop it, then copy",
+        "{path}: `{name}` (process {pid}) uses this ledger, or did so until a moment ago; stop it, then copy",
         path = path.display(), name = by.name, pid = by.pid
     )]
     InUse {
@@ -58,7 +58,7 @@ pub enum CopyError {
         by: InstanceName,
     },
     /// The target is not empty.
-    #[error("{path}: it is not empty, there are rows in `{table}`; a copy goes only into a store where nothing is", path = path.display())]
+    #[error("{path}: the target store is not empty: `{table}` has rows; copy into an empty store", path = path.display())]
     NotEmpty {
         /// The target.
         path: PathBuf,

@@ -33,13 +33,13 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
     }
     let first = id.chars().next()?;
     if first == '=' {
-        return Some(format!("this is a formula and no id; {AS_TEXT}, without `=`"));
+        return Some(format!("this is a formula, not an id; {AS_TEXT}, without `=`"));
     }
     if matches!(first, '\'' | '’' | '‘' | '`') {
         return Some(format!("an apostrophe stands before the id; remove it, {AS_TEXT}"));
     }
     if first == '#' {
-        return Some("this is an error of a spreadsheet and no id".to_owned());
+        return Some("this is a spreadsheet error, not an id".to_owned());
     }
     if let Some(quote) = id.chars().find(|letter| matches!(letter, '"' | '“' | '”' | '„' | '＂' | '«' | '»'))
     {
@@ -50,7 +50,7 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         IdKind::User => id.bytes().all(|byte| byte.is_ascii_punctuation()),
     };
     if is_signs {
-        return Some("it has neither a letter nor a digit and is no id".to_owned());
+        return Some("it has neither a letter nor a digit, so it is not an id".to_owned());
     }
     if id.contains(|letter| matches!(letter, '０'..='９')) {
         return Some("it holds full-width digits; write 0 to 9".to_owned());
@@ -167,8 +167,8 @@ mod tests {
             ("1.E+14", "Excel has shortened this id"),
             ("=\"184524748161025\"", "a formula"),
             ("'184524748161025", "an apostrophe"),
-            ("#N/A", "an error of a spreadsheet"),
-            ("#####", "an error of a spreadsheet"),
+            ("#N/A", "a spreadsheet error"),
+            ("#####", "a spreadsheet error"),
             ("-", "neither a letter nor a digit"),
             ("１８４５", "full-width digits"),
             ("١٨٤٥", "none of the digits 0 to 9"),

@@ -225,7 +225,7 @@ impl<'a> RunBuilder<'a> {
             },
             RunMode::Tested(bed) => RunServices {
                 files: bed.files(),
-                testbed: Err("a script that a test runs is no test itself"),
+                testbed: Err("a script that a test runs cannot declare tests"),
                 ..live(Box::new(TestHttp { bed, network }))
             },
         };
@@ -249,7 +249,7 @@ impl<'a> RunBuilder<'a> {
 
 fn lists_not_read() -> RequestFailure {
     RequestFailure::denied(
-        "a rehearsal does not ask the service for its groups and members unless it is told to: add --read-lists",
+        "a rehearsal does not read groups and members from the service; to read them, add --read-lists",
     )
 }
 

@@ -25,10 +25,10 @@ pub(super) fn describe(status: Option<ExitStatus>, last_words: &str, memory: u64
         },
     };
     if last_words.is_empty() {
-        format!("the script's process {how} before the script was over")
+        format!("the script's process {how} before the script finished")
     } else {
         let words: String =
             last_words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-        format!("the script's process {how} before the script was over: {words}")
+        format!("the script's process {how} before the script finished: {words}")
     }
 }

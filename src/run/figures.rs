@@ -18,11 +18,11 @@ impl WorkerUsage {
     pub(super) fn count(self) {
         describe_histogram!(
             "mooncast_worker_cpu_seconds",
-            "CPU that a script's process has used, from its start to its end."
+            "CPU time that a script's process used from its start to its end."
         );
         describe_histogram!(
             "mooncast_worker_peak_memory_bytes",
-            "The most memory that a script's process had at once, as it was last seen."
+            "Peak memory of a script's process, as last measured."
         );
         if let Some(cpu) = self.cpu {
             histogram!("mooncast_worker_cpu_seconds").record(cpu);

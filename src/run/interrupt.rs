@@ -54,7 +54,7 @@ pub async fn press_at_signals(switch: InterruptSwitch) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
+        tracing::warn!("cannot handle Ctrl-C; Ctrl-C will end the program at once");
         return;
     };
     loop {
@@ -63,7 +63,7 @@ pub async fn press_at_signals(switch: InterruptSwitch) {
             _ = terminate.recv() => {}
         }
         tracing::warn!(
-            "interrupted: finishing what is in flight, beginning nothing new (again to end at once)"
+            "interrupted: finishing the calls in flight and starting no new ones (press Ctrl-C again to end at once)"
         );
         switch.press();
     }

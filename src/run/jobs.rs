@@ -54,7 +54,7 @@ impl JobContext {
             if ours.map_err(|error| unsent(error.to_string()))? {
                 Ok(())
             } else {
-                Err(unsent("the ledger says that another process has this run".to_owned()))
+                Err(unsent("another process has claimed this run in the ledger".to_owned()))
             }
         };
         self.loose.get_or_try_init(write).await.copied()

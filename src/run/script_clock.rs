@@ -45,7 +45,7 @@ impl ScriptClock {
             self.clock.sleep(time).await;
             Ok(())
         };
-        let slept = stop.unless_stopped("the sleep was cut short: the run ends", slept).await;
+        let slept = stop.unless_stopped("the sleep ended early because the run ends", slept).await;
         if let Some((own, wakes)) = wakes {
             own.slept.set(own.slept.get().max(wakes));
         }

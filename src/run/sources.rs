@@ -135,7 +135,7 @@ fn module_path(module: &str) -> Result<String, RequestFailure> {
         return Err(RequestFailure::invalid(
             "module",
             format!(
-                "'{shown}' is no module's name; write names of letters, digits, `_` and `-`, with dots between"
+                "'{shown}' is not a module name; write names of letters, digits, `_` and `-`, with dots between"
             ),
         ));
     }

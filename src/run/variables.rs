@@ -115,9 +115,7 @@ fn check_name(name: &str) -> Result<(), RequestFailure> {
     }
     let bare = name.strip_suffix("_FILE").unwrap_or(name);
     if OWN.contains(&bare) {
-        return Err(denied(format!(
-            "{name} is the host's own, which scripts never reach, whatever is granted"
-        )));
+        return Err(denied(format!("{name} belongs to the host; no permission opens it to scripts")));
     }
     Ok(())
 }

@@ -68,13 +68,13 @@ const MAX_NESTED: u32 = 30;
 pub(super) enum TaskSchedulerError {
     #[error(transparent)]
     Pipe(#[from] PipeError),
-    #[error("the host has gone")]
+    #[error("the host process has ended")]
     HostGone,
-    #[error("every task waits for another one; none can go on")]
+    #[error("every task waits for another task, so none can continue")]
     Deadlock,
     #[error("{}", plain(.0))]
     Lua(#[from] mlua::Error),
-    #[error("the host answered what was not asked")]
+    #[error("the host answered a request that this worker did not send")]
     Unasked,
 }
 

@@ -232,7 +232,7 @@ fn a_restore_is_refused_while_a_run_or_a_daemon_works() {
     let child = Project::start(project.command_against(&service, &["run", "scripts/slow.lua"]));
     until("messages", || service.messages().len() > 60);
     let refused = project.mooncast(&["store", "restore", "a.backup"]).exits(2);
-    refused.says("works on this ledger").says(&child.id().to_string());
+    refused.says("uses this ledger").says(&child.id().to_string());
     stop(child);
     project.wait_for_death();
     std::fs::remove_file(project.path("scripts/slow.lua")).unwrap();
@@ -244,7 +244,7 @@ fn a_restore_is_refused_while_a_run_or_a_daemon_works() {
         .mooncast(&["store", "restore", "a.backup"])
         .exits(2)
         .says("mooncast serve")
-        .says("works on this ledger");
+        .says("uses this ledger");
     stop(child);
     assert_eq!(states(&project), BTreeMap::from([("sent".to_owned(), 60)]));
 }

@@ -195,7 +195,7 @@ fn a_new_run_after_its_script_changed_under_a_live_daemon_pauses_the_broadcast()
     project.write("scripts/main.lua", job("new"));
     serving.says("a new version of a script is in force", 1);
     mooncast(&project, &service, &["jobs", "trigger", "second"]).exits(0);
-    serving.says("was begun from other inputs", 1);
+    serving.says("was started from other inputs", 1);
     let show = mooncast(&project, &service, &["runs", "show", "news"]).exits(0);
     show.prints("is paused").prints("the script").prints("\"old\"").prints("\"new\"");
     let before = service.messages().len();

@@ -187,7 +187,7 @@ fn a_rehearsal_says_that_changed_inputs_would_be_refused() {
     let ran = Ran::of(&project.command_against(&service, &args).output().unwrap());
     assert_ne!(ran.status, Some(0), "{ran:#?}");
     let said = format!("{}{}", ran.stdout, ran.stderr);
-    for text in ["begun from other inputs", "the module words", "--continue", "--replan"] {
+    for text in ["started from other inputs", "the module words", "--continue", "--replan"] {
         assert!(said.contains(text), "no {text:?} in {said}");
     }
     assert_eq!(service.messages().len(), before);

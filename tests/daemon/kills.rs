@@ -110,7 +110,7 @@ fn killed_in_the_middle_of_scheduled_broadcasts_every_instant_runs_and_no_group_
             // planned messages were sent.
             let told = logs.iter().flat_map(|log| log.lines());
             let told =
-                told.filter(|line| line.contains(run) && line.contains("died during it twice")).count();
+                told.filter(|line| line.contains(run) && line.contains("died twice during this run")).count();
             assert!(told > 0, "it is told nowhere: {context}");
             interrupted += 1;
             continue;

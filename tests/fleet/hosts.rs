@@ -152,7 +152,7 @@ fn a_role_that_there_is_not_is_refused() {
     project
         .mooncast(&["serve", "--simulator", "--roles", "schedule,sing"])
         .exits(2)
-        .says("`sing` is no role; there are schedule, send and page");
+        .says("`sing` is not a role; the roles are schedule, send and page");
     let project = project.file("mooncast.toml", "[serve]\nroles = []\n");
     project.mooncast(&["serve", "--simulator"]).exits(2).says("a host without a role does nothing");
 }

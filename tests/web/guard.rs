@@ -291,7 +291,7 @@ fn what_others_could_hear_is_refused_at_the_start() {
             ran.says("can be reached from other machines").says("tls_certificate").says("trusted_proxies");
         ran.says(address);
     }
-    refused("listen = 'everywhere'").exits(2).says("`everywhere` is no address with a port");
+    refused("listen = 'everywhere'").exits(2).says("`everywhere` is not an address with a port");
     refused("tls_certificate = 'a.pem'").exits(2).says("tls_key");
     refused("tls_certificate = 'a.pem'\ntls_key = 'b.pem'").exits(2).says("a.pem");
 }

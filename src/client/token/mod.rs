@@ -235,9 +235,12 @@ impl TokenProvider {
             match clock.timeout(SERVED_PATIENCE, shelved.served(number)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the other hosts do not learn that the token has served");
+                    tracing::warn!(%error, "could not tell the other hosts that the service accepted the token");
                 }
-                Err(_) => tracing::warn!("the other hosts do not learn that the token has served: no answer"),
+                Err(_) => tracing::warn!(
+                    "could not tell the other hosts that the service accepted the \
+                 token: the store did not answer"
+                ),
             }
         } else if let Some(store) = &credentials.store {
             store.save(&SavedToken { replaced_unix: None, ..saved });
@@ -308,7 +311,7 @@ impl TokenProvider {
         if let Some(shelved) = credentials.shelved.get() {
             let number = self.state().held.as_ref().map_or(0, |held| held.number);
             return shelved.has_served(number).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "whether the token has served on another host cannot be seen");
+                tracing::warn!(%error, "could not read whether the service accepted the token on another host");
                 false
             });
         }

@@ -89,7 +89,7 @@ impl TokenProvider {
                 // It is this machine's turn, or the wait for the others was long enough.
                 Ok(_) => return self.fetch(credentials, Some(shelved), transport, deadline).await,
                 Err(error) => {
-                    tracing::warn!(%error, "the token is fetched without regard to the other hosts");
+                    tracing::warn!(%error, "fetching a token without coordination with the other hosts");
                     return self.fetch(credentials, None, transport, deadline).await;
                 }
             }
@@ -150,7 +150,7 @@ impl TokenProvider {
                 if let Some(shelved) = shelved
                     && let Err(error) = shelved.trouble(&failure, wait).await
                 {
-                    tracing::debug!("the other hosts learn for themselves that there is no token: {error}");
+                    tracing::debug!("could not tell the other hosts that the token request failed: {error}");
                 }
                 return Err(failure);
             }
@@ -168,7 +168,7 @@ impl TokenProvider {
                     number = kept;
                     self.state().number = kept;
                 }
-                Err(error) => tracing::warn!(%error, "the token could not be kept for the other hosts"),
+                Err(error) => tracing::warn!(%error, "could not store the token for the other hosts"),
             }
         } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
         {

@@ -62,7 +62,7 @@ impl TokenFile {
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.mode() & 0o777 != 0o600 {
             return Err(io::Error::other(
-                "others than its owner could read or change it (its mode is not 0600)",
+                "users other than its owner could read or change it (its mode is not 0600)",
             ));
         }
         if metadata.uid() != rustix::process::geteuid().as_raw() {

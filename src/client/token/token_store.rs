@@ -97,7 +97,7 @@ impl CachedToken {
         // The text is encrypted in place.
         let text = serde_json::to_vec(token).ok();
         let sealed = text.and_then(|text| self.seal.seal(text));
-        let sealed = sealed.ok_or_else(|| "it cannot be sealed".to_owned())?;
+        let sealed = sealed.ok_or_else(|| "it cannot be encrypted".to_owned())?;
         self.shelf.save(self.seal.name(), &sealed).await
     }
 

@@ -156,7 +156,7 @@ impl Delivery {
         if !matches!(&driven, Ok(DriveResult { end: DriveEnd::Finished | DriveEnd::Cancelled, .. })) {
             // A lease that cannot be released expires, or ends when its process is dead.
             if let Err(error) = ledger.release(lease).await {
-                tracing::warn!("the lease of broadcast {} was not given back: {error}", lease.broadcast);
+                tracing::warn!("could not release the lease of broadcast {}: {error}", lease.broadcast);
             }
         }
         driven
@@ -329,7 +329,7 @@ impl BroadcastDriver<'_> {
         let id = self.lease.broadcast;
         let broadcast = self.ledger.show(id).await?;
         if broadcast.stage != BroadcastStage::Ready {
-            let why = "only one whose plan is fixed, and that is not over, can be sent";
+            let why = "only a broadcast whose plan is fixed and that has not ended can be sent";
             return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
         }
         self.settle_dead().await?;

@@ -47,14 +47,17 @@ impl BroadcastDriver<'_> {
             match self.ledger.write_status(self.lease, &text).await {
                 Ok(()) => told = Some((status, now)),
                 Err(error) => {
-                    tracing::debug!("how broadcast {} stands is not told: {error}", self.lease.broadcast);
+                    tracing::debug!(
+                        "could not write the status of broadcast {}: {error}",
+                        self.lease.broadcast
+                    );
                 }
             }
         }
         if told.is_some()
             && let Err(error) = self.ledger.forget_status(self.lease).await
         {
-            tracing::debug!("how broadcast {} stood is not forgotten: {error}", self.lease.broadcast);
+            tracing::debug!("could not delete the status of broadcast {}: {error}", self.lease.broadcast);
         }
     }
 

@@ -28,11 +28,12 @@ pub enum BackupError {
     #[error("{}: this is not the name of a file that can be written", .0.display())]
     NoFile(PathBuf),
     /// Another process uses the work folder at this path.
-    #[error("{}: another backup or restore works in this folder; wait for its end", .0.display())]
+    #[error("{}: another backup or restore is running in this folder; wait until it ends", .0.display())]
     Busy(PathBuf),
     /// The file is not a backup.
     #[error(
-        "{}: this is not a complete backup of `mooncast store backup`: the mark at its end is missing. It may be another file, or cut off; nothing was changed",
+        "{}: this is not a complete backup of `mooncast store backup`: the mark at its end is missing. It \
+         may be another kind of file, or truncated; nothing was changed",
         .0.display()
     )]
     NoBackup(PathBuf),
@@ -56,7 +57,7 @@ pub enum BackupError {
         known: i64,
     },
     /// A process uses the ledger that would be replaced.
-    #[error("{}: {by} works on this ledger; stop it, then restore. Nothing was changed", path.display())]
+    #[error("{}: {by} uses this ledger; stop it, then restore. Nothing was changed", path.display())]
     InUse {
         /// The ledger.
         path: PathBuf,

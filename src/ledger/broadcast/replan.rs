@@ -177,7 +177,8 @@ async fn may_change(
     }
     if call_differs && delivered > 0 {
         return not_now(
-            "a part of it was sent, and the new plan names members where the stored one names groups, or the other way round; give it another run",
+            "a part of it was sent, and the new plan names members where the stored one names groups, or \
+             the other way round; set `run` to a new value",
         );
     }
     if write.store.driver.has_other_drivers(write, lease).await? {

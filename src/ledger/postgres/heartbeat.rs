@@ -48,14 +48,15 @@ impl Heartbeat {
                 Ok(true) => {}
                 Ok(false) => {
                     tracing::warn!(
-                        "the others took this process for dead, as it was silent for {} s; what it was sending is theirs",
+                        "the other hosts declared this process dead because it sent no heartbeat for {} s; \
+                         they take over its broadcasts and runs",
                         LIFE.as_secs()
                     );
                     if let Err(error) = self.insert_row(&ledger).await {
-                        tracing::warn!("this process cannot come back yet: {error}");
+                        tracing::warn!("this process cannot register again yet: {error}");
                     }
                 }
-                Err(error) => tracing::debug!("no sign of life: {error}"),
+                Err(error) => tracing::debug!("could not write the heartbeat: {error}"),
             }
         }
     }

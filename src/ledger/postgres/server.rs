@@ -94,7 +94,7 @@ impl PostgresServer {
         let mut outage = lock(&self.outage);
         // Logged once, and not at each attempt.
         if outage.is_none() {
-            tracing::error!("nothing is sent until this is over: {error}");
+            tracing::error!("the store does not answer; nothing is sent until it does: {error}");
         }
         let since = outage.as_ref().map_or(now, |outage| outage.since);
         *outage = Some(Outage { since, tried: now, error: error.clone() });

@@ -95,7 +95,8 @@ pub(super) fn read_thumb(body: &mut ObjectReader<'_>) -> (Option<String>, Option
             let secret = fields.optional("secret", secret);
             if let Some(media) = fields.optional("media", string).filter(|media| media != "image") {
                 fields.note("media", |_| {
-                    let message = "`body.thumb` is no image; upload a picture for it, or, if it is right as it is, upload it \
+                    let message = "`body.thumb` is not an image; upload a picture for it, or, if it is \
+                     right as it is, upload it \
                                    with `im.upload(path, { force = true })`";
                     MessageProblem::new("body.thumb", message).limit(&"image").value(&shown::text(&media))
                 });

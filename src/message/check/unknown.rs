@@ -16,12 +16,12 @@ pub(super) fn top_level(call: Call, name: &str) -> MessageProblem {
             Call::Targeted => "im.targeted_send",
             Call::Group => "im.group_send",
         };
-        format!("`{shown}` is no field of {}: it belongs to {} ({way})", call.noun(), other.noun())
+        format!("`{shown}` is not a field of {}: it belongs to {} ({way})", call.noun(), other.noun())
     } else if MessageKind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
-        format!("`{shown}` is no field of {}: it belongs inside `body`", call.noun())
+        format!("`{shown}` is not a field of {}: it belongs inside `body`", call.noun())
     } else {
         meant = nearest(name, known.iter().copied());
-        format!("`{shown}` is no field of {}{}", call.noun(), did_you_mean(meant))
+        format!("`{shown}` is not a field of {}{}", call.noun(), did_you_mean(meant))
     };
     MessageProblem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
 }
@@ -43,7 +43,7 @@ pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
         meant = nearest(name, known.iter().copied());
         did_you_mean(meant)
     };
-    let message = format!("`body.{shown}` is no field of a message of type {kind}{hint}");
+    let message = format!("`body.{shown}` is not a field of a message of type {kind}{hint}");
     let meant = meant.map(|meant| format!("body.{meant}"));
     MessageProblem { meant, ..report(format!("body.{shown}"), message, known) }
 }
@@ -51,7 +51,7 @@ pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
 /// Reports a field that the object at `path` does not have.
 pub(super) fn nested(path: &str, known: &[&'static str], name: &str) -> MessageProblem {
     let (shown, meant) = (shown::text(name), nearest(name, known.iter().copied()));
-    let message = format!("`{path}.{shown}` is no field of `{path}`{}", did_you_mean(meant));
+    let message = format!("`{path}.{shown}` is not a field of `{path}`{}", did_you_mean(meant));
     let meant = meant.map(|meant| format!("{path}.{meant}"));
     MessageProblem { meant, ..report(format!("{path}.{shown}"), message, known) }
 }

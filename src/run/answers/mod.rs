@@ -27,7 +27,8 @@ pub(super) use send::refuse;
 pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> RequestFailure {
     if services.testbed.is_ok() {
         return RequestFailure::denied(
-            "the top level of a file of tests only declares its tests; put this call into one: test(\"what holds\", function(t) … end)",
+            "the top level of a test file only declares tests; move this call into a test: test(\"what \
+             holds\", function(t) … end)",
         );
     }
     let what = match request {
@@ -37,7 +38,8 @@ pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> Re
     RequestFailure::new(
         FailureKind::Denied,
         format!(
-            "the top level of a script only declares its jobs here, and {what} by itself; put this call into a job's function (to run the whole script now: `mooncast run FILE`)"
+            "the top level of a script only declares jobs here and {what}; move this call into a job's \
+             function (to run the whole script now: `mooncast run FILE`)"
         ),
     )
 }
@@ -112,7 +114,7 @@ async fn answer_other(
         HostRequest::Test(asked) => testing::answer(services, *asked).await,
         HostRequest::Http(request) => {
             let answer = outbound.request(*request, variables, memory);
-            stop.unless_stopped("the request was given up: the run ends", answer).await
+            stop.unless_stopped("the request was cancelled because the run ends", answer).await
         }
     }
 }
@@ -134,7 +136,7 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
         _ => return Ok(()),
     };
     Err(RequestFailure::denied(format!(
-        "{what}: with --test-only nothing leaves but the test messages of campaigns. Run the script without --test-only to send it"
+        "{what}: --test-only sends only the test messages of campaigns. Run the script without --test-only to send it"
     )))
 }
 

@@ -74,7 +74,7 @@ pub(super) fn named(recipient: &Value) -> Result<GroupMembers, RecipientError> {
             split_users(list).map_err(|what| RecipientError("users", format!("`users`: {what}")))?
         }
         Some(Value::Array(list)) if list.is_empty() => {
-            let what = "`users` is an empty list, which names nobody; leave it out for the whole group";
+            let what = "`users` is an empty list; leave `users` out to send to the whole group";
             return Err(RecipientError("users", what.to_owned()));
         }
         Some(Value::Array(list)) => list

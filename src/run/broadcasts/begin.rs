@@ -33,13 +33,13 @@ pub(super) async fn begin(
     asked.test_only |= services.broadcasts.test_only.get();
     let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| {
-        RequestFailure::new(FailureKind::Invalid, "there is no ledger here, so nothing can be broadcast")
+        RequestFailure::new(FailureKind::Invalid, "no ledger is open, and a broadcast needs one")
     })?;
     let (ledger, owner) = (&open.ledger, &open.owner);
     if !services.broadcasts.swept.replace(true)
         && let Err(error) = ledger.delete_dead_drafts().await
     {
-        tracing::warn!("drafts of processes that died are left for later: {error}");
+        tracing::warn!("could not delete the drafts of dead processes; the next run tries again: {error}");
     }
     let spec = spec_of(services, &asked);
     let run = asked.run(services.job.as_deref());
@@ -47,7 +47,7 @@ pub(super) async fn begin(
         if !asked.tested {
             return Err(RequestFailure::invalid(
                 "test_only",
-                format!("`{}` has no test groups, so with --test-only nothing of it is sent", asked.name),
+                format!("`{}` has no test groups, so --test-only sends nothing of it", asked.name),
             ));
         }
         let role = draft(services, delivery, ledger, owner, (app, &asked.name, &run), &spec).await?;
@@ -226,7 +226,7 @@ async fn beside(
         let delivery = services.app(number)?;
         let entry = delivery.entry().await?;
         let (open, app) =
-            entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
+            entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no ledger is open"))?;
         if !role.broadcast.is_over() {
             let kept = change::changes(&changed, None);
             let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
@@ -311,7 +311,8 @@ async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> RequestFail
     RequestFailure::invalid(
         "name",
         format!(
-            "broadcast `{}` (run {}) is being built or sent by {who}; wait for its end, or give this one another name or run",
+            "broadcast `{}` (run {}) is being built or sent by {who}; wait until it ends, or set another \
+             `name` or `run` for this one",
             broadcast.name, broadcast.run
         ),
     )
@@ -325,7 +326,8 @@ fn goes_on(broadcast: &Broadcast, script: Option<&ScriptRef>) {
         tracing::info!("broadcast `{name}` (run {run}) goes on where it stopped");
     } else {
         tracing::warn!(
-            "broadcast `{name}` (run {run}) goes on with the recipients and messages of its stored plan; the script has changed since, and that changes nothing in it. For the new ones, give it another `run`"
+            "broadcast `{name}` (run {run}) continues with the recipients and messages of its stored plan. \
+             The script has changed since, and these changes do not apply to it. To send the new messages as another `run`, set `run` to a new value, for example `run = \"2\"`"
         );
     }
 }

@@ -124,7 +124,8 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     RequestFailure::invalid(
         "on_change",
         format!(
-            "broadcast `{name}` (run {run}) was begun from other inputs, and nothing more was sent ({} of {} were sent before); {}. Ways on: --continue sends the rest as it is stored; --replan sends the rest by the new plan, and nothing again to those who have it; or give it another `run` (in Lua: on_change = \"continue\" or \"replan\")",
+            "broadcast `{name}` (run {run}) was started from other inputs, and nothing more was sent ({} of \
+             {} were sent before); {}. Choose one: --continue sends the rest as stored; --replan sends the rest by the new plan, and nothing again to recipients that have it; another `run`, for example `run = \"2\"`, sends to all (in Lua: on_change = \"continue\" or \"replan\")",
             counts.sent,
             counts.total(),
             lines.join("; ")
@@ -135,7 +136,8 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
 /// Returns the note that the web page and `runs show` display.
 pub fn note(lines: &[String]) -> String {
     format!(
-        "{NOTE}: {}. Nothing of it is sent until an operator decides: continue sends the rest as it is stored, replan sends the rest by the new inputs, and another `run` of its script begins anew",
+        "{NOTE}: {}. Nothing of it is sent until an operator decides: continue sends the rest as stored, \
+         replan sends the rest by the new inputs, and another `run` in its script starts from the beginning",
         lines.join("; ")
     )
 }

@@ -37,7 +37,7 @@ pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: 
                 (
                     difference.removed,
                     &difference.first_removed,
-                    "recipients removed since, which get it all the same",
+                    "recipients removed since, which still get it",
                 ),
             ] {
                 if many > 0 {
@@ -46,13 +46,14 @@ pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: 
             }
             if !told.is_empty() {
                 tracing::warn!(
-                    "broadcast `{name}` (run {run}) goes on as it is stored, and `{path}` has changed: {}",
+                    "broadcast `{name}` (run {run}) continues as stored, and `{path}` has changed: {}",
                     told.join("; ")
                 );
             }
         }
         Err(failure) => tracing::warn!(
-            "broadcast `{name}` (run {run}) goes on as it is stored; `{path}` has changed, and which recipients were added or removed cannot be told: {}",
+            "broadcast `{name}` (run {run}) continues as stored; `{path}` has changed, and the added and \
+             removed recipients cannot be listed: {}",
             failure.message
         ),
     }
@@ -67,8 +68,7 @@ async fn difference(
 ) -> Result<PlanDifference, RequestFailure> {
     let delivery = &role.delivery;
     let entry = delivery.entry().await?;
-    let (open, app) =
-        entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "there is no ledger here"))?;
+    let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no ledger is open"))?;
     let spec = draft::spec_of(services, asked);
     let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
     let beside = draft::draft(services, delivery, &open.ledger, &open.owner, key, &spec).await?;
@@ -82,7 +82,10 @@ async fn difference(
     }
     .await;
     if let Err(error) = beside.ledger.delete_draft(beside.lease).await {
-        tracing::warn!("the plan that was built beside `{}` is left for later: {error}", asked.name);
+        tracing::warn!(
+            "could not delete the draft plan of `{}`; a later run deletes it: {error}",
+            asked.name
+        );
     }
     beside.release().await;
     compared

@@ -25,9 +25,7 @@ pub(super) async fn draft(
     let Some(lease) = claim(ledger, broadcast.id, owner).await.map_err(fault)? else {
         return Err(RequestFailure::invalid(
             "name",
-            format!(
-                "another process tests broadcast `{name}` (run {run}) or plans it anew; wait for its end"
-            ),
+            format!("another process tests broadcast `{name}` (run {run}) or replans it; wait until it ends"),
         ));
     };
     Ok(LeasedBroadcast {
@@ -67,7 +65,7 @@ pub(super) async fn claim(
     if lease.is_some() || !ledger.is_shared() {
         return Ok(lease);
     }
-    tracing::info!("another process has broadcast {id}, and may be dead: waiting for its next sign of life");
+    tracing::info!("another process holds broadcast {id} and may be dead; waiting for its next heartbeat");
     if ledger.wait_for_driver_heartbeat(id).await? {
         return Ok(None);
     }

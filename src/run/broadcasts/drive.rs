@@ -42,7 +42,7 @@ impl LeasedBroadcast {
     pub(super) async fn release(self) {
         drop(self.heartbeat);
         if let Err(error) = self.ledger.release(self.lease).await {
-            tracing::warn!("the lease of broadcast {} was not given back: {error}", self.lease.broadcast);
+            tracing::warn!("could not release the lease of broadcast {}: {error}", self.lease.broadcast);
         }
     }
 }

@@ -76,7 +76,8 @@ pub(super) fn already(
         ),
     };
     tracing::warn!(
-        "broadcast `{name}` (run {run}) ended at {}: it was sent to {} of {} recipients{doubts}; nothing is sent again. To send anew, give it another `run`",
+        "broadcast `{name}` (run {run}) ended at {}: it was sent to {} of {} recipients{doubts}; nothing is \
+         sent again. To send it again as another `run`, set `run` to a new value, for example `run = \"2\"`",
         end_of(broadcast),
         counts.sent,
         counts.total(),
@@ -92,7 +93,8 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     RequestFailure::invalid(
         "on_change",
         format!(
-            "broadcast `{name}` (run {run}) ended at {}, sent to {} of {} recipients, and there are recipients now that it does not have; nothing was sent now; {}. Ways on: --replan sends to those that were added, and nothing to any other; --continue leaves it as it is; or give it another `run`, which sends to all (in Lua: on_change = \"replan\" or \"continue\")",
+            "broadcast `{name}` (run {run}) ended at {}, sent to {} of {} recipients, and its inputs now \
+             have recipients that it does not have; this call sent nothing; {}. Choose one: --replan sends only to the added recipients; --continue leaves it as it is; another `run`, for example `run = \"2\"`, sends to all (in Lua: on_change = \"replan\" or \"continue\")",
             end_of(broadcast),
             counts.sent,
             counts.total(),

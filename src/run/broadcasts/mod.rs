@@ -214,7 +214,7 @@ impl LeaseRenewal {
             loop {
                 clock.sleep(RENEWAL).await;
                 if let Err(error) = ledger.renew(lease, LEASE).await {
-                    tracing::warn!("the lease of broadcast {} was not renewed: {error}", lease.broadcast);
+                    tracing::warn!("could not renew the lease of broadcast {}: {error}", lease.broadcast);
                 }
             }
         }))

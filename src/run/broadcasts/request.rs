@@ -131,7 +131,8 @@ impl BroadcastRequest {
                 [("encoding", &self.encoding), ("separator", &self.separator), ("sheet", &self.sheet)]
             {
                 if given.is_some() {
-                    let what = "it says how a file of recipients is read, and `to` is no file; leave it out";
+                    let what =
+                        "it applies only to a file of recipients, and `to` is not a file; leave it out";
                     return Err(invalid(field, what.to_owned()));
                 }
             }

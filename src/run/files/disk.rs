@@ -228,7 +228,7 @@ impl FileStore for Disk {
         let failed = |error: Errno| of_system(text, &error.into());
         let (found, stat) = spot.found.as_ref().ok_or_else(|| invalid(text, "is not there"))?;
         if kind(stat) != FileType::Directory {
-            return Err(invalid(text, "is no folder"));
+            return Err(invalid(text, "is not a folder"));
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(found, ".", flags, Mode::empty()).map_err(failed)?;
@@ -303,7 +303,7 @@ fn check_regular(text: &str, stat: &Stat) -> Result<(), RequestFailure> {
     match kind(stat) {
         FileType::RegularFile => Ok(()),
         FileType::Directory => Err(invalid(text, "is a folder")),
-        _ => Err(invalid(text, "is no regular file")),
+        _ => Err(invalid(text, "is not a regular file")),
     }
 }
 

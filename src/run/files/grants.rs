@@ -158,10 +158,10 @@ impl PathGrants {
 /// Checks whether a text can be a path at all.
 pub(super) fn check_text(text: &str) -> Result<(), RequestFailure> {
     if text.is_empty() {
-        return Err(sentence::invalid(text, "is no path; it is empty"));
+        return Err(sentence::invalid(text, "is not a path; it is empty"));
     }
     if text.contains('\0') {
-        return Err(sentence::invalid(&text.replace('\0', "\\0"), "is no path; it holds a NUL"));
+        return Err(sentence::invalid(&text.replace('\0', "\\0"), "is not a path; it holds a NUL"));
     }
     if text.len() > MAX_PATH {
         return Err(sentence::invalid(text, "is longer than any path can be"));

@@ -204,7 +204,7 @@ impl FileStore for FileOverlay {
         let laid = self.laid();
         let mut names = match laid.get(&place) {
             Some(OverlayEntry::Folder) => Vec::new(),
-            Some(OverlayEntry::File(_)) => return Err(invalid(text, "is no folder")),
+            Some(OverlayEntry::File(_)) => return Err(invalid(text, "is not a folder")),
             Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
             None => self.disk.list(text)?,
         };
@@ -240,7 +240,7 @@ impl FileStore for FileOverlay {
             match laid.get(folder) {
                 Some(OverlayEntry::Folder) => return Ok(()),
                 Some(OverlayEntry::File(_)) => {
-                    return Err(invalid(text, "leads through something that is no folder"));
+                    return Err(invalid(text, "leads through something that is not a folder"));
                 }
                 Some(OverlayEntry::Nothing) => {}
                 // A folder that may not be inspected is above the granted one, so it exists.

@@ -24,19 +24,18 @@ use super::walk::ResolvedPath;
 const MAX_TWINS: usize = 10_000;
 
 /// Why access to one of the host's own files is refused.
-pub(super) const HOSTS_OWN: &str =
-    "leads to what is the host's own, which scripts never reach, whatever is granted";
-const SECRET: &str = "leads to a file with credentials, which scripts never reach, whatever is granted";
-const OTHER_NAME: &str = "is another name of a file that scripts never reach, whatever is granted";
+pub(super) const HOSTS_OWN: &str = "leads to a file of the host; no permission opens it to scripts";
+const SECRET: &str = "leads to a file with credentials; no permission opens it to scripts";
+const OTHER_NAME: &str = "is another name of a file that no permission opens to scripts";
 const SCRIPTS: &str = "leads to the project's scripts, which scripts cannot change";
 const RUN: &str = "leads to a file that is run as a script or a module, which scripts cannot change";
-const LUA: &str = "has the name of a script or a module, which scripts cannot change; give it another ending";
-const HIDDEN: &str = "has a name that begins with a dot in the project's folder; tools run what such files hold, so grant \
-                      the very name to write it";
-const TWICE: &str =
-    "has another name somewhere (a hard link), under which it would change too; write the whole file anew";
+const LUA: &str =
+    "has the name of a script or a module, which scripts cannot change; choose another file extension";
+const HIDDEN: &str = "has a name that begins with a dot in the project's folder; tools run the content of \
+ such files, so a script can write it only if the permission lists its exact name";
+const TWICE: &str = "has another name (a hard link), and this change would change that file too; write the whole file with fs.write";
 const TOO_MANY: &str =
-    "cannot be written: the project's scripts are too many files to tell whether this is one of them";
+    "cannot be written: the project has too many scripts to check whether this file is one of them";
 
 /// The protected files of one project.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ impl ScriptFiles {
         let file = openat(CWD, path, flags, Mode::empty())?;
         let stat = fstat(&file)?;
         if kind(&stat) != FileType::RegularFile {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         if let Some(reason) = self.protected.refuses(&stat, &path.canonicalize()?) {
             return Err(io::Error::other(reason));

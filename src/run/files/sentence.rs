@@ -40,7 +40,7 @@ pub(super) fn outside(path: &str, real: &Path, access: Access) -> RequestFailure
 
 /// The failure of a link whose target does not exist.
 pub(super) fn nowhere(path: &str) -> RequestFailure {
-    invalid(path, "is a link that leads nowhere")
+    invalid(path, "is a link to a file that does not exist")
 }
 
 /// The failure of a link that leads out of the granted folder.
@@ -52,7 +52,7 @@ pub(super) fn escapes(path: &str, access: Access) -> RequestFailure {
     denied(
         path,
         &format!(
-            "leads out of what is granted; name the place itself, and grant it: `[permissions] {word}` or \
+            "leads out of the granted paths; use the real path, and grant it: `[permissions] {word}` or \
              --allow-{word}=PATH"
         ),
     )
@@ -70,15 +70,13 @@ pub(super) fn denied(path: &str, what: &str) -> RequestFailure {
 pub(super) fn of_system(path: &str, error: &io::Error) -> RequestFailure {
     match error.kind() {
         ErrorKind::NotFound => invalid(path, "is not there"),
-        ErrorKind::NotADirectory => invalid(path, "leads through something that is no folder"),
+        ErrorKind::NotADirectory => invalid(path, "leads through something that is not a folder"),
         ErrorKind::IsADirectory => invalid(path, "is a folder"),
         ErrorKind::AlreadyExists => invalid(path, "is there already"),
         ErrorKind::DirectoryNotEmpty => invalid(path, "is a folder that is not empty"),
         ErrorKind::InvalidFilename => invalid(path, "has a name that is too long"),
         _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => nowhere(path),
-        ErrorKind::PermissionDenied => {
-            denied(path, "is closed by the system to the user that Mooncast runs as")
-        }
+        ErrorKind::PermissionDenied => denied(path, "is not accessible to the user that Mooncast runs as"),
         _ => RequestFailure {
             field: Some("path".into()),
             ..RequestFailure::new(FailureKind::Rejected, format!("`{}`: {error}", shown(path)))

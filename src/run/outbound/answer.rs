@@ -38,13 +38,13 @@ impl ResponseError {
         if !self.maybe_sent || repeatable {
             return RequestFailure::new(
                 FailureKind::Unreachable,
-                format!("no answer of {place}: {}", self.what),
+                format!("no answer from {place}: {}", self.what),
             );
         }
         RequestFailure::new(
             FailureKind::InDoubt,
             format!(
-                "no answer of {place}: {}; the request may have arrived, look before making it again",
+                "no answer from {place}: {}; the request may have arrived, so check before you repeat it",
                 self.what
             ),
         )

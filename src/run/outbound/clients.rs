@@ -55,7 +55,7 @@ impl PinnedClients {
 
 fn build(host: &str, addresses: &[SocketAddr]) -> Result<ConnectionPool, RequestFailure> {
     let unusable = |why: &dyn std::fmt::Display| {
-        RequestFailure::new(FailureKind::Unreachable, format!("no request can be made here: {why}"))
+        RequestFailure::new(FailureKind::Unreachable, format!("HTTP requests are not possible here: {why}"))
     };
     let tls = tls_config().map_err(|error| unusable(&error))?;
     let (host, addresses) = (host.to_owned(), addresses.to_vec());

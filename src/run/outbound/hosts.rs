@@ -107,7 +107,7 @@ impl AllowedHosts {
         if self.unread.is_empty() {
             return String::new();
         }
-        format!(" (of what `net` holds, this names no host: {})", self.unread.join(", "))
+        format!(" (this entry of `net` is not a host: {})", self.unread.join(", "))
     }
 
     fn at(&self, port: u16) -> impl Iterator<Item = &HostPattern> {

@@ -240,7 +240,7 @@ impl RequestEndpoint {
             Some(address) => {
                 let ip = meant(address.ip());
                 Err(denied(format!(
-                    "{} is at {ip}, which is no public address; to grant it, name the address too: \
+                    "{} is at {ip}, which is not a public address; to grant it, list the address too: \
                      `[permissions] net = [\"{ip}\"]` or --allow-net={ip}",
                     self.host
                 )))
@@ -260,7 +260,7 @@ fn checked_url(text: &str) -> Result<Url, RequestFailure> {
     };
     if !matches!(url.scheme(), "http" | "https") {
         return invalid(format!(
-            "the url begins with {}://, where only https and http are known",
+            "the url begins with {}://; only https and http are supported",
             url.scheme()
         ));
     }

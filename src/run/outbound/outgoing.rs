@@ -79,10 +79,9 @@ pub(super) fn prepare(
 fn method(text: &str) -> Result<Method, RequestFailure> {
     match Method::from_bytes(text.as_bytes()) {
         Ok(method) if !matches!(method, Method::CONNECT | Method::TRACE) => Ok(method),
-        _ => Err(RequestFailure::invalid(
-            "method",
-            format!("`{}` is no method for a request", text.escape_debug()),
-        )),
+        _ => {
+            Err(RequestFailure::invalid("method", format!("`{}` is not an HTTP method", text.escape_debug())))
+        }
     }
 }
 
@@ -95,13 +94,13 @@ fn header(
     let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(RequestFailure::invalid(
             field(),
-            format!("`{}` is no name for a header", name.escape_debug()),
+            format!("`{}` is not a header name", name.escape_debug()),
         ));
     };
     if OF_CONNECTION.contains(&parsed.as_str()) {
         return Err(RequestFailure::invalid(
             field(),
-            format!("the header `{parsed}` is set by the host alone"),
+            format!("the header `{parsed}` is set only by the host"),
         ));
     }
     let bytes = filler.fill(value)?;

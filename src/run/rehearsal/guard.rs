@@ -71,7 +71,8 @@ impl SendPolicy for PlanGuard {
                 Ok(())
             }
             _ => Err(RequestFailure::denied(format!(
-                "the message to {} was not rehearsed like this (`--plan`); it was not sent. Rehearse the script again",
+                "the message to {} differs from the rehearsed plan (`--plan`); it was not sent. Rehearse \
+                 the script again",
                 message.to().join(", ")
             ))),
         }
@@ -82,7 +83,8 @@ impl SendPolicy for PlanGuard {
         let hash = self.broadcasts.get(&(app_key.clone(), name.clone(), run.clone()));
         hash.cloned().map(Some).ok_or_else(|| {
             RequestFailure::denied(format!(
-                "broadcast `{name}` (run {run}) was not rehearsed (`--plan`); nothing of it was sent. Rehearse the script again"
+                "broadcast `{name}` (run {run}) is not in the rehearsed plan (`--plan`); nothing of it was \
+                 sent. Rehearse the script again"
             ))
         })
     }
@@ -94,7 +96,8 @@ impl SendPolicy for PlanGuard {
         }
         let Broadcast { name, run, .. } = broadcast;
         Err(RequestFailure::denied(format!(
-            "broadcast `{name}` (run {run}) was begun with other recipients or messages than were rehearsed (`--plan`); nothing more of it was sent. Give it another `run`, or go on without --plan"
+            "broadcast `{name}` (run {run}) was started with other recipients or messages than the \
+             rehearsed plan has (`--plan`); nothing more of it was sent. Set `run` to a new value, or run the script without --plan"
         )))
     }
 

@@ -66,7 +66,7 @@ impl FromStr for RehearsalPlan {
             })
         };
         plan().filter(|plan| plan.to_string() == text.trim().to_ascii_lowercase()).ok_or_else(|| {
-            "it is no plan; `mooncast rehearse FILE` prints one, four parts with `-` between them".to_owned()
+            "it is not a plan; `mooncast rehearse FILE` prints one, with four parts joined by `-`".to_owned()
         })
     }
 }

@@ -25,7 +25,7 @@ impl WorkerSession {
                     self.calls += 1;
                     if self.answering.len() > self.most_requests {
                         return Some(SessionEnd::Stop(
-                            "the script's process asks for more at once than it may".to_owned(),
+                            "the script's process sent more requests at once than it may".to_owned(),
                         ));
                     }
                     if self.mode == LoadMode::Check && !request.only_looks() {
@@ -64,7 +64,10 @@ impl WorkerSession {
                 }
                 Ok(Some(ToHost::Done(result))) => return Some(SessionEnd::Done(result)),
                 Err(error) => {
-                    return Some(SessionEnd::Stop(format!("the script's process sent nonsense: {error}")));
+                    return Some(SessionEnd::Stop(format!(
+                        "the host could not read a message of the script's \
+                     process: {error}"
+                    )));
                 }
             }
         }
@@ -115,7 +118,10 @@ async fn wait_for_memory(
         memory.grow(bytes).await;
         Ok(())
     };
-    services.stop.unless_stopped("the call was given up before it began: the run ends", reserved).await
+    services
+        .stop
+        .unless_stopped("the call was cancelled before it began because the run ends", reserved)
+        .await
 }
 
 /// Counts a call to outside until it is dropped.

@@ -51,7 +51,7 @@ impl Testbed {
         stop: &StopSignal,
     ) -> Result<Value, RequestFailure> {
         if self.with(name, |loaded| loaded.job.hook().is_none()) == Some(true) {
-            let message = format!("job: `{name}` is no hook, and takes no request; run it with t.trigger");
+            let message = format!("job: `{name}` is not a hook and takes no request; run it with t.trigger");
             return Err(RequestFailure::invalid("job", message));
         }
         self.run_now(name, Some(request), stop).await
@@ -98,7 +98,7 @@ impl Testbed {
                 biased;
                 Some(ended) = running.next(), if !running.is_empty() => runs.push(ended),
                 () = stop.asked() => {
-                    return Err(RequestFailure::new(FailureKind::Cancelled, "the clock was stopped: the test ends"));
+                    return Err(RequestFailure::new(FailureKind::Cancelled, "the clock stopped because the test ends"));
                 }
                 () = clock.sleep(wait) => match due {
                     None => break,

@@ -90,7 +90,8 @@ impl Testbed {
         let replies = self.replies.borrow();
         let reply = replies.iter().find(|reply| reply.is_for(&request.url)).ok_or_else(|| {
             RequestFailure::denied(format!(
-                "no request leaves a test; say what this one is answered: t.reply(\"{}\", {{ status = 200, body = \"…\" }})",
+                "a test sends no requests; define the answer to this one: t.reply(\"{}\", {{ status = 200, \
+                 body = \"…\" }})",
                 request.url
             ))
         })?;

@@ -43,7 +43,7 @@ impl fmt::Display for Confinement {
         write!(formatter, "{}", self.user)?;
         for (name, wall) in [("Landlock", &self.landlock), ("seccomp", &self.seccomp)] {
             match wall {
-                Ok(()) => write!(formatter, "; {name} in force")?,
+                Ok(()) => write!(formatter, "; {name} active")?,
                 Err(why) => write!(formatter, "; no {name}: {why}")?,
             }
         }
@@ -69,7 +69,7 @@ pub(super) fn confine(limits: &WorkerLimits, parent: Option<Pid>) -> io::Result<
     // A change of the user resets this signal, so it is set afterwards.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != parent {
-        return Err(io::Error::other("the host has gone"));
+        return Err(io::Error::other("the host process has ended"));
     }
     Ok(Confinement { user, landlock, seccomp: seccomp::filter() })
 }

@@ -147,7 +147,7 @@ fn recall(
         )
     })?;
     if pairs.len() > MAX_RECEIPTS {
-        let message = format!("receipts: {} of them, where {MAX_RECEIPTS} are the most at once", pairs.len());
+        let message = format!("receipts: {} of them; one call takes at most {MAX_RECEIPTS}", pairs.len());
         return Err(NativeError::invalid("receipts", message));
     }
     Ok(HostRequest::Recall { app, receipts: pairs.into_iter().collect(), force, from })

@@ -260,6 +260,6 @@ mod tests {
         ] {
             assert_eq!(read(table).unwrap_err(), expected, "{table}");
         }
-        assert!(read("{ timeout = 'soon' }").unwrap_err().contains("`soon` is no duration"));
+        assert!(read("{ timeout = 'soon' }").unwrap_err().contains("`soon` is not a duration"));
     }
 }

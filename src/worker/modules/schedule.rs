@@ -99,7 +99,7 @@ fn instant(seconds: &Value) -> Result<i64, NativeError> {
     if !(0.0..=253_402_300_799.0).contains(&seconds) {
         return Err(NativeError::invalid(
             "time",
-            format!("time: {seconds} is no instant in seconds since 1970"),
+            format!("time: {seconds} is not a time in seconds since 1970"),
         ));
     }
     #[expect(clippy::cast_possible_truncation, reason = "checked just above")]

@@ -47,7 +47,7 @@ impl TryFrom<DurationInput> for Milliseconds {
         let seconds = match input {
             DurationInput::Seconds(seconds) => seconds,
             DurationInput::Text(text) => duration(&text).map(|span| span.as_secs_f64()).ok_or_else(|| {
-                format!("`{text}` is no duration; write 90, \"90s\", \"5m\", \"1h 30m\" or \"2d\"")
+                format!("`{text}` is not a duration; write 90, \"90s\", \"5m\", \"1h 30m\" or \"2d\"")
             })?,
         };
         if !(0.0..=LONGEST).contains(&seconds) {

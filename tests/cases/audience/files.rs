@@ -80,7 +80,7 @@ fn what_is_no_text_is_told() {
         "",
         &["an old Excel workbook (.xls)", "save it as .xlsx"],
     );
-    refused("a.csv", b"group_id\n1\0\n", "", &["bytes of zero"]);
+    refused("a.csv", b"group_id\n1\0\n", "", &["zero bytes"]);
 }
 
 #[test]

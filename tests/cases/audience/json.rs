@@ -24,12 +24,12 @@ fn two_arrays_are_refused_with_the_position() {
 #[test]
 fn header_twice_is_a_doubled_key_in_json() {
     let twice = "{\"group_id\":\"184524748161025\",\n\"group_id\":\"184524748169999\"}";
-    refused("a.json", format!("[{twice}]"), "", &["line 2, character", "the key \"group_id\" stands twice"]);
+    refused("a.json", format!("[{twice}]"), "", &["line 2, character", "the key \"group_id\" appears twice"]);
     refused(
         "a.jsonl",
         twice.replace('\n', " "),
         "",
-        &["line 1, character", "the key \"group_id\" stands twice"],
+        &["line 1, character", "the key \"group_id\" appears twice"],
     );
     let project = Project::with_script(
         r#"local json = require("json")
@@ -40,7 +40,7 @@ fn header_twice_is_a_doubled_key_in_json() {
     project
         .run_simulated()
         .exits(0)
-        .prints("the key \"c\" stands twice")
+        .prints("the key \"c\" appears twice")
         .prints("line 2, character 1: text after the end")
         .prints("\n5\n");
 }

@@ -24,8 +24,8 @@ fn header_twice_but_for_case_blanks_or_signs_is_asked_about() {
 #[test]
 fn header_that_stands_again_among_the_rows_is_no_recipient() {
     let content = "group_id,name\ng1,Ann\ngroup_id,name\ng2,Bob\n";
-    refused("a.csv", content, "", &["line 3, column 1 (`group_id`)", "the header stands here again"]);
-    refused("a.csv", "群ID\n甲\n群ID \n乙\n", ", id_column = \"群ID\"", &["line 3", "stands here again"]);
+    refused("a.csv", content, "", &["line 3, column 1 (`group_id`)", "the header is repeated here"]);
+    refused("a.csv", "群ID\n甲\n群ID \n乙\n", ", id_column = \"群ID\"", &["line 3", "is repeated here"]);
 }
 
 #[test]

@@ -22,7 +22,12 @@ fn users_are_separated_by_either_semicolon_and_a_comma_is_asked_about() {
 
 #[test]
 fn users_that_name_nobody_do_not_make_it_a_message_to_the_whole_group() {
-    refused("a.jsonl", "{\"group_id\":\"184524748161025\",\"users\":[]}\n", "", &["line 1", "names nobody"]);
+    refused(
+        "a.jsonl",
+        "{\"group_id\":\"184524748161025\",\"users\":[]}\n",
+        "",
+        &["line 1", "is an empty list"],
+    );
     refused("a.csv", "group_id,users\n184524748161025,;\n", "", &["line 2", "names no user"]);
     refused("a.csv", "group_id,Users\n184524748161025,ann\n", "", &["line 1", "called `users`"]);
 }

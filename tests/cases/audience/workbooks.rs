@@ -108,7 +108,7 @@ fn xlsx_has_sheets() {
 
 #[test]
 fn xlsx_that_is_none_is_told() {
-    refused("a.xlsx", "group_id\n1\n", "", &["no Excel workbook", ".csv"]);
+    refused("a.xlsx", "group_id\n1\n", "", &["not an Excel workbook", ".csv"]);
     refused("a.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", &["an old Excel workbook"]);
     refused("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", &["save it as .xlsx"]);
     refused("a.xlsx", b"PK\x03\x04 and no more", "", &["damaged"]);

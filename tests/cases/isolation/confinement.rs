@@ -60,7 +60,7 @@ fn doctor_says_how_scripts_are_walled_in() {
     let ran = Project::new().mooncast(&["doctor", "--simulator"]).exits(0);
     let line =
         ran.stdout.lines().find(|line| line.contains("scripts:")).unwrap_or_else(|| panic!("{ran:#?}"));
-    assert!(line.contains("seccomp in force") && line.contains("a worker runs as"), "{line}");
+    assert!(line.contains("seccomp active") && line.contains("a worker runs as"), "{line}");
     assert!(line.contains("Landlock"), "{line}");
 }
 

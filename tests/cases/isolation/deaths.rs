@@ -29,7 +29,7 @@ fn a_run_during_which_the_host_died_twice_is_not_entered_a_third_time_but_told_o
     daemon.kill();
     let daemon = Daemon::start(&project, &[]);
     // The job's next time runs; this one does not.
-    daemon.says("died during it twice");
+    daemon.says("died twice during this run");
     daemon.says("entered");
     let said = daemon.kill();
     assert!(!said.contains(&format!("entered\t{run}")), "{said}");
@@ -37,7 +37,7 @@ fn a_run_during_which_the_host_died_twice_is_not_entered_a_third_time_but_told_o
     let shown = shown(&project);
     let line =
         shown.lines().find(|line| line.trim_start().starts_with(&run)).unwrap_or_else(|| panic!("{shown}"));
-    assert!(line.contains("interrupted") && line.contains("died during it twice"), "{line}");
+    assert!(line.contains("interrupted") && line.contains("died twice during this run"), "{line}");
 }
 
 #[test]

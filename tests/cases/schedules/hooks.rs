@@ -167,6 +167,6 @@ fn header_twice_is_a_doubled_key_in_the_json_of_a_request() {
     let serving = start(&project, &address);
     let body = r#"{"group": "1", "\u0067roup": "2"}"#;
     assert_eq!(post_body(&address, "orders", "s3cret", body).0, 202);
-    serving.prints("the key \"group\" stands twice in one object", 1);
+    serving.prints("the key \"group\" appears twice in one object", 1);
     serving.stop().exits(0);
 }

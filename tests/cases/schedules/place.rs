@@ -62,7 +62,7 @@ fn project_that_is_renamed_and_replaced_is_told_loudly_and_nothing_of_the_other_
     serving.prints("text of own", 1);
     rename(project.path("own"), project.path("kept")).unwrap();
     rename(project.path("other"), project.path("own")).unwrap();
-    serving.says("is another folder than the one that this daemon was started in", 1);
+    serving.says("is not the folder that this daemon was started in", 1);
     goes_on(&project, &serving, "own");
     project.write("own/mooncast.toml", "[scripts]\ntimeout = \"1s\"\n[permissions]\nread = ['/etc']\n");
     project.write("own/scripts/new.lua", READS.replace("'reads'", "'new'"));

@@ -69,5 +69,5 @@ fn a_doubled_key_of_an_http_answer_is_refused() {
     );
     let project = Project::with_script(script);
     let ran = project.mooncast(&["run", "--simulator", "--allow-net", "127.0.0.1", "scripts/main.lua"]);
-    ran.exits(0).prints("the key \"group\" stands twice in one object");
+    ran.exits(0).prints("the key \"group\" appears twice in one object");
 }

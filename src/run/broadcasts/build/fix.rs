@@ -56,7 +56,8 @@ impl PlanBuilder {
             return Err(RequestFailure::invalid(
                 "to",
                 format!(
-                    "the new plan of broadcast `{name}` (run {run}) has no recipients, so the stored one stays; to send nothing more of it, cancel it: mooncast runs cancel"
+                    "the new plan of broadcast `{name}` (run {run}) has no recipients, so the stored plan \
+                     stays; to send nothing more of it, cancel it: mooncast runs cancel"
                 ),
             ));
         }
@@ -158,7 +159,9 @@ impl PlanBuilder {
         let replanned = ledger.replan(lease, draft, plan, &self.spec, &step).await.map_err(fault)?;
         delivery.pass(CrashPoint::AfterReplan);
         let (name, run, left) = (&replanned.name, &replanned.run, replanned.counts.pending);
-        tracing::info!("broadcast `{name}` (run {run}) goes on by its new plan: {left} recipients are left");
+        tracing::info!(
+            "broadcast `{name}` (run {run}) continues with its new plan: {left} recipients are left"
+        );
         let Some(beside) = self.beside.take() else { return Ok(()) };
         let mut role = beside.role;
         role.bad_lines = self.role.bad_lines;
@@ -173,7 +176,8 @@ impl PlanBuilder {
 fn not_planned(error: LedgerError, name: &str, run: &str) -> RequestFailure {
     match error {
         LedgerError::OtherPlan { .. } => RequestFailure::denied(format!(
-            "broadcast `{name}` (run {run}) is not what was rehearsed (`--plan`): {error}; nothing of it was sent. Rehearse the script again"
+            "broadcast `{name}` (run {run}) differs from the rehearsed plan (`--plan`): {error}; nothing of \
+             it was sent. Rehearse the script again"
         )),
         error => fault(error),
     }

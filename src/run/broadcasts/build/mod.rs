@@ -143,7 +143,10 @@ impl PlanBuilder {
         let draft = self.asked.test_only || self.beside.is_some();
         let (ledger, lease) = (self.role.ledger.clone(), self.role.lease);
         if draft && let Err(error) = ledger.delete_draft(lease).await {
-            tracing::warn!("the plan that was built beside `{}` is left for later: {error}", self.asked.name);
+            tracing::warn!(
+                "could not delete the draft plan of `{}`; a later run deletes it: {error}",
+                self.asked.name
+            );
         }
         self.role.release().await;
         if let Some(beside) = self.beside {
@@ -279,13 +282,15 @@ impl PlanBuilder {
         let left_out = plan.skipped.saturating_sub(bad_lines);
         if left_out > 0 {
             tracing::info!(
-                "broadcast `{name}` (run {run}) has nothing to send: {left_out} recipients were left out; nothing of it is kept, and the same name and run begin anew"
+                "broadcast `{name}` (run {run}) has nothing to send: {left_out} recipients were left out. \
+                 The ledger keeps nothing of it; the next call with the same name and run starts from the beginning"
             );
         } else {
             services.tally.no_recipients();
             let of = self.asked.path.as_ref().map_or_else(String::new, |path| format!(" in `{path}`"));
             tracing::warn!(
-                "broadcast `{name}` (run {run}): there are no recipients{of}; nothing was sent, and nothing of it is kept: once there are some, the same name and run send to them"
+                "broadcast `{name}` (run {run}): there are no recipients{of}; nothing was sent. The ledger \
+                 keeps nothing of it: add recipients, then call it again with the same name and run"
             );
         }
         broadcast.counts = RecipientCounts { skipped: plan.skipped, ..RecipientCounts::default() };

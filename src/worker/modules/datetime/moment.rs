@@ -76,7 +76,7 @@ pub(super) fn of_seconds(seconds: f64) -> Result<Span, String> {
 /// Parses a span such as `1h 30m` or `2 days`.
 pub(super) fn of_text(text: &str) -> Result<Span, String> {
     text.parse()
-        .map_err(|_| format!("`{text}` is no duration; write it like \"90s\", \"1h 30m\" or \"2 days\""))
+        .map_err(|_| format!("`{text}` is not a duration; write it like \"90s\", \"1h 30m\" or \"2 days\""))
 }
 
 impl ZonedDateTime {
@@ -96,7 +96,7 @@ impl ZonedDateTime {
     pub(super) fn parse(text: &str, zone: Option<TimeZone>) -> Result<Self, String> {
         let unread = |_| {
             format!(
-                "`{text}` is no date and time; write it like 2026-05-01T09:00:00+08:00, or give its format"
+                "`{text}` is not a date and time; write it like 2026-05-01T09:00:00+08:00, or give its format"
             )
         };
         let pieces = Pieces::parse(text).map_err(unread)?;
