@@ -244,7 +244,7 @@ mod tests {
     fn what_cannot_be_read_is_told_with_its_place() {
         let broken = [TABLE.as_bytes(), b"1,\xe8\xb7\x91\xe6\xad,x\n"].concat();
         assert!(
-            read(&broken, None).unwrap_err().starts_with("line 4, character 4: the bytes here are no UTF-8")
+            read(&broken, None).unwrap_err().starts_with("line 4, character 4: the bytes here are not UTF-8")
         );
         for (bytes, says) in [
             (&b"PK\x03\x04rest"[..], "an Excel workbook"),

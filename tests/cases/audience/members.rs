@@ -101,10 +101,10 @@ fn encodings_that_are_not_read_or_not_certain_are_named() {
     // A UTF-16 text that ends inside a unit, or has an unpaired surrogate.
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let odd = [b"\xff\xfe".to_vec(), utf16(&text), b"x".to_vec()].concat();
-    refused("a.csv", odd, "", &["line 4, character 1: the bytes here are no UTF-16LE"]);
+    refused("a.csv", odd, "", &["line 4, character 1: the bytes here are not UTF-16LE"]);
     let half =
         [b"\xff\xfe".to_vec(), utf16(&format!("group_id,name\n{A},")), b"\0\xd8\n\0".to_vec()].concat();
-    refused("a.csv", half, "", &["line 2, character 17: the bytes here are no UTF-16LE"]);
+    refused("a.csv", half, "", &["line 2, character 17: the bytes here are not UTF-16LE"]);
 }
 
 #[test]
