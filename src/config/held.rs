@@ -114,7 +114,10 @@ mod tests {
         assert!(held.in_place().unwrap_err().to_string().contains("is gone"));
         std::fs::create_dir(&old).unwrap();
         let error = held.in_place().unwrap_err().to_string();
-        assert!(error.contains("is not the folder") && error.contains("renamed now"), "{error}");
+        assert!(
+            error.contains("is not the folder") && error.contains("is now ") && error.contains("renamed"),
+            "{error}"
+        );
         let here = held.current().unwrap();
         assert_eq!(here.root, new);
         assert!(held.is_at(&here) && !held.is_at(held.project()));
