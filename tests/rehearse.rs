@@ -380,7 +380,7 @@ fn a_run_sends_what_was_rehearsed_and_nothing_else() {
         ("list.csv", "group_id,name\ng1,Ann\ng2,Bill\n", "its 3 messages or their recipients have changed"),
         ("list.csv", "group_id,name\ng1,Ann\n,Bob\n", "a message breaks a limit"),
         ("note.txt", "another note", "broadcast `news` (run 1) with 2 recipients"),
-        ("scripts/main.lua", &PLANNED.replace("\"at \"", "\"then \""), "differs from the rehearsed plan"),
+        ("scripts/main.lua", &PLANNED.replace("\"at \"", "\"then \""), "is not what was rehearsed"),
         ("scripts/main.lua", "error('no')", "fails: scripts/main.lua:1: no"),
     ] {
         let kept = std::fs::read(project.path(path)).unwrap();
