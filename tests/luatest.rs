@@ -278,7 +278,7 @@ fn jobs_run_when_they_are_due_or_asked_for() {
            expect(texts(t, '{GROUP}')).to_equal({{ 'daily 2026-03-28T08:00:00Z 1', 'daily 2026-03-29T07:00:00Z 1' }})
          end)
          test('a top level that sends cannot be loaded', function(t)
-           expect(function() t.load('scripts/sends.lua') end).to_fail('only declares its jobs')
+           expect(function() t.load('scripts/sends.lua') end).to_fail('only declares jobs')
          end)"
     ))
     .file(
@@ -320,7 +320,7 @@ fn requests_to_others_never_leave_and_are_answered_as_the_test_says() {
            })
          end)
          test('no answer', function(t)
-           expect(function() t.run('scripts/hook.lua') end).to_fail('no request leaves a test')
+           expect(function() t.run('scripts/hook.lua') end).to_fail('a test sends no requests')
          end)
          test('no permission', function(t)
            t.reply('*')
