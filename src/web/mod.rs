@@ -90,7 +90,9 @@ impl AppState {
         F: Future<Output = T> + 'static,
     {
         let running = tokio::task::spawn_local(work(Rc::clone(&self.daemon)));
-        running.await.map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is shutting down"))
+        running
+            .await
+            .map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is shutting down"))
     }
 
     /// The apps with their quotas as they are now.
