@@ -28,11 +28,12 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use mooncast::{
     App, AppLimits, BroadcastProgress, BroadcastSpec, Call, Clock, Credentials, Delivery, LEASE, Ledger,
-    NewMessage, NewRecipient, SendCounters, SendOptions, StopSwitch, Timeouts,
+    NewMessage, NewRecipient, SendCounters, SendOptions, Timeouts,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 const MILLION: u32 = 1_000_000;
 /// Messages that are sent to compare sending with and without a ledger.
@@ -111,7 +112,7 @@ fn group(number: u32) -> String {
 
 async fn without_ledger(road: &Delivery, many: u32) -> Took {
     let tally = SendCounters::default();
-    let (_switch, stop) = StopSwitch::new();
+    let stop = CancellationToken::new();
     let (begun, used) = (Instant::now(), cpu());
     stream::iter(0..many)
         .for_each_concurrent(64, async |number| {
@@ -144,7 +145,7 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
         ledger.append(lease, &batch).await.unwrap();
     }
     ledger.fix_plan(lease, None, None).await.unwrap();
-    let (_switch, stop) = StopSwitch::new();
+    let stop = CancellationToken::new();
     let (begun, used) = (Instant::now(), cpu());
     let driven = road.drive(&ledger, lease, &spec, &stop, &BroadcastProgress::default()).await.unwrap();
     assert_eq!(driven.report.sent, u64::from(many));

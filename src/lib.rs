@@ -59,7 +59,7 @@ pub use daemon::{
 };
 pub use delivery::{
     BroadcastProgress, BroadcastSummary, Delivery, DriveEnd, DriveResult, LEASE, LazyLedger, SendCounters,
-    SendCounts, SendableFile, StopSignal, StopSwitch,
+    SendCounts, SendableFile,
 };
 pub use ledger::{
     Activity, AppId, BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, InDoubtPolicy, Instance,

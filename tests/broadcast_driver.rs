@@ -9,10 +9,11 @@ use bytes::Bytes;
 use mooncast::{
     App, AppLimits, BroadcastCommand, BroadcastId, BroadcastProgress, BroadcastSpec, BroadcastSummary, Call,
     Clock, Credentials, Delivery, DeliveryState, DriveEnd, DriveResult, InDoubtPolicy, Instance, LEASE,
-    Lease, Ledger, LedgerError, NewMessage, NewRecipient, StopSignal, StopSwitch, Timeouts,
+    Lease, Ledger, LedgerError, NewMessage, NewRecipient, Timeouts,
 };
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::service::{Request, Service, accept, json};
 use crate::support::store::{self, Schema};
@@ -70,7 +71,7 @@ impl Scene {
         self.ledger.claim(self.id, &self.owner, LEASE).await.unwrap().unwrap()
     }
 
-    async fn drive_until(&self, stop: &StopSignal) -> DriveResult {
+    async fn drive_until(&self, stop: &CancellationToken) -> DriveResult {
         let lease = self.claim().await;
         self.delivery
             .drive(&self.ledger, lease, &self.spec, stop, &BroadcastProgress::default())
@@ -79,7 +80,7 @@ impl Scene {
     }
 
     async fn drive(&self) -> DriveResult {
-        self.drive_until(&StopSwitch::new().1).await
+        self.drive_until(&CancellationToken::new()).await
     }
 
     /// Returns the number of recipients in each state, counted from the rows.
@@ -233,10 +234,11 @@ fn a_200_that_lacks_a_group_leaves_that_group_in_doubt() {
 #[test]
 fn stopped_midway_and_driven_again_each_gets_it_once() {
     virtually(async |clock| {
-        let (switch, stop) = StopSwitch::new();
+        let stop = CancellationToken::new();
+        let switch = stop.clone();
         let service = Service::answering(move |number, request| {
             if number == 40 {
-                switch.press();
+                switch.cancel();
             }
             accept(number, request)
         });
@@ -271,7 +273,7 @@ async fn crashed(clock: &Clock, spec: BroadcastSpec) -> (Scene, u64) {
     });
     let mut scene = Scene::new(clock, service, spec, 100).await;
     let lease = scene.claim().await;
-    let (_switch, stop) = StopSwitch::new();
+    let stop = CancellationToken::new();
     let progress = BroadcastProgress::default();
     tokio::select! {
         driven = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress) => {
@@ -431,7 +433,7 @@ async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) 
     let place = scene.schema.place(scene.folder.path());
     let other = Ledger::open_at(&place, clock.clone()).await.unwrap();
     let lease = scene.claim().await;
-    let (_switch, stop) = StopSwitch::new();
+    let stop = CancellationToken::new();
     let progress = BroadcastProgress::default();
     let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
     let steer = async {
@@ -508,7 +510,7 @@ fn a_driver_that_lost_its_lease_sends_nothing_more() {
         let mut scene = Scene::new(&clock, service, spec, 300).await;
         let other = scene.ledger.register("other").await.unwrap();
         let lease = scene.claim().await;
-        let (_switch, stop) = StopSwitch::new();
+        let stop = CancellationToken::new();
         let progress = BroadcastProgress::default();
         let first = std::mem::replace(&mut scene.owner, other);
         let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);

@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use mooncast::{
-    App, AppLimits, Call, Clock, Credentials, Delivery, FailureKind, SendCounters, SendOptions, StopSwitch,
-    Timeouts,
+    App, AppLimits, Call, Clock, Credentials, Delivery, FailureKind, SendCounters, SendOptions, Timeouts,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::support::Project;
 use crate::support::service::{Service, accept, json};
@@ -120,7 +120,7 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
     let message = serde_json::json!({ "to": "1", "type": "txt", "body": { "msg": "x" } });
     let message = delivery.check(Call::Group, message).unwrap();
     let tally = SendCounters::default();
-    let (_switch, stop) = StopSwitch::new();
+    let stop = CancellationToken::new();
     let result = clock.block_on(delivery.send(&message, SendOptions::default(), &stop, &tally)).unwrap();
     let undelivered = result.unwrap_err();
     assert!(matches!(undelivered.kind, FailureKind::Unreachable), "{undelivered}");

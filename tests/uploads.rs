@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use mooncast::{
     App, AppLimits, BroadcastId, BroadcastProgress, BroadcastSpec, Call, Clock, Credentials, Delivery,
-    DriveEnd, DriveResult, LEASE, LazyLedger, NewMessage, NewRecipient, Priority, SendableFile, StopSwitch,
-    Timeouts, UploadOptions,
+    DriveEnd, DriveResult, LEASE, LazyLedger, NewMessage, NewRecipient, Priority, SendableFile, Timeouts,
+    UploadOptions,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::support::Project;
 use crate::support::service::{Service, accept, json};
@@ -133,7 +134,7 @@ impl Scene {
             // The content has no known media type.
             force: true,
         };
-        let (_switch, stop) = StopSwitch::new();
+        let stop = CancellationToken::new();
         serde_json::to_value(self.delivery.upload(file, options, &stop).await.unwrap()).unwrap()
     }
 
@@ -160,7 +161,7 @@ impl Scene {
     async fn drive(&self, id: BroadcastId) -> DriveResult {
         let (open, _) = self.delivery.entry().await.unwrap().unwrap();
         let lease = open.ledger.claim(id, &open.owner, LEASE).await.unwrap().unwrap();
-        let (_switch, stop) = StopSwitch::new();
+        let stop = CancellationToken::new();
         self.delivery
             .drive(&open.ledger, lease, &self.spec, &stop, &BroadcastProgress::default())
             .await

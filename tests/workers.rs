@@ -99,7 +99,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                     "im.group_send { to = '1', type = 'txt', body = { msg = 'kill' } } error('not killed')",
                 );
                 let services = Rc::clone(&run.services);
-                let ended = run.run_until(Interrupt::never()).await;
+                let ended = run.run_until(Interrupt::default()).await;
                 assert!(
                     matches!(&ended, RunEnd::Failed(RunError::Stopped(why)) if why.contains("signal 9")),
                     "{ended:?}"
@@ -108,7 +108,7 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                 assert_eq!(services.tally.counts(), SendCounts { sent: 1, ..SendCounts::default() });
             }
             let run = host.run("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }");
-            assert!(matches!(run.run_until(Interrupt::never()).await, RunEnd::Finished));
+            assert!(matches!(run.run_until(Interrupt::default()).await, RunEnd::Finished));
         })
         .unwrap();
     assert_eq!(killed.load(Ordering::SeqCst), 100);
@@ -136,14 +136,14 @@ fn a_good_script_is_served_while_others_misbehave() {
             let misbehaving: Vec<_> = hostile
                 .into_iter()
                 .map(|source: &'static str| {
-                    tokio::task::spawn_local(host.run(source).run_until(Interrupt::never()))
+                    tokio::task::spawn_local(host.run(source).run_until(Interrupt::default()))
                 })
                 .collect();
             let good = host.run(
                 "for i = 1, 20 do im.group_send { to = '1', type = 'txt', body = { msg = 'good' } } end",
             );
             let services = Rc::clone(&good.services);
-            let ended = good.run_until(Interrupt::never()).await;
+            let ended = good.run_until(Interrupt::default()).await;
             assert!(matches!(ended, RunEnd::Finished), "{ended:?}");
             assert_eq!(services.tally.counts().sent, 20);
             for ended in misbehaving {

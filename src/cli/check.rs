@@ -130,7 +130,7 @@ fn examine(
             run.load = mode;
             let run = run.build()?;
             let services = Rc::clone(&run.services);
-            let ended = clock.block_on(run.run_until(Interrupt::never()))?;
+            let ended = clock.block_on(run.run_until(Interrupt::default()))?;
             anyhow::Ok((ended, services.jobs.declared()))
         };
         let (mut ended, declared) = load(LoadMode::Check)?;

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{ActionResult, ControlError, span};
-use crate::delivery::{BroadcastRecallSummary, Delivery, RecallOptions, StopSwitch};
+use crate::delivery::{BroadcastRecallSummary, Delivery, RecallOptions};
 use crate::ledger::{Broadcast, Ledger};
 
 /// The app that a broadcast was sent through, with its ledger open.
@@ -27,7 +29,7 @@ pub async fn recall(
     options: &RecallOptions,
 ) -> Result<(ActionResult, BroadcastRecallSummary), ControlError> {
     let app = app_of(apps, found).await?;
-    let (_switch, stop) = StopSwitch::new();
+    let stop = CancellationToken::new();
     let summary = app.recall_broadcast(ledger, found, options, &stop).await?;
     let mut message = format!("{}: {} recalled", found.full_name(), summary.recalled);
     let within = span(options.within.as_secs_f64());

@@ -79,7 +79,7 @@ impl ScriptLoader {
             }
         };
         let services = Rc::clone(&run.services);
-        let ended = run.run_until(Interrupt::never()).await;
+        let ended = run.run_until(Interrupt::default()).await;
         let version = match ended {
             RunEnd::Finished => self.late_modules(path, &script, &services, settings).await.map(|()| {
                 let modules = Arc::new(services.sources.found());
@@ -119,7 +119,7 @@ impl ScriptLoader {
             }
             let run = self.declaring(path, late_modules::not_run(&source), settings);
             let run = run.map_err(|error| format!("{}: {error}", script.name))?;
-            if let RunEnd::Failed(failed) = run.run_until(Interrupt::never()).await {
+            if let RunEnd::Failed(failed) = run.run_until(Interrupt::default()).await {
                 let why = match failed {
                     RunError::Script(error) => place(&source.name, &error),
                     failed => format!("{}: {failed}", source.name),

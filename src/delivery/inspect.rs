@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::client::{Upload, UploadError};
 use crate::core::{Priority, RequestFailure};
 
-use super::{Delivery, SendableFile, StopSignal};
+use super::{Delivery, SendableFile};
 
 /// The properties of a file that its content shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +39,7 @@ impl Delivery {
         filename: Option<&str>,
         force: bool,
         priority: Priority,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<FileDetails, RequestFailure> {
         let shown = file.name;
         let refuse = |error: UploadError| RequestFailure::invalid("path", format!("{shown}: {error}"));

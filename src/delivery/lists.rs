@@ -1,6 +1,7 @@
 //! Lists the app's groups and their members, page by page.
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::client::{CallError, FailureClass, Group, Member, PAGE_SIZE_MAX};
@@ -10,7 +11,7 @@ use crate::core::{Priority, RequestFailure};
 use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, StopSignal, trace};
+use super::{Delivery, trace};
 
 /// One page of items, and where the next page begins.
 #[derive(Debug, Serialize)]
@@ -27,7 +28,7 @@ impl Delivery {
     pub async fn groups(
         &self,
         cursor: Option<&str>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Page<Group, String>, RequestFailure> {
         let page = self.ask(stop, || self.client.groups_page(cursor, PAGE_SIZE_MAX)).await?;
         Ok(Page { items: page.groups, next: page.cursor })
@@ -38,7 +39,7 @@ impl Delivery {
         &self,
         group_id: &str,
         page: u32,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Page<Member, u32>, RequestFailure> {
         let answer = self.ask(stop, || self.client.members_page(group_id, page, PAGE_SIZE_MAX)).await?;
         Ok(Page { items: answer.members, next: (!answer.last).then_some(page + 1) })
@@ -47,7 +48,7 @@ impl Delivery {
     /// Makes a request that is safe to repeat, each time with a permit of the read quota.
     pub(super) async fn ask<T, F>(
         &self,
-        stop: &StopSignal,
+        stop: &CancellationToken,
         question: impl Fn() -> F,
     ) -> Result<T, RequestFailure>
     where
@@ -79,7 +80,7 @@ impl Delivery {
         failure: CallError,
         backoff: &mut Backoff,
         give_up: Instant,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<(), RequestFailure> {
         match failure.class {
             FailureClass::Throttled if self.clock.now() < give_up => Ok(()),

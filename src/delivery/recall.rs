@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, RECALL_MAX};
 use crate::core::{FailureKind, RequestFailure};
 use crate::ledger::{Broadcast, BroadcastCommand, Ledger, LedgerError, RecallableMessage};
 
+use super::Delivery;
 use super::lazy_ledger::retry_until_written;
-use super::{Delivery, StopSignal};
 
 /// Messages that are read from the ledger at once: a multiple of the messages in a call.
 const PAGE: u32 = 900;
@@ -42,7 +43,7 @@ impl Delivery {
         receipts: &[(String, String)],
         force: bool,
         from: Option<&str>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<RecallSummary, RequestFailure> {
         if let Some(transport) = &self.transport {
             transport.recall(receipts.len() as u64, None);
@@ -121,7 +122,7 @@ impl Delivery {
         ledger: &Ledger,
         broadcast: &Broadcast,
         options: &RecallOptions,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<BroadcastRecallSummary, RequestFailure> {
         if let Some(transport) = &self.transport {
             let recalled = broadcast.counts.sent;
@@ -174,7 +175,7 @@ impl Delivery {
         broadcast: &Broadcast,
         batch: &[RecallableMessage],
         options: &RecallOptions,
-        stop: &StopSignal,
+        stop: &CancellationToken,
         told: &mut BroadcastRecallSummary,
     ) -> Result<(), RequestFailure> {
         let messages: Vec<client::Recall> = batch

@@ -5,15 +5,16 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Instant;
 use crate::core::{Call, FailureKind, Receipts, RequestFailure, SendOptions};
 use crate::ledger::{BeginSendResult, DeliveryState, LedgerError, NewSend, SendOutcome, SendTicket};
 use crate::message::Message;
 
+use super::Delivery;
 use super::failpoint::CrashPoint;
 use super::lazy_ledger::{OpenLedger, retry_until_written};
-use super::{Delivery, StopSignal};
 
 /// How often a send that waits for another with the same `once` key checks whether that one has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -42,7 +43,7 @@ impl Delivery {
         message: &Message,
         options: &SendOptions,
         deadline: Option<Instant>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<SendStart<'_>, RequestFailure> {
         let Some((open, app)) = self.entry().await? else {
             return match options.once {

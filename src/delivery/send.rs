@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::client::{self, Authorisation, FailureClass, TimeLimit, TokenRenewals};
@@ -16,7 +17,7 @@ use crate::quota::{Permit, PermitOutcome, Quota};
 use super::failpoint::CrashPoint;
 use super::record::{SendRecord, SendStart};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, SendCounters, StopSignal, Transport, trace};
+use super::{Delivery, SendCounters, Transport, trace};
 
 /// Where a request is sent, once it has its permit and token.
 pub(super) enum SendRoute<'a> {
@@ -57,7 +58,7 @@ impl Delivery {
         &self,
         message: &Message,
         options: SendOptions,
-        stop: &StopSignal,
+        stop: &CancellationToken,
         tally: &SendCounters,
     ) -> Result<Receipts, RequestFailure> {
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
@@ -112,7 +113,7 @@ impl Delivery {
         record: &mut SendRecord<'_>,
         options: &SendOptions,
         deadline: Option<Instant>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
         tally: &SendCounters,
     ) -> Result<Receipts, RequestFailure> {
         let body = message.to_json();
@@ -236,13 +237,13 @@ impl Delivery {
         cost: u32,
         priority: Priority,
         deadline: Option<Instant>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Permit, RequestFailure> {
         self.share(quota).await?;
         let began = self.clock.now();
         tokio::select! {
             biased;
-            () = stop.asked() => Err(RequestFailure::cancelled("the call")),
+            () = stop.cancelled() => Err(RequestFailure::cancelled("the call")),
             permit = quota.acquire(cost, priority) => {
                 self.figures.waited(quota, self.clock.now() - began);
                 self.start_reporting();
@@ -257,11 +258,11 @@ impl Delivery {
         &self,
         wait: Duration,
         deadline: Option<Instant>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<(), RequestFailure> {
         tokio::select! {
             biased;
-            () = stop.asked() => Err(RequestFailure::cancelled("the call")),
+            () = stop.cancelled() => Err(RequestFailure::cancelled("the call")),
             () = self.clock.sleep(wait) => Ok(()),
             () = self.reached(deadline) => Err(RequestFailure::overdue()),
         }
@@ -280,9 +281,9 @@ impl Delivery {
         &self,
         call: Call,
         limit: Option<TimeLimit>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Option<Result<SendRoute<'_>, client::CallError>> {
-        if stop.is_asked() {
+        if stop.is_cancelled() {
             return None;
         }
         if let Some(stage) = &self.transport {
@@ -295,7 +296,7 @@ impl Delivery {
         let waiting = Box::pin(self.client.authorisation(call, limit));
         tokio::select! {
             biased;
-            () = stop.asked() => None,
+            () = stop.cancelled() => None,
             authorisation = waiting => Some(authorisation.map(SendRoute::Service)),
         }
     }

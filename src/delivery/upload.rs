@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags, open};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::client::{MediaInfo, Thumbnail, Upload, UploadError};
@@ -17,7 +18,7 @@ use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 use super::figures::QuotaKind;
 use super::retry::{Backoff, PATIENCE};
 use super::send::answer_of;
-use super::{Delivery, StopSignal, trace};
+use super::{Delivery, trace};
 
 /// How long an uploaded file is used. The service keeps a file for seven days (contract), so each recipient of a
 /// message has at least one day to fetch it.
@@ -84,7 +85,7 @@ impl Delivery {
         &self,
         file: SendableFile,
         options: UploadOptions,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<UploadedFile, RequestFailure> {
         let how = UploadKey {
             filename: options.filename.unwrap_or_else(|| file.name.clone()),
@@ -121,7 +122,7 @@ impl Delivery {
         ledger: &Ledger,
         app: AppId,
         known: &SentFile,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<UploadedFile, String> {
         let path = &known.path;
         let advice = "put the original file back and resume; or cancel, and send the file that is there now \
@@ -161,13 +162,13 @@ impl Delivery {
         memory: &UploadRecord<'_>,
         reuse: bool,
         priority: Priority,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<UploadedFile, RequestFailure> {
         let UploadRecord { ledger, app, .. } = *memory;
         let turn = self.turn_of(format!("{}\n{}", memory.content, memory.options));
         let _turn = tokio::select! {
             biased;
-            () = stop.asked() => return Err(RequestFailure::cancelled("the upload")),
+            () = stop.cancelled() => return Err(RequestFailure::cancelled("the upload")),
             turn = turn.lock() => turn,
         };
         if reuse {
@@ -207,7 +208,7 @@ impl Delivery {
         &self,
         upload: &Upload,
         priority: Priority,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<UploadedFile, RequestFailure> {
         let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;

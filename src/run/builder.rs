@@ -19,7 +19,7 @@ use super::budget::MemoryBudget;
 use super::console::Console;
 use super::files::ProjectFiles;
 use super::inputs::RunInputs;
-use super::interrupt::{Interrupt, InterruptSwitch, press_at_signals};
+use super::interrupt::{Interrupt, press_at_signals};
 use super::jobs::{DeclaredJobs, JobContext};
 use super::lists::GroupLists;
 use super::outbound::{HttpOut, OutboundHttp, net_problem};
@@ -269,8 +269,8 @@ impl PreparedRun {
 
     /// Runs the script to its end. Ctrl-C and SIGTERM interrupt it.
     pub async fn run_until_signal(self) -> RunEnd {
-        let (switch, interrupt) = InterruptSwitch::new();
-        let listening = tokio::task::spawn_local(press_at_signals(switch));
+        let interrupt = Interrupt::default();
+        let listening = tokio::task::spawn_local(press_at_signals(interrupt.clone()));
         let ended = self.run_until(interrupt).await;
         listening.abort();
         ended

@@ -35,7 +35,7 @@ pub use budget::HostMemory;
 pub use builder::{PreparedRun, RunBuilder};
 pub use console::{Console, ConsoleInput};
 pub use files::{FileChange, ProjectFiles, ScriptFiles};
-pub use interrupt::{Interrupt, InterruptSwitch, press_at_signals};
+pub use interrupt::{Interrupt, press_at_signals};
 pub use jobs::{DeclaredJobs, JobContext, job_start};
 pub use outbound::{Webhook, net_problem};
 pub use output::{DiscardOutput, ScriptOutput, log_line};

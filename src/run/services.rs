@@ -1,10 +1,12 @@
 //! The services of the host that one run may use.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::clock::Clock;
-use crate::delivery::{Delivery, SendCounters, StopSignal, StopSwitch};
+use crate::delivery::{Delivery, SendCounters};
 use crate::protocol::{FailureKind, RequestFailure};
 
 use super::broadcasts::RunBroadcasts;
@@ -85,31 +87,23 @@ pub(super) fn no_app() -> RequestFailure {
 }
 
 /// Tells the calls of a run that they must begin nothing new.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunStop {
-    now: RefCell<(StopSwitch, StopSignal)>,
-    pressed: Cell<bool>,
-}
-
-impl Default for RunStop {
-    fn default() -> Self {
-        Self { now: RefCell::new(StopSwitch::new()), pressed: Cell::new(false) }
-    }
+    run: CancellationToken,
+    /// The token of the calls made since the last interrupted line of a console; a child of the run's.
+    line: RefCell<Option<CancellationToken>>,
 }
 
 impl RunStop {
     /// Ends all waits, including those of later calls.
     pub(super) fn press(&self) {
-        if !self.pressed.replace(true) {
-            self.now.borrow().0.press();
-        }
+        self.run.cancel();
     }
 
     /// Ends the waits of the calls made so far, because the user interrupted a line of a console.
     pub(super) fn end_line(&self) {
-        if !self.pressed.get() {
-            let (switch, _) = self.now.replace(StopSwitch::new());
-            switch.press();
+        if let Some(line) = self.line.take() {
+            line.cancel();
         }
     }
 
@@ -122,13 +116,13 @@ impl RunStop {
         let stop = self.stop();
         tokio::select! {
             biased;
-            () = stop.asked() => Err(RequestFailure::new(FailureKind::Cancelled, why)),
+            () = stop.cancelled() => Err(RequestFailure::new(FailureKind::Cancelled, why)),
             done = work => done,
         }
     }
 
-    /// Returns the stop signal for a call that begins now.
-    pub(super) fn stop(&self) -> StopSignal {
-        self.now.borrow().1.clone()
+    /// Returns the token for a call that begins now.
+    pub(super) fn stop(&self) -> CancellationToken {
+        self.line.borrow_mut().get_or_insert_with(|| self.run.child_token()).clone()
     }
 }

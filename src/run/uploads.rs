@@ -2,10 +2,11 @@
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::ClockHold;
 use crate::core::UploadOptions;
-use crate::delivery::{Delivery, SendableFile, StopSignal};
+use crate::delivery::{Delivery, SendableFile};
 use crate::protocol::{FailureKind, RequestFailure};
 
 /// A file that a script uploads.
@@ -15,7 +16,7 @@ pub(super) struct UploadCall<'a> {
     pub(super) app: &'a Delivery,
     pub(super) file: SendableFile,
     pub(super) options: UploadOptions,
-    pub(super) stop: &'a StopSignal,
+    pub(super) stop: &'a CancellationToken,
     /// Holds the run's clock while the file is read.
     pub(super) hold: ClockHold,
 }

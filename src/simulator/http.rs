@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::SimulatedResponse;
 use super::exchange::BodyTooLong;
@@ -27,7 +27,7 @@ const BESIDE_THE_FILE: usize = 1024 * 1024;
 struct ServerContext {
     simulator: Simulator,
     /// Becomes true when the server ends.
-    ending: watch::Receiver<bool>,
+    ending: CancellationToken,
 }
 
 impl Simulator {
@@ -35,11 +35,10 @@ impl Simulator {
     /// connection ends the answer's body with an error instead, and a fault that hangs does so until the server drops
     /// it. On [`Simulator::serve`] both faults act on the connection.
     pub fn router(&self) -> Router {
-        // The sender is dropped, so the end never comes.
-        self.router_until(watch::channel(false).1)
+        self.router_until(CancellationToken::new())
     }
 
-    fn router_until(&self, ending: watch::Receiver<bool>) -> Router {
+    fn router_until(&self, ending: CancellationToken) -> Router {
         Router::new().fallback(answer).with_state(ServerContext { simulator: self.clone(), ending })
     }
 
@@ -50,11 +49,12 @@ impl Simulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let (end, ending) = watch::channel(false);
-        let service = self.router_until(ending).into_make_service_with_connect_info::<ConnectionCutter>();
+        let end = CancellationToken::new();
+        let service =
+            self.router_until(end.clone()).into_make_service_with_connect_info::<ConnectionCutter>();
         let shutdown = async move {
             shutdown.await;
-            end.send_replace(true);
+            end.cancel();
         };
         axum::serve(CuttableListener(listener), service).with_graceful_shutdown(shutdown).await
     }
@@ -107,10 +107,7 @@ impl ServerContext {
     }
 
     async fn end(&self) {
-        let mut ending = self.ending.clone();
-        if ending.wait_for(|ending| *ending).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.ending.cancelled().await;
     }
 }
 

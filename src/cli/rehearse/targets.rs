@@ -6,8 +6,9 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use crate::delivery::{Delivery, StopSignal, StopSwitch};
+use crate::delivery::Delivery;
 use crate::run::rehearsal;
 
 use super::dry_run::DryRun;
@@ -98,8 +99,8 @@ impl TargetsReport {
 /// Looks up the recipients of a rehearsal. `lists` are the connections to the real lists, one per app.
 pub(super) async fn check(performance: &DryRun, lists: &[std::rc::Rc<Delivery>]) -> Result<TargetsReport> {
     let mut found = TargetsReport::default();
-    // The switch is never pressed: Ctrl-C ends the program, which has changed nothing.
-    let (_switch, stop) = StopSwitch::new();
+    // It is never cancelled: Ctrl-C ends the program, which has changed nothing.
+    let stop = CancellationToken::new();
     for (app, wanted) in performance.rehearsal.targets() {
         let road = lists
             .iter()
@@ -112,7 +113,7 @@ pub(super) async fn check(performance: &DryRun, lists: &[std::rc::Rc<Delivery>])
 
 async fn look_up(
     road: &Delivery,
-    stop: &StopSignal,
+    stop: &CancellationToken,
     wanted: &rehearsal::RehearsalTargets,
     found: &mut TargetsReport,
 ) -> Result<()> {
@@ -165,7 +166,7 @@ async fn look_up(
     Ok(())
 }
 
-async fn members(road: &Delivery, stop: &StopSignal, group: &str) -> Result<HashSet<String>> {
+async fn members(road: &Delivery, stop: &CancellationToken, group: &str) -> Result<HashSet<String>> {
     let mut members = HashSet::new();
     let mut page = Some(1);
     while let Some(number) = page {

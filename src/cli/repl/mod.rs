@@ -14,7 +14,7 @@ use clap::Args;
 use crate::clock::{Clock, Instant};
 use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::protocol::{LoadMode, LuaSource};
-use crate::run::{InterruptSwitch, RunBuilder, RunEnd, RunServices};
+use crate::run::{Interrupt, RunBuilder, RunEnd, RunServices};
 
 use super::apps::{self, CliApps};
 use super::grants::GrantArgs;
@@ -168,10 +168,10 @@ async fn all(
         (run.load, run.args, run.limits.timeout) = (LoadMode::Console, module_names(), None);
         let run = run.build()?;
         let services = Rc::clone(&run.services);
-        let (switch, interrupt) = InterruptSwitch::new();
+        let stop = Interrupt::default();
         let listening =
-            tokio::task::spawn_local(listen(switch, Rc::clone(person), surroundings.clock.clone()));
-        let ended = run.run_until(interrupt).await;
+            tokio::task::spawn_local(listen(stop.clone(), Rc::clone(person), surroundings.clock.clone()));
+        let ended = run.run_until(stop).await;
         listening.abort();
         let abandoned = person.was_abandoned() && matches!(ended, RunEnd::Interrupted);
         let goes_on = (abandoned || matches!(ended, RunEnd::Failed(_))) && !person.is_over();
@@ -188,7 +188,7 @@ async fn all(
 
 /// Ctrl-C ends the running line. If the line does not end, or Ctrl-C is pressed again, its process is killed.
 /// Without a running line, or on SIGTERM, the program ends.
-async fn listen(switch: InterruptSwitch, person: Rc<TerminalConsole>, clock: Clock) {
+async fn listen(stop: Interrupt, person: Rc<TerminalConsole>, clock: Clock) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -209,16 +209,16 @@ async fn listen(switch: InterruptSwitch, person: Rc<TerminalConsole>, clock: Clo
             _ = interrupt.recv() => match person.interrupt() {
                 Some(_) if still_runs() => {
                     person.abandon();
-                    switch.press();
+                    stop.press();
                 }
                 Some(interrupted) => ending = Some((interrupted, clock.now() + LINE_GRACE)),
-                None => switch.press(),
+                None => stop.press(),
             },
-            _ = terminate.recv() => switch.press(),
+            _ = terminate.recv() => stop.press(),
             () = overdue => {
                 if still_runs() {
                     person.abandon();
-                    switch.press();
+                    stop.press();
                 }
                 ending = None;
             }

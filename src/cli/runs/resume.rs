@@ -8,9 +8,9 @@ use clap::Args;
 use crate::clock::Clock;
 use crate::config::Project;
 use crate::control;
-use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE, StopSwitch};
+use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE};
 use crate::ledger::Broadcast;
-use crate::run::{Interrupt, InterruptSwitch, press_at_signals};
+use crate::run::{Interrupt, press_at_signals};
 
 use super::super::logging::LogFormat;
 use super::super::next::FollowUpCommands;
@@ -43,26 +43,6 @@ impl ProgressSource for ResumeProgress {
 
     fn others(&self) -> Option<String> {
         None
-    }
-}
-
-/// Waits until the broadcast ends. At the first interrupt, it waits only for what is in flight; at the second, it
-/// stops at once.
-async fn unless_interrupted<T>(
-    driving: impl Future<Output = T>,
-    finish: &StopSwitch,
-    interrupt: &Interrupt,
-) -> Option<T> {
-    tokio::pin!(driving);
-    tokio::select! {
-        biased;
-        driven = &mut driving => return Some(driven),
-        () = interrupt.pressed(1) => finish.press(),
-    }
-    tokio::select! {
-        biased;
-        driven = &mut driving => Some(driven),
-        () = interrupt.pressed(2) => None,
     }
 }
 
@@ -111,9 +91,8 @@ pub(super) fn run(
             open.ledger.release(lease).await?;
             return nothing_left(&found);
         }
-        let (switch, interrupt) = InterruptSwitch::new();
-        let listening = tokio::task::spawn_local(press_at_signals(switch));
-        let (finish, stop) = StopSwitch::new();
+        let interrupt = Interrupt::default();
+        let listening = tokio::task::spawn_local(press_at_signals(interrupt.clone()));
         let underway = Rc::new(ActiveBroadcast::new(delivery, &found));
         let progress = ProgressDisplay::start(
             ResumeProgress(Rc::clone(&underway)),
@@ -121,8 +100,8 @@ pub(super) fn run(
             clock.clone(),
             format,
         );
-        let driving = delivery.drive(&open.ledger, lease, &found.spec, &stop, &underway.progress);
-        let driven = Box::pin(unless_interrupted(driving, &finish, &interrupt)).await;
+        let driving = delivery.drive(&open.ledger, lease, &found.spec, &interrupt.finish, &underway.progress);
+        let driven = Box::pin(interrupt.end.run_until_cancelled(driving)).await;
         progress.stop();
         listening.abort();
         delivery.release().await;

@@ -27,7 +27,6 @@ impl RunQueue {
         self.flights.borrow_mut().remove(&task.job);
         self.figures.running.set(self.count() as f64);
         self.next();
-        self.idle.notify_waiters();
     }
 
     /// Begins the run in the ledger and returns its attempt number. `None` if the run does not begin.

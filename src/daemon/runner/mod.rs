@@ -14,12 +14,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Instant;
 use crate::ledger::{BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun};
 use crate::protocol::LuaSource;
-use crate::run::{BroadcastSupervisor, HostMemory, Interrupt, InterruptSwitch, ModuleSnapshot, RunServices};
+use crate::run::{BroadcastSupervisor, HostMemory, Interrupt, ModuleSnapshot, RunServices};
 use crate::schedule::{OverlapPolicy, run_name};
 
 use super::DaemonSetup;
@@ -70,7 +71,6 @@ struct ActiveRun {
     owner: i64,
     /// Whether another host has taken the run over.
     lost: Cell<bool>,
-    switch: InterruptSwitch,
     interrupt: Interrupt,
     /// The reason of a requested cancel.
     cancelled: OnceCell<String>,
@@ -97,7 +97,7 @@ pub(super) struct RunQueue {
     removed: RefCell<HashMap<String, Instant>>,
     /// Jobs among them that another living host of the fleet has.
     elsewhere: RefCell<BTreeSet<String>>,
-    idle: Notify,
+    tasks: TaskTracker,
     figures: RunMetrics,
     /// The memory that the calls of all runs on this host hold.
     memory: HostMemory,
@@ -117,7 +117,7 @@ impl RunQueue {
             paused: RefCell::default(),
             removed: RefCell::default(),
             elsewhere: RefCell::default(),
-            idle: Notify::new(),
+            tasks: TaskTracker::new(),
             figures: RunMetrics::default(),
             memory: HostMemory::default(),
         })
@@ -178,7 +178,7 @@ impl RunQueue {
     pub(super) fn start(self: &Rc<Self>, task: ClaimedRun, attempt: u32) {
         let flight = self.add_active(&task);
         let runner = Rc::clone(self);
-        tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, Some(attempt))).await });
+        self.tasks.spawn_local(async move { Box::pin(runner.run_task(task, flight, Some(attempt))).await });
     }
 
     /// Starts waiting runs while workers are free.
@@ -194,7 +194,7 @@ impl RunQueue {
             let Some(task) = task else { return };
             let flight = self.add_active(&task);
             let runner = Rc::clone(self);
-            tokio::task::spawn_local(async move { Box::pin(runner.run_task(task, flight, None)).await });
+            self.tasks.spawn_local(async move { Box::pin(runner.run_task(task, flight, None)).await });
         }
     }
 
@@ -217,13 +217,11 @@ impl RunQueue {
     }
 
     fn add_active(&self, task: &ClaimedRun) -> Rc<ActiveRun> {
-        let (switch, interrupt) = InterruptSwitch::new();
         let flight = Rc::new(ActiveRun {
             scheduled_at: task.scheduled_at,
             owner: self.setup.owner.id(),
             lost: Cell::new(false),
-            switch,
-            interrupt,
+            interrupt: Interrupt::default(),
             cancelled: OnceCell::new(),
             services: OnceCell::new(),
             of_alert: Cell::new(false),
@@ -250,7 +248,7 @@ impl RunQueue {
         let flight = self.flights.borrow().get(job).filter(|flight| !flight.lost.get()).map(Rc::clone);
         let Some(flight) = flight else { return gone.len() };
         if flight.cancelled.set(why.to_owned()).is_ok() {
-            flight.switch.press();
+            flight.interrupt.press();
             let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
             for id in broadcasts.unwrap_or_default() {
                 // A finished broadcast needs no cancel.
@@ -272,8 +270,7 @@ impl RunQueue {
                     run,
                     "stopping this run: this host sent no heartbeat for too long, so another host took the run over"
                 );
-                flight.switch.press();
-                flight.switch.press();
+                flight.interrupt.end_at_once();
             }
         }
     }
@@ -286,7 +283,7 @@ impl RunQueue {
     /// Asks all runs to finish what is in flight. A second call ends them at once.
     pub(super) fn interrupt(&self) {
         for flight in self.flights.borrow().values() {
-            flight.switch.press();
+            flight.interrupt.press();
         }
     }
 
@@ -297,12 +294,7 @@ impl RunQueue {
 
     /// Waits until no run is active.
     pub(super) async fn idle(&self) {
-        loop {
-            let idle = self.idle.notified();
-            if self.flights.borrow().is_empty() {
-                return;
-            }
-            idle.await;
-        }
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }

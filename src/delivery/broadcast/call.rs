@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::client::{CallError, FailureClass, TokenRenewals};
 use crate::core::RequestFailure;
 use crate::ledger::{DeliveryState, LedgerError, RecipientOutcome};
 
-use super::super::StopSignal;
 use super::super::failpoint::CrashPoint;
 use super::super::lazy_ledger::retry_until_written;
 use super::super::send::SendRoute;
@@ -29,7 +30,7 @@ impl BroadcastDriver<'_> {
     pub(super) async fn call(
         &self,
         mut pack: CallBatch,
-        halt: StopSignal,
+        halt: CancellationToken,
         place: WaitingCall<'_>,
     ) -> Result<CallResult, LedgerError> {
         let message = match &pack.message {
@@ -50,7 +51,7 @@ impl BroadcastDriver<'_> {
             drop(waits);
             let permit = match permit {
                 Ok(permit) => permit,
-                Err(_) if halt.is_asked() => return Ok(CallResult::Untouched),
+                Err(_) if halt.is_cancelled() => return Ok(CallResult::Untouched),
                 Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
@@ -105,7 +106,7 @@ impl BroadcastDriver<'_> {
     }
 
     /// Waits before another try. Returns false if `halt` was pressed meanwhile.
-    async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &StopSignal) -> bool {
+    async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &CancellationToken) -> bool {
         let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
         self.delivery.pause(wait, None, halt).await.is_ok()
     }
@@ -117,7 +118,7 @@ impl BroadcastDriver<'_> {
         pack: &CallBatch,
         failure: CallError,
         tries: &mut RetryBackoffs,
-        halt: &StopSignal,
+        halt: &CancellationToken,
     ) -> Result<Option<CallResult>, LedgerError> {
         let why = failure.to_string();
         let unreachable = failure.status.is_none();
@@ -155,7 +156,7 @@ impl BroadcastDriver<'_> {
     }
 
     /// Waits for this call's turn under the broadcast's own rate limit, and for its sending hours.
-    async fn turn(&self, messages: usize, halt: &StopSignal) -> Result<(), RequestFailure> {
+    async fn turn(&self, messages: usize, halt: &CancellationToken) -> Result<(), RequestFailure> {
         let clock = &self.delivery.clock;
         let now = clock.now();
         let wait = self.pace.turn(messages, now).saturating_since(now);

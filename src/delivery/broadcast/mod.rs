@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 
 use crate::clock::Instant;
@@ -34,7 +35,7 @@ use crate::ledger::{
     RecipientCounts,
 };
 
-use super::{Delivery, StopSignal};
+use super::Delivery;
 use hours::SendingHours;
 use pace::RateCap;
 use round::StopReason;
@@ -85,7 +86,7 @@ struct BroadcastDriver<'a> {
     ledger: &'a Ledger,
     lease: Lease,
     spec: &'a BroadcastSpec,
-    stop: &'a StopSignal,
+    stop: &'a CancellationToken,
     progress: &'a BroadcastProgress,
     pace: RateCap,
     hours: SendingHours,
@@ -101,7 +102,7 @@ struct BroadcastDriver<'a> {
 }
 
 impl Delivery {
-    /// Sends a broadcast whose plan is fixed until no recipient is pending, it pauses itself, or `stop` is pressed.
+    /// Sends a broadcast whose plan is fixed until no recipient is pending, it pauses itself, or `stop` is cancelled.
     /// After `stop` the driver waits for the calls in flight and leaves the rest to the next driver. While a command
     /// has the broadcast paused, the driver waits.
     ///
@@ -122,7 +123,7 @@ impl Delivery {
         ledger: &Ledger,
         lease: Lease,
         spec: &BroadcastSpec,
-        stop: &StopSignal,
+        stop: &CancellationToken,
         watch: &BroadcastProgress,
     ) -> Result<DriveResult, LedgerError> {
         let hours = SendingHours::new(spec.window.as_ref()).map_err(|why| {
@@ -144,10 +145,10 @@ impl Delivery {
             renewed: Cell::new(self.clock.now()),
             files_until: Cell::new(None),
         };
-        let over = Notify::new();
+        let over = CancellationToken::new();
         let to_its_end = async {
             let driven = run.to_its_end().await;
-            over.notify_one();
+            over.cancel();
             driven
         };
         // A set of its own keeps the driver's future small, and a wake-up of the driver does not poll the status writer.
@@ -170,7 +171,7 @@ impl Delivery {
         &self,
         ledger: &Ledger,
         lease: Lease,
-        stop: &StopSignal,
+        stop: &CancellationToken,
         watch: &BroadcastProgress,
     ) -> Result<DriveResult, LedgerError> {
         let began = self.clock.now();
@@ -178,7 +179,7 @@ impl Delivery {
         let mut before = None;
         loop {
             let now = match ledger.show(lease.broadcast).await {
-                Err(error) if error.is_away() && !stop.is_asked() => {
+                Err(error) if error.is_away() && !stop.is_cancelled() => {
                     watch.waits_for(Some(WaitReason::Store(error.to_string())));
                     // The loop checks `stop` below.
                     let _ = self.pause(LOOK, None, stop).await;
@@ -194,7 +195,7 @@ impl Delivery {
             let end = match now.stage {
                 BroadcastStage::Finished => DriveEnd::Finished,
                 BroadcastStage::Cancelled => DriveEnd::Cancelled,
-                BroadcastStage::Building | BroadcastStage::Ready if stop.is_asked() => DriveEnd::Stopped,
+                BroadcastStage::Building | BroadcastStage::Ready if stop.is_cancelled() => DriveEnd::Stopped,
                 BroadcastStage::Building | BroadcastStage::Ready => {
                     let _ = self.pause(LOOK, None, stop).await;
                     continue;
@@ -221,7 +222,9 @@ impl BroadcastDriver<'_> {
             match self.go_on(&broadcast, began).await {
                 Ok(Some(driven)) => return Ok(driven),
                 Ok(None) => {}
-                Err(error) if error.is_away() && !self.stop.is_asked() => self.wait_for_store(&error).await,
+                Err(error) if error.is_away() && !self.stop.is_cancelled() => {
+                    self.wait_for_store(&error).await
+                }
                 Err(LedgerError::LeaseLost(_)) if self.ledger.is_shared() => {
                     return self.left_to_others(&broadcast, began).await;
                 }
@@ -235,7 +238,7 @@ impl BroadcastDriver<'_> {
         let halt = match self.permission().await? {
             BroadcastCommand::Run => match self.renew_files(broadcast.app).await? {
                 Ok(()) => self.round().await?,
-                Err(_) if self.stop.is_asked() => StopReason::Stopped,
+                Err(_) if self.stop.is_cancelled() => StopReason::Stopped,
                 Err(why) => StopReason::Paused(why),
             },
             BroadcastCommand::Pause => StopReason::Stopped,
@@ -359,7 +362,7 @@ impl BroadcastDriver<'_> {
     /// inputs of the broadcast have changed.
     async fn permission(&self) -> Result<BroadcastCommand, LedgerError> {
         loop {
-            if self.stop.is_asked() {
+            if self.stop.is_cancelled() {
                 return Ok(BroadcastCommand::Pause);
             }
             let wishes = self.ledger.requested_command(self.lease.broadcast).await?;

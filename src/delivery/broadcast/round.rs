@@ -5,13 +5,13 @@ use std::pin::pin;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Instant;
 use crate::core::Call;
 use crate::ledger::{BroadcastCommand, LedgerError};
 use crate::quota::Quota;
 
-use super::super::StopSwitch;
 use super::batches::Batches;
 use super::verdict::CallResult;
 use super::window::ConcurrencyWindow;
@@ -86,7 +86,7 @@ impl BroadcastDriver<'_> {
         let mut packs = Batches::new(self.ledger, self.lease, self.spec, self.delivery.limits.get());
         let mut window = ConcurrencyWindow::new(clock.now());
         let mut calls = PendingCalls::default();
-        let (switch, halted) = StopSwitch::new();
+        let halted = CancellationToken::new();
         let mut halt: Option<Result<StopReason, LedgerError>> = None;
         let mut next_look = clock.now() + LOOK;
         let most_waiting = self.most_waiting();
@@ -101,7 +101,7 @@ impl BroadcastDriver<'_> {
                     Ok(None) => {}
                     Err(error) => {
                         halt = Some(Err(error));
-                        switch.press();
+                        halted.cancel();
                     }
                 }
             }
@@ -114,7 +114,7 @@ impl BroadcastDriver<'_> {
             let mut news = None;
             tokio::select! {
                 biased;
-                () = self.stop.asked(), if halt.is_none() => news = Some(Ok(StopReason::Stopped)),
+                () = self.stop.cancelled(), if halt.is_none() => news = Some(Ok(StopReason::Stopped)),
                 () = calls.ended(), if !calls.are_over() => {}
                 () = self.room.notified(), if halt.is_none() => {}
                 () = clock.sleep_until(next_look) => {
@@ -131,7 +131,7 @@ impl BroadcastDriver<'_> {
                 && halt.is_none()
             {
                 halt = Some(news);
-                switch.press();
+                halted.cancel();
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::super::status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
 use super::{ActiveBroadcast, BroadcastDriver};
@@ -19,8 +19,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const WORTH: f64 = 0.02;
 
 impl BroadcastDriver<'_> {
-    /// Writes changes of the status until `over` is notified. A write that has begun by then is completed.
-    pub(super) async fn publish_status(&self, over: &Notify) {
+    /// Writes changes of the status until `over` is cancelled. A write that has begun by then is completed.
+    pub(super) async fn publish_status(&self, over: &CancellationToken) {
         let clock = &self.delivery.clock;
         // In simulated time nothing reads the status.
         if clock.is_simulated() {
@@ -28,12 +28,10 @@ impl BroadcastDriver<'_> {
         }
         let mut meter = RateMeter::default();
         let mut told: Option<(DriverStatus, Instant)> = None;
-        let ended = over.notified();
-        tokio::pin!(ended);
         loop {
             tokio::select! {
                 biased;
-                () = &mut ended => break,
+                () = over.cancelled() => break,
                 () = clock.sleep(LOOK) => {}
             }
             let status = self.status(&mut meter);

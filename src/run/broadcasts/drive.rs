@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
-use crate::delivery::{ActiveBroadcast, BroadcastSummary, Delivery, DriveEnd, SendCounters, StopSignal};
+use crate::delivery::{ActiveBroadcast, BroadcastSummary, Delivery, DriveEnd, SendCounters};
 use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
 use crate::protocol::{FailureKind, RequestFailure};
 
@@ -73,7 +74,7 @@ impl BroadcastTask {
     pub(super) fn send(
         role: LeasedBroadcast,
         sends: bool,
-        stop: StopSignal,
+        stop: CancellationToken,
         tally: Rc<SendCounters>,
         underway: Rc<ActiveBroadcast>,
         then: impl FnOnce(&Result<Value, RequestFailure>) + 'static,
@@ -123,7 +124,7 @@ impl BroadcastTask {
 async fn to_end(
     role: LeasedBroadcast,
     sends: bool,
-    stop: &StopSignal,
+    stop: &CancellationToken,
     tally: &SendCounters,
     underway: &ActiveBroadcast,
 ) -> Result<Value, RequestFailure> {

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, Instant};
-use crate::delivery::{ActiveBroadcast, Delivery, DriveResult, LEASE, SendCounters, StopSignal, StopSwitch};
+use crate::delivery::{ActiveBroadcast, Delivery, DriveResult, LEASE, SendCounters};
 use crate::ledger::{
     Broadcast, BroadcastCommand, BroadcastId, InputKind, Instance, Ledger, LedgerError, OperatorDecision,
 };
@@ -39,10 +40,9 @@ pub struct BroadcastSupervisor {
     driven: RefCell<HashMap<BroadcastId, SupervisedBroadcast>>,
     /// Whether it sends; if not, it waits for other hosts to send.
     sends: bool,
-    switch: StopSwitch,
-    stop: StopSignal,
+    stop: CancellationToken,
     told: Box<dyn Fn(SupervisedEnd)>,
-    idle: Notify,
+    tasks: TaskTracker,
     /// The earliest time of the next attempt, for broadcasts that could not be driven.
     resting: RefCell<HashMap<BroadcastId, Instant>>,
 }
@@ -51,15 +51,13 @@ impl BroadcastSupervisor {
     /// Creates a supervisor without broadcasts. It calls `told` for each broadcast that ends. If `sends` is false, it
     /// leaves broadcasts with a fixed plan to other hosts, and waits for them.
     pub fn new(sends: bool, told: impl Fn(SupervisedEnd) + 'static) -> Rc<Self> {
-        let (switch, stop) = StopSwitch::new();
         let told = Box::new(told);
         Rc::new(Self {
             driven: RefCell::default(),
             sends,
-            switch,
-            stop,
+            stop: CancellationToken::new(),
             told,
-            idle: Notify::new(),
+            tasks: TaskTracker::new(),
             resting: RefCell::default(),
         })
     }
@@ -76,7 +74,7 @@ impl BroadcastSupervisor {
         project: &dyn Fn(&str) -> Option<ProjectInputs>,
     ) -> Result<bool, LedgerError> {
         let rests = self.resting.borrow().get(&id).is_some_and(|until| clock.now() < *until);
-        if rests || self.stop.is_asked() || self.driving(id).is_some() {
+        if rests || self.stop.is_cancelled() || self.driving(id).is_some() {
             return Ok(false);
         }
         let broadcast = ledger.show(id).await?;
@@ -177,6 +175,7 @@ impl BroadcastSupervisor {
         underway: Rc<ActiveBroadcast>,
     ) -> Rc<BroadcastTask> {
         let (keeper, id) = (Rc::clone(self), role.broadcast.id);
+        let task = self.tasks.token();
         let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
         let driving = BroadcastTask::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {
             let end = match (watched.end(), end) {
@@ -189,7 +188,7 @@ impl BroadcastSupervisor {
                 keeper.resting.borrow_mut().remove(&id);
             }
             (keeper.told)(SupervisedEnd { id, name: watched.name.clone(), run: watched.run.clone(), end });
-            keeper.idle.notify_waiters();
+            drop(task);
         });
         self.driven.borrow_mut().insert(id, (Rc::clone(&driving), shown));
         driving
@@ -212,18 +211,13 @@ impl BroadcastSupervisor {
 
     /// Makes all broadcasts finish what is in flight and begin nothing new.
     pub fn stop(&self) {
-        self.switch.press();
+        self.stop.cancel();
     }
 
     /// Waits until it drives no broadcast.
     pub async fn idle(&self) {
-        loop {
-            let idle = self.idle.notified();
-            if self.driven.borrow().is_empty() {
-                return;
-            }
-            idle.await;
-        }
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 

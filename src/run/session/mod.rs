@@ -211,7 +211,7 @@ impl WorkerSession {
             biased;
             () = finishing => {}
             // No calls are waiting for the answers now.
-            () = self.interrupt.pressed(2) => self.services.tally.give_up(),
+            () = self.interrupt.end.cancelled() => self.services.tally.give_up(),
         }
         self.answering.abort_all();
         writing.abort();
@@ -223,7 +223,9 @@ impl WorkerSession {
         drop(hold);
         WorkerUsage { cpu, memory: memory_used }.count();
         match close {
-            SessionEnd::Done(_) | SessionEnd::Gone if self.interrupt.is_pressed() => RunEnd::Interrupted,
+            SessionEnd::Done(_) | SessionEnd::Gone if self.interrupt.finish.is_cancelled() => {
+                RunEnd::Interrupted
+            }
             SessionEnd::Interrupted => RunEnd::Interrupted,
             SessionEnd::Done(Ok(())) => RunEnd::Finished,
             SessionEnd::Done(Err(error)) => RunEnd::Failed(RunError::Script(error)),
@@ -324,11 +326,11 @@ impl WorkerSession {
                         return close;
                     }
                 }
-                () = interrupt.pressed(1), if !stopping => {
+                () = interrupt.finish.cancelled(), if !stopping => {
                     stopping = true;
                     self.services.stop.press();
                 }
-                () = interrupt.pressed(2) => return SessionEnd::Interrupted,
+                () = interrupt.end.cancelled() => return SessionEnd::Interrupted,
             }
         }
     }

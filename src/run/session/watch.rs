@@ -60,7 +60,7 @@ impl WorkerWatchdog {
                 self.timeout.as_secs_f64()
             )));
         }
-        if interrupt.is_pressed() && idle {
+        if interrupt.finish.is_cancelled() && idle {
             let respite = *self.last_respite.get_or_insert(now + INTERRUPT_GRACE);
             if now >= respite {
                 return Some(SessionEnd::Interrupted);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::delivery::StopSignal;
 use crate::protocol::{FailureKind, HookRequest, JobStart, LoadMode, LuaSource, RequestFailure};
 use crate::run::jobs::job_start;
 use crate::schedule::{Job, OverlapPolicy};
@@ -38,7 +38,7 @@ impl Testbed {
     pub(super) async fn trigger(
         self: &Rc<Self>,
         name: &str,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         self.run_now(name, None, stop).await
     }
@@ -48,7 +48,7 @@ impl Testbed {
         self: &Rc<Self>,
         name: &str,
         request: HookRequest,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         if self.with(name, |loaded| loaded.job.hook().is_none()) == Some(true) {
             let message = format!("job: `{name}` is not a hook and takes no request; run it with t.trigger");
@@ -61,7 +61,7 @@ impl Testbed {
         self: &Rc<Self>,
         name: &str,
         request: Option<HookRequest>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         if !self.loaded.borrow().iter().any(|loaded| loaded.job.name == name) {
             let loaded: Vec<String> =
@@ -84,7 +84,7 @@ impl Testbed {
     pub(super) async fn advance(
         self: &Rc<Self>,
         by: Duration,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         let clock = &self.parts.clock;
         let end = clock.now() + by;
@@ -97,7 +97,7 @@ impl Testbed {
             tokio::select! {
                 biased;
                 Some(ended) = running.next(), if !running.is_empty() => runs.push(ended),
-                () = stop.asked() => {
+                () = stop.cancelled() => {
                     return Err(RequestFailure::new(FailureKind::Cancelled, "the clock stopped because the test ends"));
                 }
                 () = clock.sleep(wait) => match due {
@@ -116,7 +116,11 @@ impl Testbed {
         Ok(Value::Array(runs.into_iter().collect::<Result<_, _>>()?))
     }
 
-    async fn due_run(self: &Rc<Self>, due: DueTestJob, stop: &StopSignal) -> Result<Value, RequestFailure> {
+    async fn due_run(
+        self: &Rc<Self>,
+        due: DueTestJob,
+        stop: &CancellationToken,
+    ) -> Result<Value, RequestFailure> {
         let name = due.name.clone();
         let ended = self.run_job(due, None, stop).await;
         self.with(&name, |loaded| loaded.running = false);
@@ -151,7 +155,7 @@ impl Testbed {
         self: &Rc<Self>,
         due: DueTestJob,
         request: Option<HookRequest>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         let Some(TestJob { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
             return Err(RequestFailure::invalid("job", format!("job: there is no `{}` any more", due.name)));

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::delivery::StopSignal;
 use crate::protocol::{JobStart, LoadMode, LogLine, LuaSource, RequestFailure};
 
 use super::super::builder::RunBuilder;
-use super::super::interrupt::InterruptSwitch;
+use super::super::interrupt::Interrupt;
 use super::super::output::ScriptOutput;
 use super::super::services::RunServices;
 use super::super::session::{RunEnd, RunError};
@@ -82,7 +82,7 @@ impl Testbed {
         self: &Rc<Self>,
         script: &str,
         args: Vec<String>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         let (path, source) = self.open(script)?;
         let play = TestRunSpec { path: &path, source, mode: LoadMode::Run, job: None, args };
@@ -93,7 +93,7 @@ impl Testbed {
     pub(super) async fn load(
         self: &Rc<Self>,
         script: &str,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         let (path, source) = self.open(script)?;
         let play = TestRunSpec {
@@ -127,7 +127,7 @@ impl Testbed {
     pub(super) async fn play(
         self: &Rc<Self>,
         play: TestRunSpec<'_>,
-        stop: &StopSignal,
+        stop: &CancellationToken,
     ) -> Result<(Value, Rc<RunServices>), RequestFailure> {
         let said = Arc::new(CapturedOutput::default());
         let output = Rc::new(TeeOutput(Arc::clone(&said), Arc::clone(&self.said)));
@@ -137,15 +137,14 @@ impl Testbed {
         (run.limits.timeout, run.seed) = (None, self.seed());
         let run = run.build().map_err(|error| RequestFailure::invalid("script", error.to_string()))?;
         let services = Rc::clone(&run.services);
-        let (switch, interrupt) = InterruptSwitch::new();
+        let interrupt = Interrupt::default();
         // Boxed, because the types are recursive: a run answers steps, and a step can start a run.
-        let mut run = Box::pin(run.run_until(interrupt));
+        let mut run = Box::pin(run.run_until(interrupt.clone()));
         let ended = tokio::select! {
             biased;
             ended = &mut run => ended,
-            () = stop.asked() => {
-                switch.press();
-                switch.press();
+            () = stop.cancelled() => {
+                interrupt.end_at_once();
                 run.await
             }
         };

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// The connection limit.
 pub(super) struct ConnectionLimiter {
@@ -19,7 +19,7 @@ pub(super) struct ConnectionLimiter {
 struct Slot {
     /// The number of requests in progress on the connection.
     busy: Cell<usize>,
-    unseated: Notify,
+    evicted: CancellationToken,
 }
 
 /// Holds a slot until it is dropped.
@@ -42,7 +42,7 @@ impl ConnectionLimiter {
         if self.taken.borrow().len() >= self.most {
             let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
             let gone = self.taken.borrow_mut().remove(&idle?)?;
-            gone.unseated.notify_one();
+            gone.evicted.cancel();
         }
         let chair = Rc::new(Slot::default());
         let number = self.number();
@@ -64,7 +64,7 @@ impl ConnectionPermit {
 
     /// Waits until the slot is needed by another connection.
     pub(super) async fn evicted(&self) {
-        self.chair.unseated.notified().await;
+        self.chair.evicted.cancelled().await;
     }
 }
 
