@@ -111,7 +111,7 @@ fn a_run_killed_in_its_broadcast_is_entered_again_with_the_very_same_script() {
     project.write("scripts/lib/words.lua", "return 'new'");
     server.let_go();
     let serving = Serving::start(against(&project, &server));
-    serving.says("goes on where it stopped", 1);
+    serving.says("continues where it stopped", 1);
     serving.prints("old ends\t100", 1);
     let ran = serving.stop().exits(0).prints("old begins\t2").says("run queued again after an interruption");
     assert!(!ran.stdout.contains("new"), "{ran:#?}");

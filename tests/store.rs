@@ -188,7 +188,7 @@ fn what_cannot_be_kept_is_refused_with_its_reason_and_line() {
         let script = format!("local store, json = require('store'), require('json')\n{call}");
         Project::with_script(script).run_simulated().exits(1).says("scripts/main.lua:2: ").says(why);
     };
-    refused("store.set('a', nil)", "value: nil cannot be kept; store.delete(key) deletes");
+    refused("store.set('a', nil)", "value: nil cannot be stored; to delete a key, call store.delete(key)");
     refused("store.set('a', print)", "value: JSON has no function");
     refused("store.set('a', { b = { 0/0 } })", "value: `b[1]`: JSON has no");
     refused("store.set('a', '\\xff')", "value: it holds bytes that are not UTF-8");
@@ -199,7 +199,10 @@ fn what_cannot_be_kept_is_refused_with_its_reason_and_line() {
     refused("store.get(12)", "key: expected a string, got integer");
     refused("store.set('a', 1, { tll = 5 })", "did you mean `ttl`?");
     refused("store.set('a', 1, { ttl = 0 })", "ttl: 0 would expire at once");
-    refused("store.set('a', 'x') store.increment('a')", "the value of `a` is \"x\", no whole number");
+    refused(
+        "store.set('a', 'x') store.increment('a')",
+        "the value of `a` is \"x\", which is not a whole number",
+    );
     refused("store.increment('a', 1.5)", "by: expected a whole number");
     refused(
         "store.set('a', math.maxinteger) store.increment('a')",

@@ -21,6 +21,7 @@ const MEMBERS: CallSpec = CallSpec::get("/chatgroups/{id}/users");
 
 /// A group, in the form that scripts see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "scripts read the field as `group_id`")]
 pub struct Group {
     pub group_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -235,7 +235,7 @@ impl Daemon {
             Ok(true) => self.runner.end_lost(),
             Ok(false) => return false,
             Err(error) => {
-                tracing::error!("cannot check whether the other hosts count this host as alive: {error}")
+                tracing::error!("cannot check whether the other hosts count this host as alive: {error}");
             }
         }
         match ledger.reap_dead().await {

@@ -176,7 +176,8 @@ fn end(
         CsvState::Quoted => Err(InputError::at(
             opened,
             place(record, names),
-            "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, or write one that belongs to the text twice",
+            "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, \
+             or double it if it is part of the text",
         )),
         CsvState::CellStart if record.len() == 0 => Ok(CsvEvent::End),
         _ => {
@@ -208,7 +209,8 @@ fn after_quote(record: &CsvRecord, opened: u64, line: u64, names: &[String]) -> 
         opened,
         place(record, names),
         format!(
-            "a quote opens here, and there is text after the quote that closes it{closes}; remove the quote, or write one that belongs to the text twice"
+            "a quote opens here, and there is text after the quote that closes it{closes}; remove the \
+             quote, or double it if it is part of the text"
         ),
     )
 }
@@ -216,7 +218,7 @@ fn after_quote(record: &CsvRecord, opened: u64, line: u64, names: &[String]) -> 
 fn too_long(record: &CsvRecord, at: CsvState, opened: u64, names: &[String]) -> InputError {
     if matches!(at, CsvState::Quoted | CsvState::Quote) {
         let what = format!(
-            "a quote opens here and is not closed within {LONGEST} bytes; is it one that does not belong here?"
+            "a quote opens here and is not closed within {LONGEST} bytes; remove it if it does not belong here"
         );
         return InputError::at(opened, place(record, names), what);
     }

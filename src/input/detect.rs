@@ -74,7 +74,7 @@ fn marked(head: &[u8]) -> Result<Option<DetectedEncoding>, InputError> {
     let found = |encoding, mark| Ok(Some(DetectedEncoding { encoding, mark }));
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
-            Err(InputError::whole("it is in UTF-32, which is not read; save it as UTF-8"))
+            Err(InputError::whole("it is in UTF-32, which Mooncast does not read; save it as UTF-8"))
         }
         [0xef, 0xbb, 0xbf, ..] => found(UTF_8, 3),
         [0xff, 0xfe, ..] => found(UTF_16LE, 2),
@@ -309,7 +309,7 @@ impl TextStatistics {
     /// Decides the byte order of UTF-16 without a mark by its ASCII characters.
     fn utf16(&self) -> Result<&'static Encoding, InputError> {
         if self.nuls * 3 >= self.bytes * 2 {
-            return Err(InputError::whole("it is in UTF-32, which is not read; save it as UTF-8"));
+            return Err(InputError::whole("it is in UTF-32, which Mooncast does not read; save it as UTF-8"));
         }
         let units = self.bytes / 2;
         let certain =

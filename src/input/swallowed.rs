@@ -25,7 +25,8 @@ pub(super) fn check(
             return Err(InputError::at(
                 record.line,
                 column(index, names.get(index).map(String::as_str)),
-                "a quote opens in this row, and the cell that it begins holds lines that look like rows of the table; remove the quote",
+                "a quote opens in this row, and its cell contains lines that look like rows of the table; \
+                 remove the quote",
             ));
         }
     }

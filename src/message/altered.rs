@@ -56,7 +56,7 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         return Some("it holds full-width digits; write 0 to 9".to_owned());
     }
     if let Some(digit) = id.chars().find(|letter| letter.is_numeric() && !letter.is_ascii_digit()) {
-        return Some(format!("it holds `{digit}`, which is none of the digits 0 to 9; write those"));
+        return Some(format!("it holds `{digit}`, which is not one of the digits 0 to 9; write these"));
     }
     if id.contains("{{") || id.contains("}}") {
         return Some("it holds a field of a template that was not filled in".to_owned());
@@ -171,8 +171,8 @@ mod tests {
             ("#####", "a spreadsheet error"),
             ("-", "neither a letter nor a digit"),
             ("１８４５", "full-width digits"),
-            ("١٨٤٥", "none of the digits 0 to 9"),
-            ("1845②", "none of the digits 0 to 9"),
+            ("١٨٤٥", "not one of the digits 0 to 9"),
+            ("1845②", "not one of the digits 0 to 9"),
             ("{{group}}", "a field of a template"),
             ("184524748161025;184524748161026", "holds `;`"),
             ("u1,u2", "holds `,`"),

@@ -217,7 +217,13 @@ fn value(field: &'static str, text: &str) -> Result<(), RequestFailure> {
 
 fn no_number(key: &str, held: &str) -> RequestFailure {
     let shown: String = held.chars().take(60).collect();
-    RequestFailure::invalid("key", format!("key: the value of `{key}` is {shown}, no whole number to add to"))
+    RequestFailure::invalid(
+        "key",
+        format!(
+            "key: the value of `{key}` is {shown}, which is not a whole \
+     number, so nothing can be added to it"
+        ),
+    )
 }
 
 fn fault(error: &LedgerError) -> RequestFailure {

@@ -57,11 +57,11 @@ fn who_only_schedules_has_others_send() {
     first.mooncast(&["jobs", "trigger", "news"]).exits(0);
     // The script gets the final report, although its host has sent no messages.
     scheduler.prints("reported\t30\t0", 1);
-    sender.says("a broadcast goes on where it stopped", 1);
+    sender.says("a broadcast continues where it stopped", 1);
     sender.says("broadcast finished", 1);
     assert_eq!(service.messages().len(), 30);
     assert!(sender.printed().is_empty());
-    scheduler.stop().exits(0).never_says("goes on where it stopped");
+    scheduler.stop().exits(0).never_says("continues where it stopped");
     sender.stop().exits(0).never_says("run started");
     assert_eq!(hosts(&first).1, [] as [Value; 0], "who has stopped is none");
 }

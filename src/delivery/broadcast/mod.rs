@@ -223,7 +223,7 @@ impl BroadcastDriver<'_> {
                 Ok(Some(driven)) => return Ok(driven),
                 Ok(None) => {}
                 Err(error) if error.is_away() && !self.stop.is_cancelled() => {
-                    self.wait_for_store(&error).await
+                    self.wait_for_store(&error).await;
                 }
                 Err(LedgerError::LeaseLost(_)) if self.ledger.is_shared() => {
                     return self.left_to_others(&broadcast, began).await;

@@ -70,7 +70,7 @@ pub(super) fn unpack(path: &Path, to: &mut File, to_path: &Path) -> Result<i64, 
         to.write_all(&block[..read]).map_err(BackupError::of_file(to_path))?;
     }
     if line(taken_at, hash) != found {
-        let detail = "its content does not have the hash that was written with it".to_owned();
+        let detail = "its content does not match the hash that was written with it".to_owned();
         return Err(BackupError::Damaged { path: path.to_owned(), detail });
     }
     Ok(taken_at)

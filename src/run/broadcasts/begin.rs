@@ -323,7 +323,7 @@ async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> RequestFail
 fn goes_on(broadcast: &Broadcast, script: Option<&ScriptRef>) {
     let (name, run) = (&broadcast.name, &broadcast.run);
     if broadcast.spec.script.as_ref().map(|mark| &mark.hash) == script.map(|mark| &mark.hash) {
-        tracing::info!("broadcast `{name}` (run {run}) goes on where it stopped");
+        tracing::info!("broadcast `{name}` (run {run}) continues where it stopped");
     } else {
         tracing::warn!(
             "broadcast `{name}` (run {run}) continues with the recipients and messages of its stored plan. \

@@ -143,7 +143,8 @@ async fn to_end(
     let stands = |how: &str| {
         let BroadcastSummary { name, run, sent, total, .. } = report;
         let message = format!(
-            "broadcast `{name}` (run {run}) {how}, with {sent} of {total} sent; the same call goes on where it stopped"
+            "broadcast `{name}` (run {run}) {how}, with {sent} of {total} sent; the same call continues \
+             where it stopped"
         );
         RequestFailure::new(FailureKind::Cancelled, message)
     };

@@ -237,7 +237,7 @@ fn fault(error: LedgerError) -> RequestFailure {
         // A single send fails in the same way if the ledger cannot be reached.
         _ if error.is_fault() => RequestFailure::new(
             FailureKind::Unreachable,
-            format!("{error}; after that the same call goes on where it stopped"),
+            format!("{error}; after that the same call continues where it stopped"),
         ),
         _ => RequestFailure::new(FailureKind::Invalid, error.to_string()),
     }

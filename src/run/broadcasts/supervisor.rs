@@ -98,7 +98,7 @@ impl BroadcastSupervisor {
         }
         self.resting.borrow_mut().insert(id, clock.now() + REST);
         let (name, run, left) = (&broadcast.name, &broadcast.run, broadcast.counts.pending);
-        tracing::info!(name, run, left, "a broadcast goes on where it stopped");
+        tracing::info!(name, run, left, "a broadcast continues where it stopped");
         let underway = Rc::new(ActiveBroadcast::new(&delivery, &broadcast));
         self.supervise(
             LeasedBroadcast {

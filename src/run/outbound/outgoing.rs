@@ -107,7 +107,7 @@ fn header(
     let Ok(mut value) = HeaderValue::from_bytes(&bytes) else {
         // The value is not shown, because it may contain a secret.
         let message = format!(
-            "the value of the header `{parsed}` holds a character that no header can, such as a line break"
+            "the value of the header `{parsed}` holds a character that headers do not allow, such as a line break"
         );
         return Err(RequestFailure::invalid(field(), message));
     };

@@ -196,7 +196,7 @@ impl Testbed {
         }
         let metadata = std::fs::metadata(&path).map_err(|error| wrong(&error))?;
         if !metadata.is_file() || metadata.len() > MAX_SOURCE {
-            return Err(wrong(&format!("it is no file of at most {MAX_SOURCE} bytes")));
+            return Err(wrong(&format!("it is not a file of at most {MAX_SOURCE} bytes")));
         }
         let text = std::fs::read(&path).map_err(|error| wrong(&error))?;
         Ok((path.clone(), LuaSource::new(project.shown(&path), text)))

@@ -59,7 +59,7 @@ fn read_call(name: &str) -> Result<Option<ServiceCall>, String> {
     }
     name.parse().map(Some).map_err(|()| {
         let names: Vec<_> = ServiceCall::ALL.iter().map(|call| call.name()).collect();
-        format!("`{name}` is no call; there are {} and any", names.join(", "))
+        format!("`{name}` is not a call; the calls are {} and any", names.join(", "))
     })
 }
 
@@ -113,7 +113,7 @@ fn read_status<'a>(
     let Some(status) = status.and_then(|number: u16| StatusCode::from_u16(number).ok()) else {
         let known =
             "reset-before, reset-after, hang-before, hang-after, truncated, garbage, missing and 300 to 599";
-        return Err((kind, format!("`{kind}` is no fault; there are {known}")));
+        return Err((kind, format!("`{kind}` is not a fault; the faults are {known}")));
     };
     let (mut html, mut retry_after, mut accepted) = (status == StatusCode::BAD_GATEWAY, None, false);
     for modifier in modifiers {

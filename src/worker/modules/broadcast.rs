@@ -144,9 +144,12 @@ fn fields(
         Ok(())
     })?;
     for (name, what) in [
-        ("name", "a name of your own, by which it is found again"),
+        ("name", "a name that identifies the broadcast"),
         ("to", "a list of groups, an iterator, or a .csv, .xlsx, .json or .jsonl file"),
-        ("message", "a message without `to`, or a function of the recipient that gives one"),
+        (
+            "message",
+            "a message without `to`, or a function that takes a recipient and returns such a message",
+        ),
     ] {
         if given.raw_get::<Value>(name)?.is_nil() {
             return Err(NativeError::invalid(name, format!("`{name}` is missing: {what}")));

@@ -60,7 +60,8 @@ fn set(
     let Some(value) = json(lua, "value", &value)? else {
         return Err(NativeError::invalid(
             "value",
-            "value: nil cannot be kept; store.delete(key) deletes, and json.null can be kept",
+            "value: nil cannot be stored; to delete a key, call store.delete(key); to store an empty value, \
+             use json.null",
         ));
     };
     Ok(asked(space, StoreStep::Set { key, value, ttl_ms: ttl("store.set", &options)? }))
@@ -131,7 +132,7 @@ struct StoreOptions {
 fn ttl(function: &str, given: &Value) -> Result<Option<u64>, NativeError> {
     let own: StoreOptions = options(function, given)?;
     if own.ttl.is_some_and(|time| time.0 == 0) {
-        let problem = "ttl: 0 would expire at once; store.delete(key) deletes";
+        let problem = "ttl: 0 would expire at once; to delete a key, call store.delete(key)";
         return Err(NativeError::invalid("options.ttl", problem));
     }
     Ok(own.ttl.map(|time| time.0))
