@@ -91,21 +91,21 @@ mod tests {
             until: Some(now + Duration::from_mins(1)),
             ..BroadcastWait::of(WaitKind::Window)
         };
-        assert_eq!(said(window.clone()), "its window is closed, until 2026-06-01T08:01:00Z");
+        assert_eq!(said(window.clone()), "outside its sending hours, until 2026-06-01T08:01:00Z");
         assert_eq!(
             WaitView::new(&window, now).sentence(&|_| "9:00".to_owned()),
-            "its window is closed, until 9:00"
+            "outside its sending hours, until 9:00"
         );
         let retry = BroadcastWait {
             until: Some(now + Duration::from_secs(3)),
             ..BroadcastWait::of(WaitKind::Unreachable)
         };
-        assert_eq!(said(retry), "the service cannot be reached; calls are tried again, for 3 s");
+        assert_eq!(said(retry), "the service is unreachable; calls are retried, for 3 s");
         let paused = BroadcastWait { note: Some("lunch".to_owned()), ..BroadcastWait::of(WaitKind::Resume) };
-        assert_eq!(said(paused), "paused: waits for somebody who resumes it: lunch");
+        assert_eq!(said(paused), "paused until resumed: lunch");
         assert_eq!(
             said(BroadcastWait { calls: Some(1), ..BroadcastWait::of(WaitKind::Answers) }),
-            "waits for 1 answer of the service"
+            "waits for 1 answer from the service"
         );
     }
 }

@@ -232,10 +232,19 @@ fn a_ledger_that_contradicts_itself_is_told() {
         assert_eq!(faults().await, Vec::<String>::new());
         let mut connection = file(&folder).await;
         for (break_it, said) in [
-            ("UPDATE broadcasts SET n_sent = 3", "news/1: it says 3 sent, and there are 0"),
-            ("DELETE FROM recipients WHERE seq = 4", "news/1: 4 recipients numbered, and 3 there"),
+            (
+                "UPDATE broadcasts SET n_sent = 3",
+                "news/1: the stored count of sent recipients is 3, and 0 rows have this state",
+            ),
+            (
+                "DELETE FROM recipients WHERE seq = 4",
+                "news/1: the plan numbers 4 recipients, and 3 rows exist",
+            ),
             ("UPDATE recipients SET message = 9 WHERE seq = 3", "news/1: without a message: 1 recipient"),
-            ("UPDATE broadcasts SET state = 2", "news/1: it is over, and 3 recipients still waiting"),
+            (
+                "UPDATE broadcasts SET state = 2",
+                "news/1: it has ended, and 3 recipients still pending or sending",
+            ),
         ] {
             sqlx::query(break_it).execute(&mut connection).await.unwrap();
             let faults = faults().await;

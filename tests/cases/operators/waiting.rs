@@ -85,10 +85,10 @@ im.broadcast { name = "news", to = groups, window = window, message = { type = "
 "#;
     let project = Project::with_script(script);
     let _driving = Driving::start(&project, &service);
-    let shown = shows(&project, &service, "its window is closed, until 20");
+    let shown = shows(&project, &service, "outside its sending hours, until 20");
     assert!(shown.contains("expected end: 20"), "{shown}");
     assert!(service.messages().is_empty());
-    same_everywhere(project, &service, "window", "its window is closed");
+    same_everywhere(project, &service, "window", "outside its sending hours");
 }
 
 #[test]
@@ -99,11 +99,11 @@ fn a_wait_for_another_try_and_for_a_pause_is_told() {
     let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
     command.env("MOONCAST_BASE_URL", "http://127.0.0.1:1");
     let driving = Driving(Project::start(command));
-    shows(&project, &service, "the service cannot be reached; calls are tried again");
+    shows(&project, &service, "the service is unreachable; calls are retried");
     drop(driving);
     project.wait_for_death();
     runs(&project, &service, &["pause", "news"]).exits(0);
-    let shown = shows(&project, &service, "paused: waits for somebody who resumes it");
+    let shown = shows(&project, &service, "paused until resumed");
     assert!(shown.contains("mooncast runs resume news"), "{shown}");
 }
 
@@ -121,7 +121,7 @@ fn a_wait_for_the_token_is_told() {
     let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
     command.env_remove("MOONCAST_TOKEN").env("MOONCAST_CLIENT_ID", "id").env("MOONCAST_CLIENT_SECRET", "s");
     let _driving = Driving(Project::start(command));
-    shows(&project, &service, "waits for a token of the app");
+    shows(&project, &service, "waits for the app's token");
     stuck.store(false, Ordering::Relaxed);
 }
 
@@ -130,7 +130,7 @@ fn a_rate_of_its_own_is_a_reason() {
     let service = Service::accepting();
     let project = Project::with_script(news(400).replace("to = groups,", "to = groups, rate = 2,"));
     let _driving = Driving::start(&project, &service);
-    let shown = shows(&project, &service, "held to its own rate");
-    assert!(shown.contains("held to its own rate"), "{shown}");
+    let shown = shows(&project, &service, "limited by its own rate");
+    assert!(shown.contains("limited by its own rate"), "{shown}");
     shows(&project, &service, " of 2 a second");
 }
