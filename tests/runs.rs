@@ -126,7 +126,7 @@ fn the_end_says_what_to_type_next_and_that_can_be_typed() {
     let typed: Vec<&str> = next.split(' ').collect();
     Ran::of(&project.command_against(&service, &typed).output().unwrap())
         .exits(0)
-        .prints("1 is pending again; `mooncast runs resume news --run 1` sends them");
+        .prints("1 is pending again; `mooncast runs resume news --run 1` sends it");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn a_run_killed_in_its_broadcast_is_entered_again_with_the_very_same_script() {
     let server = Server::faithful();
     server.hold_from(40);
     let serving = Serving::start(against(&project, &server));
-    project.mooncast(&["jobs", "trigger", "news"]).exits(0).prints("asked for");
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0).prints("is requested");
     assert!(server.wait_for(40));
     server.client(serving.child());
     serving.kill();
@@ -241,7 +241,7 @@ fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process()
     serving.prints("tick", 1);
     jobs(&project, &["list"]).exits(0).prints("tick").prints("every 1s").prints("scripts/main.lua");
     jobs(&project, &["trigger", "lonk"]).exits(2).says("there is no job `lonk`").says("long");
-    jobs(&project, &["trigger", "long"]).exits(0).prints("asked for");
+    jobs(&project, &["trigger", "long"]).exits(0).prints("is requested");
     serving.prints("long begins", 1);
     jobs(&project, &["show", "long"]).exits(0).prints("running");
     jobs(&project, &["trigger", "long"]).exits(0);
@@ -289,7 +289,7 @@ fn overlaps_are_skipped_queued_or_cancel_the_earlier_run() {
     serving.prints("cancel begins", 2);
     jobs(&project, &["show", "cancel"]).exits(0).prints("cancelled").prints("overlap").prints("running");
     serving.signal(Signal::TERM);
-    serving.says("stopping", 1);
+    serving.says("shutting down", 1);
     serving.signal(Signal::TERM);
     serving.ended().exits(0);
 }
@@ -353,7 +353,7 @@ fn a_stop_finishes_what_is_in_flight_and_a_second_one_ends_at_once() {
     serving.says("run queued again after an interruption", 1);
     serving.prints("in", 1);
     serving.signal(Signal::INT);
-    serving.says("stopping", 1);
+    serving.says("shutting down", 1);
     serving.signal(Signal::INT);
     serving.ended().exits(0);
 }

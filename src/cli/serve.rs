@@ -245,9 +245,7 @@ async fn show_tokens(listening: &ListenerSetup, ledger: &Ledger) -> anyhow::Resu
         return Ok(());
     }
     if !std::io::stderr().is_terminal() {
-        tracing::warn!(
-            "nobody can look at the page yet: `mooncast tokens renew` makes tokens and shows them"
-        );
+        tracing::warn!("the page has no tokens yet: `mooncast tokens renew` makes tokens and shows them");
         return Ok(());
     }
     let minted = TokenRole::ALL.map(web::mint);

@@ -100,10 +100,12 @@ impl Daemon {
                             (due.name(), run_name(skipped.first), run_name(skipped.last));
                         let (count, why) = (skipped.count, skipped.why.words());
                         tracing::warn!(job, first, last, count, "scheduled times skipped: {why}");
-                        (
-                            skipped.last,
-                            JobRunAction::Skip(format!("{count} scheduled times from {first} on: {why}")),
-                        )
+                        let times = if count == 1 {
+                            format!("1 scheduled time, {first}")
+                        } else {
+                            format!("{count} scheduled times from {first} on")
+                        };
+                        (skipped.last, JobRunAction::Skip(format!("{times}: {why}")))
                     }
                     RunVerdict::Run(at) if std::mem::take(&mut first) => {
                         let job = &due.registered.job;

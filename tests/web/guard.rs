@@ -252,7 +252,7 @@ fn tokens_are_shown_once_and_kept_as_hashes() {
     // A daemon whose log is kept does not show the tokens.
     let fresh = crate::support::Project::with_script("");
     let (serving, address) = super::serve(&fresh);
-    serving.says("nobody can look at the page yet: `mooncast tokens renew`", 1);
+    serving.says("the page has no tokens yet: `mooncast tokens renew`", 1);
     request(&address, "GET /api/v1/overview", &[], b"").refused(401);
     serving.stop().exits(0).never_says("mooncast_operate_");
 }

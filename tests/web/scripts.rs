@@ -52,7 +52,7 @@ fn a_script_runs_with_its_arguments_and_is_recorded() {
 
     // Requested on the command line, and visible there.
     let jobs = |args: &[&str]| site.project.mooncast(&[&["jobs", "--simulator"], args].concat());
-    jobs(&["run-script", "main.lua", "--", "by", "hand"]).exits(0).prints("scripts/main.lua is asked for");
+    jobs(&["run-script", "main.lua", "--", "by", "hand"]).exits(0).prints("scripts/main.lua is requested");
     site.serving.prints("main\t2\tby\thand", 1);
     site.until(&format!("/jobs/{NAME}"), |job| job["runs"][0]["state"] == "done");
     jobs(&[]).exits(0).prints("run scripts/main.lua").prints("when asked").prints("never mind");

@@ -57,7 +57,7 @@ fn encodings_that_are_unclear_are_asked_about_and_decided_by_the_script() {
     let latin = encoding_rs::WINDOWS_1252.encode("group_id,name\n184524748161025,José\n").0.into_owned();
     refused("a.csv", &latin, "", &["line 2, character 20", "`encoding = \""]);
     sent("a.csv", &latin, ", encoding = \"windows-1252\"", &THREE[..1]);
-    refused("a.csv", &latin, ", encoding = \"utf-8\"", &["line 2, character 20", "no UTF-8"]);
+    refused("a.csv", &latin, ", encoding = \"utf-8\"", &["line 2, character 20", "not UTF-8"]);
     refused("a.csv", "group_id\n", ", encoding = \"utf-9\"", &["encoding", "gb18030"]);
     let broken = [table(",", "group_id,name,city").as_bytes(), b"184524748161028,\xe8\xb7,x\r\n"].concat();
     refused("a.csv", broken, ", skip_bad = true", &["line 5, character 17", "no UTF-8"]);

@@ -80,7 +80,7 @@ fn encodings_that_are_mixed_in_one_file_are_told_by_line() {
     let content = [gbk(&format!("group_id,name\n{rows}")), format!("{A},读书\n").into_bytes()].concat();
     refused("a.csv", content, "", &["line 62: the text here is UTF-8, and elsewhere it is not"]);
     let content = [format!("group_id,name\n{rows}").into_bytes(), gbk(&format!("{A},读书会\n"))].concat();
-    refused("a.csv", content, "", &["line 62, character 17", "no UTF-8"]);
+    refused("a.csv", content, "", &["line 62, character 17", "not UTF-8"]);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn xlsx_numbers_that_lost_digits_and_cells_that_hold_no_id_are_refused_by_line()
         refused("a.xlsx", content, "", &["line 3, column 1 (`group_id`)", text]);
     };
     says(cell(|sheet| drop(sheet.write_number(2, 0, 1_845_247_481_610_251.0))), "more than 15 digits");
-    says(cell(|sheet| drop(sheet.write_number(2, 0, 1.5))), "no id");
+    says(cell(|sheet| drop(sheet.write_number(2, 0, 1.5))), "not an id");
     says(cell(|sheet| drop(sheet.write_boolean(2, 0, true))), "true or false");
     says(cell(|sheet| drop(sheet.write_string(2, 0, "1.84525E+14"))), "Excel has shortened this id");
     says(cell(|_| ()), "is blank");
@@ -141,14 +141,14 @@ fn xlsx_numbers_are_ids_as_they_are_shown_or_not_at_all() {
     }
     sent("a.xlsx", shown(4_524_748_161_026.0, "000000000000000"), "", &["004524748161026", THREE[0]]);
     for (number, format, says) in [
-        (0.5, "0%", "no id"),
+        (0.5, "0%", "not an id"),
         (id, "0%", "a format of its own"),
         (id, "\"G\"0", "a format of its own"),
         (id, "000-000", "a format of its own"),
         (id, "yyyy-mm-dd hh:mm", "a date"),
         (46_000.0, "yyyy-mm-dd", "a date"),
         (id * 10.0, "0", "more than 15 digits"),
-        (-id, "0", "no id"),
+        (-id, "0", "not an id"),
     ] {
         refused("a.xlsx", shown(number, format), "", &["line 3, column 1 (`group_id`)", says]);
     }

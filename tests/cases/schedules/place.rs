@@ -104,7 +104,7 @@ fn project_through_a_link_that_moves_keeps_reading_its_own_files() {
     serving.prints("text of one", 1);
     std::os::unix::fs::symlink("two", project.path("next")).unwrap();
     rename(project.path("next"), project.path("current")).unwrap();
-    serving.says("two now, and this daemon goes on with", 1);
+    serving.says("two, but this daemon still uses", 1);
     runs_again(&serving, "one");
     has_only(&serving, "one");
     // The old release is deleted, file by file.

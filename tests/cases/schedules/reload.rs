@@ -82,7 +82,7 @@ fn project_through_a_link_that_moves_is_told_loudly_and_the_jobs_are_kept() {
     let serving = Serving::start(project.command_against(&service, &args));
     std::os::unix::fs::symlink("releases/2", project.path("next")).unwrap();
     std::fs::rename(project.path("next"), project.path("current")).unwrap();
-    serving.says("releases/2 now, and this daemon goes on with", 1);
+    serving.says("releases/2, but this daemon still uses", 1);
     std::fs::rename(project.path("releases/1"), project.path("releases/gone")).unwrap();
     serving.says("the project's folder", 1);
     assert_eq!(logged(&serving, "script removed"), 0, "{:#?}", serving.logged());
@@ -126,7 +126,7 @@ fn lazy_require_a_module_that_a_job_requires_is_of_its_version() {
     Ran::of(&asked).exits(0);
     serving.prints("first", 1);
     project.write("scripts/lib/texts.lua", "return { hello = 'second' }\n");
-    serving.says("in force", 2);
+    serving.says("script loaded", 2);
     serving.stop().exits(0);
 }
 

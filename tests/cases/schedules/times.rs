@@ -101,7 +101,7 @@ fn at_three_days_ago_is_a_line_in_the_log_and_in_the_list_of_jobs() {
     serving.says("run skipped", 1);
     let list = project.command_against(&service, &["jobs"]).output().unwrap();
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
-    assert!(list.contains("did not run: 1 from"), "{list}");
+    assert!(list.contains("did not run: 1 scheduled time, "), "{list}");
     assert_eq!(logged(&serving, "run started"), 0);
     serving.stop().exits(0);
 }
