@@ -291,7 +291,7 @@ mod tests {
             assert!(Line::try_parse_from([&["sim"], &args[..]].concat()).is_err(), "{args:?}");
         }
         let error = settings(parse(&["--fault", "sned:429"])).unwrap_err().to_string();
-        assert!(error.contains("`sned` is no call"), "{error}");
+        assert!(error.contains("`sned` is not a call"), "{error}");
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn every_mistake_is_named_in_the_order_of_the_lines() {
 fn arguments_that_a_function_does_not_take_are_named() {
     assert_found(&[
         ("local log = require('log')\nlog.warn('x', 'y')", 2, "argument 2 of `log.warn`, `fields`"),
-        ("local log = require('log')\nlog.info('x', {}, 3)", 2, "`log.info` is given 3 arguments"),
+        ("local log = require('log')\nlog.info('x', {}, 3)", 2, "`log.info` is called with 3 arguments"),
         (
             "local http = require('http')\nhttp.post('https://a', { json = {} })",
             2,

@@ -174,13 +174,13 @@ mod tests {
     fn an_error_says_which_rule_where_and_why() {
         let cases = [
             ("send", 1, "CALL:WHAT"),
-            ("sned:429", 1, "`sned` is no call"),
+            ("sned:429", 1, "`sned` is not a call"),
             ("send:often:429", 6, "`often` is not one of"),
             ("send:every=0:429", 6, "whole number over 0, not `0`"),
             ("send:at=1,x:429", 6, "not `x`"),
             ("send:p=2:429", 6, "from 0 to 1, not `2`"),
-            ("send:every=3:200", 14, "`200` is no fault"),
-            ("send:every=3:oops", 14, "`oops` is no fault"),
+            ("send:every=3:200", 14, "`200` is not a fault"),
+            ("send:every=3:oops", 14, "`oops` is not a fault"),
             ("send:503,soon", 10, "`soon` is not one of"),
             ("send:503,retry-after=x", 10, "not `x`"),
             ("send:missing,after", 14, "takes nothing more"),
@@ -191,7 +191,9 @@ mod tests {
             assert!(error.problem.contains(problem), "{error}");
         }
         let error = "sned:429".parse::<FaultPlan>().unwrap_err().to_string();
-        assert!(error.starts_with("fault `sned:429`, column 1: `sned` is no call; there are token, send"));
+        assert!(
+            error.starts_with("fault `sned:429`, column 1: `sned` is not a call; the calls are token, send")
+        );
     }
 
     #[test]
