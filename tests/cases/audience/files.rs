@@ -60,7 +60,7 @@ fn encodings_that_are_unclear_are_asked_about_and_decided_by_the_script() {
     refused("a.csv", &latin, ", encoding = \"utf-8\"", &["line 2, character 20", "not UTF-8"]);
     refused("a.csv", "group_id\n", ", encoding = \"utf-9\"", &["encoding", "gb18030"]);
     let broken = [table(",", "group_id,name,city").as_bytes(), b"184524748161028,\xe8\xb7,x\r\n"].concat();
-    refused("a.csv", broken, ", skip_bad = true", &["line 5, character 17", "no UTF-8"]);
+    refused("a.csv", broken, ", skip_bad = true", &["line 5, character 17", "not UTF-8"]);
 }
 
 #[test]
