@@ -92,7 +92,7 @@ fn arguments_that_a_function_does_not_take_are_named() {
         (
             "local http = require('http')\nhttp.post('https://a', { json = {} })",
             2,
-            "for `options`, argument 3",
+            "belong to `options`, argument 3",
         ),
         (
             "local http = require('http')\nhttp.get('https://a', { jsn = 1 })",
