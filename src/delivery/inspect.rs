@@ -31,8 +31,8 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`FailureKind::Invalid`] when it is too large or no file, [`FailureKind::Cancelled`] when `stop` is
-    /// pressed.
+    /// [`crate::core::FailureKind::Invalid`] when it is too large or no file, `Cancelled` when `stop`
+    /// is cancelled.
     pub async fn inspect(
         &self,
         file: SendableFile,
