@@ -48,7 +48,10 @@ fn without_a_terminal_it_shows_how_everything_stands_once() {
     for args in [&["top"][..], &["top", "--once"]] {
         let shown = Ran::of(&against(&project, &service, args).output().unwrap()).exits(0);
         let line = shown.stdout.lines().find(|line| line.contains("news/1")).unwrap();
-        assert!(line.contains("░░ 3/400") && line.contains("of 20/s"), "{shown:#?}");
+        // After answers that took long, the pace is a little under the quota.
+        let most = line.split_once(" of ").and_then(|(_, rest)| rest.split_once("/s")?.0.parse::<f64>().ok());
+        assert!(most.is_some_and(|most| (19.5..=20.0).contains(&most)), "{shown:#?}");
+        assert!(line.contains("░░ 3/400"), "{shown:#?}");
         assert!(!shown.stdout.contains('\x1b'), "{shown:#?}");
         let quota = shown.stdout.lines().find(|line| line.contains("group messages")).unwrap();
         assert!(quota.contains("of 20/s"), "{shown:#?}");
