@@ -18,8 +18,8 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked --bin mooncast \
-    && install -D target/release/mooncast /made/usr/bin/mooncast \
+    cargo build --profile dist --locked --bin mooncast \
+    && install -D target/dist/mooncast /made/usr/bin/mooncast \
     && install -D -m 644 LICENSE /made/usr/share/doc/mooncast/copyright \
     && install -d -o 65534 -g 65534 -m 750 /made/project /made/project/.mooncast
 

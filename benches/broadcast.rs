@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use mooncast::{
-    App, AppLimits, BroadcastProgress, BroadcastSpec, Call, Clock, Credentials, Delivery, LEASE, Ledger,
-    NewMessage, NewRecipient, SendCounters, SendOptions, Timeouts,
+    App, AppLimits, BroadcastProgress, Call, Clock, Credentials, Delivery, LEASE, Ledger, NewMessage,
+    NewRecipient, SendCounters, SendOptions, StoredSpec, Timeouts,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -75,6 +75,7 @@ fn road(server: &Server, clock: &Clock) -> Delivery {
         prefix: server.prefix.clone(),
         credentials: Credentials::Token("token".into()),
         limits: AppLimits { group_per_second: 1_000_000, ..AppLimits::default() },
+        records: mooncast::RecordSettings::default(),
         timeouts: Timeouts::default(),
     };
     Delivery::new(&app, clock.clone(), None).unwrap()
@@ -128,7 +129,7 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     let ledger = Ledger::open(&folder.join("sending"), clock.clone()).await.unwrap();
     let owner = ledger.register("bench").await.unwrap();
     let app = ledger.app("app").await.unwrap();
-    let spec = BroadcastSpec::new(Call::Group);
+    let spec = StoredSpec::new(Call::Group);
     let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
     let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
     let draft = road.check_draft(Call::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
@@ -136,10 +137,12 @@ async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -
     for first in (0..many).step_by(1_000) {
         let batch: Vec<_> = (first..many.min(first + 1_000))
             .map(|number| NewRecipient {
+                zone: None,
                 group_id: group(number),
                 users: Vec::new(),
                 message: Some(message.clone()),
                 fields: Vec::new(),
+                target: None,
             })
             .collect();
         ledger.append(lease, &batch).await.unwrap();

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mooncast::{
-    AppLimits, BroadcastSpec, Call, Clock, Instance, Lease, Ledger, LedgerError, LedgerLocation, LentSlots,
-    NewMessage, NewRecipient, PermitOutcome, Priority, Quota, QuotaClaim, Quotas, Recipient,
-    RecipientOutcome,
+    AppLimits, Call, Clock, Instance, Lease, Ledger, LedgerError, LedgerLocation, LentSlots, NewMessage,
+    NewRecipient, PermitOutcome, Priority, Quota, QuotaClaim, Quotas, Recipient, RecipientOutcome,
+    StoredSpec,
 };
 
 const MANY: u32 = 400_000;
@@ -41,7 +41,7 @@ fn place(text: &str) -> LedgerLocation {
 /// Makes a broadcast with a fixed plan for this many recipients.
 async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), LedgerError> {
     let app = ledger.app(APP).await?;
-    let found = ledger.find_or_create(app, "news", "1", &BroadcastSpec::new(Call::Group)).await?;
+    let found = ledger.find_or_create(app, "news", "1", &StoredSpec::new(Call::Group)).await?;
     let lease = ledger.claim(found.broadcast().id, owner, LEASE).await?.expect("nobody else has it");
     let message = NewMessage {
         content: Bytes::from(format!(r#"{{"type":"txt","body":{{"msg":"{}"}}}}"#, "hello ".repeat(30))),
@@ -51,10 +51,12 @@ async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), Ledger
     let group = |index: u32| (184_524_748_161_025 + u64::from(index) * 7).to_string();
     for first in (0..many).step_by(5_000) {
         let one = |index| NewRecipient {
+            zone: None,
             group_id: group(index),
             users: Vec::new(),
             message: Some(message.clone()),
             fields: Vec::new(),
+            target: None,
         };
         ledger.append(lease, &(first..many.min(first + 5_000)).map(one).collect::<Vec<_>>()).await?;
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mooncast::{
-    BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, Call, Clock, DeliveryState, Instance,
-    Lease, Ledger, LedgerError, NewMessage, NewRecipient, NewSend, RecipientOutcome, SendOutcome,
+    BeginSendResult, BroadcastId, BroadcastLookup, Call, Clock, Instance, Lease, Ledger, LedgerError,
+    NewMessage, NewRecipient, NewSend, RecipientOutcome, RecipientState, SendOutcome, StoredSpec,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -51,8 +51,7 @@ async fn part<T>(clock: &Clock, what: &str, many: u32, work: impl Future<Output 
 
 async fn claimed(ledger: &Ledger, owner: &Instance, name: &str) -> Result<Option<Lease>, LedgerError> {
     let app = ledger.app("https://service/org/app").await?;
-    let found: BroadcastLookup =
-        ledger.find_or_create(app, name, "1", &BroadcastSpec::new(Call::Group)).await?;
+    let found: BroadcastLookup = ledger.find_or_create(app, name, "1", &StoredSpec::new(Call::Group)).await?;
     let id: BroadcastId = found.broadcast().id;
     ledger.claim(id, owner, LEASE).await
 }
@@ -67,12 +66,14 @@ async fn build(
     for first in (0..many).step_by(1_000) {
         let batch: Vec<_> = (first..many.min(first + 1_000))
             .map(|index| NewRecipient {
+                zone: None,
                 group_id: (184_524_748_161_025
                     + u64::from(if index % 100 == 99 { index - 50 } else { index }) * 7)
                     .to_string(),
                 users: Vec::new(),
                 message: Some(message(index)),
                 fields: Vec::new(),
+                target: None,
             })
             .collect();
         ledger.append(lease, &batch).await?;
@@ -120,11 +121,14 @@ async fn single(ledger: &Ledger, owner: &Instance) -> Result<(), LedgerError> {
                 hash: "5f".repeat(32),
                 recipients: "[\"184524748161025\"]".to_owned(),
                 origin: "hello.lua".to_owned(),
+                fingerprints: String::new(),
+                files: None,
+                job_run: None,
             };
             let BeginSendResult::New(mut ticket) = ledger.begin_send(owner, send).await? else { continue };
             ledger.intend_send(&mut ticket).await?;
             let receipts = vec![("184524748161025".to_owned(), "1234567890123456789".to_owned())];
-            let outcome = SendOutcome { state: DeliveryState::Sent, receipts, error: None, attempts: 1 };
+            let outcome = SendOutcome { state: RecipientState::Sent, receipts, error: None, attempts: 1 };
             ledger.settle_send(&ticket, outcome).await?;
         }
         Ok(())

@@ -9,15 +9,18 @@
 //! - [`lint`]: static checks of a script.
 //! - [`run`]: one run of a script: starts its worker, serves its calls, checks permissions.
 //! - [`delivery`]: the only path of a message: check, permit, request, outcome.
+//! - [`reconcile`]: settles what is in doubt by the service's own records.
 //! - [`schedule`]: when jobs run.
 //! - [`quota`]: pacing; [`client`]: the REST API; [`ledger`]: the durable store, with all SQL.
+//! - [`records`]: the service's own records of messages, and what they prove about sends in doubt.
+//! - [`forms`]: the typed arguments of scripts.
 //! - [`zones`]: time zones and times of the day in text form.
 //! - [`message`]: message types and limit checks; [`config`]: the settings.
 //! - [`protocol`]: the frames between host and worker; [`clock`]: the only source of time.
-//! - [`core`](mod@core): the types that the modules share.
+//! - [`core`](mod@core): the types that the modules share; [`language`]: texts in each language of the pages.
 //!
 //! Beside them: [`worker`], the Lua side, which runs in its own process and imports only `protocol`, `message`,
-//! `input`, `zones` and `core`; and [`simulator`], the fake service, which imports none of the other modules.
+//! `input`, `zones` and `core`; and [`simulator`], the fake service, which imports only `language`.
 
 pub(crate) mod cli;
 pub(crate) mod client;
@@ -27,12 +30,16 @@ pub(crate) mod control;
 pub(crate) mod core;
 pub(crate) mod daemon;
 pub(crate) mod delivery;
+pub(crate) mod forms;
 pub(crate) mod input;
+pub(crate) mod language;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod message;
 pub(crate) mod protocol;
 pub(crate) mod quota;
+pub(crate) mod reconcile;
+pub(crate) mod records;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod simulator;
@@ -43,36 +50,46 @@ pub(crate) mod zones;
 // What the binary calls, and what the integration tests and the benchmarks are given.
 pub use cli::main;
 pub use client::{
-    CallError, Client, FailureClass, GroupRole, Member, Recall, RecallResult, SendReceipts, Thumbnail, Upload,
+    CallError, Client, FailureClass, GroupRole, Member, Recall, RecallResult, SendReceipts, Thumbnail,
+    Upload, agora_token,
 };
 pub use clock::Clock;
 pub use config::{
-    AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment, HostRoles, Permissions,
-    Project, ScriptLimits, ServeSettings, Settings, Timeouts,
+    AgoraLogin, AlertFormat, AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment,
+    HostRoles, Permissions, Project, RecordSettings, ScriptLimits, ServeSettings, Settings, Timeouts,
 };
 pub use core::{
-    BroadcastCommand, Call, DeliveryState, FailureKind, JobState, Priority, SendOptions, UploadOptions,
+    BroadcastCommand, Call, FailureKind, HistoryZone, InDoubtPolicy, JobState, OutputStream, Priority,
+    RecipientState, SendOptions, UploadOptions,
 };
 pub use daemon::{
-    Alert, AlertSender, DaemonEvent, DaemonSetup, DaemonSignal, LoadedJob, ScriptLoader, ScriptRegistry,
-    ScriptStatus, ScriptWatcher, SettingsReload, serve,
+    Alert, AlertSender, AlertSubject, AlertText, DaemonEvent, DaemonSetup, DaemonSignal, LoadedJob,
+    Rehearser, ScriptLoader, ScriptRegistry, ScriptStatus, ScriptWatcher, SettingsReload, serve,
 };
 pub use delivery::{
     BroadcastProgress, BroadcastSummary, Delivery, DriveEnd, DriveResult, LEASE, LazyLedger, SendCounters,
     SendCounts, SendableFile,
 };
+pub use language::Language;
 pub use ledger::{
-    Activity, AppId, BeginSendResult, BroadcastId, BroadcastLookup, BroadcastSpec, InDoubtPolicy, Instance,
-    Lease, Ledger, LedgerError, LedgerLocation, NewActivity, NewMessage, NewRecipient, NewSend, QuotaClaim,
-    Recipient, RecipientOutcome, SendOutcome,
+    Activity, AppId, BeginSendResult, BroadcastId, BroadcastLookup, EndedRun, Instance, JobRunAction, Lease,
+    Ledger, LedgerError, LedgerLocation, NewActivity, NewJobRun, NewMessage, NewOutput, NewRecipient,
+    NewSend, OutputWrite, QuotaClaim, Recipient, RecipientOutcome, SendOutcome, StoredSpec, VerifiedState,
 };
 pub use lint::Linter;
 pub use message::{MessageKind, MessageLimits, body_fields, check, fields};
 pub use protocol::LuaSource;
-pub use quota::{LentSlots, PermitOutcome, Quota, QuotaSettings, Quotas, SendHistory};
+pub use quota::{LentSlots, PermitOutcome, Quota, QuotaPeriod, QuotaSettings, Quotas, SendHistory};
+pub use reconcile::{Ask, Outlook};
+pub use records::{
+    BadLine, CLOCK_SKEW_MS, COMPLETE_AFTER_MS, CallbackEvent, CallbackKind, Doubt, DoubtState, Fingerprint,
+    HistoryEnd, HistoryFile, HistoryReader, HistorySummary, Hour, KEPT_MS, MARK_BYTES, MatchKey,
+    MessageRecord, RecordError, RecordSighting, SignatureCheck, SignedFields, UnsettledReason, hours_of,
+    settle,
+};
 pub use run::{Interrupt, PreparedRun, RunBuilder, RunEnd, RunError, ScriptOutput};
-pub use schedule::run_name;
+pub use schedule::{TextPattern, run_name};
 pub use simulator::{
-    FaultPlan, RateCounting, RecordMode, SimulatedResponse, Simulator, SimulatorLimits, SimulatorSettings,
-    SimulatorTime, TargetedBy,
+    AgoraApp, CallbackSettings, FaultPlan, HistorySettings, HourZone, RateCounting, RecordMode,
+    SimulatedResponse, Simulator, SimulatorLimits, SimulatorSettings, SimulatorTime, TargetedBy, UserEvent,
 };

@@ -30,7 +30,7 @@ local campaign = {}
 ---@field from? string  the sender's user id, for messages that set none
 ---@field ext? table<string, any>  your own fields, for messages that set none
 ---@field app? string  another app of mooncast.toml
----@field test? (string|integer|im.recipient)[]  groups that get the message first; if one fails, the audience gets nothing
+---@field test? (string|integer|im.recipient)[]  at most 20 groups, or users or rooms of a campaign of that `kind`, that get the message first; if one fails, the audience gets nothing
 ---@field test_as? table  fields for the test groups, in place of the fields of the audience's file
 ---@field test_only? boolean  stops after the test
 
@@ -39,6 +39,9 @@ local campaign = {}
 ---@field tested im.receipts  the message ids of the test groups
 
 -- The fields that `im.broadcast` does not have.
+-- The most test groups. More are an audience of their own, which may need an approval.
+local MOST_TESTS = 20
+
 local OWN = { "text", "from", "ext", "app", "test", "test_as", "test_only" }
 
 -- Marks errors of the campaign's own checks. `campaign.run` raises them at the line of the script that called it.
@@ -66,15 +69,26 @@ local function complete(message, own)
   return completed
 end
 
-local function named(recipient)
-  return "group " .. tostring(type(recipient) == "table" and recipient.group_id or recipient)
+-- What the recipients of each kind of broadcast are, the field of their ids, and the function that sends one message.
+local GROUPS = { noun = "group", id = "group_id", send = "group_send" }
+local KINDS = {
+  user = { noun = "user", id = "user_id", send = "user_send" },
+  room = { noun = "room", id = "room_id", send = "room_send" },
+}
+
+local function kind_of(fields)
+  return KINDS[fields.kind] or GROUPS
+end
+
+local function named(recipient, kind)
+  return kind.noun .. " " .. tostring(type(recipient) == "table" and recipient[kind.id] or recipient)
 end
 
 -- Returns a function that fills in the text for a recipient.
-local function from_text(text, own)
+local function from_text(text, own, kind)
   local compiled = template.compile(text)
   return function(recipient)
-    local values = type(recipient) == "table" and recipient or { group_id = recipient }
+    local values = type(recipient) == "table" and recipient or { [kind.id] = recipient }
     return {
       type = "txt",
       body = { msg = compiled:render(values) },
@@ -86,12 +100,12 @@ local function from_text(text, own)
 end
 
 -- Returns the same function. Its errors name the recipient whose text could not be filled in.
-local function located(make)
+local function located(make, kind)
   return function(recipient)
     local ok, made = pcall(make, recipient)
     if not ok then
       if type(made) == "table" and type(made.message) == "string" then
-        made.message = named(recipient) .. ": " .. made.message
+        made.message = named(recipient, kind) .. ": " .. made.message
       end
       error(made, 0)
     end
@@ -100,7 +114,7 @@ local function located(make)
 end
 
 -- Returns what the broadcast sends: a message, or a function that makes one.
-local function message_of(message, own)
+local function message_of(message, own, kind)
   if own.text ~= nil then
     if message ~= nil then
       refuse("set either `text` or `message`, not both")
@@ -110,7 +124,7 @@ local function message_of(message, own)
     -- Full-width braces would be sent unchanged, so they are refused here.
     template.compile(own.text)
     -- A text without placeholders is one message, which is stored once.
-    return own.text:find("{[{%%#]") and from_text(own.text, own)
+    return own.text:find("{[{%%#]") and from_text(own.text, own, kind)
       or { type = "txt", body = { msg = own.text }, from = own.from, ext = own.ext, allow_empty = own.allow_empty }
   elseif type(message) == "function" then
     return function(recipient)
@@ -128,25 +142,28 @@ local function check(own)
     end
   end
   if own.test and own.test[1] == nil then
-    refuse("`test` must be a list of groups, like { \"184524748161025\" }")
+    refuse("`test` must be a list of recipients, like { \"184524748161025\" }")
+  end
+  if own.test and #own.test > MOST_TESTS then
+    refuse(("`test` has %d recipients, and may have %d; send to more by a broadcast of its own"):format(#own.test, MOST_TESTS))
   end
   for key in pairs(own.test or {}) do
     if math.type(key) ~= "integer" or key < 1 or key > 1 and own.test[key - 1] == nil then
-      refuse(("`test` must be a list of groups, but it has a gap or a field before `%s`; is a variable nil?"):format(key))
+      refuse(("`test` must be a list of recipients, but it has a gap or a field before `%s`; is a variable nil?"):format(key))
     end
   end
   if not own.test and (own.test_as or own.test_only) then
-    refuse("`test_as` and `test_only` need `test`, the list of groups that get the message first; it is missing")
+    refuse("`test_as` and `test_only` need `test`, the list of recipients that get the message first; it is missing")
   end
 end
 
 -- Returns a test group as a row of the audience's file: the fields of `test_as`, overridden by its own.
-local function as_recipient(group, fields)
+local function as_recipient(group, fields, kind)
   if type(group) ~= "table" then
     if not fields then
       return group
     end
-    group = { group_id = group }
+    group = { [kind.id] = group }
   end
   local recipient = {}
   for _, part in ipairs({ fields or {}, group }) do
@@ -166,8 +183,8 @@ end
 
 -- Returns the addressed and checked messages for one test group, so that either all tests are valid or none is sent.
 -- A group of the audience gets its message of the plan.
-local function test_messages(app, message, recipient, planned)
-  local group_id = type(recipient) == "table" and recipient.group_id or recipient
+local function test_messages(app, message, recipient, planned, kind)
+  local group_id = type(recipient) == "table" and recipient[kind.id] or recipient
   local messages = {}
   for _, row in ipairs(planned(tostring(group_id))) do
     messages[#messages + 1] = addressed(row.message, group_id, row.users[1] and row.users or nil)
@@ -182,7 +199,7 @@ local function test_messages(app, message, recipient, planned)
   if type(made) ~= "table" then
     return nil, "there is no message for it: the function returned a " .. type(made)
   end
-  local users = type(recipient) == "table" and recipient.users
+  local users = kind == GROUPS and type(recipient) == "table" and recipient.users
   if type(users) == "string" then
     local list = {}
     for user in users:gsub("；", ";"):gmatch("[^;%s]+") do
@@ -191,7 +208,7 @@ local function test_messages(app, message, recipient, planned)
     users = list
   end
   local whole = addressed(made, group_id, users or nil)
-  local ok, problems = app.check(whole)
+  local ok, problems = app.check(whole, kind ~= GROUPS and kind.noun or nil)
   return ok and { whole }, not ok and problems[1].field .. ": " .. problems[1].message
 end
 
@@ -202,10 +219,10 @@ end
 -- Sends the test. Messages that were sent before are not sent again; the receipts of both are returned. `planned`
 -- returns the plan's message for a group.
 local function run_test(title, app, fields, own, planned)
-  local messages, failures = {}, {}
+  local messages, failures, kind = {}, {}, kind_of(fields)
   for _, group in ipairs(own.test) do
-    local recipient = as_recipient(group, own.test_as)
-    local ok, made, problem = pcall(test_messages, app, fields.message, recipient, planned)
+    local recipient = as_recipient(group, own.test_as, kind)
+    local ok, made, problem = pcall(test_messages, app, fields.message, recipient, planned, kind)
     if not ok then
       made, problem = nil, type(made) == "table" and made.message or tostring(made)
       if own.text and not own.test_as then
@@ -213,7 +230,7 @@ local function run_test(title, app, fields, own, planned)
       end
     end
     if not made then
-      failures[#failures + 1] = named(recipient) .. ": " .. problem
+      failures[#failures + 1] = named(recipient, kind) .. ": " .. problem
     end
     for _, message in ipairs(made or {}) do
       messages[#messages + 1] = message
@@ -224,7 +241,7 @@ local function run_test(title, app, fields, own, planned)
   end
   local tested = {}
   for _, message in ipairs(messages) do
-    local send = message.users and app.targeted_send or app.group_send
+    local send = message.users and app.targeted_send or app[kind.send]
     -- The key contains the message, so a changed message is tested again.
     local once = "campaign test " .. hash.sha256(json.encode({ fields.name, fields.run or schedule.run, message }))
     local ok, receipts = pcall(send, message, { once = once, priority = fields.priority })
@@ -234,7 +251,7 @@ local function run_test(title, app, fields, own, planned)
       end
     else
       local problem = type(receipts) == "table" and receipts.kind .. ": " .. receipts.message or tostring(receipts)
-      failures[#failures + 1] = named(message.to[1]) .. ": " .. problem
+      failures[#failures + 1] = named(message.to[1], kind) .. ": " .. problem
     end
   end
   if failures[1] then
@@ -249,7 +266,10 @@ end
 
 -- Prints the report, and the next command if recipients are left.
 local function show(title, report, known_as)
-  if report.already then
+  if report.already and report.cancelled > 0 then
+    print(("%s: rejected or cancelled before, when it was sent to %d of %s; nothing was sent now. To send it, correct it and set `run` to a new value, for example `run = \"2\"`."):format(
+      title, report.sent, counted(report.total)))
+  elseif report.already then
     print(("%s: sent before, to %d of %s; nothing was sent now. To send it again, set `run` to a new value, for example `run = \"2\"`."):format(
       title, report.sent, counted(report.total)))
   else
@@ -306,7 +326,7 @@ local function run(spec)
   if own.text == nil and fields.message == nil then
     refuse("`text` or `message` is missing")
   end
-  fields.message = message_of(fields.message, own)
+  fields.message = message_of(fields.message, own, kind_of(fields))
   -- Check everything before the test is sent.
   app._check_broadcast("campaign.run", fields, OWN)
   if type(fields.to) == "string" and not fs.exists(fields.to) then
@@ -316,16 +336,17 @@ local function run(spec)
   local title = ("%s (run %s)"):format(fields.name, fields.run or schedule.run)
   if own.text and type(fields.message) == "function" then
     own.message = fields.message
-    fields.message = located(fields.message)
+    fields.message = located(fields.message, kind_of(fields))
   end
   local tested = {}
   local before
   if own.test then
     before = function(planned)
-      local unlocated = { name = fields.name, run = fields.run, priority = fields.priority }
+      local unlocated = { name = fields.name, run = fields.run, kind = fields.kind, priority = fields.priority }
       unlocated.message = own.message or fields.message
       tested = run_test(title, app, unlocated, own, planned)
-      print(("%s: tested in %s"):format(title, #own.test == 1 and "1 group" or #own.test .. " groups"))
+      local noun = kind_of(fields).noun
+      print(("%s: tested in %s"):format(title, #own.test == 1 and "1 " .. noun or #own.test .. " " .. noun .. "s"))
     end
   end
   local known_as = quoted(fields.name .. "/" .. (fields.run or schedule.run))

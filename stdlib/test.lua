@@ -39,6 +39,7 @@ local test = {}
 ---@field load fun(script: string): string[]  loads a script as the daemon does; returns the names of its jobs
 ---@field trigger fun(job: string): test.run  runs a job of a loaded script now; raises its error
 ---@field post fun(hook: string, request?: { body?: string, headers?: table<string, string>, query?: table<string, string> }): test.run  runs a hook of a loaded script, without a signature; raises its error
+---@field callback fun(event: test.event): test.run[]  runs the jobs of loaded scripts that take an event of the chat service (`im.on`); raises their errors
 ---@field advance fun(time: number|string): test.run[]  advances the clock; runs the jobs of loaded scripts that are due meanwhile
 ---@field clock fun(time: number|string)  sets the wall clock: seconds since 1970, or "2026-11-23T09:00Z"
 ---@field fault fun(rules: string|string[])  makes the service fail from now on, by rules as for `mooncast sim --fault`
@@ -46,6 +47,21 @@ local test = {}
 ---@field count fun(group?: string): integer  returns how many messages a group received; without a group, all groups together
 ---@field reply fun(url: string, answer?: { status?: integer, body?: string })  sets the answer that `http` gets from an address; a `*` at the end matches any rest
 ---@field requests fun(): table[]  returns the requests that scripts made with `http`: method, url, headers, body
+
+---An event for `t.callback`. What is left out gets a value. The same `id` again starts nothing, and neither does a message
+---from a user as which the test has sent a message.
+---@class test.event
+---@field event "message"|"joined"|"left"|"read"|"recalled"|"edited"
+---@field group string|integer
+---@field from? string  the user who acts: the sender, the reader, the one who recalls or edits, the member
+---@field user? string  another name of `from`
+---@field users? string[]  the members who joined or left, instead of `from`
+---@field text? string  the text of a text message
+---@field body? table  another body, with its `type`
+---@field ext? table
+---@field message_id? string
+---@field id? string  the id of the callback
+---@field app? string  the NAME of `[apps.NAME]`; the default app by default
 
 -- Showing values ------------------------------------------------------------------------------------------------------
 
@@ -296,6 +312,14 @@ end
 
 function t.post(hook, request)
   return (came(host.post(hook, request), ("the hook `%s`"):format(hook)))
+end
+
+function t.callback(event)
+  local runs = host.callback(event)
+  for _, run in ipairs(runs) do
+    came(run, ("the job `%s`"):format(run.job))
+  end
+  return runs
 end
 
 function t.advance(time)

@@ -223,13 +223,38 @@ fn what_a_broadcast_cannot_be_is_told_with_its_field() {
         "invalid max_recipients: the plan has 2 recipients",
         "invalid exclude.broadcast: ",
         "invalid window.from: ",
-        "invalid to: `to` has no place",
+        "invalid to: `to` is not allowed",
         "invalid message: recipient 1: the function gave a integer",
         "invalid users: recipient 2: ",
         "invalid nil: im.broadcast with functions cannot be called where Lua cannot wait",
     ] {
         assert!(ran.stdout.contains(line), "no {line:?} in {ran:#?}");
     }
+}
+
+#[test]
+fn a_plan_that_is_refused_leaves_no_broadcast() {
+    let script = |to: &str| {
+        format!(
+            "im.broadcast {{ name = 'news', to = {{ 1, 2, {to} }}, message = {{ type = 'txt', body = {{ msg = 'hi' }} }} }}"
+        )
+    };
+    let service = Service::accepting();
+    let project = Project::with_script(script("'x y'"));
+    project.run_against(&service).exits(1).says("\"x y\"");
+    let project = project.file("scripts/main.lua", script("3"));
+    let list = || project.mooncast(&["runs", "list"]).exits(0);
+    assert!(!list().stdout.contains("news"), "{:?}", list());
+    project.run_against(&service).exits(0);
+    let long = "x".repeat(6000);
+    let edit = ["runs", "edit", "news", "--yes", "--text", &long];
+    Ran::of(&project.command_against(&service, &edit).output().unwrap()).exits(1);
+    assert!(!list().stdout.contains("news.edit"), "{:?}", list());
+    let edit = ["runs", "edit", "news", "--yes", "--text", "new"];
+    Ran::of(&project.command_against(&service, &edit).output().unwrap()).exits(0);
+    let again = ["runs", "edit", "news.edit", "--yes", "--text", "newer"];
+    Ran::of(&project.command_against(&service, &again).output().unwrap()).exits(1);
+    assert!(!list().stdout.contains("news.edit.edit"), "{:?}", list());
 }
 
 #[test]

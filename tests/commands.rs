@@ -1,4 +1,6 @@
 //! The command line: exit statuses, settings, and each command's output.
+//!
+//! On a server: in the soak
 
 use std::io::{BufRead, BufReader};
 
@@ -171,7 +173,7 @@ fn check_names_file_line_and_reason_and_sends_nothing() {
     assert!(service.requests().is_empty());
     Ran::of(&project.command_against(&service, &["check", "scripts/good.lua"]).output().unwrap())
         .exits(0)
-        .prints("1 script: nothing found");
+        .prints("1 script: no problems");
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn check_does_not_blame_a_script_for_the_arguments_it_lacks() {
         .prints("scripts/wants.lua:2: usage: GROUP (only a note: the script takes arguments")
         .prints("scripts/values.lua:2: (error value is a table) which group? (only a note")
         .prints("scripts/words.lua:1: usage (only a note")
-        .prints("3 scripts: nothing found");
+        .prints("3 scripts: no problems");
     project.write("scripts/wants.lua", "local t\nprint(t.x)\nprint(arg[1])");
     project
         .mooncast(&["check"])
@@ -200,11 +202,11 @@ fn check_finds_the_projects_scripts_from_any_folder_of_it() {
     let project = Project::with_script(HELLO).file("mooncast.toml", "").file("data/lists/a.csv", "");
     let mut command = project.command(&["check"]);
     command.current_dir(project.path("data/lists"));
-    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: no problems");
     let folder = project.path("").display().to_string();
     let mut command = project.command(&["check", "--project", &folder]);
     command.current_dir("/");
-    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: nothing found");
+    Ran::of(&command.output().unwrap()).exits(0).prints("1 script: no problems");
 }
 
 #[test]
@@ -212,7 +214,7 @@ fn doctor_looks_at_everything_and_sends_nothing() {
     Project::new()
         .mooncast(&["doctor", "--simulator"])
         .exits(0)
-        .prints("ok   app default: the address answers");
+        .prints("ok   app default: the service answers and accepts the token");
     let service = Service::answering(|_, _| json(401, r#"{"error":"unauthorized"}"#));
     let project = Project::new();
     let ran = Ran::of(&project.command_against(&service, &["doctor"]).output().unwrap());
@@ -238,8 +240,14 @@ fn a_run_is_stopped_at_its_timeout() {
 #[test]
 fn the_simulator_serves_another_process_and_records_what_it_received() {
     let project = Project::with_script(HELLO);
-    let mut simulator =
-        Project::start(project.command(&["sim", "--listen", "127.0.0.1:0", "--record", "received.jsonl"]));
+    let mut simulator = Project::start(project.command(&[
+        "sim",
+        "--strict",
+        "--listen",
+        "127.0.0.1:0",
+        "--record",
+        "received.jsonl",
+    ]));
     let mut welcome = BufReader::new(simulator.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut command = project.command(&["run", "scripts/main.lua"]);
     for line in welcome.by_ref() {
@@ -267,7 +275,7 @@ fn what_sends_nothing_to_the_app_needs_no_credentials() {
     project.mooncast(&["run", "scripts/main.lua"]).exits(2).says("org is not set");
     project.run_simulated().exits(0).says("sent to 1 group");
     project.mooncast(&["doctor", "--simulator"]).exits(0);
-    project.mooncast(&["check"]).exits(0).prints("nothing found");
+    project.mooncast(&["check"]).exits(0).prints("no problems");
 }
 
 fn read(project: &Project, path: &str) -> String {
@@ -286,7 +294,25 @@ fn stubs_of_an_older_version_are_written_anew() {
     assert!(read(&project, ".luarc.json").contains(".luals"));
     project.mooncast(&["stubs"]).exits(0).prints(" 0 changed");
 
+    // A folder that is no project stays as it is, unless it is named.
+    let folder = tempfile::tempdir().unwrap();
+    let stubs = |args: &[&str]| Ran::of(&project.within(args).current_dir(folder.path()).output().unwrap());
+    stubs(&["stubs"]).exits(2).says("is no project, because it has no mooncast.toml; nothing was written");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    stubs(&["stubs", "--project", "."]).exits(0).prints("changed");
+    assert!(folder.path().join(".luals/im.lua").is_file());
+
     project.write(".luarc.json", "{}");
     project.mooncast(&["stubs"]).exits(0).prints("add it to `workspace.library`");
     assert_eq!(read(&project, ".luarc.json"), "{}");
+}
+
+#[test]
+fn no_other_app_may_have_the_name_of_the_one_in_app() {
+    let settings = "[apps.default]\nbase_url = 'http://127.0.0.1:9'\norg = 'o'\nname = 'n'\n";
+    Project::with_script("print('hello')")
+        .file("mooncast.toml", settings)
+        .mooncast(&["run", "scripts/main.lua", "--simulator"])
+        .exits(2)
+        .says("[apps.default]: `default` is the name of the app in [app]; give this app another name");
 }

@@ -1,4 +1,6 @@
 //! Every row of the contract's table of errors as a script sees it, and how often the service got the message.
+//!
+//! On a server: in the soak
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -114,6 +116,7 @@ fn what_was_certainly_not_sent_is_tried_six_times() {
         prefix: format!("http://{address}/org/app"),
         credentials: Credentials::Token("token".into()),
         limits: AppLimits::default(),
+        records: mooncast::RecordSettings::default(),
         timeouts: Timeouts::default(),
     };
     let delivery = Delivery::new(&app, clock.clone(), None).unwrap();

@@ -1,4 +1,6 @@
 //! The daemon's metrics, parsed as Prometheus parses them; its health; and the counts that processes report.
+//!
+//! On a server: in the soak
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};

@@ -47,7 +47,7 @@ fn listening(serving: Serving) -> (Serving, String) {
     (serving, address.to_owned())
 }
 
-fn signature(secret: &str, body: &[u8]) -> String {
+pub fn signature(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
     data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
@@ -163,7 +163,7 @@ fn a_wrong_secret_and_a_hook_that_nobody_declares_look_alike_and_nothing_runs() 
     // A request after all of these still runs, and alone.
     assert_eq!(post(&address, "orders", &[("X-Delivery", "d-9")], r#"{"order":"last"}"#).0, 202);
     serving.prints("done\tlast", 1);
-    let ran = serving.stop().exits(0).says("a request was refused");
+    let ran = serving.stop().exits(0).says("request refused");
     assert_eq!(ran.stdout.matches("done").count(), 1, "{}", ran.stdout);
     assert!(!ran.stderr.contains(SECRET));
 }
@@ -187,8 +187,64 @@ fn a_token_serves_as_well() {
     serving.prints("ran\tone\tnil", 2);
     project.mooncast(&["jobs", "--simulator", "trigger", "bot"]).exits(0);
     serving.prints("ran\t\tnil", 1);
-    project.mooncast(&["jobs", "--simulator"]).exits(0).prints("when posted");
+    project.mooncast(&["jobs", "--simulator"]).exits(0).prints("on a request");
     let ran = serving.stop().exits(0);
+    assert!(!format!("{ran:?}").contains(SECRET) && !project.keeps(SECRET));
+}
+
+/// The signature that the chat service puts into a callback.
+fn security(call_id: &str, secret: &str, timestamp: &str) -> String {
+    use md5::Digest;
+    data_encoding::HEXLOWER.encode(&md5::Md5::digest(format!("{call_id}{secret}{timestamp}")))
+}
+
+#[test]
+fn a_callback_of_the_chat_service_proves_itself_in_its_body_and_runs_once() {
+    let project = project(
+        "local http, env = require('http'), require('env')
+        http.hook('bot', { secret = env.secret('SHOP_SECRET'), scheme = 'easemob' }, function(request)
+          print('ran', request.json().callId)
+        end)",
+    );
+    let (serving, address) = serve(&project);
+    let asked = |body: &str| {
+        let (status, _, answer) = ask(&address, "POST /hooks/bot", &[], body.as_bytes());
+        (status, answer)
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now = now.to_string();
+    let body = |call_id: &str, timestamp: &str, security: &str| {
+        format!(r#"{{"callId":"{call_id}","timestamp":{timestamp},"security":"{security}","payload":{{}}}}"#)
+    };
+    let right = security("a", SECRET, &now);
+    let text = format!(r#""{now}""#);
+    for forged in [
+        body("a", &now, &security("a", "another", &now)),
+        body("b", &now, &right),
+        body("a", &format!("{now}0"), &right),
+        body("a", &now, &right[..30]),
+        body("a", &now, SECRET),
+        body("a", "null", &right),
+        format!(r#"{{"callId":"a","timestamp":{now}}}"#),
+        "[]".to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(asked(&forged).0, 404, "{forged}");
+    }
+    let header = security("a", SECRET, &now);
+    let shown = ask(&address, "POST /hooks/bot", &[("x-signature-256", &header)], b"{}");
+    assert_eq!(shown.0, 404, "a signature in a header is none");
+    let (status, first) = asked(&body("a", &now, &right));
+    assert!(status == 200 && first.contains("\"run\":\""), "{status} {first}");
+    assert_eq!(asked(&body("a", &now, &right)), (200, first), "the same callback, the same run");
+    assert_eq!(asked(&body("c", &text, &security("c", SECRET, &now).to_uppercase())).0, 200);
+    let yesterday = (now.parse::<u64>().unwrap() - 25 * 60 * 60 * 1000).to_string();
+    let stale = asked(&body("old", &yesterday, &security("old", SECRET, &yesterday)));
+    assert_eq!(stale, (200, r#"{"run":null}"#.to_owned()));
+    serving.prints("ran\ta", 1);
+    serving.prints("ran\tc", 1);
+    let ran = serving.stop().exits(0).says("callback accepted without a run");
+    assert_eq!(ran.stdout.matches("ran").count(), 2, "{}", ran.stdout);
     assert!(!format!("{ran:?}").contains(SECRET) && !project.keeps(SECRET));
 }
 
@@ -251,6 +307,8 @@ fn what_a_hook_cannot_be_is_said_where_it_is_declared() {
         ("orders", "secret = 'text'".to_owned(), "secret: expected env.secret(\"NAME\"), got string"),
         ("orders", "secret = 'x' .. env.secret('SHOP_SECRET')".to_owned(), "alone, with no text around it"),
         ("orders", format!("{own}, scheme = 'md5'"), "scheme: `md5` is unknown"),
+        ("orders", format!("{own}, scheme = 'easemob', header = 'X-A'"), "header: leave it out"),
+        ("orders", format!("{own}, scheme = 'easemob', id = 'X-A'"), "id: leave it out"),
         ("orders", format!("{own}, header = 'x y'"), "header: `x y` cannot be used as this header"),
         ("orders", format!("{own}, id = 'X-Signature-256'"), "id: `x-signature-256` already carries"),
         ("orders", format!("{own}, overlap = 'no'"), "overlap: `no` is unknown"),
@@ -278,7 +336,11 @@ fn only_addresses_of_this_machine_are_listened_at() {
     crate::support::Ran::of(&ran).exits(2).says("`everywhere` is not an address with a port");
     project.write("mooncast.toml", format!("{SETTINGS}[serve]\nlisten = 'nowhere'\n"));
     let serving = Serving::start(command(&project, &["serve", "--simulator"]));
-    serving.stop().exits(0).says("hooks are declared, and nothing listens").never_says("listening for");
+    serving
+        .stop()
+        .exits(0)
+        .says("scripts declare hooks or `im.on` jobs, but this daemon does not listen")
+        .never_says("listening for");
 }
 
 #[test]
@@ -322,7 +384,7 @@ fn what_cannot_be_written_is_not_taken_and_what_was_taken_runs() {
     }
     let answers: Vec<u16> =
         (100..124).map(|n| post(&address, "orders", &[], &format!("{n}{}", "x".repeat(500_000))).0).collect();
-    serving.says("a hook cannot take a request", 1);
+    serving.says("cannot store the request", 1);
     serving.kill();
     if store::server().is_some() {
         project.schema().free_disk();

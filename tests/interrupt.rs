@@ -94,7 +94,7 @@ fn a_second_interrupt_ends_at_once() {
     interrupt(&mut child);
     interrupt(&mut child);
     let ran = Ran::of(&child.wait_with_output().unwrap()).exits(130).says("interrupted");
-    ran.says("sent to 1 group in").says("1 in doubt (it may have been sent");
+    ran.says("sent to 1 group in").says("1 in doubt (possibly sent");
     assert!(began.elapsed() < GUARD, "it waits for the answer");
 }
 

@@ -5,6 +5,7 @@
 //!
 //! - `Store: file`: only without a server, because they have no ledger or break its file.
 //! - `Store: server`: only with a server.
+//! - `On a server: in the soak`: with a server only in `tests/soak`, because the server's part in them is tested elsewhere.
 //! - `On a server: apart`: with a server beside the others, because many processes die and each death is waited for.
 #![allow(
     clippy::unwrap_used,
@@ -16,33 +17,53 @@
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
+mod agora;
 mod alerts;
+mod announce;
+mod approval;
+mod audit;
 mod book;
 mod broadcast;
 mod broadcast_driver;
+mod calendars;
+mod callbacks;
+mod caps;
 mod cases;
 mod circles;
 mod client;
+mod clients;
+mod command_runs;
 mod commands;
 mod daemon;
+mod edit;
+mod environments;
 mod failures;
 mod figures;
 mod fleet;
+mod forms;
 mod hooks;
 mod hostile;
 mod house;
 mod interrupt;
 mod invalid;
+mod kinds;
 mod lint;
+mod log;
 mod lua;
 mod luatest;
 mod messages;
+mod needs;
 mod once;
 mod page;
 mod paths;
+mod ramps;
 mod recall;
+mod reconcile;
 mod rehearse;
 mod reload;
+mod requests;
+mod run_output;
+mod run_pages;
 mod runs;
 mod schedule;
 mod secrets;
@@ -54,10 +75,14 @@ mod store;
 mod store_command;
 mod stubs;
 mod support;
+mod suppress;
 mod survival;
 mod systemd;
+mod targets;
 mod top;
 mod traces;
 mod uploads;
+mod verify;
 mod web;
+mod windows;
 mod workers;

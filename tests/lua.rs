@@ -24,13 +24,18 @@ fn lua_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Runs a script in a copy of the project's scripts and tests. `-- flags: …` in its first lines is for the command.
+/// Runs a script in a copy of the project's scripts and tests. `-- flags: …` in its first lines is for the command, and
+/// `-- requests: …` for `[permissions] requests`.
 fn run(file: &Path) -> Ran {
     let source = std::fs::read_to_string(file).unwrap();
     let flags = source.lines().take(5).find_map(|line| line.strip_prefix("-- flags:")).unwrap_or_default();
     let folder = tempfile::tempdir().unwrap();
     for part in ["scripts", "tests/lua"] {
         copy(&root().join(part), &folder.path().join(part));
+    }
+    if let Some(requests) = source.lines().take(5).find_map(|line| line.strip_prefix("-- requests:")) {
+        let settings = format!("[permissions]\nrequests = [{requests}]\n");
+        std::fs::write(folder.path().join("mooncast.toml"), settings).unwrap();
     }
     let file = file.strip_prefix(root()).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mooncast"));

@@ -24,7 +24,7 @@ fn own(args: &[&str]) -> Ran {
 fn the_examples_pass_their_tests_and_nothing_is_left_of_them() {
     let state = Path::new(env!("CARGO_MANIFEST_DIR")).join(".mooncast");
     let before = state.exists();
-    own(&["test"]).exits(0).prints("12 tests passed");
+    own(&["test"]).exits(0).prints("17 tests passed");
     assert_eq!(state.exists(), before);
 }
 
@@ -40,7 +40,41 @@ fn a_new_project_s_test_passes() {
     let mut command = project.command(&["test"]);
     Ran::of(&command.current_dir(project.path("spring")).output().unwrap()).exits(0).prints("1 test passed");
     let mut command = project.command(&["check"]);
-    Ran::of(&command.current_dir(project.path("spring")).output().unwrap()).exits(0).prints("nothing found");
+    Ran::of(&command.current_dir(project.path("spring")).output().unwrap()).exits(0).prints("no problems");
+}
+
+#[test]
+fn each_template_is_a_whole_project() {
+    let templates = [
+        ("hello", "scripts/hello.lua", None),
+        ("campaign", "scripts/campaign.lua", None),
+        ("bot", "scripts/bot.lua", None),
+        ("schedule", "scripts/daily.lua", Some("good-morning")),
+        ("automation", "scripts/orders.lua", Some("orders")),
+    ];
+    crate::support::side_by_side(templates, |(template, script, job)| {
+        let project = Project::new();
+        project.mooncast(&["new", "spring", "--template", template]).exits(0).prints("mooncast test");
+        let run = |args: &[&str]| {
+            let mut command = project.command(args);
+            command.env("ORDERS_SECRET", "try-it").env("API_KEY", "try-it");
+            Ran::of(&command.current_dir(project.path("spring")).output().unwrap())
+        };
+        run(&["check"]).exits(0).prints("no problems");
+        run(&["test"]).exits(0).prints("passed");
+        let job: Vec<&str> = job.map_or_else(Vec::new, |job| vec!["--job", job]);
+        run(&[&["rehearse", script][..], &job].concat()).exits(0).prints("nothing was sent");
+        // At night a broadcast with hours would wait for the morning.
+        let file = format!("spring/{script}");
+        let source = std::fs::read_to_string(project.path(&file)).unwrap();
+        let hours = r#"{ from = "08:00", to = "20:00","#;
+        assert_eq!(source.contains(hours), template == "schedule");
+        project.write(&file, source.replace(hours, r#"{ from = "00:00", to = "23:59","#));
+        run(&[&["run", "--simulator", script][..], &job].concat()).exits(0);
+        assert_eq!(project.path("spring/README.md").exists(), template != "hello");
+    });
+    let unknown = Project::new().mooncast(&["new", "spring", "--template", "newsletter"]);
+    unknown.exits(2).says("campaign");
 }
 
 #[test]
@@ -156,6 +190,52 @@ fn faults_and_timeouts_take_simulated_time() {
     .mooncast(&["test"])
     .exits(0)
     .prints("4 tests passed");
+}
+
+/// The hour before the test's has no messages, so its file is empty and shows no time zone.
+#[test]
+fn doubts_are_settled_by_the_history_in_simulated_time() {
+    with_tests(
+        "test('one message arrived and one did not', function(t)
+           t.fault({ 'send:at=2:reset-after', 'send:at=4:reset-before' })
+           local before = os.time()
+           expect(t.run('scripts/campaign.lua').delivered).to_equal(true)
+           for group = 1, 6 do expect(#t.sent(tostring(group))).to_equal(1) end
+           -- Absence is known 24 hours after the end of the hour.
+           expect(os.time() - before).to_be_at_least(24 * 3600)
+           expect(os.time() - before).to_be_at_most(26 * 3600)
+         end)",
+    )
+    .file(
+        "scripts/campaign.lua",
+        "im.broadcast({ name = 'c', to = { 1, 2, 3, 4, 5, 6 }, in_doubt = 'reconcile',
+            message = { type = 'txt', body = { msg = 'x' } } })",
+    )
+    .mooncast(&["test"])
+    .exits(0)
+    .prints("1 test passed");
+}
+
+/// Groups have the same ids and get the same text, so only the kind of the conversation tells the records apart.
+#[test]
+fn doubts_to_users_are_settled_by_the_records_of_users() {
+    with_tests(
+        "test('one message arrived and one did not', function(t)
+           t.fault({ 'send:at=4:reset-after', 'send:at=5:reset-before' })
+           expect(t.run('scripts/campaign.lua').delivered).to_equal(true)
+           expect(t.count()).to_equal(6)
+         end)",
+    )
+    .file(
+        "scripts/campaign.lua",
+        "local message = { type = 'txt', body = { msg = 'x' } }
+        im.broadcast({ name = 'groups', to = { 'a', 'b', 'c' }, message = message })
+        im.broadcast({ name = 'users', kind = 'user', to = { 'a', 'b', 'c' }, pack = 1, in_doubt = 'reconcile',
+            message = message })",
+    )
+    .mooncast(&["test"])
+    .exits(0)
+    .prints("1 test passed");
 }
 
 #[test]
@@ -365,11 +445,11 @@ fn files_are_found_by_place_and_name_and_tests_by_a_filter() {
 
 #[test]
 fn no_test_at_all_is_an_error() {
-    Project::new().mooncast(&["test"]).exits(2).says("no tests are in scripts/");
+    Project::new().mooncast(&["test"]).exits(2).says("there are no tests in scripts/");
     let project = Project::new().file("scripts/tests/a.lua", "local nothing = 1");
-    project.mooncast(&["test"]).exits(2).says("no test is in 1 file");
+    project.mooncast(&["test"]).exits(2).says("there are no tests in 1 file");
     project.write("scripts/tests/a.lua", "require('test')('one', function() end)");
-    project.mooncast(&["test", "--filter", "two"]).exits(2).says("has `two` in its");
+    project.mooncast(&["test", "--filter", "two"]).exits(2).says("contains `two` in its");
     project.mooncast(&["test", "scripts/nowhere"]).exits(2).says("scripts/nowhere");
 }
 

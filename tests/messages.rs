@@ -1,4 +1,6 @@
 //! Each type of message, written in Lua, arrives as exactly the JSON of the service's page.
+//!
+//! On a server: in the soak
 
 use serde_json::{Value, json};
 
@@ -268,4 +270,73 @@ fn a_send_completes_once_wherever_it_is_called() {
     ];
     expected.sort_unstable();
     assert_eq!(groups, expected);
+}
+
+#[test]
+fn a_mark_counts_to_the_size_of_a_single_message_and_is_not_part_of_its_key() {
+    let service = Service::accepting();
+    // 5,120 bytes without the mark, and with one of 24 bytes.
+    let send = r#"
+        local function send(bytes, ext, once)
+          local message = { to = "1", type = "txt", body = { msg = ("x"):rep(bytes) }, ext = ext }
+          local ok, error = pcall(im.group_send, message, { once = once })
+          print(ok, ok or error.problems[1].field, ok or error.message)
+        end
+        local without, with = #'{"msg":""}', #'{"msg":""}{"mooncast":""}' + 24
+        send(5120 - without)
+        send(5121 - with)
+        send(5120 - with)
+        send(1, { mooncast = "mine" })
+        for _ = 1, 2 do send(1, { a = 1 }, "key") end
+    "#;
+    let project = Project::with_script(send).file("mooncast.toml", "[app]\nmark = true\n");
+    let ran = project.run_against(&service).exits(0);
+    let told: Vec<_> = ran.stdout.lines().map(|line| line.split('\t').collect::<Vec<_>>()).collect();
+    let is_ok: Vec<_> = told.iter().map(|line| line[0]).collect();
+    assert_eq!(is_ok, ["false", "false", "true", "false", "true", "true"], "{told:?}");
+    assert!(told[1][2].contains("5121") || told[1][2].contains("5,121"), "{told:?}");
+    assert!(told[3][1] == "ext.mooncast" && told[3][2].contains("mark = false"), "{told:?}");
+    let messages = service.messages();
+    let marks: Vec<_> = messages.iter().map(|message| message["ext"]["mooncast"].as_str().unwrap()).collect();
+    assert!(marks.len() == 2 && marks[0] != marks[1], "the key sends once: {messages:?}");
+    assert_eq!(messages[1]["ext"]["a"], 1);
+}
+
+#[test]
+fn newer_fields_arrive_and_those_that_the_settings_name_too() {
+    group_message(
+        r#"im.group_send {
+            to = "1", type = "cmd", env = "prod", sync_device = true, body = { action = "a", param = { key = 1 } },
+        }"#,
+        json!({
+            "to": ["1"], "type": "cmd", "env": "prod", "sync_device": true,
+            "body": { "action": "a", "param": { "key": 1 } },
+        }),
+    );
+    let send =
+        r#"im.group_send { to = "1", type = "txt", newest = { 1 }, body = { msg = "m", lang = "de" } }"#;
+    let service = Service::accepting();
+    let project = Project::with_script(send);
+    project.run_against(&service).exits(1).says("name it in `extra_fields` of [app]");
+    let check = |project: &Project| project.mooncast(&["check", "scripts/main.lua"]);
+    check(&project)
+        .exits(1)
+        .prints("name it in `extra_fields` of [app]")
+        .prints("name it in `body_fields` of [app]");
+    assert!(service.requests().is_empty());
+    project.write("mooncast.toml", "[app]\nextra_fields = [\"newest\"]\nbody_fields = [\"lang\"]\n");
+    check(&project).exits(0);
+    project.run_against(&service).exits(0);
+    let expected = json!({ "to": ["1"], "type": "txt", "newest": [1], "body": { "msg": "m", "lang": "de" } });
+    assert_eq!(service.messages(), [expected]);
+    // Recipients are not among them.
+    project.write("mooncast.toml", "[app]\nextra_fields = [\"users\"]\n");
+    project.write(
+        "scripts/main.lua",
+        r#"im.group_send { to = "1", type = "txt", users = { "u" }, body = { msg = "m" } }"#,
+    );
+    project.run_against(&service).exits(1).says("im.targeted_send");
+    project.write("mooncast.toml", "[app]\nextra_fields = [\"a b\"]\n");
+    project.run_against(&service).exits(2).says("[app] extra_fields: `a b` is not the name of a field");
+    assert_eq!(service.messages().len(), 1);
 }

@@ -1,4 +1,6 @@
 //! `mooncast rehearse`: its output, that it changes nothing, and a run that must follow the rehearsed plan.
+//!
+//! On a server: in the soak
 
 use std::path::Path;
 use std::time::Instant;
@@ -287,10 +289,19 @@ fn lists() -> Service {
         if path.ends_with("/users") {
             return service::json(200, r#"{"data":[{"owner":"ann"},{"member":"bob"}],"count":2}"#);
         }
+        if let Some((_, ids)) = path.split_once("/chatgroups/") {
+            let group = |id: &str| match id {
+                "g1" => json!({ "id": id, "owner": "ann", "affiliations_count": 200, "mute": true }),
+                "g2" => json!({ "id": id, "owner": "ann", "affiliations_count": 3001, "disabled": true }),
+                _ => json!("group id doesn't exist"),
+            };
+            let data: Vec<Value> = ids.split(',').map(group).collect();
+            return service::json(200, &json!({ "data": data }).to_string());
+        }
         if path.ends_with("/chatgroups") && request.method == "GET" {
-            let groups: Vec<String> = ["g1", "g2", "g3"]
+            let groups: Vec<String> = [("g1", 200), ("g2", 201), ("g3", 999)]
                 .iter()
-                .map(|id| format!(r#"{{"groupid":"{id}","groupname":"x"}}"#))
+                .map(|(id, size)| format!(r#"{{"groupid":"{id}","groupname":"x","affiliations":{size}}}"#))
                 .collect();
             return service::json(200, &format!(r#"{{"data":[{}],"count":3}}"#, groups.join(",")));
         }
@@ -321,7 +332,8 @@ fn targets_that_are_not_there_are_named() {
     let project = Project::with_script(
         r#"local text = { type = "txt", body = { msg = "x" } }
         im.broadcast { name = "a", to = { "g1", "g2", "g7" }, message = { type = "txt", from = "zoe", body = { msg = "x" } } }
-        im.targeted_send { to = "g1", users = { "bob", "eve" }, from = "ann", type = "txt", body = { msg = "x" } }"#,
+        im.targeted_send { to = "g1", users = { "bob", "eve" }, from = "ann", type = "txt", body = { msg = "x" } }
+        im.group_send { to = { "g1", "g2" }, need_group_ack = true, type = "txt", body = { msg = "x" } }"#,
     );
     let run = |args: &[&str]| Ran::of(&project.command_against(&service, args).output().unwrap());
     run(&["rehearse", "scripts/main.lua"]).exits(0);
@@ -329,12 +341,26 @@ fn targets_that_are_not_there_are_named() {
     let ran = run(&["rehearse", "--json", "--check-targets", "scripts/main.lua"]).exits(3);
     assert!(service.requests().iter().all(|request| request.method == "GET"));
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    // What is not there cannot be sent to, so there is no plan to run.
+    assert_eq!((&report["deliverable"], &report["plan"]), (&json!(false), &Value::Null));
+    assert_eq!(report["command"], Value::Null);
     let targets = &report["targets"];
     assert_eq!(targets["groups_checked"], 3);
     assert_eq!(targets["missing_groups"], json!({ "total": 1, "listed": ["g7"] }));
     assert_eq!(targets["missing_members"], json!({ "total": 1, "listed": ["eve of g1"] }));
     assert_eq!(targets["missing_senders"], json!({ "total": 1, "listed": ["zoe"] }));
-    run(&["rehearse", "--check-targets", "scripts/main.lua"]).exits(3).prints("g7");
+    assert_eq!(targets["large_receipt_groups"], json!({ "total": 1, "listed": ["g2"] }));
+    assert_eq!(targets["disabled_groups"], json!({ "total": 1, "listed": ["g2"] }));
+    assert_eq!(targets["groups_without_push"], json!({ "total": 1, "listed": ["g2"] }));
+    assert_eq!(targets["muted_groups"], json!({ "total": 1, "listed": ["g1"] }));
+    let lists_read = service.requests().iter().filter(|one| one.path.contains("/chatgroups?")).count();
+    assert_eq!(lists_read, 0, "the whole list of groups was read");
+    let ran = run(&["rehearse", "--check-targets", "scripts/main.lua"]).exits(3).prints("g7");
+    assert!(!ran.stdout.contains("--plan") && ran.stdout.contains("fix the problems above"), "{ran:?}");
+    let ran = ran
+        .prints("groups that are disabled (1): g2")
+        .prints("groups in which all members are muted (1): g1");
+    ran.prints("groups of more than 200 members, in which `need_group_ack` brings no receipts (1): g2");
 }
 
 /// Time, randomness, a file, a list and a single send: everything that a plan must fix.
@@ -372,16 +398,16 @@ fn a_run_sends_what_was_rehearsed_and_nothing_else() {
 
     let held = ["run", "--plan", plan, "scripts/main.lua"];
     for (path, content, says) in [
-        (
-            "list.csv",
-            "group_id,name\ng1,Ann\ng2,Bob\ng3,Eve\n",
-            "3 messages were rehearsed, and now there are 4",
-        ),
+        ("list.csv", "group_id,name\ng1,Ann\ng2,Bob\ng3,Eve\n", "3 messages were rehearsed, now 4"),
         ("list.csv", "group_id,name\ng1,Ann\ng2,Bill\n", "its 3 messages or their recipients have changed"),
         ("list.csv", "group_id,name\ng1,Ann\n,Bob\n", "a message breaks a limit"),
         ("note.txt", "another note", "broadcast `news` (run 1) with 2 recipients"),
-        ("scripts/main.lua", &PLANNED.replace("\"at \"", "\"then \""), "is not what was rehearsed"),
-        ("scripts/main.lua", "error('no')", "fails: scripts/main.lua:1: no"),
+        ("scripts/main.lua", &PLANNED.replace("\"at \"", "\"then \""), "does not send what was rehearsed"),
+        (
+            "scripts/main.lua",
+            "error('no')",
+            "failed, but it did not fail in its rehearsal: scripts/main.lua:1: no",
+        ),
     ] {
         let kept = std::fs::read(project.path(path)).unwrap();
         project.write(path, content);
@@ -414,7 +440,7 @@ fn a_plan_is_for_one_app() {
     let held = ["run", "--plan", &plan, "scripts/main.lua"];
     Ran::of(&project.command_against(&service, &held).output().unwrap())
         .exits(2)
-        .says("or the app are others");
+        .says("or the app changed since the rehearsal");
     assert!(service.requests().is_empty());
     project.mooncast(&["run", "--simulator", "--plan", &plan, "scripts/main.lua"]).exits(0);
 }

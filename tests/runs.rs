@@ -213,9 +213,23 @@ fn pruning_says_what_it_would_forget_and_keeps_what_is_young_or_unfinished() {
     let prune = |args: &[&str]| project.mooncast(&[&["runs", "--simulator", "prune"], args].concat());
     prune(&["--dry-run"])
         .exits(0)
-        .prints("would forget what was over before ")
+        .prints("would delete what ended before ")
         .prints(": 0 broadcasts, 0 single");
-    prune(&[]).exits(0).prints("forgot what was over before ").prints(": 0 broadcasts");
-    prune(&["--older-than", "0"]).exits(2).says("at least a day");
+    prune(&[]).exits(0).prints("deleted what ended before ").prints(": 0 broadcasts");
+    prune(&["--older-than", "0"]).exits(2).says("write 1 or more days");
     project.mooncast(&["runs", "--simulator", "show", "news"]).exits(0);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let project = Project::with_script(
+        "for i = 1, 40 do im.broadcast { name = 'b' .. i, to = { 1 }, message = { type = 'txt', body = { msg = 'x' } } } end",
+    );
+    project.run_simulated().exits(0);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = project.command(&["runs", "--simulator", "list"]);
+    let output =
+        command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output();
+    assert_eq!(String::from_utf8_lossy(&output.unwrap().stderr), "");
 }

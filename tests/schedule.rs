@@ -68,7 +68,7 @@ schedule.at(4102444800, { name = "far", tz = "Asia/Tokyo" }, print)
 
 #[test]
 fn check_shows_the_next_five_instants() {
-    let checked = Project::with_script(JOBS).mooncast(&["check"]).exits(0).prints("1 script: nothing found");
+    let checked = Project::with_script(JOBS).mooncast(&["check"]).exits(0).prints("1 script: no problems");
     let out = &checked.stdout;
     assert!(
         out.contains("scripts/main.lua:3: job `morning`: cron \"0 9 * * *\" in Asia/Shanghai\n"),
@@ -78,7 +78,7 @@ fn check_shows_the_next_five_instants() {
     assert_eq!(out.matches("T01:00:00Z\n").count(), 5, "{out}");
     assert!(out.contains("scripts/main.lua:8: job `hourly`: every 1h\n"), "{out}");
     assert_eq!(out.matches(":00:00 +00:00\n").count(), 5, "{out}");
-    assert!(out.contains("job `past`: at 2020-01-01T00:00:00Z\n    never again"), "{out}");
+    assert!(out.contains("job `past`: at 2020-01-01T00:00:00Z\n    never: its time has passed"), "{out}");
     assert!(out.contains("job `far`: at 2100-01-01T00:00:00Z\n    Fri 2100-01-01 09:00:00 +09:00"), "{out}");
     assert!(!out.contains("loaded"), "{out}");
 }
@@ -95,7 +95,7 @@ fn check_refuses_the_second_claim_of_a_name_and_a_top_level_that_sends() {
     project
         .mooncast(&["check"])
         .exits(1)
-        .prints("scripts/b.lua:2: the job name `tick` is taken by scripts/a.lua:1;")
+        .prints("scripts/b.lua:2: scripts/a.lua:1 already declares a job named `tick`;")
         .prints("scripts/c.lua:2: ")
         .prints("only declares")
         .prints("3 scripts: 2 problems");
@@ -107,7 +107,7 @@ fn a_script_that_only_declares_says_how_to_run_a_job() {
         .run_simulated()
         .exits(0)
         .prints("loaded")
-        .says("scripts/main.lua declares 4 jobs, which were not run: `morning`, `hourly`, `past`, `far`. One of them now: `mooncast run scripts/main.lua --job NAME`; all at their times: `mooncast serve`");
+        .says("scripts/main.lua declares 4 jobs, which were not run: `morning`, `hourly`, `past`, `far`. To run one now: `mooncast run scripts/main.lua --job NAME`; to run all at their scheduled times: `mooncast serve`");
     // A script that sends by itself is not reported.
     let sends = "schedule.every('1h', print) im.group_send({ to = '1', type = 'txt', body = { msg = 'x' } })";
     Project::with_script(sends).run_simulated().exits(0).never_says("mooncast serve");

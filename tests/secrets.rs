@@ -1,4 +1,6 @@
 //! A token and a secret are searched for in all output, and in the worker itself.
+//!
+//! On a server: in the soak
 
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;

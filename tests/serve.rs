@@ -1,4 +1,6 @@
 //! `mooncast serve` from outside: jobs at their times, killed runs, operators' commands, and the daemon's end.
+//!
+//! On a server: in the soak
 
 use std::process::Command;
 use std::sync::Arc;
@@ -102,7 +104,7 @@ fn a_run_killed_in_its_broadcast_is_entered_again_with_the_very_same_script() {
     let server = Server::faithful();
     server.hold_from(40);
     let serving = Serving::start(against(&project, &server));
-    project.mooncast(&["jobs", "trigger", "news"]).exits(0).prints("is requested");
+    project.mooncast(&["jobs", "trigger", "news"]).exits(0).prints("was requested");
     assert!(server.wait_for(40));
     server.client(serving.child());
     serving.kill();
@@ -193,7 +195,7 @@ fn what_people_say_of_broadcasts_is_heard_by_the_daemon_and_nobody_else_drives_t
     server.let_go();
     serving.prints("delivered", 1);
     serving.says("broadcast finished", 1);
-    runs(&["runs", "resume", "news"]).exits(0).prints("is over");
+    runs(&["runs", "resume", "news"]).exits(0).prints("is finished");
     serving.stop().exits(0);
     assert!(server.accepted().values().all(|times| *times == 1));
 }
@@ -241,7 +243,7 @@ fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process()
     serving.prints("tick", 1);
     jobs(&project, &["list"]).exits(0).prints("tick").prints("every 1s").prints("scripts/main.lua");
     jobs(&project, &["trigger", "lonk"]).exits(2).says("there is no job `lonk`").says("long");
-    jobs(&project, &["trigger", "long"]).exits(0).prints("is requested");
+    jobs(&project, &["trigger", "long"]).exits(0).prints("was requested");
     serving.prints("long begins", 1);
     jobs(&project, &["show", "long"]).exits(0).prints("running");
     jobs(&project, &["trigger", "long"]).exits(0);
@@ -249,7 +251,7 @@ fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process()
     jobs(&project, &["cancel", "long"]).exits(0).prints("being cancelled");
     serving.says("run cancelled", 1);
     shows(&project, &["jobs", "--simulator", "show", "long"], "cancelled");
-    jobs(&project, &["cancel", "long"]).exits(0).prints("no run of long goes on");
+    jobs(&project, &["cancel", "long"]).exits(0).prints("long has no active or waiting runs");
 
     jobs(&project, &["pause", "tick"]).exits(0).prints("is paused");
     serving.says("job paused", 1);
@@ -258,7 +260,7 @@ fn jobs_are_listed_triggered_paused_resumed_and_cancelled_from_another_process()
     // Another job's runs show that time passes. A requested run starts although the job is paused.
     jobs(&project, &["trigger", "tick"]).exits(0);
     serving.prints("tick", printed);
-    jobs(&project, &["resume", "tick"]).exits(0).prints("goes on");
+    jobs(&project, &["resume", "tick"]).exits(0).prints("is resumed");
     serving.says("job resumed", 1);
     serving.prints("tick", printed + 2);
     serving.stop().exits(0);
@@ -408,9 +410,27 @@ fn a_paused_broadcast_stays_so_over_a_restart_and_resumed_it_goes_on_in_the_daem
     serving.says("job paused", 1);
     assert_eq!(server.told().accepted, before);
     let resume = command(&project, &server, &["runs", "resume", "news"]);
-    ended(resume).exits(0).prints("goes on in the daemon (process");
+    ended(resume).exits(0).prints("continues in the daemon (process");
     serving.says("broadcast finished", 1);
     serving.stop().exits(0);
     let accepted = server.accepted();
     assert!(accepted.len() == 50 && accepted.values().all(|times| *times == 1), "{accepted:?}");
+}
+
+#[test]
+fn a_host_that_the_service_does_not_document_is_said_to_need_its_history_zone() {
+    for (base_url, settings, says) in [
+        ("https://vip7.easemob.com", "", true),
+        ("https://vip7.easemob.com", "[app]\nhistory_zone = 'Asia/Shanghai'\n", false),
+        ("https://a31.easecdn.com", "", false),
+    ] {
+        let project = Project::new().file("mooncast.toml", settings);
+        let mut command = project.command(&["serve"]);
+        for (name, value) in [("BASE_URL", base_url), ("ORG", "org"), ("APP", "app"), ("TOKEN", "t")] {
+            command.env(format!("MOONCAST_{name}"), value);
+        }
+        let ran = Serving::start(command).stop().exits(0);
+        assert_eq!(ran.stderr.contains("does not name vip7.easemob.com"), says, "{ran:#?}");
+        assert_eq!(ran.stderr.contains("history_zone"), says, "{ran:#?}");
+    }
 }

@@ -85,7 +85,7 @@ fn every_command_has_its_page_of_the_manual() {
     for part in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH FILES"] {
         assert!(main.contains(part), "no {part} in {main}");
     }
-    project.mooncast(&["man", "deep/man1/mooncast.1"]).exits(2).says("deep/man1/mooncast.1 cannot be made");
+    project.mooncast(&["man", "deep/man1/mooncast.1"]).exits(2).says("cannot create ");
 }
 
 #[test]
@@ -168,7 +168,8 @@ fn what_the_package_holds_is_there_or_made_by_the_release() {
     for asset in package["assets"].as_array().unwrap() {
         let source = asset[0].as_str().unwrap();
         let made = match source {
-            "target/release/mooncast" => release.contains("cargo build --release"),
+            // The path that `cargo deb` puts the profile's in place of.
+            "target/release/mooncast" => release.contains("cargo build --profile dist"),
             "dist/man/*.1" => release.contains("mooncast man dist/man\n"),
             _ if source.starts_with("dist/") => release.contains(&format!(" >{source}\n")),
             _ => root().join(source).is_file(),
@@ -260,7 +261,7 @@ fn a_new_project_sends_only_when_its_script_is_run() {
     let script = std::fs::read_to_string(project.path("spring/scripts/hello.lua")).unwrap();
     let (before, job) = script.split_once("-- schedule.cron").unwrap();
     project.write("spring/scripts/hello.lua", format!("{before}schedule.cron{}", job.replace("\n-- ", "\n")));
-    within(&["check"]).exits(0).prints("good-morning").prints("nothing found");
+    within(&["check"]).exits(0).prints("good-morning").prints("no problems");
     within(&["run", "scripts/hello.lua", "--job", "good-morning"]).exits(0).says("sent to 3 groups");
 }
 
@@ -286,12 +287,21 @@ fn every_test_that_a_promise_names_is_there() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     sources(&root().join("tests"), &mut files);
-    let all: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let mut all = String::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        // A test may be in a module, and expect lints.
+        for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("#[expect(")) {
+            all.extend([line, "\n"]);
+        }
+    }
     let promises = read("SECURITY.md");
     let named: Vec<&str> = promises.split('`').filter(|word| word.contains("::")).collect();
     assert!(named.len() >= 15, "{named:?}");
     for name in named {
         let test = name.rsplit("::").next().unwrap();
-        assert!(all.contains(&format!("#[test]\nfn {test}()")), "SECURITY.md names {name}");
+        let there = ["#[test]\nfn", "#[tokio::test]\nasync fn"];
+        let there = there.iter().any(|begin| all.contains(&format!("{begin} {test}()")));
+        assert!(there, "SECURITY.md names {name}");
     }
 }

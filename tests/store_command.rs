@@ -48,7 +48,7 @@ fn a_file_is_copied_into_another_and_goes_on_there() {
     let (from, there) = (project.path(".mooncast/simulator"), to.path(".mooncast/simulator"));
     let (from, there) = (from.to_str().unwrap(), there.to_str().unwrap());
     let ran = of_file(&project, &["store", "copy", from, there]).exits(0);
-    ran.prints("recipients                3  ").prints("read back and the same");
+    ran.prints("recipients                3  ").prints("read back and compared");
     // Sent messages count as sent.
     of_file(&to, &["run", "--simulator", "scripts/main.lua"]).exits(0).says("nothing is sent again");
     of_file(&project, &["store", "copy", from, there])
@@ -78,7 +78,7 @@ fn a_copy_s_ends_are_named_in_several_ways_and_shown_in_none() {
     copy(&format!("postgres://u@127.0.0.1:9/db?passwrod={PASSWORD}"), "x")
         .says("it has no setting `passwrod`");
     copy(&format!("mysql://u:{PASSWORD}@h/db"), "x").says("FROM: an address must begin with postgres://");
-    copy("env:WORD", "x").says("FROM: WORD is no Postgres server's address");
+    copy("env:WORD", "x").says("FROM: WORD is not the address of a Postgres server");
     copy("env:UNSET", "x").says("FROM: UNSET is not set, and neither is UNSET_FILE");
     copy("MOONCAST_STORE", "x").says("FROM: MOONCAST_STORE is not set");
 }
@@ -89,12 +89,12 @@ fn a_store_is_looked_at_and_brought_to_the_newest_version() {
     let check = of_file(&project, &["store", "check", "--simulator"]).exits(0);
     check
         .prints("ledger.db (SQLite")
-        .prints("can be read and written")
+        .prints("readable and writable")
         .prints("recipients 3")
-        .prints("nothing is left in flight");
+        .prints("no send is left in flight");
     of_file(&project, &["store", "check"]).exits(2).says("there is no ledger yet");
-    of_file(&project, &["store", "migrate"]).exits(0).prints("ledger.db: made, version ");
-    of_file(&project, &["store", "migrate"]).exits(0).prints("already, the newest");
+    of_file(&project, &["store", "migrate"]).exits(0).prints("ledger.db: created with version ");
+    of_file(&project, &["store", "migrate"]).exits(0).prints("already at version ");
     of_file(&project, &["store", "check"]).exits(0).prints("rows: none yet");
 }
 
@@ -136,15 +136,17 @@ fn a_ledger_goes_to_a_server_and_back() {
     let project = sent();
     let from = project.path(".mooncast/simulator");
     let from = from.to_str().unwrap();
-    with_store(&project, &address, &["store", "check"]).exits(0).prints("none yet; `mooncast store migrate`");
-    with_store(&project, &address, &["store", "migrate"]).exits(0).prints(": made, version ");
+    with_store(&project, &address, &["store", "check"])
+        .exits(0)
+        .prints("the store does not exist yet; `mooncast store migrate`");
+    with_store(&project, &address, &["store", "migrate"]).exits(0).prints(": created with version ");
     with_store(&project, &address, &["store", "copy", from, "MOONCAST_STORE"]).exits(0);
     let check = with_store(&project, &address, &["store", "check"]).exits(0);
     check
         .prints("PostgreSQL")
         .prints("no TLS")
         .prints("recipients 3")
-        .prints("clock of the store: 0.0 s apart");
+        .prints("clock of the store: differs from this machine");
     with_store(&project, &address, &["runs", "list"]).exits(0).prints("news");
     let back = project.path("back");
     let back = back.to_str().unwrap();

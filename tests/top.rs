@@ -1,10 +1,12 @@
 //! `mooncast top`: a snapshot without a terminal, and the screen on one.
+//!
+//! On a server: in the soak
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
 use rustix::process::{Pid, Signal, kill_process};
@@ -104,12 +106,13 @@ impl Screen {
     /// Waits until this text is drawn after the text of the last wait.
     #[track_caller]
     fn draws(&mut self, text: &str) {
+        let end = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(at) = self.text.find(text) {
                 self.text.drain(..at + text.len());
                 return;
             }
-            let Ok(more) = self.drawn.recv_timeout(Duration::from_mins(1)) else {
+            let Ok(more) = self.drawn.recv_timeout(end.saturating_duration_since(Instant::now())) else {
                 panic!("never drew {text:?}: {:?}", self.text)
             };
             self.text += &String::from_utf8_lossy(&more);
@@ -144,7 +147,7 @@ fn on_a_terminal_it_is_drawn_steered_resized_and_left() {
     screen.draws("3/400");
     let sized = Command::new("stty").args(["-F", &screen.terminal, "cols", "60", "rows", "16"]).status();
     assert!(sized.unwrap().success());
-    screen.draws("broadcasts (1 not over)");
+    screen.draws("broadcasts (1 unfinished)");
     screen.press("p");
     screen.draws("pause");
     screen.press("n");
@@ -154,7 +157,7 @@ fn on_a_terminal_it_is_drawn_steered_resized_and_left() {
     screen.press("p");
     screen.draws("pause");
     screen.press("y");
-    screen.draws("pauses");
+    screen.draws("is paused until");
     project.mooncast(&["runs", "list"]).exits(0).prints("paused");
     screen.press("q");
     screen.leaves();

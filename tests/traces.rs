@@ -1,4 +1,6 @@
 //! Spans at a collector: a run's, its broadcast's, their messages' and requests', each below its parent.
+//!
+//! On a server: in the soak
 
 use std::process::Command;
 

@@ -1,4 +1,6 @@
 //! Uploads that are reused, and uploads that expire before their broadcast is sent.
+//!
+//! On a server: in the soak
 
 use std::path::Path;
 use std::rc::Rc;
@@ -7,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mooncast::{
-    App, AppLimits, BroadcastId, BroadcastProgress, BroadcastSpec, Call, Clock, Credentials, Delivery,
-    DriveEnd, DriveResult, LEASE, LazyLedger, NewMessage, NewRecipient, Priority, SendableFile, Timeouts,
+    App, AppLimits, BroadcastId, BroadcastProgress, Call, Clock, Credentials, Delivery, DriveEnd,
+    DriveResult, LEASE, LazyLedger, NewMessage, NewRecipient, Priority, SendableFile, StoredSpec, Timeouts,
     UploadOptions,
 };
 use tokio_util::sync::CancellationToken;
@@ -91,7 +93,7 @@ struct Scene {
     service: Arc<Service>,
     clock: Clock,
     delivery: Delivery,
-    spec: BroadcastSpec,
+    spec: StoredSpec,
 }
 
 impl Scene {
@@ -106,13 +108,14 @@ impl Scene {
             prefix: format!("{}/org/app", service.url()),
             credentials: Credentials::Token("token".into()),
             limits: AppLimits::default(),
+            records: mooncast::RecordSettings::default(),
             timeouts: Timeouts::default(),
         };
         let schema = Schema::default();
         let place = schema.place(&folder.path().join("ledger"));
         let book = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
         let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(book, KEY);
-        let (clock, spec) = (clock.clone(), BroadcastSpec::new(Call::Group));
+        let (clock, spec) = (clock.clone(), StoredSpec::new(Call::Group));
         Self { folder, _schema: schema, service, clock, delivery, spec }
     }
 
@@ -147,6 +150,8 @@ impl Scene {
         let draft = self.delivery.check_draft(Call::Group, message).unwrap();
         let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
         let recipients = ["g1", "g2", "g3"].map(|group| NewRecipient {
+            zone: None,
+            target: None,
             group_id: group.to_owned(),
             users: Vec::new(),
             message: Some(message.clone()),

@@ -24,6 +24,7 @@ fn delivery(service: &Service, clock: &Clock) -> Rc<Delivery> {
         prefix: format!("{}/org/app", service.url()),
         credentials: Credentials::Token("token".into()),
         limits: AppLimits { group_per_second: 10_000, ..AppLimits::default() },
+        records: mooncast::RecordSettings::default(),
         timeouts: Timeouts::default(),
     };
     Rc::new(Delivery::new(&app, clock.clone(), None).unwrap())
@@ -105,7 +106,10 @@ fn a_worker_killed_in_the_middle_of_a_send_a_hundred_times_leaves_the_host_whole
                     "{ended:?}"
                 );
                 // Its message had reached the service, and the host completed the call.
-                assert_eq!(services.tally.counts(), SendCounts { sent: 1, ..SendCounts::default() });
+                assert_eq!(
+                    services.tally.counts(),
+                    SendCounts { recipient: Some("group"), sent: 1, ..SendCounts::default() }
+                );
             }
             let run = host.run("im.group_send { to = '1', type = 'txt', body = { msg = 'x' } }");
             assert!(matches!(run.run_until(Interrupt::default()).await, RunEnd::Finished));

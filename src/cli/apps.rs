@@ -9,18 +9,23 @@ use secrecy::ExposeSecret;
 
 use crate::client::ClientError;
 use crate::clock::Clock;
-use crate::config::{App, AppLimits, Credentials, Environment, Project, Settings, Timeouts};
+use crate::config::{App, AppLimits, Credentials, Environment, Project, RecordSettings, Settings, Timeouts};
 use crate::delivery::{Delivery, FailPoint, LazyLedger};
 use crate::ledger::LedgerLocation;
-use crate::simulator;
+use crate::simulator::{self, AgoraApp};
 
 const HOW: &str = "no app is configured, so nothing was sent. Either
   try it on the built-in simulator:   mooncast run --simulator FILE
   or name your app in mooncast.toml:  [app] base_url, org, name, client_id (MOONCAST_CLIENT_SECRET in the environment)
+  or an app of Agora:                 [app] base_url, app_id (MOONCAST_APP_CERTIFICATE in the environment)
   or in the environment:              MOONCAST_BASE_URL, MOONCAST_ORG, MOONCAST_APP, MOONCAST_CLIENT_ID, MOONCAST_CLIENT_SECRET";
 
 /// The simulator's folder in the project's state folder, and its name in the ledger there.
 pub(super) const SIMULATOR: &str = "simulator";
+
+/// The Agora app that the simulator in this process accepts.
+const APP_ID: &str = "0123456789abcdef0123456789abcdef";
+const APP_CERTIFICATE: &str = "fedcba9876543210fedcba9876543210";
 
 /// The command name of this process in the ledger.
 const COMMAND: &str = "run";
@@ -88,7 +93,7 @@ pub(super) fn choose_for(
         .apps
         .iter()
         .map(|app| {
-            let delivery = Delivery::new(app, clock.clone(), Some(&state))?;
+            let delivery = Delivery::new(app, clock.clone(), Some(&state))?.with_approval(&settings.approval);
             Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), app.key()).failing_at(fail_point.clone())))
         })
         .collect::<Result<_, ClientError>>()
@@ -121,6 +126,7 @@ pub(super) fn stand_in() -> App {
         prefix: "http://localhost:9/none/none".to_owned(),
         credentials: Credentials::Token(String::new().into()),
         limits: AppLimits::default(),
+        records: RecordSettings::default(),
         timeouts: Timeouts::default(),
     }
 }
@@ -132,10 +138,20 @@ pub(super) fn limits(settings: &Settings) -> AppLimits {
 
 pub(super) fn service(limits: &AppLimits) -> simulator::SimulatorSettings {
     let mut service = simulator::SimulatorSettings::new("simulator", "demo");
+    // Only this program calls it, and must keep to the vendor's page.
+    service.strict = true;
+    service.agora = Some(AgoraApp { app_id: APP_ID.to_owned(), certificate: APP_CERTIFICATE.into() });
     service.limits.group_per_second = Some(limits.group_per_second);
     service.limits.targeted_per_second = Some(limits.targeted_per_second);
     service.limits.upload_per_second = Some(limits.upload_per_second);
     service.limits.read_per_second = Some(limits.read_per_second);
+    service.limits.edit_per_second = Some(limits.edit_per_second);
+    service.limits.user_calls_per_second = Some(limits.user_calls_per_second);
+    service.limits.user_messages_per_minute = Some(limits.user_messages_per_minute);
+    service.limits.room_messages_per_second = Some(limits.room_messages_per_second);
+    service.limits.room_calls_per_second = Some(limits.room_calls_per_second).filter(|calls| *calls > 0);
+    service.limits.announce_all_per_day = Some(limits.announce_all_per_day);
+    service.limits.announce_online_per_day = Some(limits.announce_online_per_day);
     service.limits.message_bytes = limits.message_bytes;
     service.limits.upload_bytes = usize::try_from(limits.upload_bytes).unwrap_or(usize::MAX);
     service
@@ -143,21 +159,30 @@ pub(super) fn service(limits: &AppLimits) -> simulator::SimulatorSettings {
 
 /// The project's apps as apps of that simulator, at an unreachable address.
 pub(super) fn simulated_apps(settings: &Settings, service: &simulator::SimulatorSettings) -> Vec<App> {
-    let names: Vec<String> = match settings.apps.as_slice() {
-        [] => vec!["default".to_owned()],
-        apps => apps.iter().map(|app| app.name.clone()).collect(),
+    let client = || Credentials::Client {
+        id: service.client_id.clone(),
+        secret: service.client_secret.expose_secret().to_owned().into(),
     };
-    let app = |name| App {
+    let credentials = |configured: &App| match configured.credentials {
+        Credentials::Agora { login, .. } => {
+            Credentials::Agora { app_id: APP_ID.to_owned(), certificate: APP_CERTIFICATE.into(), login }
+        }
+        Credentials::Token(_) | Credentials::Client { .. } => client(),
+    };
+    let named: Vec<(String, Credentials, bool)> = match settings.apps.as_slice() {
+        [] => vec![("default".to_owned(), client(), false)],
+        apps => apps.iter().map(|app| (app.name.clone(), credentials(app), app.records.mark)).collect(),
+    };
+    let app = |(name, credentials, mark)| App {
         name,
         prefix: format!("http://localhost{}", service.prefix),
-        credentials: Credentials::Client {
-            id: service.client_id.clone(),
-            secret: service.client_secret.expose_secret().to_owned().into(),
-        },
+        credentials,
         limits: limits(settings),
+        // The size of a message is checked with its mark. The simulator's own zone names the hours of its files.
+        records: RecordSettings { mark, ..RecordSettings::default() },
         timeouts: Timeouts::default(),
     };
-    names.into_iter().map(app).collect()
+    named.into_iter().map(app).collect()
 }
 
 /// Starts the simulator on its own thread and returns apps that send to it. Both sides use the project's limits.
@@ -193,7 +218,7 @@ fn simulate(
         .into_iter()
         .map(|app| {
             let app = App { prefix: format!("http://{address}{prefix}"), ..app };
-            let delivery = Delivery::new(&app, clock.clone(), None)?;
+            let delivery = Delivery::new(&app, clock.clone(), None)?.with_approval(&settings.approval);
             // The simulator's port changes with every run.
             let key = format!("{SIMULATOR}/{}", app.name);
             Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), &key).alone().failing_at(fail_point.clone())))

@@ -13,52 +13,53 @@ use crate::delivery::{CrashPoint, FailPoint};
 use crate::ledger::{BackupStep, Ledger, LedgerLocation, PendingRestore, ReplacedLedger};
 use crate::message::counted;
 
-use super::Exit;
 use super::next::FollowUpCommands;
+use super::{Exit, actor};
 
 /// The maximum number of names that are listed of each kind.
 const LISTED: usize = 20;
 
-/// Write a backup of the whole ledger into one file, while daemons and runs go on
+/// Write a backup of the whole ledger to one file, while daemons and runs continue
 ///
-/// The file holds the ledger as it stands at one instant: broadcasts, recipients, messages, single sends, jobs and the
-/// scripts' data. It holds no token of an app, no script and no setting. Only its owner can read it. It gets its name once
-/// it is complete and checked.
+/// The file contains the ledger as of one point in time: broadcasts, recipients, messages, single sends, jobs and the
+/// scripts' data. It contains no app tokens, scripts or settings. Only its owner can read it. The file appears under
+/// its name only when it is complete and checked.
 ///
-/// Exit status: 0 it is written; 2 it is not, and no half file has that name.
+/// Exit status: 0 the backup was written; 2 it was not, and no incomplete file is left.
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
     /// The file to write
     file: PathBuf,
-    /// Replace the file if there is one
+    /// Replace the file if it exists
     #[arg(long)]
     overwrite: bool,
 }
 
-/// Put a backup in the place of the ledger, which is kept under another name
+/// Replace the ledger with a backup, and keep the old ledger under another name
 ///
-/// Stop the daemon and all runs before; it refuses while one works on the ledger. The backup is checked before anything is
-/// changed. A restored ledger does not know what was sent after the backup was taken: recipients that waited then are in
-/// doubt, runs that went on then are interrupted, and nothing is sent until `mooncast store accept --yes`.
+/// First stop the daemon and all runs; the command refuses to restore while one uses the ledger. It checks the backup
+/// before it changes anything. A restored ledger does not contain what was sent after the backup: recipients that were
+/// pending in the backup are in doubt, and runs that were active are interrupted. Nothing is sent until
+/// `mooncast store accept --yes`.
 ///
-/// Exit status: 0 it is restored; 2 it is not, and the ledger is as it was.
+/// Exit status: 0 the backup was restored; 2 it was not, and the ledger is unchanged.
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
     /// A file that `mooncast store backup` wrote
     file: PathBuf,
 }
 
-/// Let a restored ledger send again, after a look at what that releases
+/// Show what is uncertain in a restored ledger, and with `--yes` let it send again
 ///
-/// Without `--yes` it only shows what is not certain since the restore, and what to do about it.
+/// Without `--yes` it only shows what is uncertain since the restore, and what to do about it.
 ///
-/// Exit status: 0 nothing keeps the ledger from sending; 2 it was not accepted.
+/// Exit status: 0 the ledger can send; 2 it was not accepted.
 #[derive(Debug, Args)]
 pub(super) struct AcceptArgs {
-    /// Accept
+    /// Accept the restored ledger
     #[arg(long)]
     yes: bool,
-    /// Run the jobs' times since the backup as far as their `missed` option asks for that; by default they are skipped
+    /// Run the scheduled times since the backup as the jobs' `missed` options say; by default they are skipped
     #[arg(long)]
     run_missed: bool,
 }
@@ -83,6 +84,12 @@ pub(super) async fn backup(
     if let Some(file) = place.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
+    // An older ledger has no audit, and opening it would migrate it before the backup.
+    let found = Ledger::inspect(place, clock).await.context("no backup was written")?;
+    if found.version >= found.known && found.least <= found.known {
+        let ledger = Ledger::open_at(place, clock.clone()).await.context("no backup was written")?;
+        ledger.append_audit(&actor::act("ledger.backup", args.file.display().to_string())).await?;
+    }
     let taken = Ledger::back_up(place, &args.file, args.overwrite, clock, &steps(fail_point)).await;
     let taken = taken.context("no backup was written")?;
     let (from, to, at, size) =
@@ -99,7 +106,8 @@ pub(super) async fn restore(
     fail_point: &FailPoint,
     next: &FollowUpCommands,
 ) -> anyhow::Result<Exit> {
-    let restored = Ledger::restore(place, &args.file, state, clock, &steps(fail_point)).await;
+    let act = actor::act("ledger.restore", args.file.display().to_string());
+    let restored = Ledger::restore(place, &args.file, state, clock, &act, &steps(fail_point)).await;
     let restored = restored.context("nothing was restored")?;
     let mut out = std::io::stdout();
     let (to, at) = (restored.to.display(), shown(restored.taken_at));
@@ -111,7 +119,11 @@ pub(super) async fn restore(
         }
         None => {}
     }
-    writeln!(out, "nothing is sent from it until `{} --yes`: first see what that releases", next.accept())?;
+    writeln!(
+        out,
+        "nothing is sent from it until you accept it with `{} --yes`; first check what is uncertain",
+        next.accept()
+    )?;
     let ledger = Ledger::open_at(place, clock.clone()).await?;
     if let Some(pending) = ledger.pending_restore().await? {
         describe(&pending, next, &mut out)?;
@@ -131,7 +143,7 @@ pub(super) async fn accept(
     let ledger = Ledger::open_at(place, clock.clone()).await?;
     let mut out = std::io::stdout();
     let Some(pending) = ledger.pending_restore().await? else {
-        writeln!(out, "{}: nothing waits to be accepted", ledger.path().display())?;
+        writeln!(out, "{}: no restored ledger waits to be accepted", ledger.path().display())?;
         return Ok(Exit::Delivered);
     };
     describe(&pending, next, &mut out)?;
@@ -139,8 +151,9 @@ pub(super) async fn accept(
         writeln!(out, "nothing was accepted; `{} --yes` lets this ledger send again", next.accept())?;
         return Ok(Exit::Usage);
     }
-    ledger.accept_restore(args.run_missed).await?;
-    writeln!(out, "accepted: scripts and jobs send again from now on")?;
+    let audit = actor::act("ledger.accept", ledger.path().display().to_string());
+    ledger.audited(audit, ledger.accept_restore(args.run_missed)).await?;
+    writeln!(out, "accepted: scripts and jobs can send again")?;
     Ok(Exit::Delivered)
 }
 
@@ -160,13 +173,13 @@ fn describe(
     out: &mut impl std::io::Write,
 ) -> std::io::Result<()> {
     let taken = shown(pending.taken_at);
-    writeln!(out, "not certain, as messages may have been sent after {taken}:")?;
+    writeln!(out, "uncertain, because messages may have been sent after {taken}:")?;
     for broadcast in pending.broadcasts.iter().take(LISTED) {
         let (name, run) = (&broadcast.name, &broadcast.run);
         if broadcast.building {
             writeln!(
                 out,
-                "  {name}/{run}: its plan was not complete; the next run of its script sends all of it"
+                "  {name}/{run}: its plan was incomplete; the next run of its script sends all of it"
             )?;
             continue;
         }
@@ -174,11 +187,11 @@ fn describe(
         writeln!(out, "  {name}/{run}: {in_doubt} recipients in doubt, {pending} will be sent to")?;
         if in_doubt > 0 {
             let settle = next.command("settle", name, run);
-            writeln!(out, "    they have it: {settle} --as-sent")?;
-            writeln!(out, "    send to them:  {settle} --again")?;
+            writeln!(out, "    they have the message: {settle} --as-sent")?;
+            writeln!(out, "    send it to them:       {settle} --again")?;
         }
         if pending > 0 {
-            writeln!(out, "    send to no one: {}", next.command("cancel", name, run))?;
+            writeln!(out, "    send to none of them:  {}", next.command("cancel", name, run))?;
         }
     }
     let more = pending.broadcasts.len().saturating_sub(LISTED);
@@ -191,20 +204,17 @@ fn describe(
     if pending.runs > 0 {
         let runs = counted(pending.runs, "run");
         let verbs = if pending.runs == 1 { "is interrupted and is" } else { "are interrupted and are" };
-        writeln!(out, "  {runs} {verbs} not entered again: mooncast jobs list")?;
+        writeln!(out, "  {runs} {verbs} not run again: mooncast jobs list")?;
     }
     if !pending.jobs.is_empty() {
         let names: Vec<&str> = pending.jobs.iter().take(LISTED).map(String::as_str).collect();
         let more = if pending.jobs.len() > LISTED { ", …" } else { "" };
         let names = names.join(", ");
-        writeln!(
-            out,
-            "  scheduled times since then of {names}{more}: skipped, unless --run-missed is added"
-        )?;
+        writeln!(out, "  scheduled times since then of {names}{more}: skipped, unless you add --run-missed")?;
     }
     writeln!(
         out,
-        "  broadcasts and `once` keys that were first used after {taken} are not known: a script that runs again sends them again"
+        "  broadcasts and `once` keys that were first used after {taken} are unknown: a script that runs again sends them again"
     )
 }
 

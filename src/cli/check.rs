@@ -8,27 +8,34 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Project, Settings};
+use crate::config::{AppFlags, AppLimits, Environment, FILE_NAME, Project, Settings};
 use crate::daemon::scan;
 use crate::delivery::Delivery;
-use crate::message::counted;
+use crate::forms::ScriptForm;
+use crate::message::{ExtraNames, counted};
 use crate::protocol::{LoadMode, ScriptError};
-use crate::run::{Interrupt, ModuleSources, ProjectFiles, RunBuilder, RunEnd, RunError};
+use crate::run::{
+    Interrupt, ModuleSources, NO_OVERRIDE, NO_SUPPRESS, ProjectFiles, RunBuilder, RunEnd, RunError,
+    announce_refused, request_refused,
+};
 use crate::schedule::Job;
 
 use super::grants::GrantArgs;
 use super::instants::TakenJobNames;
-use super::logging::one_line;
 use super::{AppArgs, Exit, GlobalArgs, apps, instants, script};
-use crate::lint::{LintFinding, Linter, WrittenPath};
+use crate::core::one_line;
+use crate::lint::{
+    LintFinding, Linter, LiteralCall, LiteralScope, SuppressionGrant, SuppressionUse, WrittenPath,
+};
 
-/// Looks for mistakes in scripts and sends nothing: reads them for errors of syntax and misspelt names, then loads
-/// them up to their first call that would do something. Shows the next instants of the jobs that they declare.
+/// Checks scripts for mistakes and sends nothing. It reads them to find syntax errors and misspelt names, then runs
+/// them up to their first call that has an effect outside. Shows the next scheduled times of the jobs that they
+/// declare.
 ///
 /// Exit status: 0 nothing was found; 1 something was; 2 usage or configuration.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Scripts, or folders of them; by default the project's folder `scripts`
+    /// Scripts, or folders of scripts. Default: the project's folder `scripts`
     paths: Vec<PathBuf>,
     #[command(flatten)]
     app: AppArgs,
@@ -43,22 +50,22 @@ pub(super) fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
         collect(path, global, &mut files).with_context(|| format!("{}", path.display()))?;
     }
     if files.is_empty() {
-        bail!("no script is in {}", shown(&paths));
+        bail!("there are no scripts in {}", shown(&paths));
     }
     let linter = Linter::new();
     let clock = Clock::real();
-    let mut found = 0;
+    let mut found = if args.paths.is_empty() { rules_without_scripts(args, global)? } else { 0 };
     let mut claims = TakenJobNames::default();
     for FileToCheck { path: file, left_out } in &files {
         let CheckedScript { name, mut findings, mut note, mut jobs } =
             examine(file, args, global, &linter, &clock)?;
         if let Some(why) = left_out.filter(|_| !jobs.is_empty()) {
             let many = jobs.len();
-            note = Some(format!("1: `mooncast serve` leaves this file out with its jobs ({many}): {why}"));
+            note = Some(format!("1: `mooncast serve` does not load this file and its jobs ({many}): {why}"));
             jobs.clear();
         } else if file.to_str().is_none() {
             note = Some(format!(
-                "1: `mooncast serve` leaves this file out: {}",
+                "1: `mooncast serve` does not load this file: {}",
                 left_out.unwrap_or("its name is not UTF-8")
             ));
         }
@@ -76,13 +83,26 @@ pub(super) fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
     }
     let scripts = counted(files.len(), "script");
     let verdict = match found {
-        0 => format!("{scripts}: nothing found"),
+        0 => format!("{scripts}: no problems"),
         1 => format!("{scripts}: 1 problem"),
         many => format!("{scripts}: {many} problems"),
     };
     // A closed pipe is not an error.
     let _ = writeln!(std::io::stdout(), "{verdict}");
     Ok(if found == 0 { Exit::Delivered } else { Exit::Failed })
+}
+
+/// Names the rules of `[approval.scripts]` for scripts that are not there. Returns how many there are.
+fn rules_without_scripts(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<usize> {
+    let project = global.project()?;
+    let flags = AppFlags { offline: true, ..args.app.clone().into() };
+    let settings = Settings::load(&project, &Environment::of_process(), &flags)?;
+    let rules = settings.approval.without_scripts(&project.root);
+    for rule in &rules {
+        // A closed pipe is not an error.
+        let _ = writeln!(std::io::stdout(), "{FILE_NAME}: {rule}");
+    }
+    Ok(rules.len())
 }
 
 /// The scripts folder of the current folder's project, as a relative path if possible.
@@ -110,20 +130,24 @@ fn examine(
         return Ok(CheckedScript { name, findings, note: None, jobs: Vec::new() });
     };
     let flags = AppFlags { offline: true, ..args.app.clone().into() };
-    let secret_files = Settings::load(&project, &Environment::of_process(), &flags)
-        .map_or_else(|_| Vec::new(), |found| found.secret_files);
+    let (secret_files, extra) = Settings::load(&project, &Environment::of_process(), &flags)
+        .map_or_else(|_| Default::default(), |found| (found.secret_files.clone(), extra_names(&found)));
     let sources = ModuleSources::new(&project, &file.canonicalize()?).without(&secret_files);
     let module_text = |module: &str| {
         let module = sources.find(module).ok()?;
         Some(String::from_utf8_lossy(&module.text).into_owned())
     };
-    let look = linter.look(source, &module_text);
+    let look = linter.look(source, &module_text, &extra);
     let mut findings: Vec<String> = look.findings.iter().map(show).collect();
+    findings.extend(ScriptForm::of(&script.text).err().map(|wrong| wrong.to_string()));
     let (mut note, mut jobs) = (None, Vec::new());
     if findings.is_empty() {
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
         settings.permissions.extend(args.grants.permissions()?);
         findings.extend(refused_writes(&look.writes, &project, &settings, file)?);
+        findings.extend(refused_announcements(&look.announces, &settings));
+        findings.extend(refused_calls(&look.requests, &settings));
+        findings.extend(refused_suppression(&look.suppression, &settings));
         let apps = stand_ins(&settings, clock)?;
         let load = |mode| {
             let mut run = RunBuilder::new(&project, &settings, &apps, clock, file, script.clone());
@@ -147,7 +171,7 @@ fn examine(
             {
                 let place = place(&name, &error);
                 note = Some(format!(
-                    "{place} (only a note: the script takes arguments, and a check gives none)"
+                    "{place} (only a note: the script takes arguments, and the check passes none)"
                 ));
             }
             RunEnd::Failed(RunError::Script(error)) => findings.push(place(&name, &error)),
@@ -155,6 +179,17 @@ fn examine(
         }
     }
     Ok(CheckedScript { name, findings, note, jobs })
+}
+
+/// The fields that some app of the project sends unchecked.
+fn extra_names(settings: &Settings) -> ExtraNames {
+    let of_apps = |names: fn(&AppLimits) -> &Vec<String>| {
+        settings.apps.iter().flat_map(|app| names(&app.limits)).cloned().collect()
+    };
+    ExtraNames {
+        message: of_apps(|limits| &limits.extra_fields),
+        body: of_apps(|limits| &limits.body_fields),
+    }
 }
 
 /// The paths that a script writes to, written out in it, for which it has no permission.
@@ -170,6 +205,36 @@ fn refused_writes(
         files.write_refused(path).map(|failure| format!("{line}:{column}: {}", failure.message))
     };
     Ok(writes.iter().filter_map(refused).collect())
+}
+
+/// The calls of `im.request`, written out in a script, for which it has no permission.
+fn refused_calls(calls: &[LiteralCall], settings: &Settings) -> Vec<String> {
+    let refused = |LiteralCall { line, column, method, path }: &LiteralCall| {
+        let failure = request_refused(&settings.permissions, *method, path)?;
+        Some(format!("{line}:{column}: {}", failure.message))
+    };
+    calls.iter().filter_map(refused).collect()
+}
+
+/// The users to whom a script announces, written out in it, for whom it has no permission.
+fn refused_announcements(announces: &[LiteralScope], settings: &Settings) -> Vec<String> {
+    let refused = |LiteralScope { line, column, scope }: &LiteralScope| {
+        let failure = announce_refused(&settings.permissions.announce, *scope)?;
+        Some(format!("{line}:{column}: {}", failure.message))
+    };
+    announces.iter().filter_map(refused).collect()
+}
+
+/// The uses of the permissions about the suppression list that are not granted.
+fn refused_suppression(uses: &[SuppressionUse], settings: &Settings) -> Vec<String> {
+    let refused = |SuppressionUse { line, column, needs }: &SuppressionUse| {
+        let (granted, why) = match needs {
+            SuppressionGrant::Suppress => (settings.permissions.suppress, NO_SUPPRESS),
+            SuppressionGrant::Override => (settings.permissions.override_suppression, NO_OVERRIDE),
+        };
+        (!granted).then(|| format!("{line}:{column}: {why}"))
+    };
+    uses.iter().filter_map(refused).collect()
 }
 
 /// The line of the script's top level that led to an error.

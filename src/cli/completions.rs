@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Exit};
 
-/// Prints completions; put them where your shell looks for them.
+/// Prints completions for a shell. Save them in the folder where your shell looks for completions.
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
     /// The shell

@@ -4,22 +4,25 @@ use std::rc::Rc;
 
 use clap::Args;
 
+use crate::ledger::RunRequest;
 use crate::protocol::LoadMode;
+use crate::schedule::EVALUATED;
 
 use super::limits::LimitArgs;
 use super::repl::{TargetArgs, TerminalConsole, reader};
-use super::{Exit, GlobalArgs, script};
+use super::run_record::{CommandRecord, RunToRecord};
+use super::{Exit, GlobalArgs, apps, script};
 
 /// The name of the code in errors and in the ledger.
 const NAME: &str = "eval";
 
 /// Runs a piece of Lua, and prints the values of an expression as Lua.
 ///
-/// It sends to the built-in simulator unless an app is configured; then it asks before the first send. `-` reads the code
-/// from standard input. The exit status is that of `mooncast run`.
+/// It sends to the configured app and asks before the first send. If no app is configured, it sends to the built-in
+/// simulator. The exit status is that of `mooncast run`.
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {
-    /// The code: an expression, or statements
+    /// The code, an expression or statements; `-` reads it from standard input
     code: String,
     /// The arguments that the code sees as `...` and in `arg`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -38,12 +41,26 @@ pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let person = Rc::new(TerminalConsole::new(asking, reader(None)?, typed));
     let limits = args.limits.over(surroundings.settings.scripts);
     let mut run = surroundings.run(NAME, code, person);
-    (run.load, run.args, run.limits) = (LoadMode::Eval, args.args, limits);
+    (run.load, run.args, run.limits) = (LoadMode::Eval, args.args.clone(), limits);
+    let place = apps::place(&surroundings.project, &surroundings.settings, surroundings.simulated);
+    let asked = RunToRecord { script: EVALUATED, request: RunRequest::of(&args.args), job: None };
+    let keep = surroundings.settings.scripts;
+    let book = surroundings.apps.book.as_ref();
+    let record = book.map(|book| CommandRecord::begin(book, place, &surroundings.clock, keep, asked));
+    if let Some(record) = &record {
+        run.output = record.output(run.output);
+    }
     surroundings.clock.block_on(async {
         let run = run.build()?;
         let services = Rc::clone(&run.services);
         let began = surroundings.clock.now();
+        if let Some(record) = &record {
+            record.hide_secrets_of(&services);
+        }
         let ended = run.run_until_signal().await;
+        if let Some(record) = &record {
+            Box::pin(record.end(&ended, &services)).await;
+        }
         surroundings.apps.release().await;
         Ok(surroundings.tell(global, &ended, &services, began))
     })?

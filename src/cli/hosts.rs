@@ -13,16 +13,17 @@ use crate::ledger::Ledger;
 use super::runs::{ledger_place, local_text};
 use super::{Exit, GlobalArgs};
 
-/// Shows the daemons that work on the ledger: on which machine each runs, what it does, whether it is alive, and whether
-/// its scripts are those of the others.
+/// Lists the daemons that use the ledger: the machine and the roles of each, whether it is alive, and whether it has
+/// the same scripts as the others.
 ///
-/// Exit status: 0 all are alive and have the same scripts; 2 usage or configuration; 3 some are silent or differ.
+/// Exit status: 0 all are alive and have the same scripts; 2 usage or configuration; 3 a daemon sends no heartbeat or
+/// has other scripts.
 #[derive(Debug, Args)]
 pub(super) struct HostsArgs {
-    /// Those of a daemon that sends to the simulator
+    /// Use the simulator's ledger, that of `mooncast serve --simulator`
     #[arg(long)]
     simulator: bool,
-    /// As one JSON list
+    /// Print one JSON list
     #[arg(long)]
     json: bool,
 }
@@ -31,7 +32,7 @@ pub(super) fn run(args: &HostsArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
-        .context("no daemon has run here yet")?;
+        .context("no daemon has run in this project yet")?;
     let clock = Clock::real();
     clock.block_on(async {
         let ledger = Ledger::open_at(&place, clock.clone()).await?;
@@ -49,7 +50,7 @@ pub(super) fn run(args: &HostsArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
 
 fn list(out: &mut impl Write, hosts: &[HostView]) -> anyhow::Result<()> {
     if hosts.is_empty() {
-        writeln!(out, "no daemon works on this ledger; `mooncast serve` starts one")?;
+        writeln!(out, "no daemon uses this ledger; to start one: `mooncast serve`")?;
         return Ok(());
     }
     writeln!(
@@ -60,7 +61,7 @@ fn list(out: &mut impl Write, hosts: &[HostView]) -> anyhow::Result<()> {
     for host in hosts {
         let state = match (host.alive, host.differs) {
             (false, _) => "silent",
-            (true, true) => "alive, with other scripts than most",
+            (true, true) => "alive, but its scripts differ from those of most hosts",
             (true, false) => "alive",
         };
         let scripts: String = host.scripts.chars().take(8).collect();

@@ -24,7 +24,7 @@ impl TakenJobNames {
             let line = job.place.rsplit(':').next().unwrap_or("1");
             match self.0.get(&job.name) {
                 Some(other) => refused.push(format!(
-                    "{line}: the job name `{}` is taken by {other}; give this job a `name` of its own",
+                    "{line}: {other} already declares a job named `{}`; give this job another `name`",
                     job.name
                 )),
                 None => {
@@ -41,8 +41,8 @@ pub(super) fn describe(job: &Job, now: Duration) -> Vec<String> {
     let mut lines = vec![format!("{}: job `{}`: {}", job.place, job.name, job.times())];
     let instants = std::iter::successors(job.next_after(now), |last| job.next_after(*last));
     lines.extend(instants.take(SHOWN).filter_map(|instant| shown(job.zone(), instant)));
-    if lines.len() == 1 && job.hook().is_none() {
-        lines.push("    never again: its time has passed".to_owned());
+    if lines.len() == 1 && !job.has_inputs() {
+        lines.push("    never: its time has passed".to_owned());
     }
     lines
 }

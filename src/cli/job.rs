@@ -35,7 +35,7 @@ pub(super) fn must_be_there(
     let declared = jobs.declared();
     if declared.is_empty() {
         bail!(
-            "{script} declares no jobs, so there is no `{name}` to run; `mooncast run {script}` runs the script itself"
+            "{script} declares no jobs, so there is no job `{name}` to run; `mooncast run {script}` runs the script itself"
         );
     }
     let hint = nearest(name, declared.iter().map(|job| job.name.as_str()))
@@ -51,7 +51,7 @@ pub(super) fn only_declared(declared: &[Rc<Job>], script: &str, format: LogForma
         jobs => format!("{} jobs, which were not run: {}", jobs.len(), names(jobs)),
     };
     let line = format!(
-        "{script} declares {jobs}. One of them now: `mooncast run {script} --job NAME`; all at their times: `mooncast serve`"
+        "{script} declares {jobs}. To run one now: `mooncast run {script} --job NAME`; to run all at their scheduled times: `mooncast serve`"
     );
     match format {
         // Without standard error, the message cannot be shown.

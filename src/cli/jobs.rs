@@ -4,21 +4,22 @@ use std::io::Write;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
-use crate::control::{JobAction, act_on_job, asked_scripts, find_job, run_script};
+use crate::control::{JobAction, act_on_job, arguments_as_details, asked_scripts, find_job, run_script};
 use crate::daemon;
-use crate::ledger::{JobRow, JobRun, JobState, Ledger, ScriptRow};
-use crate::schedule::{AT_EACH_POST, run_name, script_of};
+use crate::ledger::{JobRow, JobRun, JobState, Ledger, RunRequest, ScriptRow};
+use crate::schedule::{AT_EACH_POST, ON_EVENT, run_name, script_of};
 
 use super::runs::{instant, ledger_place};
-use super::{Exit, GlobalArgs};
+use super::{Exit, GlobalArgs, actor, arguments, job_runs};
 
-/// Looks at jobs and steers them, also while `mooncast serve` runs them. Without a command it lists them.
+/// Lists and controls jobs, also while `mooncast serve` runs them. Without a command, lists them.
 #[derive(Debug, Args)]
 pub(super) struct JobsArgs {
-    /// Those of a daemon that sends to the simulator
+    /// Use the simulator's ledger, that of `mooncast serve --simulator`
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
@@ -27,42 +28,56 @@ pub(super) struct JobsArgs {
 
 #[derive(Debug, Subcommand)]
 enum JobsCommand {
-    /// List jobs: when each runs next, how its last run ended, which script declares it
+    /// List jobs: the next scheduled time, the result of the last run, and the script of each
     List,
-    /// Show a job and its recent runs
+    /// Show a job and its recent runs, or one run: its state, what it sent, and its output
     Show {
-        /// The job
+        /// The job, or a run as JOB@RUN
         name: String,
-        /// Runs to show at the most
+        /// Show this run of the job
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// The maximum number of runs to show
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
-    /// Have the daemon run it now, whatever its schedule says
+    /// Print what a run has printed and logged: its first 64 KiB and its last 64 KiB
+    Logs {
+        /// The job, or a run as JOB@RUN
+        name: String,
+        /// The run of the job. Default: the latest
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// Go on until the run ends
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Have the daemon run a job now, independent of its schedule
     Trigger {
         /// The job
         name: String,
     },
-    /// Have the daemon run a script now, as `mooncast run` would: its top level, then main(args)
+    /// Have the daemon run a script now, as `mooncast run` does: its top level, then main(args)
     RunScript {
         /// The script: its path below the project's folder, or below scripts/
         script: String,
-        /// Its arguments
+        /// Its arguments, as they are or as `NAME=VALUE`. A file is kept in the ledger for the run
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Have the daemon run a hook's failed run again, with the request that it was for
+    /// Have the daemon run a hook's failed run again with that run's request
     Retry {
         /// The hook
         name: String,
-        /// Which run, as `jobs show` names it; by default the latest one that failed
+        /// The run, as `jobs show` names it. Default: the latest failed run
         run: Option<String>,
     },
-    /// Let its instants pass without a run, until it is resumed
+    /// Pause a job: it skips its scheduled times until you resume it
     Pause {
         /// The job
         name: String,
     },
-    /// Let it run again, from its next instant on
+    /// Resume a job: it runs again from its next scheduled time
     Resume {
         /// The job
         name: String,
@@ -77,56 +92,71 @@ enum JobsCommand {
 pub(super) fn run(args: JobsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
-    let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
-        .context("no job is known: `mooncast serve` loads the scripts and writes down what they declare")?;
+    let place = ledger_place(&project, &settings, args.simulator || settings.simulator).context(
+        "there are no jobs in the ledger yet; `mooncast serve` loads the scripts and records their jobs",
+    )?;
     let clock = Clock::real();
     clock.block_on(async {
         let ledger = Ledger::open_at(&place, clock.clone()).await?;
-        steer(args.command.unwrap_or(JobsCommand::List), &ledger).await
+        steer(args.command.unwrap_or(JobsCommand::List), &ledger, &clock).await
     })?
 }
 
-async fn steer(command: JobsCommand, ledger: &Ledger) -> anyhow::Result<Exit> {
+async fn steer(command: JobsCommand, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
         JobsCommand::List => {
+            ledger.reap_dead_command_runs().await;
             let mut jobs = ledger.job_rows(None).await?;
             jobs.extend(asked_scripts(ledger, None).await?);
             list(&mut out, &jobs)?;
             stale(&mut out, &ledger.scripts().await?)?;
         }
-        JobsCommand::Show { name, limit } => {
+        JobsCommand::Show { name, run, limit } => {
+            ledger.reap_dead_command_runs().await;
+            if let Some(run) = job_runs::named_run(ledger, &name, run.as_deref()).await? {
+                job_runs::show(&mut out, ledger, &run, clock).await?;
+                return Ok(Exit::Delivered);
+            }
             let job = find_job(ledger, &name).await?;
-            show(&mut out, &job, &ledger.job_runs(Some(&name), limit).await?)?;
+            let runs = ledger.job_runs(Some(&name), limit).await?;
+            show(&mut out, &job, ledger.waiting_events(&name).await?, &runs)?;
+        }
+        JobsCommand::Logs { name, run, follow } => {
+            job_runs::logs(&mut out, ledger, &name, run.as_deref(), follow, clock).await?;
         }
         JobsCommand::RunScript { script, args } => {
-            writeln!(out, "{}", run_script(ledger, &script, &args).await?.message)?;
+            let args = arguments::kept(ledger, &script, args).await?;
+            let audit = actor::act("script.run", &script).with(arguments_as_details(&args));
+            let done = ledger.audited(audit, run_script(ledger, &script, &RunRequest::of(&args))).await?;
+            writeln!(out, "{}", done.message)?;
         }
         JobsCommand::Retry { name, run } => {
-            let run = run.as_deref().map(instant_of).transpose()?;
-            writeln!(out, "{}", act_on_job(ledger, &name, JobAction::Retry, run).await?.message)?;
+            let run = run.as_deref().map(job_runs::instant_of).transpose()?;
+            let audit = actor::act("job.retry", &name).with(json!({ "run": run.map(run_name) }));
+            let doing = act_on_job(ledger, &name, JobAction::Retry, run);
+            writeln!(out, "{}", ledger.audited(audit, doing).await?.message)?;
         }
-        JobsCommand::Trigger { name } => act(&mut out, ledger, &name, JobAction::Trigger).await?,
-        JobsCommand::Pause { name } => act(&mut out, ledger, &name, JobAction::Pause).await?,
-        JobsCommand::Resume { name } => act(&mut out, ledger, &name, JobAction::Resume).await?,
-        JobsCommand::Cancel { name } => act(&mut out, ledger, &name, JobAction::Cancel).await?,
+        JobsCommand::Trigger { name } => {
+            act(&mut out, ledger, &name, JobAction::Trigger, "job.trigger").await?;
+        }
+        JobsCommand::Pause { name } => act(&mut out, ledger, &name, JobAction::Pause, "job.pause").await?,
+        JobsCommand::Resume { name } => act(&mut out, ledger, &name, JobAction::Resume, "job.resume").await?,
+        JobsCommand::Cancel { name } => act(&mut out, ledger, &name, JobAction::Cancel, "job.cancel").await?,
     }
     Ok(Exit::Delivered)
 }
 
-async fn act(out: &mut impl Write, ledger: &Ledger, name: &str, act: JobAction) -> anyhow::Result<()> {
-    Ok(writeln!(out, "{}", act_on_job(ledger, name, act, None).await?.message)?)
-}
-
-/// The scheduled time that a run's name stands for.
-fn instant_of(run: &str) -> anyhow::Result<std::time::Duration> {
-    let instant: Option<jiff::Timestamp> = run.trim().parse().ok();
-    instant.and_then(|instant| instant.as_duration().try_into().ok()).with_context(|| {
-        format!(
-            "`{}` is no run; `mooncast jobs show` names them, such as 2026-11-23T09:00:00Z",
-            run.escape_debug()
-        )
-    })
+/// Applies an action; `word` is its name in the audit.
+async fn act(
+    out: &mut impl Write,
+    ledger: &Ledger,
+    name: &str,
+    act: JobAction,
+    word: &str,
+) -> anyhow::Result<()> {
+    let done = ledger.audited(actor::act(word, name), act_on_job(ledger, name, act, None)).await?;
+    Ok(writeln!(out, "{}", done.message)?)
 }
 
 fn list(out: &mut impl Write, jobs: &[JobRow]) -> anyhow::Result<()> {
@@ -159,9 +189,15 @@ fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
         match &script.hash {
             Some(hash) => {
                 let hash = daemon::short(hash);
-                writeln!(out, "{name} is stale since {since}, version {hash} stays in force: {error}")?;
+                writeln!(
+                    out,
+                    "{name} has failed to load since {since}; version {hash} stays active: {error}"
+                )?;
             }
-            None => writeln!(out, "{name} is stale since {since}, and never was in force: {error}")?,
+            None => writeln!(
+                out,
+                "{name} has failed to load since {since}; no earlier version is running: {error}"
+            )?,
         }
     }
     for script in scripts.iter().filter(|script| script.stale_since.is_none()) {
@@ -177,23 +213,27 @@ fn next(job: &JobRow) -> String {
         (Some(_), _, _) => "gone".to_owned(),
         (_, Some(_), _) => "paused".to_owned(),
         (_, _, Some(at)) => instant(at),
-        _ if job.times.starts_with(AT_EACH_POST) => "when posted".to_owned(),
-        _ if script_of(&job.name).is_some() => "when asked".to_owned(),
+        _ if job.times.starts_with(AT_EACH_POST) => "on a request".to_owned(),
+        _ if job.times.starts_with(ON_EVENT) => "on an event".to_owned(),
+        _ if script_of(&job.name).is_some() => "on request".to_owned(),
         _ => "never".to_owned(),
     }
 }
 
-fn show(out: &mut impl Write, job: &JobRow, runs: &[JobRun]) -> anyhow::Result<()> {
+fn show(out: &mut impl Write, job: &JobRow, waiting: u64, runs: &[JobRun]) -> anyhow::Result<()> {
     writeln!(out, "{}: {}", job.name, job.times)?;
     let what = if script_of(&job.name).is_some() { "runs" } else { "declared in" };
     writeln!(out, "  {what} {}", job.script)?;
     if let Some(at) = job.gone_at {
-        writeln!(out, "  gone since {}: no script declares it any more", instant(at))?;
+        writeln!(out, "  removed at {}: no script declares it now", instant(at))?;
     }
     if let Some(at) = job.paused_at {
-        writeln!(out, "  paused since {}; `mooncast jobs resume` lets it go on", instant(at))?;
+        writeln!(out, "  paused since {}; to resume it: `mooncast jobs resume`", instant(at))?;
     }
     writeln!(out, "  next: {}", next(job))?;
+    if waiting > 0 {
+        writeln!(out, "  waiting: {waiting} events")?;
+    }
     for run in runs {
         write!(out, "  {} {}", run_name(run.scheduled_at), run.state.name())?;
         if run.attempt > 1 {
@@ -201,18 +241,21 @@ fn show(out: &mut impl Write, job: &JobRow, runs: &[JobRun]) -> anyhow::Result<(
         }
         if let Some(at) = run.finished_at.filter(|_| run.state != JobState::Skipped) {
             let took = at.saturating_sub(run.started_at).as_secs_f64();
-            write!(out, ", began {}, took {took:.1} s", instant(run.started_at))?;
+            write!(out, ", started {}, took {took:.1} s", instant(run.started_at))?;
         }
-        if let Some(args) = run.args.as_ref().filter(|args| !args.is_empty()) {
-            write!(out, ", with {}", serde_json::json!(args))?;
+        if let Some(start) = &run.command_line {
+            write!(out, ", by {} at {} on the command line", start.user, start.host)?;
+        }
+        if let Some(asked) = run.args.as_ref().filter(|asked| !asked.args.is_empty()) {
+            write!(out, ", with {}", serde_json::json!(asked.args))?;
         }
         match &run.note {
             Some(note) => write!(out, ": {note}")?,
             None if run.state == JobState::Waiting && job.paused_at.is_some() => {
-                write!(out, ": it waits until the job is resumed")?;
+                write!(out, ": it waits until you resume the job")?;
             }
             None if run.state == JobState::Waiting && job.gone_at.is_some() => {
-                write!(out, ": no script declares the job now; it ends soon unless one does")?;
+                write!(out, ": no script declares the job now; the run is cancelled soon unless one does")?;
             }
             None => {}
         }

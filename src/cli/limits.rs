@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{ScriptLimits, parse_duration, parse_size};
+use crate::config::{ScriptLimits, parse_size};
+use crate::core::parse_duration;
 
 /// Limits of one run.
 #[derive(Debug, Args)]

@@ -1,6 +1,5 @@
 //! Writes log lines to standard error.
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::traces::TraceExporter;
+use crate::core::is_format_character;
 use crate::web::{LogTail, LogTailLayer};
 
 /// The form of log lines.
@@ -40,8 +40,9 @@ pub(super) fn start(
     // The libraries log every connection, so they are enabled only by name. Spans are not logged.
     let quiet = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,traces=off";
     let filter = || {
-        EnvFilter::try_new(format!("{quiet},{level}"))
-            .with_context(|| format!("--log: `{level}` is no level; write error, warn, info, debug or trace"))
+        EnvFilter::try_new(format!("{quiet},{level}")).with_context(|| {
+            format!("--log: `{level}` is not a level; write error, warn, info, debug or trace")
+        })
     };
     // A terminal may show the progress line, which is drawn again below the log line.
     let on_terminal = format == LogFormat::Text && stderr().is_terminal();
@@ -69,7 +70,7 @@ pub(super) fn start(
         None => tracing_subscriber::registry().with(log).try_init(),
         Some(traces) => tracing_subscriber::registry().with(log).with(traces.layer()).try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }
 
 /// Writes events so that text in one cannot imitate another line, because names and texts in it may come from
@@ -91,15 +92,15 @@ impl<W: Write> Write for LogEventWriter<W> {
 /// An event with indented continuation lines and escaped invisible characters. Colour sequences are kept.
 fn shown(event: &str) -> String {
     let (text, end) = event.strip_suffix('\n').map_or((event, ""), |text| (text, "\n"));
-    visible(text, |letter| letter == '\x1b') + end
+    laid_out(text, |letter| letter == '\x1b') + end
 }
 
 /// A text with indented continuation lines and escaped invisible characters.
 pub(super) fn indented(text: &str) -> String {
-    visible(text, |_| false)
+    laid_out(text, |_| false)
 }
 
-fn visible(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+fn laid_out(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -109,34 +110,18 @@ fn visible(text: &str, is_kept: impl Fn(char) -> bool) -> String {
             '\n' => shown.push_str("\n    "),
             '\t' => shown.push(letter),
             letter if is_kept(letter) => shown.push(letter),
-            letter if letter.is_control() || is_direction(letter) => shown.extend(letter.escape_unicode()),
+            letter if letter.is_control() || is_format_character(letter) => {
+                shown.extend(letter.escape_unicode());
+            }
             letter => shown.push(letter),
         }
     }
     shown
 }
 
-/// A name or text on one line, with escaped invisible characters.
-pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    let odd = |letter: char| letter.is_control() || is_direction(letter);
-    if !text.contains(odd) {
-        return Cow::Borrowed(text);
-    }
-    let mut line = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if odd(letter) { line.extend(letter.escape_default()) } else { line.push(letter) }
-    }
-    Cow::Owned(line)
-}
-
-/// Whether the character changes the text direction, or ends a line for some readers.
-const fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{one_line, shown};
+    use super::shown;
 
     #[test]
     fn an_event_is_one_event() {
@@ -144,6 +129,5 @@ mod tests {
         let expected = "INFO \x1b[1mfine\x1b[0m a\n    ERROR forged\\u{d}b\\u{202e}c\\u{85}d\n";
         assert_eq!(shown(event), expected);
         assert_eq!(shown("群组 ok\n"), "群组 ok\n");
-        assert_eq!(one_line("群\n\x1b[2J\u{202e}x"), "群\\n\\u{1b}[2J\\u{202e}x");
     }
 }

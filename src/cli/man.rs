@@ -13,45 +13,54 @@ use super::{Cli, Exit};
 
 /// The exit statuses. Each command's own page lists those it uses.
 const STATUSES: [(&str, &str); 5] = [
-    ("0", "All was delivered, or all is well."),
-    ("1", "The script failed, or something was found."),
-    ("2", "Usage or configuration; nothing was begun."),
+    ("0", "All messages were delivered, or no problem was found."),
+    ("1", "The script failed, or a check found a problem."),
+    ("2", "Error in usage or configuration; nothing was started."),
     ("3", "Finished, and some messages were not delivered."),
-    ("130", "Interrupted; the same command goes on where it stopped."),
+    ("130", "Interrupted; the same command continues where it stopped."),
 ];
 
 /// The environment variables of the settings.
-const VARIABLES: [(&str, &str); 9] = [
+const VARIABLES: [(&str, &str); 14] = [
+    ("MOONCAST_ENV", "The environment, if the flag `--env` does not name one."),
     ("MOONCAST_BASE_URL", "The service's address."),
     ("MOONCAST_ORG", "The organisation's name at the service."),
     ("MOONCAST_APP", "The app's name at the service."),
     ("MOONCAST_CLIENT_ID", "The app's client id."),
-    ("MOONCAST_CLIENT_SECRET", "The secret that belongs to it."),
-    ("MOONCAST_TOKEN", "A token made elsewhere, in place of client id and secret."),
+    ("MOONCAST_CLIENT_SECRET", "The secret of the client id."),
+    ("MOONCAST_APP_ID", "The App ID of an app of Agora, instead of a client id."),
+    ("MOONCAST_APP_CERTIFICATE", "The App Certificate of the App ID."),
+    ("MOONCAST_TOKEN", "An existing token, instead of client id and secret."),
+    ("MOONCAST_CALLBACK_SECRET", "The secret of the service's callbacks; several are separated by commas."),
+    ("MOONCAST_STORE", "The Postgres server with the ledger, postgres://…, instead of a file in .mooncast/."),
+    ("MOONCAST_ALERTS_URL", "The address to which the daemon posts alerts."),
+    ("MOONCAST_ALERTS_SECRET", "The secret with which the daemon signs alerts."),
     (
-        "MOONCAST_STORE",
-        "The Postgres server that has the ledger, postgres://…, in place of a file in .mooncast/.",
+        "MOONCAST_ALERTS_NAME_URL, MOONCAST_ALERTS_NAME_SECRET",
+        "The same for the receiver NAME of several: in capitals, and `_` for `-`.",
     ),
-    ("MOONCAST_ALERTS_URL", "Where the daemon posts what went wrong."),
-    ("MOONCAST_ALERTS_SECRET", "What these posts are signed with."),
 ];
 
 /// The files of a project.
-const FILES: [(&str, &str); 3] = [
-    ("mooncast.toml", "The settings; its folder is the project's."),
+const FILES: [(&str, &str); 4] = [
+    ("mooncast.toml", "The settings. The folder with this file is the project's folder."),
+    (
+        "mooncast.NAME.toml",
+        "The settings of the environment NAME, laid over those of mooncast.toml with `--env NAME`.",
+    ),
     ("scripts/", "The scripts, their modules in scripts/lib/ and their tests in scripts/tests/."),
     (
         ".mooncast/",
-        "What Mooncast keeps for itself: the ledger, tokens. Without it nobody knows what was sent.",
+        "Mooncast's own data: the ledger and tokens. If you delete it, Mooncast no longer knows what was sent.",
     ),
 ];
 
-/// Prints the manual's main page, or writes the pages of all commands into a folder.
+/// Prints the manual's main page, or writes the pages of all commands to a folder.
 ///
-/// `mooncast man | man -l -` shows it.
+/// To show the page: `mooncast man | man -l -`
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// The folder for the pages of all commands, such as /usr/local/share/man/man1; made if it is not there
+    /// The folder for the pages of all commands, such as /usr/local/share/man/man1; created if it does not exist
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
@@ -64,7 +73,7 @@ pub(super) fn run(args: &ManArgs) -> anyhow::Result<Exit> {
         // A closed pipe is not an error.
         None => drop(io::stdout().write_all(&page(&main, None)?)),
         Some(folder) => {
-            fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
             write(folder, &main, None)?;
         }
     }
@@ -77,7 +86,7 @@ fn write(folder: &Path, command: &clap::Command, above: Option<&clap::Command>) 
         write(folder, below, Some(command))?;
     }
     let path = folder.join(format!("{}.1", name(command)));
-    fs::write(&path, page(command, above)?).with_context(|| format!("{} cannot be written", path.display()))
+    fs::write(&path, page(command, above)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The page's name, such as `mooncast-runs-list`.
@@ -103,7 +112,7 @@ fn page(command: &clap::Command, above: Option<&clap::Command>) -> io::Result<Ve
         None => {
             section(&mut rest, "EXIT STATUS", &STATUSES, bold);
             section(&mut rest, "ENVIRONMENT", &VARIABLES, bold);
-            let also = "Each also with _FILE at its end: the path of a file that holds the value.";
+            let also = "For each variable there is one with _FILE at its end: the path of a file that contains the value.";
             rest.control("PP", []).text([roman(also)]);
             section(&mut rest, "FILES", &FILES, italic);
         }

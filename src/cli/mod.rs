@@ -1,6 +1,10 @@
 //! The command line: one file per command.
 
+mod actor;
+mod alerts;
 mod apps;
+mod arguments;
+mod audit;
 mod backup;
 mod check;
 mod completions;
@@ -12,6 +16,7 @@ mod grants;
 mod hosts;
 mod instants;
 mod job;
+mod job_runs;
 mod jobs;
 mod limits;
 mod logging;
@@ -23,19 +28,23 @@ mod progress;
 mod rehearse;
 mod repl;
 mod run;
+mod run_record;
 mod runs;
 mod script;
+mod secret_words;
 mod serve;
 mod sim;
 mod store;
 mod stubs;
 mod summary;
+mod suppress;
 mod test;
 mod tokens;
 mod top;
 mod traces;
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,14 +53,14 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Project};
+use crate::config::{AppFlags, ENV_VARIABLE, Environment, Project};
 use crate::protocol::WORKER_COMMAND;
 use crate::web::LogTail;
 
 pub use exit::Exit;
 use traces::TraceExporter;
 
-/// Sends group messages from Lua scripts: checked against the service's limits, paced to the app's quota.
+/// Sends group messages from Lua scripts, checks them against the service's limits, and keeps to the app's quota.
 #[derive(Debug, Parser)]
 #[command(name = "mooncast", version, arg_required_else_help = true, propagate_version = true)]
 struct Cli {
@@ -64,13 +73,16 @@ struct Cli {
 /// Flags that every command takes.
 #[derive(Debug, Args)]
 struct GlobalArgs {
-    /// The project's folder; by default the nearest one above the script with a mooncast.toml, else the current one
+    /// The project's folder. Default: the nearest folder above the script with a mooncast.toml, else the current folder
     #[arg(long, global = true, value_name = "DIR")]
     project: Option<PathBuf>,
-    /// The form of log lines on standard error
+    /// The environment: mooncast.NAME.toml is laid over mooncast.toml, with a ledger of its own. Default: `MOONCAST_ENV`
+    #[arg(long, global = true, value_name = "NAME")]
+    env: Option<String>,
+    /// The format of log lines on standard error
     #[arg(long, global = true, value_enum, default_value_t)]
     log_format: logging::LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or filters such as `mooncast=debug`
+    /// The lowest level to log: error, warn, info, debug or trace; or filters such as `mooncast=debug`
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     log: String,
 }
@@ -78,25 +90,52 @@ struct GlobalArgs {
 impl GlobalArgs {
     /// The project of a command that takes no script.
     fn project(&self) -> anyhow::Result<Project> {
-        match &self.project {
-            Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display())),
-            None => Project::of(None).context("the current folder"),
+        self.in_env(self.in_no_env()?)
+    }
+
+    /// The project of a command to which all environments are alike.
+    fn in_no_env(&self) -> anyhow::Result<Project> {
+        Ok(match &self.project {
+            Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+            None => Project::of(None).context("the current folder")?,
+        })
+    }
+
+    /// Returns the project in the chosen environment.
+    fn in_env(&self, project: Project) -> anyhow::Result<Project> {
+        match self.env_name() {
+            Some(name) => Ok(project.in_env(&name)?),
+            None => Ok(project),
         }
+    }
+
+    /// The name of the chosen environment.
+    fn env_name(&self) -> Option<String> {
+        self.env.clone().or_else(|| Environment::of_process().get(ENV_VARIABLE))
     }
 }
 
 /// Which app to send through.
 #[derive(Debug, Clone, Args)]
 struct AppArgs {
-    /// The service's address; over `MOONCAST_BASE_URL` and mooncast.toml
+    /// The service's address; overrides `MOONCAST_BASE_URL` and mooncast.toml
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// The organisation's name at the service; over `MOONCAST_ORG`
+    /// The organisation's name at the service; overrides `MOONCAST_ORG`
     #[arg(long, value_name = "NAME")]
     org: Option<String>,
-    /// The app's name at the service; over `MOONCAST_APP`
+    /// The app's name at the service; overrides `MOONCAST_APP`
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
+}
+
+impl AppArgs {
+    /// The same flags, for another command.
+    fn flags(&self) -> Vec<String> {
+        let given = [("--base-url", &self.base_url), ("--org", &self.org), ("--app", &self.app)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.flat_map(|(name, value)| [name.to_owned(), value.clone()]).collect()
+    }
 }
 
 impl From<AppArgs> for AppFlags {
@@ -113,28 +152,38 @@ enum CliCommand {
     Eval(eval::EvalArgs),
     /// Run lines of Lua as they are typed
     Repl(repl::ReplArgs),
-    /// Run a script without sending: what would go to whom and when, and what breaks a limit
+    /// Run a script without sending: show what it would send, to which groups and when, and what breaks a limit
     Rehearse(rehearse::RehearseArgs),
-    /// Look for mistakes in scripts, without running or sending anything
+    /// Check scripts for mistakes without sending anything
     Check(check::CheckArgs),
-    /// Run the tests of scripts, each with a service, a ledger and a clock to itself
+    /// Run the tests of scripts, each with its own simulated service, ledger and clock
     Test(test::TestArgs),
-    /// Make a project: a folder with settings, a first script, and what an editor needs to complete `im.`
+    /// Create a project: a folder with settings, a first script, and the files with which an editor completes `im.`
     New(new::NewArgs),
-    #[command(about = "Write the editor's files of a project anew, as this version of Mooncast has them")]
+    #[command(about = "Update the editor files of a project to this version of Mooncast")]
     Stubs(stubs::StubsArgs),
-    /// Look at broadcasts and steer them: list, show, pause, resume, cancel, retry, settle, recall, export, prune
+    /// List and control broadcasts: list, show, pause, resume, cancel, retry, settle, recall, export, prune
     Runs(runs::RunsArgs),
-    #[command(about = "Run the jobs that the project's scripts declare, until it is stopped")]
+    #[command(
+        about = "Run the daemon: it runs the jobs that the project's scripts declare until you stop it"
+    )]
     Serve(serve::ServeArgs),
-    #[command(about = "Look at jobs and steer them: list, show, trigger, retry, pause, resume, cancel")]
+    #[command(about = "List and control jobs: list, show, trigger, retry, pause, resume, cancel")]
     Jobs(jobs::JobsArgs),
-    #[command(about = "Show the daemons that work on the ledger: roles, scripts, whether they are alive")]
+    #[command(about = "List the daemons that use the ledger: roles, scripts, whether they are alive")]
     Hosts(hosts::HostsArgs),
-    #[command(about = "Show on the terminal how everything stands: broadcasts, quotas, jobs, scripts")]
+    #[command(about = "Show the state of broadcasts, quotas, jobs and scripts on the terminal")]
     Top(top::TopArgs),
-    /// Make the tokens of the page and its API anew, and show them
+    #[command(
+        about = "Show and change the suppression list: groups, users and rooms to which nothing is sent"
+    )]
+    Suppress(suppress::SuppressArgs),
+    /// Try the receivers of alerts
+    Alerts(alerts::AlertsArgs),
+    /// Add, list and revoke the tokens of people and machines for the page and its API
     Tokens(tokens::TokensArgs),
+    /// Show who did what, and verify that nothing of it was changed
+    Audit(audit::AuditArgs),
     /// Look at the ledger's store, bring it to the newest version, or copy it into another one
     Store(store::StoreArgs),
     /// Run the simulator, a server that speaks the service's REST API
@@ -145,6 +194,23 @@ enum CliCommand {
     Completions(completions::CompletionsArgs),
     /// Print the manual, or write a page for each command into a folder
     Man(man::ManArgs),
+}
+
+impl CliCommand {
+    /// Whether it says on standard error for which environment it is. Others say it in what they print.
+    const fn says_env(&self) -> bool {
+        matches!(
+            self,
+            Self::Runs(_)
+                | Self::Jobs(_)
+                | Self::Hosts(_)
+                | Self::Suppress(_)
+                | Self::Alerts(_)
+                | Self::Tokens(_)
+                | Self::Audit(_)
+                | Self::Store(_)
+        )
+    }
 }
 
 /// Runs the program.
@@ -180,6 +246,10 @@ pub fn main() -> ExitCode {
         return exit::report(&error, logging::LogFormat::Text);
     }
     let format = cli.global.log_format;
+    if let Some(name) = cli.global.env_name().filter(|_| cli.command.says_env()) {
+        // Without standard error, nothing can be shown.
+        let _ = writeln!(std::io::stderr(), "environment: {}", name.escape_debug());
+    }
     let result = match cli.command {
         CliCommand::Run(args) => run::run(args, &cli.global),
         CliCommand::Eval(args) => eval::run(args, &cli.global),
@@ -190,8 +260,11 @@ pub fn main() -> ExitCode {
         CliCommand::New(args) => new::run(&args),
         CliCommand::Stubs(args) => stubs::run(&args, &cli.global),
         CliCommand::Runs(args) => runs::run(args, &cli.global),
-        CliCommand::Serve(args) => serve::run(args, &cli.global, log),
+        CliCommand::Serve(args) => serve::run(&args, &cli.global, &log),
+        CliCommand::Suppress(args) => suppress::run(args, &cli.global),
+        CliCommand::Alerts(args) => alerts::run(&args, &cli.global),
         CliCommand::Tokens(args) => tokens::run(&args, &cli.global),
+        CliCommand::Audit(args) => audit::run(args, &cli.global),
         CliCommand::Jobs(args) => jobs::run(args, &cli.global),
         CliCommand::Hosts(args) => hosts::run(&args, &cli.global),
         CliCommand::Top(args) => top::run(&args, &cli.global),

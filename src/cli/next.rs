@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Project;
+use crate::config::{EnvName, Project};
 use crate::control::ActionResult;
 use crate::ledger::{Broadcast, RecipientCounts};
 
@@ -12,6 +12,7 @@ use super::GlobalArgs;
 #[derive(Debug, Clone, Default)]
 pub(super) struct FollowUpCommands {
     project: Option<PathBuf>,
+    env: Option<EnvName>,
     simulator: bool,
 }
 
@@ -19,9 +20,15 @@ impl FollowUpCommands {
     /// Takes the arguments from the current command. The project is named if the current folder does not belong to
     /// it.
     pub(super) fn new(global: &GlobalArgs, project: &Project, simulator: bool) -> Self {
+        let env = project.env.clone();
         let here = Project::of(None).is_ok_and(|here| here.root == project.root);
         let project = (global.project.is_some() || !here).then(|| project.root.clone());
-        Self { project, simulator }
+        Self { project, env, simulator }
+    }
+
+    /// The environment of the command.
+    pub(super) fn env(&self) -> Option<&EnvName> {
+        self.env.as_ref()
     }
 
     /// The commands for what a broadcast left to do. Empty if it left nothing.
@@ -79,6 +86,10 @@ impl FollowUpCommands {
             command += " --project ";
             command += &quoted(&Path::display(project).to_string());
         }
+        if let Some(env) = &self.env {
+            command += " --env ";
+            command += env.as_str();
+        }
         command += " ";
         command += words;
         if self.simulator {
@@ -89,9 +100,9 @@ impl FollowUpCommands {
 }
 
 /// A word quoted for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_./-:@,+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
@@ -103,10 +114,10 @@ mod tests {
 
     #[test]
     fn a_command_can_be_pasted() {
-        let next = FollowUpCommands { project: Some("/a b".into()), simulator: true };
+        let next = FollowUpCommands { project: Some("/a b".into()), env: "eu".parse().ok(), simulator: true };
         assert_eq!(
             next.command("retry", "it's", "2026-06-01T08:00:00Z"),
-            r"mooncast --project '/a b' runs retry --simulator 'it'\''s' --run 2026-06-01T08:00:00Z"
+            r"mooncast --project '/a b' --env eu runs retry --simulator 'it'\''s' --run 2026-06-01T08:00:00Z"
         );
     }
 

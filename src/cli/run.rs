@@ -4,26 +4,36 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, Settings};
+use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::{ActiveBroadcast, SendCounts};
+use crate::ledger::RunRequest;
 use crate::message::counted;
 use crate::run::rehearsal::RehearsalPlan;
-use crate::run::{DiscardOutput, OnChange, PlanProgress, RunBuilder, RunEnd, RunServices, job_start};
+use crate::run::{
+    DiscardOutput, OnChange, PlanProgress, PreparedRun, RunBuilder, RunEnd, RunServices, job_start,
+};
+use crate::schedule::FROM_STANDARD_INPUT;
 
+use super::apps::CliApps;
+use super::arguments::{self, NamedArgs};
 use super::grants::GrantArgs;
 use super::limits::LimitArgs;
+use super::logging::LogFormat;
 use super::next::FollowUpCommands;
 use super::progress::{ProgressDisplay, ProgressSource, TerminalOutput};
 use super::rehearse::dry_run::DryRunConfig;
+use super::run_record::{CommandRecord, RunToRecord};
 use super::script::{self, STANDARD_INPUT};
 use super::summary::RunSummary;
-use super::{AppArgs, Exit, GlobalArgs, apps, job, rehearse};
+use super::{AppArgs, Exit, GlobalArgs, actor, apps, job, rehearse};
 
-/// Runs a script: its top level, then the function `main(args)` where it defines one. Or one of its jobs, now.
+/// Runs a script: its top level, then its function `main(args)` if it defines one. With `--job`, runs one of its jobs.
 ///
 /// Exit status: 0 all delivered; 1 the script failed; 2 usage or configuration; 3 finished, some not delivered;
 /// 130 interrupted.
@@ -32,27 +42,32 @@ use super::{AppArgs, Exit, GlobalArgs, apps, job, rehearse};
 pub(super) struct RunArgs {
     /// The script; `-` reads it from standard input
     file: PathBuf,
-    /// Its arguments
+    /// Its arguments, as they are or as `NAME=VALUE`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
-    /// Run this job of the script now, and nothing else; its top level only declares then
+    /// Run only this job of the script; the script's top level then only declares jobs
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Send only what `mooncast rehearse` showed under this name: anything else is refused before the first send
+    /// Send only if the script sends exactly what `mooncast rehearse` showed with this plan name
     #[arg(long, value_name = "PLAN")]
     plan: Option<RehearsalPlan>,
-    /// Send only the test messages of campaigns, and nothing to their audiences
+    /// Send only the test messages of campaigns, not the messages to their audiences
     #[arg(long)]
     test_only: bool,
-    /// Go on with unfinished broadcasts as they are stored, though their inputs changed
+    /// Continue unfinished broadcasts with their stored plans, even if their inputs changed
     #[arg(long = "continue", conflicts_with = "replan")]
     go_on: bool,
-    /// Send the rest of unfinished broadcasts by a new plan where their inputs changed; those who have it get nothing again
+    /// Make new plans for unfinished broadcasts whose inputs changed; recipients with the message get no second one
     #[arg(long)]
     replan: bool,
-    /// Send to the built-in simulator, whatever is configured
+    /// Send to the built-in simulator, even if an app is configured
     #[arg(long)]
     simulator: bool,
+    /// Show the arguments that the script declares, and an example, instead of running it
+    #[arg(long, conflicts_with_all = ["job", "plan", "test_only", "args", "named"])]
+    help_script: bool,
+    #[command(flatten)]
+    named: NamedArgs,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
@@ -61,13 +76,17 @@ pub(super) struct RunArgs {
     limits: LimitArgs,
 }
 
-pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let (project, script) = script::open(&args.file, global)?;
+    if args.help_script {
+        return arguments::help(&script, &args.file);
+    }
     let environment = Environment::of_process();
     let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
     let limits = args.limits.over(settings.scripts);
+    args.args = args.named.with(&args.args, &script, args.job.as_deref(), &[], &mut settings)?;
     let rehearsed = args.plan.as_ref().map(|plan| {
         let config = DryRunConfig {
             project: &project,
@@ -75,6 +94,7 @@ pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
             file: &args.file,
             script: script.clone(),
             args: args.args.clone(),
+            mounts: Vec::new(),
             job: args.job.clone(),
             limits: &limits,
             simulated: args.simulator || settings.simulator,
@@ -89,12 +109,20 @@ pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let rehearsed = rehearsed.transpose()?;
     let clock = Clock::real();
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &apps::fail_point(&environment)?)?;
+    if let Some(book) = &apps.book {
+        let details = json!({ "job": args.job, "plan": args.plan.as_ref().map(ToString::to_string) });
+        book.begins(actor::run(&script.name, &args.args, details));
+    }
     let name = script.name.clone();
     let terminal = TerminalOutput::default();
+    let record = recorded(&args, &name, &project, &settings, &apps, &clock);
     let file =
         if args.file.as_os_str() == "-" { project.root.join(STANDARD_INPUT) } else { args.file.clone() };
     let mut run = RunBuilder::new(&project, &settings, &apps.deliveries, &clock, &file, script);
     (run.args, run.limits, run.output) = (args.args, limits, Rc::new(terminal.clone()));
+    if let Some(record) = &record {
+        run.output = record.output(run.output);
+    }
     let mut starts = clock.unix_time();
     if let Some((plan, guard)) = rehearsed {
         (run.seed, starts) = (plan.seed.into(), plan.start);
@@ -113,18 +141,10 @@ pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         services.broadcasts.decide_on_change(on_change);
     }
     let format = global.log_format;
-    let began = clock.now();
-    let (ended, elapsed) = clock.block_on(async {
-        let shown = RunProgress(Rc::clone(&services));
-        let progress = ProgressDisplay::start(shown, terminal.clone(), clock.clone(), format);
-        let ended = run.run_until_signal().await;
-        progress.stop();
-        let elapsed = clock.now() - began;
-        apps.release().await;
-        (ended, elapsed)
-    })?;
+    let (ended, elapsed) = shown_to_end(run, &apps, record.as_ref(), &clock, &terminal, format)?;
     job::must_be_there(args.job.as_deref(), &services.jobs, &ended, &name)?;
     let summary = RunSummary {
+        edits: false,
         ended: &ended,
         counts: services.tally.counts(),
         elapsed,
@@ -140,6 +160,53 @@ pub(super) fn run(args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
     // The script got the error too, but the configuration has to be fixed.
     Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
+}
+
+/// Has the run recorded in the ledger.
+fn recorded(
+    args: &RunArgs,
+    name: &str,
+    project: &Project,
+    settings: &Settings,
+    apps: &CliApps,
+    clock: &Clock,
+) -> Option<CommandRecord> {
+    let book = apps.book.as_ref()?;
+    let script = if args.file.as_os_str() == "-" { FROM_STANDARD_INPUT } else { name };
+    let plan = args.plan.as_ref().map(ToString::to_string);
+    let request = RunRequest { args: args.args.clone(), plan, test_only: args.test_only };
+    let place = apps::place(project, settings, args.simulator);
+    let run = RunToRecord { script, request, job: args.job.as_deref() };
+    Some(CommandRecord::begin(book, place, clock, settings.scripts, run))
+}
+
+/// Runs until the run ends or a signal arrives, and shows its progress. Returns how it ended and how long it took. `record`
+/// records the run in the ledger.
+pub(super) fn shown_to_end(
+    run: PreparedRun,
+    apps: &CliApps,
+    record: Option<&CommandRecord>,
+    clock: &Clock,
+    terminal: &TerminalOutput,
+    format: LogFormat,
+) -> anyhow::Result<(RunEnd, Duration)> {
+    let began = clock.now();
+    Ok(clock.block_on(async {
+        let services = Rc::clone(&run.services);
+        let shown = RunProgress(Rc::clone(&services));
+        if let Some(record) = record {
+            record.hide_secrets_of(&services);
+        }
+        let progress = ProgressDisplay::start(shown, terminal.clone(), clock.clone(), format);
+        let ended = run.run_until_signal().await;
+        progress.stop();
+        let elapsed = clock.now() - began;
+        if let Some(record) = record {
+            Box::pin(record.end(&ended, &services)).await;
+        }
+        apps.release().await;
+        (ended, elapsed)
+    })?)
 }
 
 /// The progress of a run.
@@ -170,13 +237,17 @@ impl ProgressSource for RunProgress {
 /// Writing to a `String` cannot fail, so the results are ignored.
 fn describe(services: &RunServices) -> String {
     let counts = services.tally.counts();
-    let mut text = format!("sent to {}, {} in flight", counted(counts.sent, "group"), counts.in_flight);
+    let mut text = format!("sent to {}, {} in flight", counted(counts.sent, counts.noun()), counts.in_flight);
     for (count, what) in [
         (counts.rejected, "rejected"),
         (counts.in_doubt, "in doubt"),
         (
             counts.throttled,
-            if counts.throttled == 1 { "call refused as too many" } else { "calls refused as too many" },
+            if counts.throttled == 1 {
+                "call refused by the rate limit"
+            } else {
+                "calls refused by the rate limit"
+            },
         ),
     ] {
         if count > 0 {
@@ -188,8 +259,10 @@ fn describe(services: &RunServices) -> String {
         let waiting: usize = status.waiting.iter().map(|waiting| waiting.calls).sum();
         if let Some(longest) = status.waiting.iter().map(|waiting| waiting.last).max() {
             let (name, pace, seconds) = (status.name, status.pace, longest.as_secs_f64());
-            let _ =
-                write!(text, "; {waiting} wait for {name} ({pace:.0} a second), the last for {seconds:.1} s");
+            let _ = write!(
+                text,
+                "; {waiting} waiting for the quota of {name} ({pace:.0} a second), the last one for {seconds:.1} s"
+            );
         }
     }
     text
@@ -201,7 +274,7 @@ fn lost_prints(error: &std::io::Error, exit: Exit) -> Exit {
     // Without standard error, nothing can be shown.
     let _ = writeln!(
         err,
-        "error: what the script printed is not all written: standard output: {error}; make room or send it elsewhere"
+        "error: some of the script's output is lost: cannot write to standard output: {error}; free space, or redirect the output elsewhere"
     );
     if exit == Exit::Delivered { Exit::Failed } else { exit }
 }

@@ -25,12 +25,13 @@ pub(super) fn open(file: &Path, global: &GlobalArgs) -> anyhow::Result<(Project,
         bail!("{shown}: not a file; `mooncast run` takes one script");
     }
     if metadata.len() > MAX_SOURCE {
-        bail!("{shown}: {} bytes, over the limit of {MAX_SOURCE} for a script", metadata.len());
+        bail!("{shown}: {} bytes; a script can have at most {MAX_SOURCE}", metadata.len());
     }
     let project = match &global.project {
         Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
         None => Project::of(Some(file)).with_context(|| format!("{shown}"))?,
     };
+    let project = global.in_env(project)?;
     let text = std::fs::read(file).with_context(|| format!("{shown}"))?;
     let name = project.shown(&file.canonicalize().with_context(|| format!("{shown}"))?);
     Ok((project, LuaSource::new(name, text)))
@@ -41,7 +42,7 @@ pub(super) fn standard_input() -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     std::io::stdin().lock().take(MAX_SOURCE + 1).read_to_end(&mut text).context("standard input")?;
     if text.len() as u64 > MAX_SOURCE {
-        bail!("standard input: over the limit of {MAX_SOURCE} bytes for a script");
+        bail!("standard input: more than {MAX_SOURCE} bytes, the limit for a script");
     }
     Ok(text)
 }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,41 +12,42 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{AppFlags, Environment, HostRoles, ListenAddress, Project, ServeSettings, Settings};
+use crate::config::{
+    AlertSettings, AppFlags, Environment, HostRoles, ListenAddress, Permissions, Project, ServeSettings,
+    Settings,
+};
 use crate::control;
 use crate::daemon::{
-    self, AlertSender, Daemon, DaemonEvent, DaemonSetup, DaemonSignal, ScriptLoader, ScriptRegistry,
-    ScriptWatcher, SettingsReload,
+    self, AlertSender, Daemon, DaemonEvent, DaemonSetup, DaemonSignal, Rehearser, ScriptLoader,
+    ScriptRegistry, ScriptWatcher, SettingsReload,
 };
 use crate::delivery::Delivery;
-use crate::ledger::{Instance, Ledger, TokenRole};
+use crate::ledger::{Instance, Ledger};
 use crate::run::OWN_BINARY;
 use crate::web::{self, DaemonHandle, ListenerSetup, LogTail, PrometheusMetrics, Tls};
 
 use super::apps::{self, fail_point};
 use super::grants::GrantArgs;
 use super::progress::TerminalOutput;
-use super::{AppArgs, Exit, GlobalArgs, tokens};
+use super::{AppArgs, Exit, GlobalArgs, actor, tokens};
 
-/// Runs the jobs that the project's scripts declare, until it is stopped.
+/// Runs the jobs that the project's scripts declare, until you stop it.
 ///
-/// SIGTERM and SIGINT (Ctrl-C) let nothing new begin and finish what is in flight; a second one ends at once. SIGHUP looks
-/// at all files again.
-///
-/// `[serve] stop_within` (30 s) is the most that a stop takes.
+/// On SIGTERM or SIGINT (Ctrl-C), the daemon starts no new runs and waits for the active ones, at most
+/// `[serve] stop_within` (30 s). A second signal stops it at once. On SIGHUP, it scans all files again.
 ///
 /// Exit status: 0 stopped; 2 usage or configuration.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Send to the built-in simulator, whatever is configured
+    /// Send to the built-in simulator, even if an app is configured
     #[arg(long)]
     simulator: bool,
-    /// Where the page, its API and the hooks are: an address such as 127.0.0.1:7311, which is the default (port 0: any
-    /// that is free), or `nowhere`; over `[serve] listen`
+    /// The address of the page, its API and the hooks, or `nowhere`. Default: 127.0.0.1:7311. Port 0 is any free port.
+    /// Overrides `[serve] listen`
     #[arg(long, value_name = "ADDR", value_parser = ListenAddress::of)]
     listen: Option<ListenAddress>,
-    /// What this host does of what a fleet does: some of schedule, send and page, with commas between them; over
-    /// `[serve] roles`. By default all of it
+    /// The roles of this host in a fleet, separated by commas: schedule, send, page. Default: all. Overrides
+    /// `[serve] roles`
     #[arg(long, value_name = "ROLES", value_parser = roles)]
     roles: Option<HostRoles>,
     #[command(flatten)]
@@ -86,46 +87,59 @@ fn over(serve: &mut ServeSettings, listen: Option<ListenAddress>, roles: Option<
     serve.roles = roles.unwrap_or(serve.roles);
 }
 
+/// The flags with which `mooncast rehearse` has the environment, the app and the permissions of this daemon.
+fn rehearsal_flags(args: &ServeArgs, project: &Project, simulated: bool) -> Vec<String> {
+    let mut flags = args.app.flags();
+    flags.extend(args.grants.flags());
+    if let Some(env) = &project.env {
+        flags.extend(["--env".to_owned(), env.to_string()]);
+    }
+    // Without an app, the simulator's lists are read. It knows no groups.
+    let lists = match (args.simulator, simulated) {
+        (true, _) => "--simulator",
+        (false, true) => "--read-lists",
+        (false, false) => "--check-groups",
+    };
+    flags.push(lists.to_owned());
+    flags
+}
+
 fn roles(text: &str) -> Result<HostRoles, String> {
     HostRoles::of(text.split(','))
 }
 
-pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let environment = Environment::of_process();
-    let flags = AppFlags { offline: args.simulator, ..args.app.into() };
+    let flags = AppFlags { offline: args.simulator, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &environment, &flags)?;
+    let rehearsal_flags = rehearsal_flags(args, &project, settings.simulator);
     let granted = args.grants.permissions()?;
     settings.permissions.extend(granted.clone());
-    let alerts = settings.alerts.clone();
+    let alerts = receivers(&settings)?;
     over(&mut settings.serve, args.listen, args.roles);
     let (serve, simulator) = (settings.serve.clone(), args.simulator || settings.simulator);
     let secure = serve.tls.as_ref().map(Tls::load).transpose().map_err(anyhow::Error::msg)?;
     let address = serve.address().map_err(anyhow::Error::msg)?;
     // The recorder must be installed before any metric is created.
-    let figures = PrometheusMetrics::begin().map_err(anyhow::Error::msg).context("nothing can be counted")?;
-    let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let figures =
+        PrometheusMetrics::begin().map_err(anyhow::Error::msg).context("cannot start the metrics")?;
     let clock = Clock::real();
     let point = fail_point(&environment)?;
     let apps = apps::choose_for(control::DAEMON, &project, &settings, args.simulator, &clock, &point)?;
     let book = apps.book.as_ref().context("there is no ledger")?;
     let state = apps::state(&project, &settings, args.simulator);
+    keep_log(log, &state, serve.keep_log);
     clock.block_on(async {
         // Signals are handled from here on. Little has started before.
-        let (orders, heard) = daemon::listen().context("signals cannot be listened for")?;
+        let (orders, heard) = daemon::listen().context("cannot listen for signals")?;
         let open = book.open().await?;
         one_app_set(&open.ledger, &open.owner, &apps.deliveries, simulator).await?;
         let listening = listen(address, &serve, secure).await?;
         let loader = ScriptLoader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = ScriptRegistry::new(loader, settings);
-        let place = project.clone();
-        let reread = SettingsReload::new(move || {
-            let mut settings = Settings::load(&place, &Environment::of_process(), &flags)?;
-            settings.permissions.extend(granted.clone());
-            over(&mut settings.serve, args.listen, args.roles);
-            Ok(settings)
-        });
-        let alerts = AlertSender::new(alerts, open.ledger.clone(), clock.clone(), name.clone());
+        let reread = reload(project.clone(), flags, granted, (args.listen, args.roles));
+        let alerts = AlertSender::new(alerts, open.ledger.clone(), clock.clone(), project.title());
         let alerts = Rc::new(alerts.map_err(anyhow::Error::msg)?);
         let reread = reread.taking(take(Rc::clone(&alerts), apps.deliveries.clone(), simulator));
         let watch = watch(global, &project, &registry, reread);
@@ -146,20 +160,23 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
             roles: serve.roles,
             clock: clock.clone(),
             program: OWN_BINARY.into(),
+            rehearser: Rc::new(Rehearser::new(OWN_BINARY.into(), rehearsal_flags)),
             output: Rc::new(TerminalOutput::beside_log()),
             poll: daemon::POLL,
             instead: None,
             told: Box::new(move |event| Box::pin(tell(Rc::clone(&alerts), event))),
         };
         beside.spawn_local(watch.run());
-        let hooked = setup.registry.jobs().iter().any(|registered| registered.job.hook().is_some());
-        let (jobs, settings, daemon) = (setup.registry.clone(), setup.registry.clone(), Daemon::new(setup));
+        let [registry, jobs, reacting, settings] = std::array::from_fn(|_| setup.registry.clone());
+        let daemon = Daemon::new(setup);
         match listening {
             Some(listening) => {
                 let house = DaemonHandle {
-                    project: name,
+                    project: project.name(),
+                    env: project.env.clone(),
                     simulator,
                     find: Box::new(move |name| Some(jobs.find(name)?.job)),
+                    reactions: Box::new(move || reacting.reactions()),
                     settings: Box::new(move || settings.settings()),
                     serve,
                     apps: apps.deliveries.clone(),
@@ -167,9 +184,10 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
                     state,
                     clock: clock.clone(),
                     unready: Box::new(daemon.unready()),
+                    rehearse: Box::new(daemon.rehearsals()),
                     figures,
-                    log,
-                    nudge: Box::new(move || {
+                    log: Arc::clone(log),
+                    nudge: Rc::new(move || {
                         // The send fails only after the daemon has ended.
                         let _ = orders.send(DaemonSignal::Heed);
                     }),
@@ -177,21 +195,62 @@ pub(super) fn run(args: ServeArgs, global: &GlobalArgs, log: Arc<LogTail>) -> an
                 show_tokens(&listening, &open.ledger).await?;
                 beside.spawn_local(async move {
                     if let Err(error) = web::serve(listening, house).await {
-                        tracing::error!("nothing listens any more: {error}");
+                        tracing::error!("the listener failed, so the page, the API and the hooks are not reachable; restart the daemon: {error}");
                     }
                 });
             }
-            None if hooked => tracing::warn!(
-                "hooks are declared, and nothing listens for their requests: say where with `[serve] listen` or --listen"
-            ),
-            None => {}
+            None => warn_unreachable(&registry),
         }
         daemon.serve(heard).await?;
         drop(beside);
         apps.release().await;
         tracing::info!("stopped");
+        log.flush();
         Ok(Exit::Delivered)
     })?
+}
+
+/// Reads the settings again, with what the command line lays over them.
+fn reload(
+    project: Project,
+    flags: AppFlags,
+    granted: Permissions,
+    (listen, roles): (Option<ListenAddress>, Option<HostRoles>),
+) -> SettingsReload {
+    SettingsReload::new(move || {
+        let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
+        settings.permissions.extend(granted.clone());
+        over(&mut settings.serve, listen, roles);
+        Ok(settings)
+    })
+}
+
+/// Keeps the log in the state folder. A daemon that cannot does its work all the same.
+fn keep_log(log: &LogTail, state: &Path, most: u64) {
+    if most == 0 {
+        return;
+    }
+    if let Err(error) = log.keep(state, most) {
+        let folder = state.display();
+        tracing::warn!("the log is kept in memory only, because {folder} cannot hold its file: {error}");
+    }
+}
+
+/// The receivers of alerts. Each must have an address.
+fn receivers(settings: &Settings) -> anyhow::Result<Vec<AlertSettings>> {
+    match settings.alerts_without_url.values().next() {
+        Some(problem) => anyhow::bail!("{problem}"),
+        None => Ok(settings.alerts.clone()),
+    }
+}
+
+/// Warns if scripts declare jobs that only requests to a listener start.
+fn warn_unreachable(registry: &ScriptRegistry) {
+    if registry.jobs().iter().any(|registered| registered.job.has_inputs()) {
+        tracing::warn!(
+            "scripts declare hooks or `im.on` jobs, but this daemon does not listen for requests and callbacks; set an address with `[serve] listen` or --listen"
+        );
+    }
 }
 
 /// Makes sure that the living daemons of a ledger send through the same apps, because the daemons share the
@@ -208,9 +267,11 @@ async fn one_app_set(
     let mut own: Vec<&str> = apps.iter().map(|app| app.key()).collect();
     own.sort_unstable();
     let own = own.join(", ");
-    if let Some((process, others)) = ledger.claim_apps(owner, &own).await? {
+    if let Some(other) = ledger.claim_apps(owner, &own).await? {
         bail!(
-            "another `mooncast serve` (process {process}) works on this ledger and sends through {others}; this one would send through {own}, and the two would share each job's scheduled times between those apps. Stop that one, or give this one a project folder or a `store` of its own"
+            "another `mooncast serve` (process {}) uses this ledger and sends through {}, but this one would send through {own}; together they would split each job's scheduled times between those apps. Stop the other one, or give this one its own project folder or `store`",
+            other.pid,
+            other.apps
         );
     }
     Ok(())
@@ -226,10 +287,10 @@ async fn listen(
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) if serve.listen == ListenAddress::Default => {
-            tracing::warn!(%address, "there is no page, for its address cannot be listened at ({error}); `[serve] listen` or --listen names another");
+            tracing::warn!(%address, "the daemon runs without the page, because it cannot listen at the page's address ({error}); set another address with `[serve] listen` or --listen");
             return Ok(None);
         }
-        Err(error) => return Err(error).with_context(|| format!("{address} cannot be listened at")),
+        Err(error) => return Err(error).with_context(|| format!("cannot listen at {address}")),
     };
     let listening = ListenerSetup { listener, tls, peers: serve.trusted_proxies.clone() };
     let address = listening.address().context("the listener")?;
@@ -248,9 +309,10 @@ async fn show_tokens(listening: &ListenerSetup, ledger: &Ledger) -> anyhow::Resu
         tracing::warn!("the page has no tokens yet: `mooncast tokens renew` makes tokens and shows them");
         return Ok(());
     }
-    let minted = TokenRole::ALL.map(web::mint);
-    let hashes: Vec<_> = minted.iter().map(|one| (one.role, one.hash.clone())).collect();
-    if ledger.keep_tokens(&hashes, false).await? {
+    let minted = web::FIRST_TOKENS.map(|(name, role)| web::mint(name, role, name, None));
+    let kept: Vec<_> = minted.iter().map(|one| one.kept.clone()).collect();
+    let names = web::FIRST_TOKENS.map(|(name, _)| name).join(", ");
+    if ledger.audited(actor::act("token.add", names), ledger.add_first_tokens(&kept)).await? {
         eprintln!("{}", tokens::shown(&minted, Some(listening.address()?)));
     }
     Ok(())
@@ -272,6 +334,7 @@ fn take(
     move |before, new| {
         let mut restart = Vec::new();
         for app in &apps {
+            app.set_approval(&new.approval);
             // All apps of the simulator have the limits of the first one.
             let of = |settings: &Settings| {
                 let named = settings.apps.iter().find(|other| other.name == app.name());

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
 use crate::clock::Clock;
 use crate::config::{Environment, FILE_NAME, STATE_FOLDER, STORE_VARIABLE, Settings, is_server};
@@ -18,19 +19,19 @@ use crate::message::{counted, counted_as};
 
 use super::findings::FindingsReport;
 use super::next::FollowUpCommands;
-use super::{Exit, GlobalArgs, apps, backup};
+use super::{Exit, GlobalArgs, actor, apps, backup};
 
 /// The clock difference to a server above which a warning is shown. Hosts use the server's clock, so the difference
 /// does no harm.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
-/// Looks at the ledger's store, brings it to the newest version, copies it, backs it up or restores it.
+/// Checks, updates, copies, backs up or restores the ledger's store.
 ///
 /// The store is the project's: a file in .mooncast, or the Postgres server that `MOONCAST_STORE` or `store` in
 /// mooncast.toml names.
 #[derive(Debug, Args)]
 pub(super) struct StoreArgs {
-    /// That of what was sent to the simulator
+    /// Use the simulator's ledger
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
@@ -39,28 +40,29 @@ pub(super) struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
-    /// Bring the store to the newest version that this program knows
+    /// Update the store to the newest version that this program knows
     ///
-    /// Every command does that when it opens a store. By hand it is done before hosts are replaced, while nobody waits.
+    /// Every command updates a store when it opens it. Use this command to update the store before you replace hosts.
     Migrate,
-    /// Say which store it is and whether it is well, and count what is in it
+    /// Show the store's location, check it for problems, and count its rows
     ///
-    /// Exit status: 0 all is well; 2 something is not.
+    /// Exit status: 0 no problems; 2 the check found a problem.
     Check,
-    /// Copy a whole ledger into a store where nothing is: from a file to a Postgres server, or back
+    /// Copy a whole ledger into an empty store: from a file to a Postgres server, or back
     ///
-    /// FROM and TO are each a folder (a project's, or the one with ledger.db), a postgres:// address, or env:NAME for an
-    /// address in the variable NAME, or in the file that `NAME_FILE` names: the list of processes shows addresses,
-    /// and passwords in them, to every user of the machine. `MOONCAST_STORE` alone is short for `env:MOONCAST_STORE`.
+    /// FROM and TO are each a folder (a project's, or the one with ledger.db), a postgres:// address, or env:NAME. With
+    /// env:NAME, the address is in the variable NAME or in the file that `NAME_FILE` names. Prefer env:NAME: every user
+    /// of the machine can see the arguments of a process, and an address may contain a password. `MOONCAST_STORE`
+    /// means `env:MOONCAST_STORE`.
     ///
-    /// Stop everything that uses either of them before; it refuses where somebody does. What was copied is read back and
-    /// compared before it counts.
+    /// First stop all processes that use FROM or TO; the command refuses to copy if one does. It reads the copy back
+    /// and compares it with the original.
     ///
-    /// Exit status: 0 it is copied; 2 it is not, and TO is as it was.
+    /// Exit status: 0 the ledger was copied; 2 it was not, and TO is unchanged.
     Copy {
-        /// Where the ledger is
+        /// The ledger to copy
         from: StoreAddress,
-        /// Where it is to be
+        /// The store to copy it to
         to: StoreAddress,
     },
     Backup(backup::BackupArgs),
@@ -91,7 +93,7 @@ impl StoreAddress {
             };
             if !is_server(&address) {
                 bail!(
-                    "{what}: {variable} is no Postgres server's address, postgres://USER:PASSWORD@HOST/DATABASE"
+                    "{what}: {variable} is not the address of a Postgres server, postgres://USER:PASSWORD@HOST/DATABASE"
                 )
             }
             return Ok(LedgerLocation::Server(address.into()));
@@ -152,16 +154,21 @@ pub(super) fn run(args: StoreArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
 async fn migrate(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
     let (ledger, found, now) = Ledger::migrate(place, clock.clone()).await?;
     let path = ledger.path().display();
+    // A store that was created is empty, so that a ledger can be copied into it.
+    if found > 0 && found < now {
+        let act = actor::act("ledger.migrate", path.to_string());
+        ledger.append_audit(&act.with(json!({ "from": found, "to": now }))).await?;
+    }
     let known = Ledger::inspect(place, clock).await?.known;
     let said = match found {
         _ if now > known => {
             format!(
-                "{path}: version {now}, newer than the {known} that this program knows, which can work on it"
+                "{path}: version {now}, newer than {known}, the newest version that this program knows; this program can use it"
             )
         }
-        _ if found == now => format!("{path}: version {now} already, the newest that this program knows"),
-        0 => format!("{path}: made, version {now}"),
-        _ => format!("{path}: from version {found} to {now}"),
+        _ if found == now => format!("{path}: already at version {now}, the newest that this program knows"),
+        0 => format!("{path}: created with version {now}"),
+        _ => format!("{path}: updated from version {found} to {now}"),
     };
     writeln!(std::io::stdout(), "{said}")?;
     Ok(Exit::Delivered)
@@ -196,26 +203,29 @@ async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport
     let path = path.display();
     match &server {
         Some(server) => {
-            let tls = server.tls.as_deref().unwrap_or("no TLS: others on the way can read and change it");
+            let tls =
+                server.tls.as_deref().unwrap_or("no TLS: others on the network can read and change the data");
             report.line(true, "store", &format!("{path} ({}, {tls})", server.version));
         }
-        None => report.line(true, "store", &format!("{path} (SQLite, for the programs of this machine)")),
+        None => report.line(true, "store", &format!("{path} (SQLite, for programs on this machine)")),
     }
-    let versions = format!("version {version}, and this program knows up to {known}");
+    let versions = format!("version {version}; this program knows versions up to {known}");
     let usable = version > 0 && version >= known && least <= known;
     let schema = match version {
         _ if usable => versions,
-        _ if least > known => format!("{versions}: use the newer mooncast that wrote it"),
-        0 => "none yet; `mooncast store migrate` makes it, and so does whoever opens it first".to_owned(),
+        _ if least > known => format!("{versions}; use the newer mooncast that wrote this store"),
+        0 => "the store does not exist yet; `mooncast store migrate`, or the first command that opens it, creates it".to_owned(),
         _ => format!(
-            "{versions}; `mooncast store migrate` brings it there, and so does whoever opens it first"
+            "{versions}; `mooncast store migrate`, or the next command that opens it, updates it"
         ),
     };
     // A store that does not exist yet, or is older, is not an error.
     report.line(least <= known, "schema", &schema);
     if let Some(server) = server {
-        let apart =
-            format!("{:.1} s apart from this machine's; hosts go by the store's", server.apart.as_secs_f64());
+        let apart = format!(
+            "differs from this machine's clock by {:.1} s; hosts use the store's clock",
+            server.apart.as_secs_f64()
+        );
         report.line(server.apart <= CLOCK_MARGIN, "clock of the store", &apart);
     }
     report.line(true, "size", &ByteSize(size).to_string());
@@ -228,7 +238,7 @@ async fn examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsRep
         Ok(ledger) => ledger,
         Err(error) => return report.line(false, "access", &error.to_string()),
     };
-    report.line(true, "access", "it can be read and written");
+    report.line(true, "access", "readable and writable");
     let examined = match ledger.examine().await {
         Ok(examined) => examined,
         Err(error) => return report.line(false, "rows", &error.to_string()),
@@ -245,26 +255,27 @@ async fn examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsRep
         report.line(false, "rows", fault);
     }
     if examined.faults.is_empty() {
-        report.line(true, "rows", "what is counted agrees with what is there, and nothing is left in flight");
+        report.line(true, "rows", "the counts match the rows, and no send is left in flight");
     }
 }
 
 async fn copy(from: &LedgerLocation, to: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
-    let copied = Ledger::transfer(from, to, clock).await.context("nothing was copied")?;
+    let copied =
+        Ledger::transfer(from, to, clock, Some(&actor::actor())).await.context("nothing was copied")?;
     let mut out = std::io::stdout();
     writeln!(out, "{:<16} {:>10}  SHA-256", "table", "rows")?;
     for table in &copied.tables {
         writeln!(out, "{:<16} {:>10}  {}", table.name, table.rows, &table.hash[..16])?;
     }
     let (from, to, rows) = (copied.from.display(), copied.to.display(), copied.rows());
-    writeln!(out, "{from} -> {to}: {}, read back and the same", counted(rows, "row"))?;
+    writeln!(out, "{from} -> {to}: {}, read back and compared", counted(rows, "row"))?;
     if copied.in_doubt > 0 {
         let doubts = counted_as(
             copied.in_doubt,
             "single send of a process that died is",
             "single sends of processes that died are",
         );
-        writeln!(out, "{doubts} in doubt; see `mooncast runs`")?;
+        writeln!(out, "{doubts} in doubt; see `mooncast runs list`")?;
     }
     Ok(Exit::Delivered)
 }

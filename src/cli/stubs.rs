@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::config::FILE_NAME;
 use crate::lint::stubs;
 
 use super::{Exit, GlobalArgs};
@@ -17,15 +18,23 @@ pub(super) const FOLDER: &str = ".luals";
 /// The file that tells an editor with `LuaLS` where the stubs are.
 pub(super) const EDITOR_SETTINGS: (&str, &str) = (".luarc.json", include_str!("new/luarc.json"));
 
-/// Write the editor's files of a project anew: the stubs of this version of Mooncast, by which an editor completes `im.`
+/// Update the editor files of a project: the stubs of this version of Mooncast, with which an editor completes `im.`
 ///
-/// Files in `.luals` that this version does not have are left alone and named; so is a `.luarc.json` that is there.
+/// Writes only into a project, a folder with a mooncast.toml, or into the folder that `--project` names. Does not change an existing `.luarc.json`, or files in `.luals` that this version does not have; it only names them.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StubsArgs {}
 
 /// Writes the stubs and prints what changed.
 pub(super) fn run(_: &StubsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
-    let root = global.project()?.root;
+    let project = global.in_no_env()?;
+    // A folder that is named is meant.
+    if global.project.is_none() && !project.settings_file().is_file() {
+        bail!(
+            "{} is no project, because it has no {FILE_NAME}; nothing was written. Go into a project's folder, or name the folder: mooncast stubs --project .",
+            project.root.display()
+        );
+    }
+    let root = project.root;
     let done = refresh(&root)?;
     let mut out = io::stdout();
     // The files are written even if this cannot be printed.
@@ -65,7 +74,7 @@ fn refresh(root: &Path) -> anyhow::Result<RefreshedStubs> {
         }
     }
     let mut unknown: Vec<String> = fs::read_dir(&folder)
-        .with_context(|| format!("{} cannot be read", folder.display()))?
+        .with_context(|| format!("cannot read {}", folder.display()))?
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| !stubs.iter().any(|stub| stub.file == *name))
@@ -79,7 +88,7 @@ fn refresh(root: &Path) -> anyhow::Result<RefreshedStubs> {
             false
         }
         Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be read", settings.display()));
+            return Err(error).with_context(|| format!("cannot read {}", settings.display()));
         }
     };
     Ok(RefreshedStubs { changed, unknown, editor_settings_lack_folder })
@@ -87,7 +96,7 @@ fn refresh(root: &Path) -> anyhow::Result<RefreshedStubs> {
 
 /// Writes a file of a project, and creates the folders above it.
 pub(super) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
-    let cannot = || format!("{} cannot be written", path.display());
+    let cannot = || format!("cannot write {}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(cannot)?;
     }

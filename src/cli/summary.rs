@@ -5,6 +5,8 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::config::EnvName;
+use crate::core::Call;
 use crate::delivery::{ActiveBroadcast, DriveEnd, SendCounts};
 use crate::message::counted;
 use crate::run::{RunEnd, RunError};
@@ -24,6 +26,8 @@ pub(super) struct RunSummary<'a> {
     /// The broadcasts of the run, including those that left something to do.
     pub(super) broadcasts: &'a [Rc<ActiveBroadcast>],
     pub(super) next: FollowUpCommands,
+    /// Whether the run edits messages and sends none.
+    pub(super) edits: bool,
 }
 
 impl RunSummary<'_> {
@@ -66,7 +70,7 @@ impl RunSummary<'_> {
             if commands.is_empty() {
                 continue;
             }
-            writeln!(err, "{}", stands(broadcast))?;
+            writeln!(err, "{}", stands(broadcast, self.edits))?;
             for command in commands {
                 writeln!(err, "  next: {command}")?;
             }
@@ -91,6 +95,8 @@ impl RunSummary<'_> {
                 in_doubt = counts.in_doubt,
                 not_sent = counts.not_sent,
                 throttled = counts.throttled,
+                sent_before = counts.sent_before,
+                env = self.next.env().map(EnvName::as_str),
                 seconds = self.elapsed.as_secs_f64(),
                 "{}",
                 self.sentence()
@@ -104,7 +110,7 @@ impl RunSummary<'_> {
                     run = broadcast.run,
                     next = commands.join("; "),
                     "{}",
-                    stands(broadcast)
+                    stands(broadcast, self.edits)
                 );
             }
         }
@@ -113,19 +119,46 @@ impl RunSummary<'_> {
     /// Writing to a `String` cannot fail, so the results are ignored.
     fn sentence(&self) -> String {
         let (counts, seconds) = (self.counts, self.elapsed.as_secs_f64());
-        let mut text = format!("sent to {} in {seconds:.1} s", groups(counts.sent));
+        let env = self.next.env().map(|env| format!("[{env}] ")).unwrap_or_default();
+        let mut text = if self.edits {
+            format!("{env}edited {} in {seconds:.1} s", counted(counts.sent, "message"))
+        } else if counts.noun() == Call::Announce.recipient() {
+            format!("{env}made {} in {seconds:.1} s", counted(counts.sent, counts.noun()))
+        } else if counts.sent_before > 0 && counts.recipient.is_none() {
+            format!("{env}nothing was sent in {seconds:.1} s")
+        } else {
+            format!("{env}sent to {} in {seconds:.1} s", counted(counts.sent, counts.noun()))
+        };
         for (count, what) in [
             (counts.rejected, "rejected"),
-            (counts.in_doubt, "in doubt (it may have been sent: look before sending again)"),
-            (counts.not_sent, "not sent"),
+            (counts.in_doubt, "in doubt (possibly sent; check before you send again)"),
+            (counts.not_sent, if self.edits { "not edited" } else { "not sent" }),
         ] {
             if count > 0 {
                 let _ = write!(text, ", {count} {what}");
             }
         }
+        let skipped: u64 = self.broadcasts.iter().map(|one| one.progress.snapshot().counts.skipped).sum();
+        if skipped > 0 {
+            let _ = write!(text, ", {skipped} skipped (`mooncast runs export` has the reasons)");
+        }
+        if counts.requests_in_doubt > 0 {
+            let calls = counted(counts.requests_in_doubt, "call");
+            let _ = write!(
+                text,
+                "; {calls} of im.request in doubt (possibly made; `mooncast runs list` shows each)"
+            );
+        }
+        if counts.sent_before > 0 {
+            let found = counted(counts.sent_before, "call");
+            let _ = write!(text, "; {found} sent nothing, because the messages were sent before");
+        }
         if counts.throttled > 0 {
             let refused = counted(counts.throttled, "call");
-            let _ = write!(text, "; the service refused {refused} as too many, each was sent again");
+            let _ = write!(
+                text,
+                "; the service refused {refused} because of its rate limit, and each was sent again"
+            );
         }
         text
     }
@@ -139,15 +172,17 @@ fn commands(broadcast: &ActiveBroadcast, next: &FollowUpCommands) -> Vec<String>
 }
 
 /// `news/1: 60 of 100 sent, 3 rejected, 37 not sent yet; paused: 20 failures in a row`
-fn stands(broadcast: &ActiveBroadcast) -> String {
+fn stands(broadcast: &ActiveBroadcast, edits: bool) -> String {
     let counts = broadcast.progress.snapshot().counts;
-    let mut text =
-        format!("{}/{}: {} of {} sent", broadcast.name, broadcast.run, counts.sent, counts.total());
+    let (name, run, done, total) = (&broadcast.name, &broadcast.run, counts.sent, counts.total());
+    let (sent, left) = if edits { ("edited", "not edited yet") } else { ("sent", "not sent yet") };
+    let mut text = format!("{name}/{run}: {done} of {total} {sent}");
     for (count, what) in [
         (counts.rejected, "rejected"),
         (counts.in_doubt, "in doubt"),
+        (counts.skipped, "skipped"),
         (counts.cancelled, "cancelled"),
-        (ActiveBroadcast::left(&counts), "not sent yet"),
+        (ActiveBroadcast::left(&counts), left),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
@@ -157,8 +192,4 @@ fn stands(broadcast: &ActiveBroadcast) -> String {
         let _ = write!(text, "; paused: {why}");
     }
     text
-}
-
-fn groups(count: u64) -> String {
-    counted(count, "group")
 }

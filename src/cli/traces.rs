@@ -141,7 +141,7 @@ impl WarningExporter {
         lost.told = Some(now);
         let spans = std::mem::take(&mut lost.spans);
         let why = without_address(&error.to_string());
-        tracing::warn!(spans, "spans are lost, their collector does not take them: {why}");
+        tracing::warn!(spans, "spans are lost, because the collector did not accept them: {why}");
     }
 }
 

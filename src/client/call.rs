@@ -35,6 +35,10 @@ impl CallSpec {
         Self { name: CallName { method: "GET", path }, nature: Idempotency::Repeatable }
     }
 
+    pub(super) const fn put(path: &'static str) -> Self {
+        Self { name: CallName { method: "PUT", path }, nature: Idempotency::Repeatable }
+    }
+
     pub(super) const fn post(path: &'static str, nature: Idempotency) -> Self {
         Self { name: CallName { method: "POST", path }, nature }
     }
@@ -77,7 +81,7 @@ pub(super) async fn authorised(
         let lease = leased(transport, tokens, call, deadline).await?;
         match made(transport, tokens, call, &lease, deadline, prepare()?).await {
             Err(failure)
-                if failure.status == Some(401)
+                if failure.refuses_token()
                     && renewals.may_repeat(transport, tokens, &lease, &failure).await => {}
             result => return result,
         }
@@ -153,7 +157,7 @@ pub(super) async fn leased(
 }
 
 /// The secrets that must be removed from every text.
-fn secrets<'a>(tokens: &'a TokenProvider, lease: &'a BearerToken) -> Vec<&'a str> {
+pub(super) fn secrets<'a>(tokens: &'a TokenProvider, lease: &'a BearerToken) -> Vec<&'a str> {
     [Some(lease.token()), tokens.client_secret()].into_iter().flatten().collect()
 }
 
@@ -169,11 +173,28 @@ impl CallSuccess {
     /// Reads the answer's JSON. If it cannot be read, the outcome of the call is unknown. The error quotes nothing of
     /// it, because it can hold a token or a share-secret.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CallError> {
-        decode(&self.body).map_err(|reason| {
-            let class = classify(self.call.nature, FailureCause::Broken { written: true });
-            let detail = SanitizedText::new(&reason, &[]);
-            CallError { status: Some(self.status), ..CallError::plain(class, self.call.name, &detail) }
-        })
+        decode(&self.body).map_err(|reason| self.unreadable(&reason))
+    }
+
+    /// The error for an answer that cannot be used, so that the outcome of the call is unknown.
+    pub(super) fn unreadable(&self, reason: &str) -> CallError {
+        let class = classify(self.call.nature, FailureCause::Broken { written: true });
+        let detail = SanitizedText::new(reason, &[]);
+        CallError { status: Some(self.status), ..CallError::plain(class, self.call.name, &detail) }
+    }
+
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The answer's body.
+    pub(super) fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    /// The bytes of the answer's body.
+    pub(super) const fn length(&self) -> usize {
+        self.body.len()
     }
 }
 
@@ -195,8 +216,36 @@ pub(super) fn refusal(call: CallSpec, answer: &HttpResponse, secrets: &[&str]) -
             Some(location) => shown(&format!(
                 "it redirects to {location}, and redirects are not followed; set base_url to the service's own address"
             )),
-            None => shown(&body.detail),
+            None => match switched_off(answer.status, error, description) {
+                Some(advice) => advice.into(),
+                None => shown(&body.detail),
+            },
         },
+    }
+}
+
+/// Says where to switch on a feature that the service has switched off for the app.
+fn switched_off(status: u16, error: Option<&str>, description: Option<&str>) -> Option<&'static str> {
+    let description = description?.to_lowercase();
+    if status != 403 {
+        None
+    } else if error == Some("forbidden_op")
+        && description.contains("recall")
+        && description.contains("unopened")
+    {
+        Some(
+            "switch on message recall for the app in the service's console, under Instant Messaging, Features",
+        )
+    } else if description.contains("broadcast") && description.contains("unopened") {
+        Some(
+            "have the service switch on broadcasts to all users for the app; on some plans its sales team does that",
+        )
+    } else if description.contains("feature is not open") {
+        Some(
+            "switch on message editing for the app in the service's console, under Instant Messaging, Features",
+        )
+    } else {
+        None
     }
 }
 

@@ -15,7 +15,8 @@ pub enum FailureClass {
     Auth,
     /// Nothing was sent. The caller must slow down, and may then repeat the call.
     ///
-    /// Rows: 403 `message_send_error` "message send reach limit", and 429 except `resource_limited`.
+    /// Rows: 403 `message_send_error` "message send reach limit", 403 "broadcast message limit exceeded" of an
+    /// announcement, and 429 except `resource_limited`.
     Throttled,
     /// A send that may or may not have been delivered. The caller must not repeat it silently and must keep a record of
     /// it.
@@ -30,7 +31,8 @@ pub enum FailureClass {
     NothingSent,
     /// The call may have reached the service, and repeating it does no harm.
     ///
-    /// Rows: those of [`FailureClass::InDoubt`], for every call that is not a send.
+    /// Rows: those of [`FailureClass::InDoubt`], for every call that is not a send, and 409
+    /// `concurrent_operation_error` for an edit.
     Repeat,
 }
 
@@ -39,7 +41,7 @@ pub enum FailureClass {
 pub(super) enum Idempotency {
     /// A group or a targeted message. A message that may have been sent must not be sent again.
     Send,
-    /// Any other call: a list, a token, an upload, or a recall (a message recalled twice stays recalled).
+    /// Any other call: a list, a token, an upload, a recall or an edit (done twice they have the effect of once).
     Repeatable,
 }
 
@@ -61,9 +63,14 @@ pub(super) fn classify(nature: Idempotency, outcome: FailureCause<'_>) -> Failur
         FailureCause::Broken { written: false } => FailureClass::NothingSent,
         FailureCause::Broken { written: true } => unknown_fate(nature),
         FailureCause::Answer { status, error, description } => match (status, error) {
+            // The message cannot be edited. The token is accepted.
+            (401, Some("message_rewrite_error")) | (429, Some("resource_limited")) => FailureClass::Permanent,
             (401, _) => FailureClass::Auth,
+            (409, Some("concurrent_operation_error")) if nature == Idempotency::Repeatable => {
+                FailureClass::Repeat
+            }
             (403, Some("message_send_error")) if says_reach_limit(description) => FailureClass::Throttled,
-            (429, Some("resource_limited")) => FailureClass::Permanent,
+            (403, _) if says_announced_enough(description) => FailureClass::Throttled,
             (429, _) => FailureClass::Throttled,
             (408, _) => unknown_fate(nature),
             (500, Some("unsupported_service_operation" | "web_application" | "no_full_text_index")) => {
@@ -87,6 +94,12 @@ fn unknown_fate(nature: Idempotency) -> FailureClass {
 /// stray spaces and capitals.
 fn says_reach_limit(description: Option<&str>) -> bool {
     description.is_some_and(|text| text.to_lowercase().contains("message send reach limit"))
+}
+
+/// Whether the description says that the app's announcements of the day are used up.
+fn says_announced_enough(description: Option<&str>) -> bool {
+    let text = description.unwrap_or_default().to_lowercase();
+    text.contains("broadcast") && text.contains("limit exceeded")
 }
 
 #[cfg(test)]
@@ -113,9 +126,16 @@ mod tests {
             (400, "invalid_grant", "", FailureClass::Permanent),
             (400, "", "", FailureClass::Permanent),
             (401, "unauthorized", "", FailureClass::Auth),
+            (401, "message_rewrite_error", "the user may not edit it", FailureClass::Permanent),
+            (403, "message_rewrite_error", "the message has reached its edit limit", FailureClass::Permanent),
+            (403, "message_rewrite_error", "message rewrite feature is not open", FailureClass::Permanent),
+            (404, "message_rewrite_error", "the message is not found", FailureClass::Permanent),
             (401, "auth_bad_access_token", "", FailureClass::Auth),
             (403, "message_send_error", "message send reach limit", FailureClass::Throttled),
             (403, "message_send_error", " Message send reach limit.", FailureClass::Throttled),
+            (403, "forbidden_op", "broadcast message limit exceeded", FailureClass::Throttled),
+            (403, "forbidden_op", "online user broadcast limit exceeded", FailureClass::Throttled),
+            (403, "forbidden_op", "message broadcast service is unopened", FailureClass::Permanent),
             (403, "message_send_error", "group is muted", FailureClass::Permanent),
             (403, "message_send_error", "", FailureClass::Permanent),
             (403, "forbidden_op", "message send reach limit", FailureClass::Permanent),

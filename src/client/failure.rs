@@ -45,6 +45,11 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// Whether the service refused the token, so that nothing was sent and another token may help.
+    pub fn refuses_token(&self) -> bool {
+        self.status == Some(401) && self.class == FailureClass::Auth
+    }
+
     /// An error without texts of the service.
     pub(super) fn plain(class: FailureClass, call: CallName, detail: &SanitizedText) -> Self {
         Self {

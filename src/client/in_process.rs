@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt::Debug;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
@@ -14,10 +14,11 @@ use super::transport::{
 };
 use super::upload::stream::FileChangedError;
 
+#[async_trait]
 pub trait InProcessService: Debug + Send + Sync {
     /// Handles one request. The implementation waits for the time that the request and the answer take on their way. If
     /// it never returns, the client's timeouts apply.
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse>;
+    async fn carry(&self, request: Request<Bytes>) -> ServiceResponse;
 }
 
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl HttpTransport {
 
     /// Reads the request's body into one piece. A file is read in real time; the simulated clock stands still
     /// meanwhile.
-    async fn whole(&self, request: reqwest::Request) -> Result<Request<Bytes>, TransportError> {
+    pub(super) async fn whole(&self, request: reqwest::Request) -> Result<Request<Bytes>, TransportError> {
         let _hold = self.clock().hold();
         let broken = |error: &(dyn Error + 'static)| TransportError {
             detail: chain(error),

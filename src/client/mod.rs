@@ -1,4 +1,4 @@
-//! The service's REST API for one app: token, sends, uploads, lists, recalls, and the meaning of each failure.
+//! The service's REST API for one app: token, sends, uploads, lists, recalls, edits, and the meaning of each failure.
 //!
 //! This module takes bytes and returns receipts. Other modules decide what a message is, when it is sent and how it is
 //! recorded. It repeats no call, with one exception: a call answered with 401 had no effect, and is made again with a
@@ -6,6 +6,7 @@
 //!
 //! A client's connections belong to the runtime that first used them, so each sending thread has its own client.
 
+mod announce;
 mod answer;
 mod body;
 mod builder;
@@ -13,12 +14,17 @@ mod call;
 mod class;
 mod decode;
 mod failure;
+mod groups;
+mod history;
 mod in_process;
 mod keepalive;
 mod lists;
 pub mod media;
+mod picture;
 mod proxy;
 mod recall;
+mod rest;
+mod rewrite;
 mod roots;
 mod scrub;
 mod send;
@@ -45,15 +51,19 @@ pub use decode::{ContentEncodings, DecodeError};
 pub use failure::CallError;
 #[cfg(test)]
 pub use failure::CallName;
+pub use groups::{DETAILS_MAX, GroupDetails};
 pub use in_process::{InProcessService, ServiceResponse};
 pub use keepalive::ConnectionPool;
 pub use lists::{Group, GroupRole, Member, PAGE_SIZE_MAX};
 pub use media::MediaInfo;
+pub use picture::Picture;
 pub use proxy::Proxies;
 pub use recall::{RECALL_MAX, Recall, RecallResult};
+pub use rest::{RestAnswer, RestCall};
 pub use roots::tls_config;
+pub use scrub::hide;
 pub use send::{Authorisation, SendReceipts, TimeLimit};
-pub use token::{FetchTurn, StoredToken, TokenStore, TokenWait};
+pub use token::{TokenStore, TokenWait, agora_token};
 pub use upload::{Thumbnail, Upload, UploadError};
 
 /// The client of one app's service. Clones share connections and token.
@@ -64,6 +74,8 @@ struct ClientInner {
     prefix: Url,
     group_messages: Url,
     targeted_messages: Url,
+    user_messages: Url,
+    room_messages: Url,
     tokens: TokenProvider,
     transport: HttpTransport,
 }
@@ -106,6 +118,8 @@ impl Client {
         Ok(Self(Arc::new(ClientInner {
             group_messages: below(&prefix, &["messages", "chatgroups"]),
             targeted_messages: below(&prefix, &["messages", "chatgroups", "users"]),
+            user_messages: below(&prefix, &["messages", "users"]),
+            room_messages: below(&prefix, &["messages", "chatrooms"]),
             transport: transport(&prefix)?,
             prefix,
             tokens,
@@ -197,6 +211,7 @@ mod tests {
             prefix: prefix.into(),
             credentials,
             limits: AppLimits::default(),
+            records: crate::config::RecordSettings::default(),
             timeouts: Timeouts::default(),
         }
     }

@@ -5,6 +5,8 @@ use reqwest::{Method, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::core::Call;
+
 use super::Client;
 use super::answer::LosslessText;
 use super::call::CallSpec;
@@ -20,12 +22,16 @@ const CALL: CallSpec = CallSpec::post("/messages/batch_recall", Idempotency::Rep
 pub struct Recall {
     /// The message's id, from its receipt.
     pub msg_id: String,
-    /// The group to which it was sent.
+    /// The group, user or room to which it was sent.
     pub to: String,
+    /// The call that sent it.
+    pub call: Call,
     /// The user that recalls it; `None` for the service's default.
     pub from: Option<String>,
     /// Whether to recall it even after the tenant's time limit (two minutes by default).
     pub force: bool,
+    /// A text for the members' clients (`recallMessageExtensionInfo`).
+    pub note: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +55,8 @@ struct RecallRequestItem<'a> {
     from: Option<&'a str>,
     chat_type: &'static str,
     force: bool,
+    #[serde(rename = "recallMessageExtensionInfo", skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -113,8 +121,13 @@ impl<'a> From<&'a Recall> for RecallRequestItem<'a> {
             msg_id: &recall.msg_id,
             to: &recall.to,
             from: recall.from.as_deref(),
-            chat_type: "groupchat",
+            chat_type: match recall.call {
+                Call::Group | Call::Targeted | Call::Edit => "groupchat",
+                Call::User | Call::Announce => "chat",
+                Call::Room => "chatroom",
+            },
             force: recall.force,
+            note: recall.note.as_deref(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Body, Method, Request};
+use reqwest::{Body, Method, Request, Url};
 use serde::Deserialize;
 
 use crate::core::Call;
@@ -18,10 +18,14 @@ use super::failure::CallError;
 use super::token::BearerToken;
 use super::{Client, ClientInner};
 
-const fn spec(call: Call) -> CallSpec {
+pub(super) const fn spec(call: Call) -> CallSpec {
     match call {
         Call::Group => CallSpec::post("/messages/chatgroups", Idempotency::Send),
         Call::Targeted => CallSpec::post("/messages/chatgroups/users", Idempotency::Send),
+        Call::Edit => CallSpec::put("/messages/rewrite/{msg_id}"),
+        Call::User => CallSpec::post("/messages/users", Idempotency::Send),
+        Call::Room => CallSpec::post("/messages/chatrooms", Idempotency::Send),
+        Call::Announce => CallSpec::post("/messages/broadcast", Idempotency::Send),
     }
 }
 
@@ -33,7 +37,7 @@ pub struct TimeLimit {
 }
 
 /// A token for a send. Its `Debug` output does not show the token.
-pub struct Authorisation(BearerToken);
+pub struct Authorisation(pub(super) BearerToken);
 
 impl fmt::Debug for Authorisation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,12 +45,13 @@ impl fmt::Debug for Authorisation {
     }
 }
 
-/// The groups that accepted the message, with the message's id in each, in the order of the answer.
+/// The recipients (groups, users or rooms) that accepted the message, with the message's id for each, in the order of the
+/// answer.
 ///
-/// A requested group that is missing here is in doubt. The caller knows which groups it requested.
+/// A requested recipient that is missing here is in doubt. The caller knows which ones it requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendReceipts {
-    /// Pairs of group id and message id.
+    /// Pairs of recipient's id and message id.
     pub data: Vec<(String, String)>,
 }
 
@@ -138,13 +143,25 @@ impl Client {
         let url = match call {
             Call::Group => &self.0.group_messages,
             Call::Targeted => &self.0.targeted_messages,
+            Call::User => &self.0.user_messages,
+            Call::Room => &self.0.room_messages,
+            Call::Announce => return Err(spec(call).refuse("an announcement has a call of its own")),
+            Call::Edit => return Err(spec(call).refuse("an edit needs the id of its message")),
         };
-        let mut request = Request::new(Method::POST, url.clone());
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let (body, seal) = WatchedBody::new(body, on_write);
-        *request.body_mut() = Some(Body::wrap(body));
-        Ok(PreparedCall { request, seal: Some(seal), flow: None })
+        Ok(watched(Method::POST, url.clone(), body, on_write))
     }
+}
+
+/// A request with a JSON body that tells when it is written.
+pub(super) fn watched<F>(method: Method, url: Url, body: Bytes, on_write: Option<F>) -> PreparedCall
+where
+    F: FnOnce() + Send + 'static,
+{
+    let mut request = Request::new(method, url);
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let (body, seal) = WatchedBody::new(body, on_write);
+    *request.body_mut() = Some(Body::wrap(body));
+    PreparedCall { request, seal: Some(seal), flow: None }
 }
 
 fn receipts(success: &CallSuccess) -> Result<SendReceipts, CallError> {

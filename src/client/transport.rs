@@ -163,6 +163,24 @@ impl HttpTransport {
         Ok(HttpResponse { status, retry_after, location, body })
     }
 
+    pub(super) fn in_process(&self) -> Option<&dyn InProcessService> {
+        self.wire.as_deref()
+    }
+
+    /// The limits of an exchange that begins now and ends within `time`.
+    pub(super) fn limits_within(&self, time: Duration) -> ExchangeLimits {
+        ExchangeLimits { end: self.network.now() + time, deadline: None }
+    }
+
+    /// Reads an unsuccessful answer of a server that is not the app's.
+    pub(super) async fn refused(&self, limits: ExchangeLimits, response: Response) -> HttpResponse {
+        let status = response.status().as_u16();
+        let retry_after = self.retry_after(response.headers());
+        let location = (300..400).contains(&status).then(|| location(response.headers())).flatten();
+        let body = self.body(limits, None, response).await.unwrap_or_default();
+        HttpResponse { status, retry_after, location, body }
+    }
+
     async fn body(
         &self,
         limits: ExchangeLimits,
@@ -185,7 +203,7 @@ impl HttpTransport {
     /// Waits for a step of the exchange, for the read timeout and the limits at most. With a `flow` there is no overall
     /// limit, and the read timeout counts from the last written byte. It can take up to twice as long, because the flow
     /// is checked once in each timeout.
-    async fn stage<T>(
+    pub(super) async fn stage<T>(
         &self,
         limits: ExchangeLimits,
         flow: Option<&BytesWritten>,

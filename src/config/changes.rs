@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::{AlertSettings, App, Credentials, Settings};
+use super::{AlertSettings, App, AppLimits, Credentials, Settings};
 
 /// The differences between two versions of the settings.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -20,12 +20,20 @@ impl Settings {
         if self.scripts != new.scripts {
             changes.live.push("[scripts]".to_owned());
         }
-        if self.serve.stop_within != new.serve.stop_within {
+        if (self.serve.stop_within, self.serve.keep_audit) != (new.serve.stop_within, new.serve.keep_audit) {
             changes.live.push("[serve]".to_owned());
+        }
+        if self.serve.public_url != new.serve.public_url {
+            changes.live.push("[serve] public_url".to_owned());
+        }
+        if (&self.serve.user_header, &self.serve.users) != (&new.serve.user_header, &new.serve.users) {
+            changes.live.push("[serve] user_header, users".to_owned());
         }
         let named = [
             (self.serve.listen != new.serve.listen, "[serve] listen"),
             (self.serve.roles != new.serve.roles, "[serve] roles"),
+            (self.serve.zone != new.serve.zone, "[serve] zone"),
+            (self.serve.keep_log != new.serve.keep_log, "[serve] keep_log"),
             (self.serve.hosts != new.serve.hosts, "[serve] hosts"),
             (self.serve.tls != new.serve.tls, "[serve] tls_certificate, tls_key"),
             (self.serve.trusted_proxies != new.serve.trusted_proxies, "[serve] trusted_proxies"),
@@ -35,7 +43,10 @@ impl Settings {
         if self.permissions != new.permissions {
             changes.live.push("[permissions]".to_owned());
         }
-        if !AlertSettings::same(self.alerts.as_ref(), new.alerts.as_ref()) {
+        if self.approval != new.approval {
+            changes.live.push("[approval]".to_owned());
+        }
+        if !AlertSettings::same(&self.alerts, &new.alerts) {
             changes.live.push("[alerts]".to_owned());
         }
         let address =
@@ -46,11 +57,20 @@ impl Settings {
         if self.simulator != new.simulator {
             changes.restart.push("simulator".to_owned());
         }
+        if self.callback_secrets != new.callback_secrets {
+            changes.live.push("callback_secret".to_owned());
+        }
         for app in &self.apps {
             match new.apps.iter().find(|other| other.name == app.name) {
                 Some(other) => {
                     app.differences(other, &mut changes.restart);
-                    if app.limits != other.limits {
+                    let fields =
+                        |app: &App| (app.limits.extra_fields.clone(), app.limits.body_fields.clone());
+                    if fields(app) != fields(other) {
+                        changes.live.push(format!("{} extra_fields, body_fields", app.section()));
+                    }
+                    let (extra_fields, body_fields) = fields(other);
+                    if (AppLimits { extra_fields, body_fields, ..app.limits.clone() }) != other.limits {
                         changes.live.push(format!("{} limits", app.section()));
                     }
                 }
@@ -79,22 +99,25 @@ impl App {
         if self.timeouts != new.timeouts {
             names.push(format!("{section} timeouts"));
         }
+        if self.records != new.records {
+            names.push(format!("{section} history_zone, mark, verify"));
+        }
     }
 }
 
 impl AlertSettings {
-    fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
+    fn same(some: &[Self], others: &[Self]) -> bool {
         let secret = |alerts: &Self| alerts.secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-        match (one, other) {
-            (None, None) => true,
-            (Some(one), Some(other)) => {
-                one.url.expose_secret() == other.url.expose_secret()
-                    && secret(one) == secret(other)
-                    && one.events == other.events
-                    && one.after == other.after
-            }
-            _ => false,
-        }
+        let equal = |(one, other): (&Self, &Self)| {
+            one.name == other.name
+                && one.format == other.format
+                && one.language == other.language
+                && one.url.expose_secret() == other.url.expose_secret()
+                && secret(one) == secret(other)
+                && one.events == other.events
+                && one.after == other.after
+        };
+        some.len() == others.len() && some.iter().zip(others).all(equal)
     }
 }
 
@@ -104,6 +127,14 @@ impl Credentials {
             (Self::Token(one), Self::Token(two)) => one.expose_secret() == two.expose_secret(),
             (Self::Client { id, secret }, Self::Client { id: other_id, secret: other }) => {
                 id == other_id && secret.expose_secret() == other.expose_secret()
+            }
+            (
+                Self::Agora { app_id, certificate, login },
+                Self::Agora { app_id: other_id, certificate: other, login: other_login },
+            ) => {
+                app_id == other_id
+                    && certificate.expose_secret() == other.expose_secret()
+                    && login == other_login
             }
             _ => false,
         }

@@ -61,6 +61,11 @@ impl Environment {
         }
     }
 
+    /// Returns the file that the variable `name_FILE` names.
+    pub(super) fn file_of(&self, name: &str) -> Option<PathBuf> {
+        self.get(&format!("{name}_FILE")).map(PathBuf::from)
+    }
+
     /// Returns the files that variables of this program name. Scripts must not read them.
     pub(super) fn secret_files(&self) -> Vec<PathBuf> {
         [

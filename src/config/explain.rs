@@ -3,7 +3,8 @@
 use toml::de::Error;
 
 /// Settings whose values are never shown.
-const SECRET: [&str; 5] = ["client_secret", "secret", "store", "token", "url"];
+const SECRET: [&str; 7] =
+    ["app_certificate", "callback_secret", "client_secret", "secret", "store", "token", "url"];
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 40;
@@ -111,9 +112,12 @@ mod tests {
 
     #[test]
     fn a_secret_of_the_wrong_type_is_not_shown() {
-        for text in
-            ["[app]\nclient_secret = 12345", "[app]\norg='o'\ntoken = [12345]", "app = { token = 12345 }"]
-        {
+        for text in [
+            "[app]\nclient_secret = 12345",
+            "[app]\napp_certificate = 12345",
+            "[app]\norg='o'\ntoken = [12345]",
+            "app = { token = 12345 }",
+        ] {
             let error = toml::from_str::<SettingsFile>(text).unwrap_err();
             let said = explain(text, &error);
             assert!(!said.contains("12345") && said.ends_with("must be a text in quotes"), "{said}");

@@ -70,7 +70,8 @@ impl ProjectHandle {
     /// Returns the project at the folder's current path: the first one, or the one that it was renamed to.
     pub fn current(&self) -> io::Result<Project> {
         let Err(error) = self.in_place() else { return Ok(self.project.clone()) };
-        self.elsewhere().map(|root| Project { root }).ok_or(error)
+        let env = self.project.env.clone();
+        self.elsewhere().map(|root| Project { root, env }).ok_or(error)
     }
 
     /// Whether the path that [`ProjectHandle::current`] returned still leads to the project's folder.

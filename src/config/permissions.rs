@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::core::{RestGrant, UserScope};
+
 /// What scripts may access. A script may read the project's folder and also write to its folder `data`. The
 /// exceptions are the scripts and the host's own files: its state, its settings, files with credentials. Everything
 /// else needs a permission.
@@ -23,6 +25,14 @@ pub struct Permissions {
     pub secrets: Vec<String>,
     /// The hooks that `http.hook` may declare, through which other services start scripts.
     pub hooks: Vec<String>,
+    /// Calls of the service's REST API that `im.request` may make: `GET /chatgroups/*`.
+    pub requests: Vec<RestGrant>,
+    /// The users that `im.announce` may send to: `all`, `online`.
+    pub announce: Vec<UserScope>,
+    /// Whether `im.suppress` may add to the suppression list.
+    pub suppress: bool,
+    /// Whether messages with `override = true` are also sent to recipients on the suppression list.
+    pub override_suppression: bool,
 }
 
 impl Permissions {
@@ -34,6 +44,10 @@ impl Permissions {
         self.env.extend(more.env);
         self.secrets.extend(more.secrets);
         self.hooks.extend(more.hooks);
+        self.requests.extend(more.requests);
+        self.announce.extend(more.announce);
+        self.suppress |= more.suppress;
+        self.override_suppression |= more.override_suppression;
     }
 
     /// Whether a script may declare a hook with this name.

@@ -3,23 +3,30 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{ConfigError, EnvName, named_env};
+
 /// The name of the settings file, which marks a project's folder.
 pub const FILE_NAME: &str = "mooncast.toml";
 
 /// The folder for the host's own files.
 pub const STATE_FOLDER: &str = ".mooncast";
 
+/// The folder in [`STATE_FOLDER`] with the folders of the environments.
+const ENVS: &str = "env";
+
 /// A folder with scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     /// The project's folder: an absolute path without links.
     pub root: PathBuf,
+    /// The environment whose settings are laid over those of `mooncast.toml`.
+    pub env: Option<EnvName>,
 }
 
 impl Project {
     /// Returns the project in the folder `root`.
     pub fn at(root: &Path) -> io::Result<Self> {
-        Ok(Self { root: root.canonicalize()? })
+        Ok(Self { root: root.canonicalize()?, env: None })
     }
 
     /// Returns the project that a script or folder belongs to. The project is the nearest folder above `path` with a
@@ -29,7 +36,7 @@ impl Project {
     pub fn of(path: Option<&Path>) -> io::Result<Self> {
         let current = std::env::current_dir()?.canonicalize()?;
         let Some(path) = path else {
-            return Ok(Self { root: marked_above(&current).unwrap_or(current) });
+            return Ok(Self { root: marked_above(&current).unwrap_or(current), env: None });
         };
         let path = path.canonicalize()?;
         let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(&path) };
@@ -40,16 +47,48 @@ impl Project {
                 let in_scripts = folder.file_name().is_some_and(|name| name == "scripts");
                 folder.parent().filter(|_| in_scripts).unwrap_or(folder).to_owned()
             });
-        Ok(Self { root })
+        Ok(Self { root, env: None })
+    }
+
+    /// Returns the project in the environment of this name.
+    ///
+    /// # Errors
+    ///
+    /// The project has no settings file of this environment.
+    pub fn in_env(self, name: &str) -> Result<Self, ConfigError> {
+        let env = named_env::find(name, &self.root)?;
+        Ok(Self { env: Some(env), ..self })
     }
 
     pub fn settings_file(&self) -> PathBuf {
         self.root.join(FILE_NAME)
     }
 
-    /// Returns the path of the folder for the host's own files.
+    /// Returns the path of the settings file of the project's environment.
+    pub fn env_file(&self) -> Option<PathBuf> {
+        self.env.as_ref().map(|env| self.root.join(env.file_name()))
+    }
+
+    /// Returns the path of the folder for the host's own files. Each environment has its own.
     pub fn state_folder(&self) -> PathBuf {
-        self.root.join(STATE_FOLDER)
+        let folder = self.root.join(STATE_FOLDER);
+        match &self.env {
+            None => folder,
+            Some(env) => folder.join(ENVS).join(env.as_str()),
+        }
+    }
+
+    /// Returns the name of the project's folder.
+    pub fn name(&self) -> String {
+        self.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Returns the name of the project's folder and its environment, for display.
+    pub fn title(&self) -> String {
+        match &self.env {
+            None => self.name(),
+            Some(env) => format!("{} [{env}]", self.name()),
+        }
     }
 
     /// Whether a script of this project contains tests. Its name ends in `_test.lua`, or it is in `scripts/tests` or
@@ -78,7 +117,7 @@ mod tests {
 
     #[test]
     fn tests_are_known_by_their_place_or_their_name() {
-        let project = Project { root: "/p/tests/project".into() };
+        let project = Project { root: "/p/tests/project".into(), env: None };
         let is_test = |path: &str| project.is_test(&project.root.join(path));
         for path in [
             "scripts/tests/a.lua",

@@ -27,6 +27,12 @@ pub struct ScriptLimits {
     /// wait. Default 64 `MiB`. All runs together have twice as much.
     #[serde(deserialize_with = "units::size")]
     pub host_memory: u64,
+    /// How long a daemon keeps the output of runs. Default 30 days; zero keeps none.
+    #[serde(deserialize_with = "units::duration")]
+    pub keep_output: Duration,
+    /// The most stored bytes of the output of all runs; older output is deleted. Default 1 `GiB`.
+    #[serde(deserialize_with = "units::size")]
+    pub keep_output_size: u64,
 }
 
 impl Default for ScriptLimits {
@@ -38,6 +44,8 @@ impl Default for ScriptLimits {
             tasks: 10_000,
             workers: 64,
             host_memory: 64 * 1024 * 1024,
+            keep_output: Duration::from_hours(30 * 24),
+            keep_output_size: 1024 * 1024 * 1024,
         }
     }
 }
@@ -62,6 +70,14 @@ impl ScriptLimits {
                 let message = format!("0 {setting} could run nothing; it must be 1 or more");
                 return Err(ConfigError::invalid(format!("[scripts] {setting}"), message));
             }
+        }
+        let least = 1024 * 1024;
+        if self.keep_output_size < least {
+            let message = format!(
+                "{} bytes are too few for the output of runs; give it 1MiB or more, or set keep_output = \"0s\" to keep none",
+                self.keep_output_size
+            );
+            return Err(ConfigError::invalid("[scripts] keep_output_size", message));
         }
         Ok(())
     }

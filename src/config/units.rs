@@ -6,13 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer};
 
-/// Parses a duration: `10s`, `5m`, `1h 30m`.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
-    parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| format!("`{text}` is not a duration; write it like 500ms, 10s, 5m or 1h 30m"))
-}
+use crate::core::parse_duration;
 
 /// Parses a size in bytes: `64MiB`, `10MB`, `5120`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
@@ -28,7 +22,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>, T: From<Duration>>(deserialize
 }
 
 /// For serde: a size as a number or text.
-pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(super) fn size<'de, D: Deserializer<'de>, T: From<u64>>(deserializer: D) -> Result<T, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "invalid type: another, expected a size, like 5120, \"64MiB\" or \"10MB\"")]
     enum SizeInput {
@@ -36,7 +30,7 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D:
         Text(String),
     }
     match SizeInput::deserialize(deserializer)? {
-        SizeInput::Bytes(bytes) => Ok(bytes),
-        SizeInput::Text(text) => parse_size(&text).map_err(serde::de::Error::custom),
+        SizeInput::Bytes(bytes) => Ok(bytes.into()),
+        SizeInput::Text(text) => parse_size(&text).map(T::from).map_err(serde::de::Error::custom),
     }
 }

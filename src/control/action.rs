@@ -4,71 +4,77 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::core::BroadcastStatus;
-use crate::schedule::script_of;
+use crate::schedule::{ON_EVENT, script_of};
 
 use super::view::{BroadcastView, JobView};
 
-/// What can be done with a broadcast.
+/// An action on a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BroadcastAction {
-    /// Let it wait until it is resumed.
+    /// Pause it until it is resumed.
     Pause,
-    /// Let it go on.
+    /// Resume it.
     Resume,
-    /// Let it go on with its stored plan, though its inputs changed.
+    /// Continue with its stored plan, even if its inputs changed.
     Continue,
-    /// Run its script again, and send what is left by a new plan. Recipients that have the message, or may have it, get
-    /// nothing more.
+    /// Run its script again, and send the rest by a new plan. Recipients that have the message, or may have it, get no
+    /// second one.
     Replan,
-    /// Send to nobody who is still pending.
+    /// Cancel it: pending recipients get no message.
     Cancel,
-    /// Make those that the service refused pending again.
+    /// Make the recipients that the service refused pending again.
     Retry,
-    /// Count those in doubt as sent.
+    /// Count the recipients in doubt as sent.
     SettleAsSent,
-    /// Send to those in doubt again.
+    /// Send to the recipients in doubt again.
     SettleAgain,
-    /// Take back what was sent, as far as the service does.
+    /// Ask the service for its history files now, and settle what they show.
+    AskService,
+    /// Send again to the recipients in doubt that the service did not accept, by its history.
+    SettleProven,
+    /// Verify by the service's records that it has the sent messages.
+    Verify,
+    /// Recall the sent messages, as far as the service allows it.
     Recall,
 }
 
-/// What can be done with a single send in doubt.
+/// An action on a single send in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SendAction {
     /// Count it as sent.
     SettleAsSent,
-    /// Count it as not sent, and let its `once` key be used again.
+    /// Count it as not sent. Its `once` key can then be used again.
     SettleAgain,
 }
 
-/// What can be done with a job.
+/// An action on a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobAction {
-    /// Run it now, whatever its schedule says.
+    /// Run it now, independent of its schedule.
     Trigger,
-    /// Run its latest failed run again, with the request that it was for: of a hook alone.
+    /// Run its latest failed run again with that run's request or event. Only for jobs without scheduled times.
     Retry,
-    /// Let its instants pass without a run.
+    /// Skip its scheduled times until it is resumed.
     Pause,
-    /// Let it run again from its next instant on.
+    /// Resume it from its next scheduled time on.
     Resume,
-    /// End its run that goes on, with its broadcasts, and those that wait for their turn.
+    /// Cancel its active run with its broadcasts, and its waiting runs.
     Cancel,
 }
 
-/// What was done.
+/// The result of an action.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActionResult {
-    /// What was done, in a sentence.
+    /// The result as a sentence.
     pub message: String,
-    /// How many recipients, messages or runs it concerns, where they are counted.
+    /// The number of affected recipients, messages or runs, if they are counted.
     pub count: Option<u64>,
-    /// The run that was asked for.
+    /// The requested run.
     pub run: Option<String>,
-    /// Whether nothing happens until a process drives the broadcast.
+    /// Whether the action takes effect only when a process sends the broadcast.
     #[serde(skip)]
     pub needs_driver: bool,
 }
@@ -95,6 +101,8 @@ impl BroadcastAction {
             (view.state == BroadcastStatus::Paused, view.state == BroadcastStatus::Interrupted);
         let cancelling = view.state == BroadcastStatus::Cancelling;
         let planned = view.planned_at.is_some();
+        // The messages are those of the broadcast that it edits.
+        let own = view.corrects.is_none();
         let all = [
             (Self::Pause, !over && !paused && !cancelling && !interrupted),
             // A broadcast whose plan was never fixed is planned again by its script.
@@ -106,7 +114,10 @@ impl BroadcastAction {
             (Self::Retry, counts.rejected > 0),
             (Self::SettleAsSent, counts.in_doubt > 0),
             (Self::SettleAgain, counts.in_doubt > 0),
-            (Self::Recall, counts.sent > 0 && (over || paused)),
+            (Self::AskService, counts.in_doubt > 0),
+            (Self::SettleProven, view.doubts.as_ref().is_some_and(|doubts| doubts.absent > 0)),
+            (Self::Verify, own && over && counts.sent > 0),
+            (Self::Recall, own && counts.sent > 0 && (over || paused)),
         ];
         all.into_iter().filter(|(_, sensible)| *sensible).map(|(act, _)| act).collect()
     }
@@ -119,7 +130,7 @@ impl JobAction {
         let (gone, paused) =
             (job.gone_at.is_some() || script_of(&job.name).is_some(), job.paused_at.is_some());
         let all = [
-            (Self::Trigger, !gone),
+            (Self::Trigger, !gone && !job.times.starts_with(ON_EVENT)),
             (Self::Retry, !gone && kept),
             (Self::Pause, !gone && !paused),
             (Self::Resume, paused),

@@ -8,7 +8,7 @@ use crate::message::counted_as;
 /// Pauses a broadcast until it is resumed.
 pub async fn pause(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
     ledger.request_command(found.id, BroadcastCommand::Pause, None).await?;
-    Ok(ActionResult::of(format!("{} pauses until it is resumed", found.full_name())))
+    Ok(ActionResult::of(format!("{} is paused until you resume it", found.full_name())))
 }
 
 /// Lets a broadcast go on. If it is paused because its inputs changed, it goes on with its stored plan.
@@ -30,12 +30,12 @@ async fn go_on(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, Contr
     let name = found.full_name();
     if let Some(driver) = ledger.show(found.id).await?.driver {
         return Ok(ActionResult::of(format!(
-            "{name} goes on in the process that drives it ({})",
+            "{name} continues in the process that sends it ({})",
             driver.owner.pid
         )));
     }
     Ok(match hand_over(ledger, found).await? {
-        Some(pid) => ActionResult::of(format!("{name} goes on in the daemon (process {pid})")),
+        Some(pid) => ActionResult::of(format!("{name} continues in the daemon (process {pid})")),
         None => ActionResult { needs_driver: true, ..ActionResult::of(format!("no process sends {name}")) },
     })
 }
@@ -63,7 +63,11 @@ pub async fn settle(
 }
 
 /// Says which process sends to recipients that are pending again.
-async fn send_again(ledger: &Ledger, found: &Broadcast, count: u64) -> Result<ActionResult, ControlError> {
+pub(super) async fn send_again(
+    ledger: &Ledger,
+    found: &Broadcast,
+    count: u64,
+) -> Result<ActionResult, ControlError> {
     if found.is_over() {
         // Messages of a finished broadcast that are sent again use the stored plan.
         ledger.decide(found.id, Some(OperatorDecision::Continue)).await?;

@@ -24,33 +24,42 @@ enum Cancelled {
 /// Cancels a broadcast: pending recipients get nothing. If no process drives it, it has ended when this returns.
 /// Recipients that a dead process left in flight are then in doubt, or cancelled if the in-doubt policy is to resend.
 pub async fn cancel(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
+    cancel_because(ledger, found, None).await
+}
+
+/// As [`cancel`], with the reason for people.
+pub(super) async fn cancel_because(
+    ledger: &Ledger,
+    found: &Broadcast,
+    note: Option<&str>,
+) -> Result<ActionResult, ControlError> {
     let name = found.full_name();
-    let driver = match apply(ledger, found).await? {
+    let driver = match apply(ledger, found, note).await? {
         Cancelled::Now(count) => {
-            let gets = "recipient that was pending gets nothing";
-            let get = "recipients that were pending get nothing";
+            let gets = "pending recipient gets no message";
+            let get = "pending recipients get no message";
             return Ok(ActionResult::of(format!("{name} is cancelled: {}", counted_as(count, gets, get))));
         }
         Cancelled::ByDriver(Some(driver)) => format!("`{}` (process {})", driver.name, driver.pid),
-        Cancelled::ByDriver(None) => "the process that drives it".to_owned(),
+        Cancelled::ByDriver(None) => "the process that sends it".to_owned(),
     };
     Ok(ActionResult::of(format!(
-        "{name} is being cancelled: {driver} ends it within a second; recipients that are pending get nothing"
+        "{name} is being cancelled: {driver} stops within a second; pending recipients get no message"
     )))
 }
 
-async fn apply(ledger: &Ledger, found: &Broadcast) -> Result<Cancelled, LedgerError> {
+async fn apply(ledger: &Ledger, found: &Broadcast, note: Option<&str>) -> Result<Cancelled, LedgerError> {
     let id = found.id;
     let owner = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
         Some(driver) => ledger
-            .request_command(id, BroadcastCommand::Cancel, None)
+            .request_command(id, BroadcastCommand::Cancel, note)
             .await
             .map(|()| Cancelled::ByDriver(Some(driver.owner))),
         None => match ledger.claim(id, &owner, LEASE).await {
             Ok(Some(lease)) => {
                 let ended = async {
-                    ledger.request_command(id, BroadcastCommand::Cancel, None).await?;
+                    ledger.request_command(id, BroadcastCommand::Cancel, note).await?;
                     ledger.take_over(lease).await?;
                     let cancelled = ledger.cancel_rest(lease).await?;
                     let broadcast = ledger.show(id).await?;
@@ -67,7 +76,7 @@ async fn apply(ledger: &Ledger, found: &Broadcast) -> Result<Cancelled, LedgerEr
             }
             // Another process has just claimed it.
             Ok(None) => ledger
-                .request_command(id, BroadcastCommand::Cancel, None)
+                .request_command(id, BroadcastCommand::Cancel, note)
                 .await
                 .map(|()| Cancelled::ByDriver(None)),
             Err(error) => Err(error),

@@ -17,7 +17,7 @@ pub(super) async fn require_daemon(ledger: &Ledger, what: &str) -> Result<(), Co
     match live_daemon(ledger).await? {
         Some(_) => Ok(()),
         None => Err(ControlError::Refused(format!(
-            "no `mooncast serve` runs on this ledger, so nothing would run `{what}`; start it first"
+            "no `mooncast serve` runs on this ledger, so `{what}` cannot run; start the daemon first"
         ))),
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command is refused.
 
 use crate::core::RequestFailure;
+use crate::forms::ArgumentProblems;
 use crate::ledger::LedgerError;
 
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum ControlError {
     /// An argument is invalid.
     #[error("{0}")]
     Invalid(String),
+    /// The arguments of a script do not fit its form.
+    #[error("{0}")]
+    Arguments(ArgumentProblems),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }

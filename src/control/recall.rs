@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ActionResult, ControlError, span};
 use crate::delivery::{BroadcastRecallSummary, Delivery, RecallOptions};
-use crate::ledger::{Broadcast, Ledger};
+use crate::ledger::{Attachment, Broadcast, Ledger};
 
 /// The app that a broadcast was sent through, with its ledger open.
 pub async fn app_of<'a>(
@@ -18,7 +18,7 @@ pub async fn app_of<'a>(
             return Ok(app);
         }
     }
-    Err(ControlError::Refused(format!("its app {} is not configured here", found.app_key)))
+    Err(ControlError::Refused(format!("its app {} is not configured in this project", found.app_key)))
 }
 
 /// Recalls what was sent, and says what could not be recalled.
@@ -35,12 +35,20 @@ pub async fn recall(
     let within = span(options.within.as_secs_f64());
     let counts = [
         (summary.before, "were recalled before".to_owned()),
-        (summary.too_late, format!("not: sent over {within} ago")),
-        (summary.in_doubt, "in doubt cannot be: the service gave no id for their messages".to_owned()),
+        (summary.too_late, format!("not recalled: sent more than {within} ago")),
+        (summary.commands, "are commands, which the service cannot recall".to_owned()),
+        (
+            summary.in_doubt,
+            "in doubt and not recalled: the service returned no ids for their messages".to_owned(),
+        ),
     ];
-    let refused = summary.refused.iter().map(|(reason, count)| (*count, format!("not: {reason}")));
+    let refused = summary.refused.iter().map(|(reason, count)| (*count, format!("not recalled: {reason}")));
     for (count, what) in counts.into_iter().chain(refused).filter(|(count, _)| *count > 0) {
         message = format!("{message}; {count} {what}");
+    }
+    if !summary.attachments.is_empty() {
+        let files: Vec<String> = summary.attachments.iter().map(Attachment::to_string).collect();
+        message = format!("{message}; the service deletes the files of these messages: {}", files.join(", "));
     }
     Ok((ActionResult::counted(summary.recalled, message), summary))
 }

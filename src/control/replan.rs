@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::daemon::require_daemon;
+use super::scripts::checked;
 use super::{ActionResult, ControlError, run_script};
-use crate::ledger::{Broadcast, Ledger, OperatorDecision};
+use crate::ledger::{Broadcast, Ledger, OperatorDecision, RunRequest};
 use crate::run::changed_note;
 use crate::schedule::{run_name, script_of};
 
@@ -12,7 +13,7 @@ use crate::schedule::{run_name, script_of};
 /// refused, the broadcast is unchanged.
 pub async fn replan(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
     if found.is_over() {
-        let why = "nothing of it is left to send, so there is nothing to plan anew";
+        let why = "nothing is left to send, so it needs no new plan";
         return Err(ControlError::Refused(why.to_owned()));
     }
     let (id, spec) = (found.id, &found.spec);
@@ -27,10 +28,14 @@ pub async fn replan(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, 
         let listed = ledger.job_rows(Some(&job.name)).await?;
         if listed.first().is_none_or(|listed| listed.gone_at.is_some()) {
             return Err(ControlError::Refused(format!(
-                "no script declares the job `{}` any more, so it cannot make a new plan; continue or cancel the broadcast",
+                "no script declares the job `{}` now, so Mooncast cannot make a new plan; continue or cancel the broadcast",
                 job.name
             )));
         }
+    }
+    let script = spec.job.as_ref().and_then(|job| script_of(&job.name)).or(path).unwrap_or_default();
+    if job.is_none() {
+        checked(ledger, script, &spec.args).await.map_err(by_hand)?;
     }
     if !found.is_held_for_changes() {
         // This makes a driver stop the broadcast.
@@ -43,16 +48,15 @@ pub async fn replan(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, 
         let at = Duration::from_millis(job.scheduled_at);
         ledger.run_job_again(&job.name, at).await?;
         let message = format!(
-            "{name} is planned anew: run {} of {} begins within a second or two",
+            "{name} gets a new plan: run {} of {} starts within a second or two",
             run_name(at),
             job.name
         );
         return Ok(ActionResult::of(message));
     }
-    let script = spec.job.as_ref().and_then(|job| script_of(&job.name)).or(path).unwrap_or_default();
-    match run_script(ledger, script, &spec.args).await {
+    match run_script(ledger, script, &RunRequest::of(&spec.args)).await {
         Ok(_) => {
-            Ok(ActionResult::of(format!("{name} is planned anew: {script} runs within a second or two")))
+            Ok(ActionResult::of(format!("{name} gets a new plan: {script} runs within a second or two")))
         }
         Err(error) => {
             ledger.decide(id, None).await?;

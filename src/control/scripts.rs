@@ -1,44 +1,109 @@
 //! Runs of scripts on request: which scripts may run, and what is known of such runs.
 
+use serde_json::{Map, Value};
+
 use super::daemon::require_daemon;
+use super::run_files::check_run_files;
 use super::{ActionResult, ControlError, utc};
-use crate::ledger::{JobRow, Ledger, LedgerError};
+use crate::forms::ScriptForm;
+use crate::ledger::{JobRow, Ledger, LedgerError, RunRequest, ScriptRow};
+use crate::run::rehearsal::RehearsalPlan;
 use crate::schedule::{run_name, runs_of, script_of};
 
 /// The schedule text of a script's runs.
-const WHEN_ASKED: &str = "when somebody asks";
+const WHEN_ASKED: &str = "on request";
 
 /// The maximum total size of a run's arguments, in bytes.
 const MOST: usize = 64 * 1024;
 
-/// Asks the daemon to run a script with these arguments, as `mooncast run` would. `name` is a path below the project's
-/// folder or below `scripts/`.
-pub async fn run_script(ledger: &Ledger, name: &str, args: &[String]) -> Result<ActionResult, ControlError> {
+/// Asks the daemon to run a script as it was asked for, as `mooncast run` would. `name` is a path below the project's folder
+/// or below `scripts/`.
+///
+/// # Errors
+///
+/// The script is not there or failed to load, or the arguments do not fit its form.
+pub async fn run_script(
+    ledger: &Ledger,
+    name: &str,
+    asked: &RunRequest,
+) -> Result<ActionResult, ControlError> {
+    let (script, args) = checked(ledger, name, &asked.args).await?;
+    if let Some(plan) = &asked.plan {
+        plan.parse::<RehearsalPlan>().map_err(|why| ControlError::Invalid(format!("`plan`: {why}")))?;
+    }
+    let script_name = &script.name;
+    let job = runs_of(script_name);
+    let asked = RunRequest { args, ..asked.clone() };
+    let run = run_name(ledger.request_run(&job, &asked).await?);
+    let message = format!("{script_name} was requested: run {run} of `{job}` starts within a second or two");
+    Ok(ActionResult::begins(run, message))
+}
+
+/// Finds a script that can run, by its path below the project's folder or below `scripts/`, and checks arguments for it.
+pub(super) async fn checked(
+    ledger: &Ledger,
+    name: &str,
+    args: &[String],
+) -> Result<(ScriptRow, Vec<String>), ControlError> {
     let length: usize = args.iter().map(String::len).sum();
     if length > MOST {
         return Err(ControlError::Invalid(format!(
-            "the arguments have {length} bytes, and {MOST} is the most"
+            "the arguments have {length} bytes; at most {MOST} are allowed"
         )));
     }
     require_daemon(ledger, name).await?;
-    let scripts = ledger.scripts().await?;
-    let below = format!("scripts/{name}");
-    let Some(script) = scripts.iter().find(|script| script.name == name || script.name == below) else {
-        let known: Vec<&str> = scripts.iter().map(|script| script.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(ControlError::NotFound(format!("there is no script `{name}`; the daemon knows {known}")));
-    };
+    let script = find_script(ledger, name).await?;
     let script_name = &script.name;
     if let Some(error) = &script.error {
         let since = script.stale_since.map_or_else(|| "?".to_owned(), utc);
         return Err(ControlError::Refused(format!(
-            "{script_name} is stale since {since}, so it is not clear what would run: {error}"
+            "{script_name} has failed to load since {since}, so Mooncast does not run it; fix the script first: {error}"
         )));
     }
-    let job = runs_of(script_name);
-    let run = run_name(ledger.request_run(&job, args).await?);
-    let message = format!("{script_name} is requested: run {run} of `{job}` begins within a second or two");
-    Ok(ActionResult::begins(run, message))
+    let form = form_of_row(&script);
+    if form.is_empty() {
+        return Ok((script, args.to_vec()));
+    }
+    let values = form.read(args).map_err(ControlError::Arguments)?;
+    check_run_files(ledger, &form, &values.args).await?;
+    Ok((script, values.args))
+}
+
+/// Finds a script by its path below the project's folder or below `scripts/`.
+///
+/// # Errors
+///
+/// There is none.
+pub async fn find_script(ledger: &Ledger, name: &str) -> Result<ScriptRow, ControlError> {
+    let scripts = ledger.scripts().await?;
+    let below = format!("scripts/{name}");
+    let known: Vec<String> = scripts.iter().map(|script| script.name.clone()).collect();
+    let found = scripts.into_iter().find(|script| script.name == name || script.name == below);
+    found.ok_or_else(|| {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        ControlError::NotFound(format!("there is no script `{name}`; the daemon has {known}"))
+    })
+}
+
+/// The form of a script as its daemon last read it.
+pub fn form_of_row(script: &ScriptRow) -> ScriptForm {
+    script.form.as_deref().and_then(|form| serde_json::from_str(form).ok()).unwrap_or_default()
+}
+
+/// The arguments by name as the texts that the form reads.
+///
+/// # Errors
+///
+/// A value is a list, an object or null.
+pub fn named_arguments(named: &Map<String, Value>) -> Result<Vec<String>, ControlError> {
+    let text = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => Ok(format!("{name}={text}")),
+        Value::Bool(_) | Value::Number(_) => Ok(format!("{name}={value}")),
+        Value::Null | Value::Array(_) | Value::Object(_) => Err(ControlError::Invalid(format!(
+            "the argument `{name}` must be a text, a number or a boolean; leave out an argument that has no value"
+        ))),
+    };
+    named.iter().map(text).collect()
 }
 
 /// The scripts that were run on request, in the form of jobs, or only the one whose runs have the name `job`.

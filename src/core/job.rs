@@ -1,7 +1,13 @@
-//! The states of job runs.
+//! The states of job runs, and how the events that start runs are stored.
+
+/// The beginning of the stored head of an event of the chat service. The group follows. The head of a hook's request
+/// begins otherwise.
+pub const EVENT_HEAD: &str = "event ";
 
 words! {
     /// The state of a job run.
+    #[derive(utoipa::ToSchema)]
+    #[schema(rename_all = "snake_case")]
     JobState {
         /// It was claimed and has not ended.
         Running = 0, "running";
@@ -17,5 +23,7 @@ words! {
         Waiting = 5, "waiting";
         /// It was cancelled by a command.
         Cancelled = 6, "cancelled";
+        /// It ended without an error and sent nothing, because its messages had been sent before.
+        AlreadySent = 7, "already_sent";
     }
 }

@@ -25,6 +25,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// Returns the problem of a name that is not among the known ones: the nearest of them, or else all.
+pub fn unknown_name<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("unknown `{name}`; did you mean `{near}`?"),
+        None => format!("unknown `{name}`; known: {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Whether `short` is `word` with letters after the first left out: `img` for `image`, `loc` for `location`.
 pub(crate) fn abbreviates(short: &str, word: &str) -> bool {
     let mut letters = word.chars().map(|letter| letter.to_ascii_lowercase());

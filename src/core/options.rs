@@ -15,9 +15,16 @@ pub struct SendOptions {
     pub timeout: Option<Duration>,
     /// A key with which the app sends this message at most once, across runs.
     pub once: Option<String>,
+    /// Of an announcement: whether to wait until the limits allow it.
+    pub wait: bool,
+    /// Whether it is also sent to recipients on the suppression list.
+    pub overrides: bool,
     /// The script that sends it, for display. The host sets it.
     #[serde(skip)]
     pub origin: String,
+    /// The id of the job run that sends it, if one does. The host sets it.
+    #[serde(skip)]
+    pub job_run: Option<String>,
 }
 
 /// How a file is uploaded.

@@ -7,7 +7,7 @@ words! {
     /// The state of a recipient, or of a single send.
     #[derive(utoipa::ToSchema)]
     #[schema(rename_all = "snake_case")]
-    DeliveryState {
+    RecipientState {
         /// Nothing was sent yet, or the attempt is proved to have sent nothing.
         Pending = 0, "pending";
         /// The intent is on disk; the outcome is not known yet.
@@ -57,15 +57,15 @@ impl RecipientCounts {
     }
 
     /// The number of recipients in `state`.
-    pub const fn of(&self, state: DeliveryState) -> u64 {
+    pub const fn of(&self, state: RecipientState) -> u64 {
         match state {
-            DeliveryState::Pending => self.pending,
-            DeliveryState::Sending => self.sending,
-            DeliveryState::Sent => self.sent,
-            DeliveryState::Rejected => self.rejected,
-            DeliveryState::InDoubt => self.in_doubt,
-            DeliveryState::Skipped => self.skipped,
-            DeliveryState::Cancelled => self.cancelled,
+            RecipientState::Pending => self.pending,
+            RecipientState::Sending => self.sending,
+            RecipientState::Sent => self.sent,
+            RecipientState::Rejected => self.rejected,
+            RecipientState::InDoubt => self.in_doubt,
+            RecipientState::Skipped => self.skipped,
+            RecipientState::Cancelled => self.cancelled,
         }
     }
 }
@@ -73,9 +73,9 @@ impl RecipientCounts {
 impl Serialize for RecipientCounts {
     /// Writes the total and the number of recipients in each state.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(DeliveryState::ALL.len() + 1))?;
+        let mut map = serializer.serialize_map(Some(RecipientState::ALL.len() + 1))?;
         map.serialize_entry("total", &self.total())?;
-        for state in DeliveryState::ALL {
+        for state in RecipientState::ALL {
             map.serialize_entry(state.name(), &self.of(state))?;
         }
         map.end()

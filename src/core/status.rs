@@ -25,8 +25,10 @@ words! {
         Building, "building";
         /// The plan is fixed, and a process sends it.
         Ready, "ready";
-        /// It may be sent, and no process drives it.
+        /// It could be sent, but no process sends it.
         Interrupted, "interrupted";
+        /// Its plan is fixed, and another person must approve it before anything is sent.
+        AwaitingApproval, "awaiting_approval";
         /// It waits until it is resumed.
         Paused, "paused";
         /// Its pending recipients are being cancelled.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::ledger::{DecidedUntil, JobClaim, JobRunAction, JobState, LedgerError, NewJobRun};
+use crate::ledger::{DecidedUntil, JobClaim, JobRunAction, JobState, LedgerError, NewJobRun, RunRequest};
 use crate::schedule::{OverlapPolicy, RunVerdict, run_name, runs_of};
 
 use super::registry::LoadedJob;
-use super::runner::ClaimedRun;
+use super::runner::{ClaimedRun, RunKey};
 use super::scheduler::DueJob;
 use super::version::ScriptVersion;
 use super::{AGAIN, Daemon, DaemonSetup, figures, recover};
@@ -20,7 +20,13 @@ pub(super) struct RunToClaim {
 }
 
 impl RunToClaim {
-    pub(super) fn of_job(registered: &LoadedJob, scheduled_at: Duration, entry: JobRunAction) -> Self {
+    /// A run of a job; `group` is the group of the event that it is for.
+    pub(super) fn of_job(
+        registered: &LoadedJob,
+        scheduled_at: Duration,
+        entry: JobRunAction,
+        group: Option<String>,
+    ) -> Self {
         let LoadedJob { job, version } = registered;
         let run = NewJobRun {
             job: job.name.clone(),
@@ -31,7 +37,7 @@ impl RunToClaim {
             timeout: job.timeout,
             args: None,
         };
-        Self::new(version, run, job.hook().is_some())
+        Self::new(version, run, job.has_inputs(), group)
     }
 
     /// A run of a script with arguments.
@@ -39,7 +45,7 @@ impl RunToClaim {
         version: &Rc<ScriptVersion>,
         scheduled_at: Duration,
         entry: JobRunAction,
-        args: Vec<String>,
+        args: RunRequest,
     ) -> Self {
         let run = NewJobRun {
             job: runs_of(version.name()),
@@ -50,11 +56,11 @@ impl RunToClaim {
             timeout: None,
             args: Some(args),
         };
-        Self::new(version, run, false)
+        Self::new(version, run, false, None)
     }
 
-    fn new(version: &Rc<ScriptVersion>, run: NewJobRun, hook: bool) -> Self {
-        Self { version: Rc::clone(version), task: ClaimedRun::new(version, &run, hook), run }
+    fn new(version: &Rc<ScriptVersion>, run: NewJobRun, has_input: bool, group: Option<String>) -> Self {
+        Self { version: Rc::clone(version), task: ClaimedRun::new(version, &run, has_input, group), run }
     }
 }
 
@@ -109,24 +115,31 @@ impl Daemon {
                     }
                     RunVerdict::Run(at) if std::mem::take(&mut first) => {
                         let job = &due.registered.job;
-                        (*at, self.runner.entry(&job.name, job.overlap, taken).await)
+                        (*at, self.runner.entry(&RunKey::of_job(&job.name), job.overlap, taken).await)
                     }
                     // If several times of a job are due, the later runs wait for the first, whatever `overlap`
                     // says.
                     RunVerdict::Run(at) => (*at, JobRunAction::Wait),
                 };
                 taken += usize::from(matches!(entry, JobRunAction::Run { .. }));
-                runs.push(RunToClaim::of_job(&due.registered, at, entry));
+                runs.push(RunToClaim::of_job(&due.registered, at, entry, None));
             }
         }
         runs
     }
 
-    /// Starts a requested run of a job. Returns false if another host must run it.
-    pub(super) async fn claim_one(&self, registered: &LoadedJob, at: Duration) -> Result<bool, LedgerError> {
+    /// Starts a requested run of a job; `group` is the group of the event that it is for. Returns false if another host
+    /// must run it.
+    pub(super) async fn claim_one(
+        &self,
+        registered: &LoadedJob,
+        at: Duration,
+        group: Option<String>,
+    ) -> Result<bool, LedgerError> {
         let job = &registered.job;
-        let entry = self.runner.entry(&job.name, job.overlap, 0).await;
-        self.claim(&[RunToClaim::of_job(registered, at, entry)], &[]).await
+        let key = RunKey { job: job.name.clone(), group: group.clone() };
+        let entry = self.runner.entry(&key, job.overlap, 0).await;
+        self.claim(&[RunToClaim::of_job(registered, at, entry, group)], &[]).await
     }
 
     /// Starts a requested run of a script. Runs of one script are executed one after the other.
@@ -134,9 +147,10 @@ impl Daemon {
         &self,
         version: &Rc<ScriptVersion>,
         at: Duration,
-        args: Vec<String>,
+        args: RunRequest,
     ) -> Result<bool, LedgerError> {
-        let entry = self.runner.entry(&runs_of(version.name()), OverlapPolicy::Queue, 0).await;
+        let entry =
+            self.runner.entry(&RunKey::of_job(&runs_of(version.name())), OverlapPolicy::Queue, 0).await;
         self.claim(&[RunToClaim::of_script(version, at, entry, args)], &[]).await
     }
 
@@ -165,11 +179,8 @@ impl Daemon {
                     figures::run_ended(job, JobState::Skipped);
                     tracing::info!(job, run = at, "run skipped: {why}");
                 }
-                (JobClaim::Running | JobClaim::Over(_), _) if ledger.is_shared() => {
-                    tracing::debug!(job, run = at, "another host claimed this scheduled time");
-                }
                 (JobClaim::Running | JobClaim::Over(_), _) => {
-                    tracing::info!(job, run = at, "another process claimed this scheduled time");
+                    tracing::debug!(job, run = at, "another process claimed this scheduled time");
                 }
                 (JobClaim::Elsewhere, _) => {
                     here = false;

@@ -10,7 +10,7 @@ use super::{Daemon, DaemonSetup};
 /// How long a command is kept for another process, which may have the run to cancel, or the script.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// How long a hook's request is kept while no script declares the hook.
+/// How long a hook's request or an event is kept while no script declares the job.
 const UNDECLARED: Duration = Duration::from_hours(24);
 
 /// The note of a run that an operator cancelled.
@@ -39,7 +39,7 @@ impl Daemon {
             tracing::info!(job, "{what}");
         }
         for wished in control.commands {
-            // A hook's request waits while its hook is paused.
+            // A hook's request or an event waits while its job is paused.
             if wished.by_request && held.contains(&wished.job) {
                 continue;
             }
@@ -52,14 +52,15 @@ impl Daemon {
         let DaemonSetup { ledger, clock, registry, .. } = &*self.setup;
         let job = wished.job.as_str();
         // Another process may be able to apply a command that this one cannot.
-        let old = clock.unix_time().saturating_sub(wished.asked_at) >= KEPT;
+        let age = clock.unix_time().saturating_sub(wished.requested_at);
+        let is_left_to_others = age < ledger.wait_for_other_hosts(KEPT);
         match (wished.command, &wished.args) {
             (JobCommand::Run, Some(args)) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(version) = script_of(job).and_then(|script| registry.script(script)) {
                     tracing::info!(job, run = run_name(at), "run requested");
                     self.claim_script(&version, at, args.clone()).await?;
-                } else if ledger.is_shared() && !old {
+                } else if is_left_to_others {
                     return Ok(());
                 } else {
                     tracing::error!(job, "run request dropped: the script is not loaded");
@@ -67,33 +68,36 @@ impl Daemon {
             }
             (JobCommand::Run, None) => {
                 let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
+                if wished.event_group.is_some() && !self.runner.takes_event(job) {
+                    return Ok(());
+                }
                 if let Some(registered) = registry.find(job) {
                     tracing::info!(job, run = run_name(at), "run requested");
-                    if !self.claim_one(&registered, at).await? {
+                    if !self.claim_one(&registered, at, wished.event_group).await? {
                         return Ok(());
                     }
-                } else if ledger.is_shared() && !old {
+                } else if is_left_to_others {
                     return Ok(());
                 } else if wished.by_request {
                     // The script may fail to load at the moment. The request was accepted, so it is kept for a
                     // while.
-                    if clock.unix_time().saturating_sub(wished.asked_at) < UNDECLARED {
+                    if age < UNDECLARED {
                         return Ok(());
                     }
                     let run = run_name(at);
-                    tracing::error!(
-                        job,
-                        run,
-                        "hook request dropped: no script has declared its hook for a day"
-                    );
+                    tracing::error!(job, run, "request dropped: no script has declared its job for a day");
                     ledger.drop_hook_request(job, at).await?;
                 } else {
                     tracing::warn!(job, "run request dropped: no script declares the job");
                 }
             }
             (JobCommand::Cancel, _) => {
+                let dropped = ledger.drop_waiting_events(job, wished.id).await?;
+                if dropped > 0 {
+                    tracing::warn!(job, dropped, "waiting events dropped: {BY_HAND}");
+                }
                 let ended = self.runner.cancel(job, BY_HAND).await;
-                if ended == 0 && !old {
+                if ended == 0 && dropped == 0 && age < KEPT {
                     return Ok(());
                 }
             }

@@ -29,7 +29,7 @@ pub(super) async fn note(
         let at = registered.job.next_after(Duration::ZERO).filter(|_| registered.job.is_at());
         if let Some(at) = at.filter(|at| *at <= decided_until) {
             let why = format!(
-                "the schedule was changed from {times}, and its scheduled times up to {} were already handled; to run the job, give it another `name`",
+                "the schedule was changed from {times} to a time that is not after {}; the times up to then were already handled, so the job does not run; to run it, give it another `name`",
                 run_name(decided_until)
             );
             runs.push(left_out(registered, at, why));
@@ -44,5 +44,5 @@ pub(super) async fn note(
 fn left_out(registered: &LoadedJob, at: Duration, why: String) -> RunToClaim {
     let (job, run) = (registered.job.name.as_str(), run_name(at));
     tracing::warn!(job, run, "scheduled time skipped: {why}");
-    RunToClaim::of_job(registered, at, JobRunAction::Skip(why))
+    RunToClaim::of_job(registered, at, JobRunAction::Skip(why), None)
 }

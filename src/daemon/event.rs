@@ -1,12 +1,12 @@
 //! Events of a daemon that raise alerts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::AlertKind;
 use crate::delivery::BroadcastSummary;
-use crate::message::counted_as;
 
-use super::Alert;
+use super::{Alert, AlertSubject, AlertText};
 
 /// An event that the operator may want to know about.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,16 +33,50 @@ pub enum DaemonEvent {
         job: String,
         /// The run's scheduled time.
         run: String,
-        /// The number of groups that did not get their message.
-        groups: u64,
+        /// The number of recipients that did not get their message.
+        recipients: u64,
+        /// The calls of `im.request` that may or may not have been made.
+        calls: u64,
     },
     /// A broadcast finished, and some of its recipients did not get the message.
     BroadcastUndelivered {
         /// The broadcast's counts.
         report: BroadcastSummary,
     },
+    /// A broadcast finished, and all of its recipients got the message, except those that it skipped.
+    BroadcastFinished {
+        /// The broadcast's counts.
+        report: BroadcastSummary,
+    },
+    /// The service's records settled the last doubt of a broadcast.
+    BroadcastReconciled {
+        name: String,
+        run: String,
+        /// The recipients that got the message.
+        sent: u64,
+        total: u64,
+    },
+    /// The service has no record of some sent messages of a broadcast.
+    MessagesMissing {
+        name: String,
+        run: String,
+        /// The number of messages.
+        missing: u64,
+    },
     /// A broadcast paused itself, or could not be sent.
     BroadcastHalted { name: String, run: String, why: String },
+    /// A broadcast waits for an approval.
+    AwaitingApproval {
+        name: String,
+        run: String,
+        /// Where the page has it: a whole address, or a path if `[serve] public_url` is not set.
+        page: String,
+        /// The hash of what is to be approved.
+        hash: String,
+        recipients: u64,
+        /// Who began it; empty if a schedule, a hook or an event did.
+        begun_by: Vec<String>,
+    },
     /// A script's file failed to load; an earlier version may still be active.
     ScriptStale {
         /// The script's path.
@@ -60,61 +94,180 @@ impl DaemonEvent {
     pub fn alert(self) -> Alert {
         match self {
             Self::RunFailed { job, script, run, why } => {
-                let alert = of_job(AlertKind::RunFailed, job, run, &format!("failed: {why}"));
-                Alert { script: Some(script), ..alert }
+                let values = vec![("why", why.into())];
+                let mut alert = of_job(AlertKind::RunFailed, "run_failed", job, run, values);
+                alert.subject.script = Some(script);
+                alert
             }
             Self::RunInterrupted { job, run, why } => {
-                let what = format!("was interrupted and is not run again: {why}");
-                of_job(AlertKind::RunFailed, job, run, &what)
+                of_job(AlertKind::RunFailed, "run_interrupted", job, run, vec![("why", why.into())])
             }
-            Self::RunUndelivered { job, run, groups } => {
-                let what = format!(
-                    "finished, but {} its message",
-                    counted_as(groups, "group did not get", "groups did not get")
-                );
-                let alert = of_job(AlertKind::Undelivered, job, run, &what);
-                Alert { figures: [("undelivered", groups)].into(), ..alert }
+            Self::RunUndelivered { job, run, recipients, calls } => {
+                let count = |name, n: u64| AlertText::named(name, [("n", n.to_string())]);
+                let what = match (recipients, calls) {
+                    (_, 0) => count("recipients_missed", recipients),
+                    (0, _) => count("calls_in_doubt", calls),
+                    _ => {
+                        let (one, other) =
+                            (count("recipients_missed", recipients), count("calls_in_doubt", calls));
+                        AlertText::Named("and", vec![("one", one), ("other", other)])
+                    }
+                };
+                let figures = [("undelivered", recipients), ("requests_in_doubt", calls)];
+                let alert = of_job(AlertKind::Undelivered, "run_undelivered", job, run, vec![("what", what)]);
+                Alert { figures: figures.into_iter().filter(|(_, count)| *count > 0).collect(), ..alert }
             }
             Self::BroadcastUndelivered { report } => {
-                let BroadcastSummary { name, run, total, sent, rejected, in_doubt, cancelled, .. } = report;
-                let what = format!("finished, but only {sent} of {total} recipients got the message");
-                let figures = [
-                    ("total", total),
-                    ("sent", sent),
-                    ("rejected", rejected),
-                    ("in_doubt", in_doubt),
-                    ("cancelled", cancelled),
-                ];
-                let figures = figures.into_iter().filter(|(_, count)| *count > 0).collect();
-                let alert = of_broadcast("broadcast", name, run, &what);
+                let values = [("sent", report.sent), ("total", report.total)];
+                let (kind, figures) = (AlertKind::Undelivered, figures(&report));
+                let alert =
+                    of_broadcast(kind, "broadcast", "broadcast_undelivered", report.name, report.run, values);
                 // A broadcast may be retried and end this way again.
                 Alert { figures, again_after: HOURLY, ..alert }
             }
+            Self::BroadcastFinished { report } => {
+                let values = [("n", report.sent), ("skipped", report.skipped)];
+                let (kind, figures) = (AlertKind::Finished, figures(&report));
+                let alert =
+                    of_broadcast(kind, "broadcast", "broadcast_finished", report.name, report.run, values);
+                Alert { figures, again_after: HOURLY, ..alert }
+            }
+            Self::BroadcastReconciled { name, run, sent, total } => {
+                let values = [("sent", sent), ("total", total)];
+                let alert = of_broadcast(
+                    AlertKind::Reconciled,
+                    "broadcast",
+                    "broadcast_reconciled",
+                    name,
+                    run,
+                    values,
+                );
+                Alert { figures: [("sent", sent), ("total", total)].into(), again_after: HOURLY, ..alert }
+            }
+            Self::MessagesMissing { name, run, missing } => {
+                let values = [("n", missing)];
+                let alert =
+                    of_broadcast(AlertKind::Undelivered, "missing", "messages_missing", name, run, values);
+                Alert { figures: [("missing", missing)].into(), again_after: HOURLY, ..alert }
+            }
             Self::BroadcastHalted { name, run, why } => {
                 let next = format!("mooncast runs resume '{name}' --run '{run}'");
-                let alert = of_broadcast("halted", name, run, &format!("stopped: {why}"));
-                Alert { next: Some(next), again_after: HOURLY, ..alert }
+                let values = [("why", why)];
+                let alert =
+                    of_broadcast(AlertKind::Undelivered, "halted", "broadcast_halted", name, run, values);
+                Alert { next: Some(next.into()), again_after: HOURLY, ..alert }
+            }
+            Self::AwaitingApproval { name, run, page, hash, recipients, begun_by } => {
+                let count = AlertText::named("approval_recipients", [("n", recipients.to_string())]);
+                let by = if begun_by.is_empty() {
+                    AlertText::named("begun_by_nobody", [("n", String::new())])
+                } else {
+                    AlertText::named("begun_by", [("who", begun_by.join(", "))])
+                };
+                let values = vec![
+                    ("name", name.clone().into()),
+                    ("run", run.clone().into()),
+                    ("recipients", count),
+                    ("by", by),
+                ];
+                let text = AlertText::Named("awaiting_approval", values);
+                // Once for each plan.
+                let about = format!("approval {name} {run} {hash}");
+                let next =
+                    [("page", page), ("command", format!("mooncast runs approve '{name}' --run '{run}'"))];
+                let next = Some(AlertText::named("approval_next", next));
+                let subject =
+                    AlertSubject { broadcast: Some(name), run: Some(run), ..AlertSubject::default() };
+                let figures = [("recipients", recipients)].into();
+                Alert { next, subject, figures, ..Alert::new(AlertKind::AwaitingApproval, about, text) }
             }
             Self::ScriptStale { script, error } => {
-                let text = format!("{script} failed to load: {error}");
-                let alert = Alert::new(AlertKind::Stale, format_args!("{script} {error}"), text);
-                let next = Some(format!("mooncast check '{script}'"));
-                Alert { script: Some(script), next, again_after: HOURLY, ..alert }
+                let about = format!("{script} {error}");
+                let text = AlertText::named("script_stale", [("script", script.clone()), ("error", error)]);
+                let next = Some(format!("mooncast check '{script}'").into());
+                let subject = AlertSubject { script: Some(script), ..AlertSubject::default() };
+                Alert { subject, next, again_after: HOURLY, ..Alert::new(AlertKind::Stale, about, text) }
             }
         }
     }
 }
 
-fn of_job(kind: AlertKind, job: String, run: String, what: &str) -> Alert {
-    let text = format!("job `{job}`, run {run}, {what}");
-    let alert = Alert::new(kind, format_args!("job {job} {run}"), text);
-    let next = Some(format!("mooncast jobs show '{job}'"));
-    Alert { next, job: Some(job), run: Some(run), ..alert }
+/// The counts of a broadcast that are not 0.
+fn figures(report: &BroadcastSummary) -> BTreeMap<&'static str, u64> {
+    let &BroadcastSummary { total, sent, rejected, in_doubt, skipped, cancelled, .. } = report;
+    let figures = [
+        ("total", total),
+        ("sent", sent),
+        ("rejected", rejected),
+        ("in_doubt", in_doubt),
+        ("skipped", skipped),
+        ("cancelled", cancelled),
+    ];
+    figures.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
-fn of_broadcast(word: &str, name: String, run: String, what: &str) -> Alert {
-    let text = format!("broadcast `{name}`, run {run}, {what}");
-    let alert = Alert::new(AlertKind::Undelivered, format_args!("{word} {name} {run}"), text);
-    let next = Some(format!("mooncast runs show '{name}' --run '{run}'"));
-    Alert { next, broadcast: Some(name), run: Some(run), ..alert }
+fn of_job(
+    kind: AlertKind,
+    text: &'static str,
+    job: String,
+    run: String,
+    mut values: Vec<(&'static str, AlertText)>,
+) -> Alert {
+    values.extend([("job", job.clone().into()), ("run", run.clone().into())]);
+    let alert = Alert::new(kind, format_args!("job {job} {run}"), AlertText::Named(text, values));
+    let next = Some(format!("mooncast jobs show '{job}'").into());
+    let subject = AlertSubject { job: Some(job), run: Some(run), ..AlertSubject::default() };
+    Alert { next, subject, ..alert }
+}
+
+/// An alert about a broadcast. `word` is part of its key.
+fn of_broadcast<const N: usize>(
+    kind: AlertKind,
+    word: &str,
+    text: &'static str,
+    name: String,
+    run: String,
+    values: [(&'static str, impl ToString); N],
+) -> Alert {
+    let values = values.map(|(place, value)| (place, AlertText::Plain(value.to_string())));
+    let mut values = Vec::from(values);
+    values.extend([("name", name.clone().into()), ("run", run.clone().into())]);
+    let alert = Alert::new(kind, format_args!("{word} {name} {run}"), AlertText::Named(text, values));
+    let next = Some(format!("mooncast runs show '{name}' --run '{run}'").into());
+    let subject = AlertSubject { broadcast: Some(name), run: Some(run), ..AlertSubject::default() };
+    Alert { next, subject, ..alert }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    #[test]
+    fn a_reason_of_the_ledger_is_in_the_language_of_its_receiver() {
+        let why =
+            "20 failures in a row, the last: POST /messages/chatgroups: refused: status 403 not a member";
+        let (name, run) = ("spring".to_owned(), "1".to_owned());
+        let alert = DaemonEvent::BroadcastHalted { name, run, why: why.to_owned() }.alert();
+        assert!(alert.say(Language::English).ends_with(why));
+        assert_eq!(
+            alert.say(Language::Chinese),
+            "群发 `spring` 的运行 1 已停止：连续失败 20 次，最后一次：POST /messages/chatgroups：被拒绝：状态码 403 not a member"
+        );
+    }
+
+    #[test]
+    fn what_a_run_did_not_deliver_and_calls_in_doubt_are_told_apart() {
+        let alert = |recipients, calls| {
+            let (job, run) = ("welcome".to_owned(), "2026-01-05T09:00:00Z".to_owned());
+            DaemonEvent::RunUndelivered { job, run, recipients, calls }.alert()
+        };
+        let both = alert(2, 1);
+        let text = both.say(Language::English);
+        assert!(text.contains("2 recipients did not get its message, and 1 call of im.request is in doubt"));
+        assert_eq!(both.figures, [("requests_in_doubt", 1), ("undelivered", 2)].into());
+        let call = alert(0, 1);
+        let text = call.say(Language::English);
+        assert!(text.contains("but 1 call") && !text.contains("recipient"), "{text}");
+    }
 }

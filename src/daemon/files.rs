@@ -203,7 +203,7 @@ impl FileStamp {
 }
 
 fn is_settings(path: &Path) -> bool {
-    path.ends_with(crate::config::FILE_NAME)
+    path.ends_with(crate::config::FILE_NAME) || crate::config::is_env_file(path)
 }
 
 /// Reads a path. The settings file is read without a script `reader`.

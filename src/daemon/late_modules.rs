@@ -38,10 +38,10 @@ pub(super) fn not_run(module: &LuaSource) -> LuaSource {
     LuaSource { name: module.name.clone(), text: whole.into() }
 }
 
-/// Whether a text contains the words `schedule` or `hook`.
+/// Whether a text contains the words `schedule` or `hook`, or a call of `im.on`.
 pub(super) fn mentions_jobs(text: &[u8]) -> bool {
     let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
-    has(b"schedule") || has(b"hook")
+    has(b"schedule") || has(b"hook") || has(b".on(")
 }
 
 /// The module names in `require("name")`, `require "name"`, `require('name')`, `require [[name]]` and

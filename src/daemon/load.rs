@@ -74,7 +74,8 @@ impl ScriptLoader {
         let run = match self.declaring(path, script.clone(), settings) {
             Ok(run) => run,
             Err(error) => {
-                let version = Err(format!("{}: {error}", script.name));
+                let placed = error.starts_with(&format!("{}:", script.name));
+                let version = Err(if placed { error } else { format!("{}: {error}", script.name) });
                 return LoadResult { version, for_run: false, asked: BTreeMap::new() };
             }
         };

@@ -2,10 +2,11 @@
 //!
 //! - `registry`, `decide`, `load`, `version`, `scan`: the active version of each script. `watch`, `script_scanner`,
 //!   `files`, `file_watcher`, `debounce`, `links`: detect changed files.
+//! - `rehearser`, `rehearsals`: rehearse scripts in processes of their own. `mounts`: the uploaded files of a run.
 //! - `scheduler`: which job is next. `claim`, `runner`: its runs, each in a worker. `recover`: continues what a
-//!   dead daemon left.
+//!   dead daemon left. `reconcile`: settles what is in doubt by the service's records.
 //! - `control`: applies the operators' commands from the ledger. `shutdown`: how the daemon ends. `event`,
-//!   `alerts`: report problems. `status`: publishes the scripts' status for other processes. `systemd`: notifies
+//!   `tell`, `alerts`: report problems. `status`: publishes the scripts' status for other processes. `systemd`: notifies
 //!   the service manager.
 //!
 //! The daemon runs on one thread. It writes each decision to the ledger before it acts on it, and logs one line for
@@ -24,9 +25,13 @@ mod files;
 mod late_modules;
 mod links;
 mod load;
+mod mounts;
 mod project_folder;
+mod reconcile;
 mod recover;
 mod registry;
+mod rehearsals;
+mod rehearser;
 mod runner;
 pub mod scan;
 mod scheduler;
@@ -35,13 +40,15 @@ mod settings;
 mod shutdown;
 mod status;
 pub mod systemd;
+mod tell;
 mod version;
 mod watch;
 
-pub use alerts::{Alert, AlertSender};
+pub use alerts::{Alert, AlertSender, AlertSubject, AlertTest, AlertText, test_alerts};
 pub use event::DaemonEvent;
 pub use load::ScriptLoader;
 pub use registry::{LoadedJob, ScriptRegistry, ScriptStatus};
+pub use rehearser::Rehearser;
 pub use settings::SettingsReload;
 pub use shutdown::{DaemonSignal, listen};
 pub use status::keep_status;
@@ -49,7 +56,7 @@ pub use version::short;
 pub use watch::ScriptWatcher;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -59,12 +66,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{HostRoles, Project};
-use crate::delivery::{Delivery, DriveEnd};
-use crate::ledger::{Instance, Ledger, LedgerError, RegisteredJob};
-use crate::run::{BroadcastSupervisor, ScriptOutput, SupervisedEnd};
+use crate::delivery::Delivery;
+use crate::ledger::{BroadcastId, Instance, Ledger, LedgerError, RegisteredJob};
+use crate::run::{BroadcastSupervisor, ScriptOutput};
 
 use runner::RunQueue;
 use scheduler::Scheduler;
+use tell::broadcast_ended;
 
 /// How often the ledger is polled for commands.
 pub const POLL: Duration = Duration::from_secs(1);
@@ -92,6 +100,8 @@ pub struct DaemonSetup {
     pub clock: Clock,
     /// The executable that workers are started from.
     pub program: PathBuf,
+    /// Rehearses scripts.
+    pub rehearser: Rc<Rehearser>,
     /// Where the output and the log lines of scripts go.
     pub output: Rc<dyn ScriptOutput>,
     /// How often the ledger is polled for commands: [`POLL`], except in a simulation.
@@ -116,6 +126,10 @@ pub struct Daemon {
     scheduler: RefCell<Scheduler>,
     /// Scripts that failed to load, with the error that was reported for each.
     stale: RefCell<BTreeMap<String, String>>,
+    /// The plans that wait for an approval and were reported, as hashes by broadcast.
+    awaiting: RefCell<BTreeMap<BroadcastId, String>>,
+    /// The jobs for events of apps without a callback secret that were reported.
+    unheard: RefCell<BTreeSet<String>>,
     unready: Rc<Cell<Option<&'static str>>>,
 }
 
@@ -136,7 +150,16 @@ impl Daemon {
         let keeper = BroadcastSupervisor::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
         let runner = RunQueue::new(Rc::clone(&setup), Rc::clone(&keeper));
         let unready = Rc::new(Cell::new(Some("the active jobs are not yet recorded in the ledger")));
-        Self { setup, keeper, runner, scheduler: RefCell::default(), stale: RefCell::default(), unready }
+        Self {
+            setup,
+            keeper,
+            runner,
+            scheduler: RefCell::default(),
+            stale: RefCell::default(),
+            awaiting: RefCell::default(),
+            unheard: RefCell::default(),
+            unready,
+        }
     }
 
     /// Returns a function that gives the reason why the daemon begins no runs now, or `None` if it is ready.
@@ -158,7 +181,11 @@ impl Daemon {
         self.prune_versions().await;
         self.unready.set(None);
         systemd::ready();
-        self.run(&mut orders, &mut changed).await;
+        tokio::select! {
+            biased;
+            () = self.run(&mut orders, &mut changed) => {}
+            () = self.reconcile() => {}
+        }
         self.unready.set(Some("the daemon is shutting down"));
         systemd::stopping();
         self.shut_down(&mut orders).await;
@@ -205,6 +232,7 @@ impl Daemon {
                         changed.mark_changed();
                     }
                 }
+                () = self.runner.event_ended(), if self.setup.roles.schedule => self.poll_commands().await,
                 () = clock.sleep_until(until) => {}
             }
         }
@@ -212,13 +240,14 @@ impl Daemon {
 
     /// Polls the ledger for broadcasts and runs without a living process, and for commands.
     async fn poll_ledger(&self) {
-        let DaemonSetup { ledger, roles, .. } = &*self.setup;
-        if ledger.is_shared() && !self.reap_dead_hosts().await {
+        let roles = &self.setup.roles;
+        if !self.reap_dead_hosts().await {
             return;
         }
         if roles.send {
             self.resume_broadcasts().await;
         }
+        self.tell_awaiting().await;
         if roles.schedule {
             self.rerun_orphans().await;
             self.poll_commands().await;
@@ -238,9 +267,9 @@ impl Daemon {
                 tracing::error!("cannot check whether the other hosts count this host as alive: {error}");
             }
         }
-        match ledger.reap_dead().await {
-            Ok(buried) if buried.owners > 0 => {
-                let (processes, in_doubt) = (buried.owners, buried.in_doubt);
+        match ledger.reap_dead_hosts().await {
+            Ok(buried) if buried.instances > 0 => {
+                let (processes, in_doubt) = (buried.instances, buried.in_doubt);
                 tracing::warn!(
                     processes,
                     in_doubt,
@@ -295,57 +324,11 @@ impl Daemon {
         dropped::note(self, &jobs, old, now).await?;
         self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
         self.tell_stale().await;
+        self.tell_unheard();
         if first {
             let (scripts, jobs) = (registry.scripts().len(), self.scheduler.borrow().len());
             tracing::info!(scripts, jobs, "serving");
         }
         Ok(())
     }
-
-    /// Reports scripts that newly failed to load.
-    async fn tell_stale(&self) {
-        let scripts = self.setup.registry.scripts();
-        let stale: BTreeMap<String, String> =
-            scripts.into_iter().filter_map(|script| Some((script.name, script.stale?.error))).collect();
-        let before = self.stale.replace(stale.clone());
-        for (script, error) in stale {
-            if before.get(&script) != Some(&error) {
-                self.setup.tell(DaemonEvent::ScriptStale { script, error }).await;
-            }
-        }
-    }
-}
-
-/// Handles a broadcast of this daemon that finished, paused or stopped.
-fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
-    let SupervisedEnd { id, name, run, end } = kept;
-    match end {
-        Ok(driven) => match driven.end {
-            DriveEnd::Finished | DriveEnd::Cancelled => {
-                let report = driven.report;
-                let (sent, total) = (report.sent, report.total);
-                let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
-                tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "broadcast finished");
-                let setup = Rc::clone(setup);
-                tokio::task::spawn_local(async move { setup.tell_end(id, report).await });
-            }
-            DriveEnd::Paused(why) => {
-                tracing::error!(name, run, "broadcast paused: {why}; to continue it: `mooncast runs resume`");
-                tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
-            }
-            DriveEnd::Stopped => {
-                tracing::info!(name, run, "broadcast interrupted; the next start continues it");
-            }
-        },
-        Err(why) => {
-            tracing::error!(name, run, "cannot send the broadcast: {why}");
-            tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
-        }
-    }
-}
-
-/// Reports an event from a place that cannot await.
-fn tell(setup: &Rc<DaemonSetup>, event: DaemonEvent) {
-    let setup = Rc::clone(setup);
-    tokio::task::spawn_local(async move { setup.tell(event).await });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::delivery::BroadcastSummary;
 use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, OrphanedRun, StoredModule, StoredScript};
-use crate::protocol::{HookRequest, LuaSource};
+use crate::protocol::{JobInput, LuaSource};
 use crate::run::{ModuleSnapshot, ProjectInputs};
 use crate::schedule::run_name;
 
@@ -20,13 +20,15 @@ const DELIVERIES: Duration = Duration::from_hours(30 * 24);
 const NO_SCRIPT: &str = "its process died, and the ledger no longer has its script";
 
 impl DaemonSetup {
-    /// Reports how a broadcast ended if messages were not delivered. If the daemon crashes first, the next start
-    /// reports it.
+    /// Reports how a broadcast ended. If the daemon crashes first, the next start reports it.
     pub(super) async fn tell_end(&self, id: BroadcastId, report: BroadcastSummary) {
         let (name, run) = (report.name.clone(), report.run.clone());
-        if !report.all_delivered() {
-            self.tell(DaemonEvent::BroadcastUndelivered { report }).await;
-        }
+        let event = if report.all_delivered() {
+            DaemonEvent::BroadcastFinished { report }
+        } else {
+            DaemonEvent::BroadcastUndelivered { report }
+        };
+        self.tell(event).await;
         if let Err(error) = self.ledger.mark_ending_reported(id).await {
             tracing::warn!(
                 name,
@@ -52,6 +54,36 @@ impl Daemon {
         };
         if let Err(error) = told.await {
             tracing::error!("cannot report how broadcasts ended: {error}");
+        }
+    }
+
+    /// Reports the broadcasts that wait for an approval, each plan once.
+    pub(super) async fn tell_awaiting(&self) {
+        let found = match self.setup.ledger.awaiting_approval().await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!("cannot read which broadcasts wait for an approval: {error}");
+                return;
+            }
+        };
+        let page = self.setup.registry.settings().serve.public_url.clone().unwrap_or_default();
+        let is_awaited = |id: &BroadcastId| found.iter().any(|one| one.id == *id);
+        self.awaiting.borrow_mut().retain(|id, _| is_awaited(id));
+        for broadcast in found {
+            let hash = broadcast.approval_hash.clone().unwrap_or_default();
+            let before = self.awaiting.borrow_mut().insert(broadcast.id, hash.clone());
+            if before.as_ref() == Some(&hash) {
+                continue;
+            }
+            let event = DaemonEvent::AwaitingApproval {
+                name: broadcast.name.clone(),
+                run: broadcast.run.clone(),
+                page: format!("{page}/broadcasts/{}", broadcast.id.0),
+                hash,
+                recipients: broadcast.recipients(),
+                begun_by: broadcast.begun_by.iter().map(|person| person.name.clone()).collect(),
+            };
+            self.setup.tell(event).await;
         }
     }
 
@@ -102,10 +134,12 @@ impl Daemon {
                     None
                 }
             };
-            // If this is unknown, the run counts as a hook's, which waits longer for its job.
-            let request = ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
-            let hook = orphan.args.is_none() && !matches!(request, Ok(None));
-            match version.and_then(|version| task(&self.setup, &orphan, version, hook)) {
+            // If this is unknown, the run counts as one with an input, which waits longer for its job.
+            let input = ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
+            let has_input = orphan.args.is_none() && !matches!(input, Ok(None));
+            let input = input.ok().flatten().and_then(|(head, body)| JobInput::of_parts(&head, body).ok());
+            let group = input.as_ref().and_then(JobInput::group).map(str::to_owned);
+            match version.and_then(|version| task(&self.setup, &orphan, version, (has_input, group))) {
                 Some(task) => {
                     tracing::warn!(
                         job,
@@ -124,7 +158,7 @@ impl Daemon {
     async fn takes_alert(&self, orphan: &OrphanedRun) -> bool {
         let request = self.setup.ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
         let Ok(Some((head, body))) = request else { return false };
-        HookRequest::of_parts(&head, body).is_ok_and(|request| runner::is_alert(&request))
+        JobInput::of_parts(&head, body).is_ok_and(|input| runner::is_alert(&input))
     }
 
     async fn give_up(&self, orphan: &OrphanedRun) {
@@ -144,7 +178,7 @@ impl Daemon {
         self.setup.tell(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
 
-    /// Deletes the stored scripts of finished runs, and the ids of old deliveries.
+    /// Deletes the stored scripts of finished runs, the ids of old deliveries, old callbacks and old output.
     pub(super) async fn prune_versions(&self) {
         let jobs = self.setup.registry.jobs();
         let mut keep: Vec<String> = jobs.iter().map(|registered| registered.version.hash.clone()).collect();
@@ -155,6 +189,19 @@ impl Daemon {
         let before = self.setup.clock.unix_time().saturating_sub(DELIVERIES);
         if let Err(error) = self.setup.ledger.prune_deliveries(before).await {
             tracing::warn!("cannot delete the ids of old deliveries: {error}");
+        }
+        let scripts = self.setup.registry.settings().scripts;
+        let before = self.setup.clock.unix_time().saturating_sub(scripts.keep_output);
+        if let Err(error) = self.setup.ledger.prune_output(before, scripts.keep_output_size).await {
+            tracing::warn!("cannot delete the old output of runs: {error}");
+        }
+        let keep_audit = self.setup.registry.settings().serve.keep_audit;
+        let before = self.setup.clock.unix_time().saturating_sub(keep_audit);
+        if let Err(error) = self.setup.ledger.prune_audit(before).await {
+            tracing::warn!("cannot delete old entries of the audit: {error}");
+        }
+        if let Err(error) = self.setup.ledger.prune_callbacks().await {
+            tracing::warn!("cannot delete old callbacks and records of messages: {error}");
         }
     }
 }
@@ -176,7 +223,7 @@ fn task(
     setup: &Rc<DaemonSetup>,
     orphan: &OrphanedRun,
     version: StoredScript,
-    hook: bool,
+    (has_input, group): (bool, Option<String>),
 ) -> Option<ClaimedRun> {
     let mut script = None;
     let mut modules = ModuleSnapshot::new();
@@ -196,7 +243,8 @@ fn task(
         script,
         modules: Arc::new(modules),
         timeout: orphan.timeout,
-        hook,
+        has_input,
+        group,
         args: orphan.args.clone(),
         entered: orphan.attempt > 0,
     })

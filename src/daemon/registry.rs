@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::Settings;
 use crate::protocol::LuaSource;
+use crate::run::form_of;
 use crate::schedule::Job;
 
 use super::figures::LoadMetrics;
@@ -84,6 +85,8 @@ pub struct ScriptStatus {
     pub stale: Option<LoadFailure>,
     /// Whether the script declares no job and sends at its top level. Such a script is for `mooncast run`.
     pub for_run: bool,
+    /// The arguments that the active version declares, as JSON. `None` if it declares none.
+    pub form: Option<String>,
 }
 
 /// Why a script's current file is not active.
@@ -129,6 +132,14 @@ impl ScriptRegistry {
     pub fn jobs(&self) -> Vec<LoadedJob> {
         let entries = self.0.entries.borrow();
         entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(registered).collect()
+    }
+
+    /// The active jobs that run for events of the chat service.
+    pub fn reactions(&self) -> Vec<Rc<Job>> {
+        let entries = self.0.entries.borrow();
+        let jobs =
+            entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(|version| &version.jobs);
+        jobs.filter(|job| job.event().is_some()).cloned().collect()
     }
 
     /// The active job of this name.
@@ -215,7 +226,7 @@ impl ScriptRegistry {
             let settings = Rc::clone(&settings);
             async move {
                 let result = match loader.read(&path, &settings.secret_files) {
-                    Ok(script) => Ok((script.clone(), loader.load(&path, script, &settings).await)),
+                    Ok(script) => Ok((script.clone(), Box::pin(loader.load(&path, script, &settings)).await)),
                     Err(error) => Err(error),
                 };
                 (path, result)
@@ -267,6 +278,7 @@ impl ScriptEntry {
             loaded_at: self.in_force.as_ref().map(|version| version.loaded_at),
             stale: self.stale.clone(),
             for_run: self.for_run,
+            form: self.in_force.as_ref().and_then(|version| form_text(&version.script)),
         }
     }
 
@@ -278,6 +290,12 @@ impl ScriptEntry {
 
 pub(super) fn names(version: &ScriptVersion) -> Vec<&str> {
     version.jobs.iter().map(|job| job.name.as_str()).collect()
+}
+
+/// The form of a script as JSON. A version with a wrong form is not loaded.
+fn form_text(script: &LuaSource) -> Option<String> {
+    let form = form_of(script).ok().filter(|form| !form.is_empty())?;
+    serde_json::to_string(&form).ok()
 }
 
 fn registered(version: &Rc<ScriptVersion>) -> impl Iterator<Item = LoadedJob> + use<> {

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::run::CALENDAR_EXTENSIONS;
+
 /// The maximum folder depth of the search.
 const DEPTH: usize = 16;
 
@@ -47,6 +49,17 @@ pub fn scripts(scripts: &Path) -> io::Result<FoundScripts> {
     found.scripts.sort();
     found.left_out.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
+}
+
+/// Finds the calendars in their folder. A folder that is missing or cannot be read is empty: a load that needs one of
+/// its calendars reports why.
+pub(super) fn calendars(folder: &Path) -> Vec<PathBuf> {
+    let is_calendar = |path: &PathBuf| {
+        let extension = path.extension().and_then(OsStr::to_str);
+        extension.is_some_and(|extension| CALENDAR_EXTENSIONS.contains(&extension))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).filter(is_calendar).collect()
 }
 
 /// Why a file below `scripts` is not a script of a daemon. `None` if it is one.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, Instant};
 use crate::config::{Project, ProjectHandle};
 use crate::protocol::LuaSource;
-use crate::run::{ModuleSources, ScriptFiles};
+use crate::run::{CALENDARS, ModuleSources, ScriptFiles};
 
 use super::debounce::{FileReading, SETTLE};
 use super::file_watcher::FileWatcher;
@@ -114,7 +114,8 @@ impl ScriptScanner {
         self.files.read_by(ScriptFiles::new(&self.project.root, &secret_files));
         self.secret_files = secret_files;
         let now = ScanTime { instant: self.clock.now(), unix: self.clock.unix_time() };
-        let settings = self.project.settings_file();
+        let settings: Vec<PathBuf> =
+            std::iter::once(self.project.settings_file()).chain(self.project.env_file()).collect();
         let mut changed = BTreeSet::new();
         let mut found = None;
         for round in 0..ROUNDS {
@@ -123,7 +124,8 @@ impl ScriptScanner {
             if let Some(found) = &found {
                 paths.extend(found.scripts.iter().chain(found.modules()).cloned());
             }
-            paths.insert(settings.clone());
+            paths.extend(scan::calendars(&self.project.root.join(CALENDARS)));
+            paths.extend(settings.iter().cloned());
             for path in paths {
                 // The events concern the files known before. Applying them again would restart each file's
                 // debounce.
@@ -136,8 +138,9 @@ impl ScriptScanner {
                 break;
             }
         }
-        let mut verdict =
-            ScanResult { settings: changed.remove(&settings) && !self.first, ..ScanResult::default() };
+        // Each of them is removed from the changed files.
+        let is_changed = settings.iter().filter(|path| changed.remove(*path)).count() > 0;
+        let mut verdict = ScanResult { settings: is_changed && !self.first, ..ScanResult::default() };
         for (path, made_of) in loaded {
             if self.is_believed(&path, &made_of, tried.get(&path), now) {
                 verdict.believed.insert(path.clone());
@@ -146,7 +149,7 @@ impl ScriptScanner {
                 self.owed.insert(path);
             }
         }
-        if let Some(found) = found {
+        if let Some(found) = &found {
             let owed = std::mem::take(&mut self.owed);
             let all = self.first || told.all || !changed.is_empty();
             for path in found.scripts.iter().filter(|path| all || owed.contains(*path)) {
@@ -154,7 +157,7 @@ impl ScriptScanner {
                 self.judge(path, tried.get(path), was_unreadable, now, &loading, &mut verdict);
             }
             let mut there: BTreeSet<PathBuf> =
-                found.scripts.into_iter().chain(self.files.drop_missing()).collect();
+                found.scripts.iter().cloned().chain(self.files.drop_missing()).collect();
             if self.place.leads_elsewhere() {
                 self.keep(&tried, &mut there);
             } else {
@@ -167,7 +170,12 @@ impl ScriptScanner {
         if self.place.held().in_place().is_err() {
             verdict = ScanResult::default();
         }
-        let again = (!self.owed.is_empty()).then_some(now.instant + SETTLE);
+        let mut again = (!self.owed.is_empty()).then_some(now.instant + SETTLE);
+        // A load's files are tracked above. Their folders may be new, and a file may have changed before its folder
+        // was watched.
+        if self.eyes.watch(&self.folders(found.as_ref())) {
+            again = Some(now.instant);
+        }
         verdict.due = self.files.due().into_iter().chain(again).min();
         verdict
     }
@@ -224,6 +232,7 @@ impl ScriptScanner {
     fn folders(&self, found: Option<&FoundScripts>) -> BTreeSet<PathBuf> {
         let mut folders = self.files.folders();
         folders.insert(self.project.root.clone());
+        folders.insert(self.project.root.join(CALENDARS));
         let looked_into = found.iter().flat_map(|found| &found.folders);
         folders.extend(looked_into.filter_map(|folder| folder.canonicalize().ok()));
         folders
@@ -294,7 +303,7 @@ impl ScriptScanner {
         let mut differs = tried.script.text != script.text;
         for (module, was) in &tried.asked {
             // An unreadable module counts as missing. The load will report the reason.
-            let _ = sources.find(module);
+            sources.look_up(module);
             let is = sources.asked().remove(module).flatten();
             if is == *was {
                 continue;

@@ -51,10 +51,13 @@ impl SettingsReload {
         }
         let old = registry.settings();
         let mut changes = old.changes(&new);
-        let (at_once, for_runs): (Vec<String>, Vec<String>) =
-            changes.live.into_iter().partition(|name| name == "[alerts]" || name.ends_with(" limits"));
+        let (at_once, for_runs): (Vec<String>, Vec<String>) = changes.live.into_iter().partition(|name| {
+            matches!(name.as_str(), "[alerts]" | "[approval]" | "callback_secret")
+                || name.ends_with(" limits")
+        });
         let mut apps = old.apps.clone();
         let mut alerts = old.alerts.clone();
+        let mut approval = old.approval.clone();
         if !at_once.is_empty() {
             if let Some(take) = &self.take {
                 let refused = take(&old, &new);
@@ -67,6 +70,7 @@ impl SettingsReload {
                     }
                 }
                 alerts.clone_from(&new.alerts);
+                approval.clone_from(&new.approval);
             } else {
                 changes.restart.extend(at_once.iter().cloned());
             }
@@ -80,7 +84,7 @@ impl SettingsReload {
             tracing::info!(settings, "changed settings are active for runs that start from now on");
         }
         if !for_runs.is_empty() || (self.take.is_some() && !at_once.is_empty()) {
-            registry.set_settings(Settings { apps, alerts, simulator: old.simulator, ..new });
+            registry.set_settings(Settings { apps, alerts, approval, simulator: old.simulator, ..new });
         }
         if !for_runs.is_empty() {
             // A script that failed to load may only have lacked a permission.

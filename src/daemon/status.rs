@@ -45,5 +45,6 @@ fn row(script: ScriptStatus) -> ScriptRow {
     let for_run = script.for_run.then(|| format!("not loaded: {FOR_RUN}"));
     let (error, stale_since) =
         script.stale.map_or((for_run, None), |stale| (Some(stale.error), Some(stale.since)));
-    ScriptRow { name: script.name, hash: script.hash, loaded_at: script.loaded_at, error, stale_since }
+    let ScriptStatus { name, hash, loaded_at, form, .. } = script;
+    ScriptRow { name, hash, loaded_at, error, stale_since, form }
 }

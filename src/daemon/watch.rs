@@ -208,7 +208,7 @@ impl ScriptWatcher {
         let registry = self.registry.clone();
         let settings = registry.settings();
         self.loads.spawn_local(async move {
-            let loaded = registry.loader().load(&path, script.clone(), &settings).await;
+            let loaded = Box::pin(registry.loader().load(&path, script.clone(), &settings)).await;
             (path, script, loaded)
         });
     }

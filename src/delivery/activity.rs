@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const QUIET: u32 = 2;
 
 /// The counts already reported for each quota: (written, refused).
-type ReportedCounts = Arc<Mutex<[(u64, u64); 4]>>;
+type ReportedCounts = Arc<Mutex<Vec<(u64, u64)>>>;
 
 /// The reporting task of an app, and the counts that it has reported.
 #[derive(Debug, Default)]
@@ -111,7 +111,9 @@ impl ActivityWriter {
     /// Writes the counts that changed. Returns whether any did.
     async fn write_activity(&self) -> Result<bool, LedgerError> {
         let mut told = self.told.lock().await;
-        let now = self.quotas.all().map(Quota::ever);
+        let now: Vec<_> = self.quotas.all().into_iter().map(Quota::ever).collect();
+        // Nothing was written before the first report.
+        told.resize(now.len(), (0, 0));
         // The messages were sent since the last report, so on average half an interval ago.
         let at = self.clock.unix_time().saturating_sub(EVERY / 2);
         let news: Vec<NewActivity> = self

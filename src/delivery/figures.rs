@@ -6,20 +6,36 @@ use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram,
 
 use crate::client::{CallError, FailureClass};
 use crate::core::Call;
-use crate::ledger::DeliveryState;
+use crate::ledger::RecipientState;
 use crate::quota::{Quota, Quotas};
 
-/// The quota that a request takes its permit from.
+/// What a request is, as the metrics name it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum QuotaKind {
     Group,
     Targeted,
     Upload,
     Read,
+    Edit,
+    User,
+    Room,
+    /// Calls of `im.request`.
+    Request,
+    Announce,
 }
 
 impl QuotaKind {
-    const ALL: [Self; 4] = [Self::Group, Self::Targeted, Self::Upload, Self::Read];
+    const ALL: [Self; 9] = [
+        Self::Group,
+        Self::Targeted,
+        Self::Upload,
+        Self::Read,
+        Self::Edit,
+        Self::User,
+        Self::Room,
+        Self::Request,
+        Self::Announce,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -27,6 +43,11 @@ impl QuotaKind {
             Self::Targeted => "targeted",
             Self::Upload => "upload",
             Self::Read => "read",
+            Self::Edit => "edit",
+            Self::User => "user",
+            Self::Room => "room",
+            Self::Request => "request",
+            Self::Announce => "announce",
         }
     }
 }
@@ -36,6 +57,10 @@ impl From<Call> for QuotaKind {
         match call {
             Call::Group => Self::Group,
             Call::Targeted => Self::Targeted,
+            Call::Edit => Self::Edit,
+            Call::User => Self::User,
+            Call::Room => Self::Room,
+            Call::Announce => Self::Announce,
         }
     }
 }
@@ -61,19 +86,19 @@ const OUTCOMES: [&str; 3] = ["sent", "rejected", "in_doubt"];
 
 #[derive(Debug)]
 pub(super) struct AppMetrics {
-    /// By call (group, targeted) and outcome.
-    messages: [[Counter; 3]; 2],
+    /// By call and outcome, in the order of [`Call::ALL`].
+    messages: [[Counter; 3]; Call::ALL.len()],
     /// By quota and class.
-    requests: [[Counter; 7]; 4],
-    round_trips: [Histogram; 4],
-    waits: [(&'static str, Histogram); 4],
+    requests: [[Counter; 7]; QuotaKind::ALL.len()],
+    round_trips: [Histogram; QuotaKind::ALL.len()],
+    waits: Vec<(&'static str, Histogram)>,
 }
 
 impl AppMetrics {
     pub(super) fn new(app: &str, quotas: &Quotas) -> Self {
         describe_counter!(
             "mooncast_messages_total",
-            "Messages by outcome; a message to three groups counts as three."
+            "Messages by outcome; a message to three groups, users or rooms counts as three."
         );
         describe_counter!(
             "mooncast_requests_total",
@@ -91,7 +116,7 @@ impl AppMetrics {
             })
         };
         Self {
-            messages: [outcomes(Call::Group), outcomes(Call::Targeted)],
+            messages: Call::ALL.map(outcomes),
             requests: QuotaKind::ALL.map(QuotaKind::name).map(|call| {
                 CLASSES.map(|class| {
                     counter!("mooncast_requests_total", "app" => label(), "call" => call, "class" => class)
@@ -100,28 +125,29 @@ impl AppMetrics {
             round_trips: QuotaKind::ALL.map(QuotaKind::name).map(
                 |call| histogram!("mooncast_request_duration_seconds", "app" => label(), "call" => call),
             ),
-            waits: quotas.all().map(|quota| {
-                let name = quota.name();
-                let word = name.replace(' ', "_");
-                (name, histogram!("mooncast_quota_wait_seconds", "app" => label(), "quota" => word))
-            }),
+            waits: quotas
+                .all()
+                .into_iter()
+                .map(|quota| {
+                    let name = quota.name();
+                    let word = name.replace(' ', "_");
+                    (name, histogram!("mooncast_quota_wait_seconds", "app" => label(), "quota" => word))
+                })
+                .collect(),
         }
     }
 
     /// Counts `count` messages that have reached `state`. Messages that are not settled are not counted.
-    pub(super) fn messages(&self, call: Call, state: DeliveryState, count: u64) {
-        let [sent, rejected, in_doubt] = match call {
-            Call::Group => &self.messages[0],
-            Call::Targeted => &self.messages[1],
-        };
+    pub(super) fn messages(&self, call: Call, state: RecipientState, count: u64) {
+        let [sent, rejected, in_doubt] = &self.messages[call as usize];
         match state {
-            DeliveryState::Sent => sent.increment(count),
-            DeliveryState::Rejected => rejected.increment(count),
-            DeliveryState::InDoubt => in_doubt.increment(count),
-            DeliveryState::Pending
-            | DeliveryState::Sending
-            | DeliveryState::Skipped
-            | DeliveryState::Cancelled => {}
+            RecipientState::Sent => sent.increment(count),
+            RecipientState::Rejected => rejected.increment(count),
+            RecipientState::InDoubt => in_doubt.increment(count),
+            RecipientState::Pending
+            | RecipientState::Sending
+            | RecipientState::Skipped
+            | RecipientState::Cancelled => {}
         }
     }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ledger::{Instance, Ledger, LedgerError, LedgerLocation, SendOutcome, SendTicket};
+use crate::core::{Act, Person};
+use crate::ledger::{Instance, Ledger, LedgerError, LedgerLocation, NewCommandRun, SendOutcome, SendTicket};
 
 /// How often the write of an outcome is tried, not counting the tries while the store is away.
 const TRIES: u32 = 6;
@@ -25,9 +26,23 @@ pub struct LazyLedger {
     place: LedgerLocation,
     clock: Clock,
     command: String,
-    scratch: bool,
+    durability: Durability,
     open: tokio::sync::OnceCell<OpenLedger>,
     failure: OnceCell<LedgerError>,
+    /// The act that begins when the ledger is opened.
+    act: OnceCell<Act>,
+    /// The run of the command line that is recorded when the ledger is opened.
+    run: OnceCell<NewCommandRun>,
+}
+
+/// Whether a ledger is kept, and when a temporary one is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Durable,
+    /// [`Ledger::open_scratch`]
+    Scratch,
+    /// [`Ledger::open_timed_scratch`]
+    TimedScratch,
 }
 
 #[derive(Debug)]
@@ -36,6 +51,10 @@ pub struct OpenLedger {
     pub ledger: Ledger,
     /// This process's registration in the ledger.
     pub owner: Instance,
+    /// Who began what this process does. `None` for a daemon.
+    pub begun_by: Option<Person>,
+    /// The run of the command line that this process executes: its name and its scheduled time.
+    pub command_run: Option<(String, Duration)>,
     deferred: RefCell<Vec<(SendTicket, SendOutcome)>>,
 }
 
@@ -69,19 +88,45 @@ impl LazyLedger {
             place,
             clock,
             command,
-            scratch: false,
+            durability: Durability::Durable,
             open: tokio::sync::OnceCell::new(),
             failure: OnceCell::new(),
+            act: OnceCell::new(),
+            run: OnceCell::new(),
         }
     }
 
     /// A ledger in a folder that is deleted at the end.
     pub fn scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
-        Self { scratch: true, ..Self::new(LedgerLocation::Folder(folder), clock, command) }
+        let durability = Durability::Scratch;
+        Self { durability, ..Self::new(LedgerLocation::Folder(folder), clock, command) }
     }
 
-    /// Whether the ledger is in a store that several machines can share.
-    pub const fn is_shared(&self) -> bool {
+    /// As [`Self::scratch`], for a simulated service whose records are compared with the ledger's times.
+    pub fn timed_scratch(folder: PathBuf, clock: Clock, command: &str) -> Self {
+        let durability = Durability::TimedScratch;
+        Self { durability, ..Self::new(LedgerLocation::Folder(folder), clock, command) }
+    }
+
+    /// Has the ledger's audit record this act when it is opened, before anything is sent. Only the first act counts.
+    pub fn begins(&self, act: Act) {
+        let _ = self.act.set(act);
+    }
+
+    /// Has the ledger record this run of the command line when it is opened. Only the first run counts.
+    pub fn records(&self, run: NewCommandRun) {
+        let _ = self.run.set(run);
+    }
+
+    /// The open ledger, and the scheduled time of the recorded run of the command line. `None` if it is not open or records
+    /// no run.
+    pub fn recorded(&self) -> Option<(&Ledger, Duration)> {
+        let open = self.open.get()?;
+        Some((&open.ledger, open.command_run.as_ref()?.1))
+    }
+
+    /// As [`Ledger::keeps_app_tokens`], before it is opened.
+    pub const fn keeps_app_tokens(&self) -> bool {
         matches!(self.place, LedgerLocation::Server(_))
     }
 
@@ -94,11 +139,19 @@ impl LazyLedger {
     pub async fn open(&self) -> Result<&OpenLedger, LedgerError> {
         let open = self.open.get_or_try_init(async || {
             let clock = self.clock.clone();
-            let opening = match &self.place {
-                LedgerLocation::Folder(folder) if self.scratch => Ledger::open_scratch(folder, clock).await,
-                place => Ledger::open_at(place, clock).await,
+            let opening = match (&self.place, self.durability) {
+                (LedgerLocation::Folder(folder), Durability::Scratch) => {
+                    Ledger::open_scratch(folder, clock).await
+                }
+                (LedgerLocation::Folder(folder), Durability::TimedScratch) => {
+                    Ledger::open_timed_scratch(folder, clock).await
+                }
+                (place, _) => Ledger::open_at(place, clock).await,
             };
             let ledger = opening?;
+            if let Some(act) = self.act.get() {
+                ledger.append_audit(act).await?;
+            }
             let owner = ledger.register(&self.command).await?;
             let buried = ledger.reap_dead().await?;
             if buried.in_doubt > 0 {
@@ -107,7 +160,12 @@ impl LazyLedger {
                     "an earlier run ended before the answers to some sends; they may have been sent"
                 );
             }
-            Ok(OpenLedger { ledger, owner, deferred: RefCell::default() })
+            let begun_by = self.act.get().map(|act| Person::of(&act.actor));
+            let command_run = match self.run.get() {
+                Some(run) => Some((run.job.clone(), ledger.begin_command_run(&owner, run).await?)),
+                None => None,
+            };
+            Ok(OpenLedger { ledger, owner, begun_by, command_run, deferred: RefCell::default() })
         });
         open.await.inspect_err(|error: &LedgerError| {
             // The first error names the cause; later ones follow from it.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use async_trait::async_trait;
 
-use crate::client::{Client, FetchTurn, StoredToken, TokenStore};
-use crate::ledger::{AppId, Ledger, LedgerError, StoredAppToken, TokenTurn};
+use crate::client::{Client, TokenStore};
+use crate::core::TokenTurn;
+use crate::ledger::{AppId, Ledger, LedgerError};
 
 #[cfg(test)]
 mod tests;
@@ -24,48 +25,27 @@ pub(super) fn use_ledger_store(client: &Client, key: &str, ledger: &Ledger, app:
     client.use_token_store(key, Arc::new(LedgerTokenStore { ledger: ledger.clone(), app, fetcher }));
 }
 
+#[async_trait]
 impl TokenStore for LedgerTokenStore {
-    fn request_turn<'a>(
-        &'a self,
-        seal: &'a str,
-        known: i64,
-        length: Duration,
-    ) -> BoxFuture<'a, Result<FetchTurn, String>> {
-        Box::pin(async move {
-            let turn = self.ledger.token_turn(self.app, seal, known, &self.fetcher, length).await;
-            Ok(match turn.map_err(in_words)? {
-                TokenTurn::Mine => FetchTurn::Mine,
-                TokenTurn::Theirs => FetchTurn::Theirs,
-                TokenTurn::Kept(kept) => {
-                    let StoredAppToken { sealed, number, served, trouble } = kept;
-                    FetchTurn::Kept(StoredToken { sealed, number, served, trouble })
-                }
-            })
-        })
+    async fn request_turn(&self, seal: &str, known: i64, length: Duration) -> Result<TokenTurn, String> {
+        self.ledger.token_turn(self.app, seal, known, &self.fetcher, length).await.map_err(in_words)
     }
 
-    fn save<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>> {
-        Box::pin(async move { self.ledger.keep_token(self.app, seal, sealed).await.map_err(in_words) })
+    async fn save(&self, seal: &str, sealed: &str) -> Result<i64, String> {
+        self.ledger.keep_token(self.app, seal, sealed).await.map_err(in_words)
     }
 
-    fn served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(async move { self.ledger.token_served(self.app, seal, number).await.map_err(in_words) })
+    async fn served(&self, seal: &str, number: i64) -> Result<(), String> {
+        self.ledger.token_served(self.app, seal, number).await.map_err(in_words)
     }
 
-    fn has_served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<bool, String>> {
-        Box::pin(async move { self.ledger.has_token_served(self.app, seal, number).await.map_err(in_words) })
+    async fn has_served(&self, seal: &str, number: i64) -> Result<bool, String> {
+        self.ledger.has_token_served(self.app, seal, number).await.map_err(in_words)
     }
 
-    fn trouble<'a>(
-        &'a self,
-        seal: &'a str,
-        trouble: &'a str,
-        length: Duration,
-    ) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(async move {
-            let told = self.ledger.token_trouble(self.app, seal, &self.fetcher, trouble, length);
-            told.await.map_err(in_words)
-        })
+    async fn trouble(&self, seal: &str, trouble: &str, length: Duration) -> Result<(), String> {
+        let told = self.ledger.token_trouble(self.app, seal, &self.fetcher, trouble, length);
+        told.await.map_err(in_words)
     }
 }
 

@@ -9,8 +9,8 @@ use crate::clock::Instant;
 use crate::core::{Priority, RequestFailure};
 
 use super::figures::QuotaKind;
+use super::permits::answer_of;
 use super::retry::{Backoff, PATIENCE};
-use super::send::answer_of;
 use super::{Delivery, trace};
 
 /// One page of items, and where the next page begins.

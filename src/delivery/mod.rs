@@ -1,10 +1,14 @@
 //! Delivers messages: check, permit, intent, request, outcome; and decides what a failure means.
 //!
-//! A [`Delivery`] belongs to one app. `im.group_send` and `im.targeted_send` use [`Delivery::send`]. Every request to
+//! A [`Delivery`] belongs to one app. Single sends use [`Delivery::send`]. Every request to
 //! the service goes through this module.
 
 mod activity;
+mod announce;
+mod approval;
 mod broadcast;
+mod correction;
+mod edit;
 mod failpoint;
 mod figures;
 mod health;
@@ -12,26 +16,40 @@ mod inspect;
 mod lazy_ledger;
 mod ledger_token_store;
 mod lists;
+mod permits;
+mod picture;
 mod recall;
+mod reconcile;
 mod record;
+mod rest;
 mod retry;
 mod send;
+mod senders;
 mod share;
 mod status;
+mod suppression;
 mod tally;
+mod targets;
 mod trace;
 mod transport;
 mod undelivered;
 mod upload;
 
+pub use crate::client::Picture;
 pub use broadcast::{
     ActiveBroadcast, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE, ProgressSnapshot,
+    SendingOutlook,
+};
+pub use correction::{
+    EditPreview, EditableMessage, SentMessages, edit_name, edit_of, edit_run, has_own_messages,
 };
 pub use failpoint::{CrashPoint, FailPoint};
 pub use health::ServiceHealth;
 pub use inspect::FileDetails;
 pub use lazy_ledger::{LazyLedger, OpenLedger};
 pub use recall::{BroadcastRecallSummary, RecallOptions};
+pub use reconcile::with_longest_mark;
+pub use rest::RestOptions;
 pub use status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
 pub use tally::{SendCounters, SendCounts};
 pub use transport::{OutgoingCall, Transport};
@@ -45,20 +63,21 @@ use std::sync::Arc;
 
 use crate::client::{Client, ClientError, InProcessService, TokenWait};
 use crate::clock::Clock;
-use crate::config::{App, AppLimits};
-use crate::core::{FailureKind, RequestFailure};
+use crate::config::{App, AppLimits, ApprovalRules};
+use crate::core::{FailureKind, RequestFailure, UserScope};
 use crate::ledger::{AppId, Ledger};
-use crate::message::MessageLimits;
+use crate::message::{ExtraNames, MessageLimits};
 use crate::quota::Quotas;
+use crate::reconcile::Reconciler;
 
 /// Sends everything of one app.
 #[derive(Debug)]
 pub struct Delivery {
     name: String,
     settings: RefCell<AppLimits>,
-    limits: Cell<MessageLimits>,
     client: Client,
     quotas: Quotas,
+    own_quotas: RefCell<rest::OwnQuotas>,
     clock: Clock,
     ledger: Option<AppLedger>,
     fail_point: FailPoint,
@@ -67,7 +86,19 @@ pub struct Delivery {
     transport: Option<Rc<dyn Transport>>,
     quota_leases: share::QuotaLeases,
     activity_reporter: activity::ActivityReporter,
+    senders: senders::StoredSenders,
+    /// `ORG#APP`, the app's name in the service's callbacks. `None` if the address does not have it.
+    callback_key: Option<String>,
     figures: figures::AppMetrics,
+    reconciler: Reconciler,
+    /// Whether messages get marks.
+    marks: bool,
+    /// How many single messages got one.
+    marked: Cell<u64>,
+    /// Whether broadcasts are verified after they have finished.
+    verifies: bool,
+    /// The broadcasts that need an approval.
+    approval: RefCell<ApprovalRules>,
 }
 
 /// The ledger of an app's sends.
@@ -94,10 +125,11 @@ impl Delivery {
         Self {
             name: app.name.clone(),
             settings: RefCell::new(app.limits.clone()),
-            limits: Cell::new(MessageLimits { message_bytes: app.limits.message_bytes }),
             client,
             figures: figures::AppMetrics::new(&app.name, &quotas),
             quotas,
+            own_quotas: RefCell::default(),
+            reconciler: Reconciler::new(app, clock.clone()),
             clock,
             ledger: None,
             fail_point: FailPoint::default(),
@@ -105,6 +137,12 @@ impl Delivery {
             transport: None,
             quota_leases: share::QuotaLeases::default(),
             activity_reporter: activity::ActivityReporter::default(),
+            marks: app.records.mark,
+            marked: Cell::default(),
+            verifies: app.records.verify,
+            approval: RefCell::default(),
+            senders: senders::StoredSenders::default(),
+            callback_key: app.callback_key(),
         }
     }
 
@@ -155,7 +193,7 @@ impl Delivery {
         let id = recorded.id.get_or_try_init(|| {
             Box::pin(async {
                 let id = open.ledger.app(&recorded.key).await?;
-                if open.ledger.is_shared() {
+                if open.ledger.keeps_app_tokens() {
                     ledger_token_store::use_ledger_store(&self.client, &recorded.key, &open.ledger, id);
                 }
                 Ok(id)
@@ -203,15 +241,30 @@ impl Delivery {
             limits.targeted_cost = before.targeted_cost;
             restart.push("targeted_cost".to_owned());
         }
+        if (limits.room_calls_per_second == 0) != (before.room_calls_per_second == 0) {
+            limits.room_calls_per_second = before.room_calls_per_second;
+            restart.push("room_calls_per_second".to_owned());
+        }
         restart.extend(self.quotas.grant(&limits).into_iter().map(|name| format!("the rate of {name}")));
-        self.limits.set(MessageLimits { message_bytes: limits.message_bytes });
         self.settings.replace(limits);
         restart
+    }
+
+    /// The limits of messages now.
+    fn message_limits(&self) -> MessageLimits {
+        let settings = self.settings.borrow();
+        let extra = ExtraNames { message: settings.extra_fields.clone(), body: settings.body_fields.clone() };
+        MessageLimits { message_bytes: settings.message_bytes, extra }
     }
 
     /// The app's name for scripts.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// `ORG#APP`, the app's name in the service's callbacks. `None` if the address does not have it.
+    pub fn callback_key(&self) -> Option<&str> {
+        self.callback_key.as_deref()
     }
 
     /// Why calls wait for the app's token; `None` if they do not.
@@ -224,6 +277,19 @@ impl Delivery {
         &self.quotas
     }
 
+    /// The most users that one call may name, so that its messages fit into this process's part of a minute's quota.
+    pub fn most_users_a_call(&self) -> u16 {
+        let settings = self.settings.borrow();
+        let minute = f64::from(settings.user_messages_per_minute) * settings.share;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates, and is not negative"
+        )]
+        let minute = minute as u16;
+        minute.clamp(1, 600)
+    }
+
     /// The active limits, as `im.limits` shows them.
     pub fn limits(&self) -> Vec<(String, f64)> {
         let settings = &*self.settings.borrow();
@@ -232,11 +298,22 @@ impl Delivery {
             ("targeted_per_second", f64::from(settings.targeted_per_second)),
             ("upload_per_second", f64::from(settings.upload_per_second)),
             ("read_per_second", f64::from(settings.read_per_second)),
+            ("edit_per_second", f64::from(settings.edit_per_second)),
+            ("user_calls_per_second", f64::from(settings.user_calls_per_second)),
+            ("user_messages_per_minute", f64::from(settings.user_messages_per_minute)),
+            ("room_messages_per_second", f64::from(settings.room_messages_per_second)),
+            ("room_calls_per_second", f64::from(settings.room_calls_per_second)),
             ("share", settings.share),
+            ("announce_all_per_day", f64::from(settings.announce_all_per_day)),
+            ("announce_online_per_day", f64::from(settings.announce_online_per_day)),
+            ("announce_all_interval", UserScope::All.interval().as_secs_f64()),
+            ("announce_online_interval", UserScope::Online.interval().as_secs_f64()),
             ("message_bytes", settings.message_bytes as f64),
             ("upload_bytes", settings.upload_bytes as f64),
             ("groups_per_call", crate::message::GROUPS_PER_CALL as f64),
             ("users_per_call", crate::message::USERS_PER_CALL as f64),
+            ("user_messages_per_call", crate::message::RECIPIENT_USERS_PER_CALL as f64),
+            ("rooms_per_call", crate::message::ROOMS_PER_CALL as f64),
             ("roam_ignore_users", crate::message::ROAM_IGNORE_USERS as f64),
             ("custom_exts", crate::message::CUSTOM_EXTS as f64),
         ]

@@ -7,10 +7,14 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::RestCall;
 use crate::clock::Instant;
 use crate::core::{Call, FailureKind, Receipts, RequestFailure, SendOptions};
-use crate::ledger::{BeginSendResult, DeliveryState, LedgerError, NewSend, SendOutcome, SendTicket};
-use crate::message::Message;
+use crate::ledger::{
+    AnnouncementTurn, AppId, BeginSendResult, LedgerError, NewSend, RecipientState, SendOutcome, SendTicket,
+};
+use crate::message::{Message, MessageKind};
+use crate::reconcile::fingerprints;
 
 use super::Delivery;
 use super::failpoint::CrashPoint;
@@ -27,10 +31,15 @@ pub(super) enum SendStart<'a> {
     Done(Receipts),
 }
 
-/// A single send in the ledger; without an entry if the delivery has no ledger.
+/// The record of a single send.
 pub(super) struct SendRecord<'a> {
     delivery: &'a Delivery,
+    /// The ledger and the send's row in it; `None` if the delivery has no ledger.
     entry: Option<(&'a OpenLedger, SendTicket)>,
+    /// The message as it is sent, if it gets a mark.
+    pub(super) marked: Option<Message>,
+    /// The turn of an announcement whose request may have begun.
+    pub(super) turn: Option<AnnouncementTurn>,
     attempts: u32,
     /// Whether the ledger could not be written.
     unrecorded: bool,
@@ -47,17 +56,14 @@ impl Delivery {
     ) -> Result<SendStart<'_>, RequestFailure> {
         let Some((open, app)) = self.entry().await? else {
             return match options.once {
-                None => Ok(SendStart::New(SendRecord {
-                    delivery: self,
-                    entry: None,
-                    attempts: 0,
-                    unrecorded: false,
-                })),
+                None => Ok(SendStart::New(SendRecord::unrecorded(self))),
                 Some(_) => {
                     Err(RequestFailure::new(FailureKind::Invalid, "`once` needs a ledger, and there is none"))
                 }
             };
         };
+        self.store_sender(&open.ledger, app, message).await?;
+        let marked = self.mark_single(open, message)?;
         let send = NewSend {
             app,
             once: options.once.clone(),
@@ -65,6 +71,13 @@ impl Delivery {
             hash: options.once.as_ref().map(|_| hash(message)).unwrap_or_default(),
             recipients: recipients(message),
             origin: options.origin.clone(),
+            job_run: options.job_run.clone(),
+            // The service's records do not have announcements, so no record may settle one.
+            fingerprints: match message.scope() {
+                Some(_) => "[]".to_owned(),
+                None => fingerprints(marked.as_ref().unwrap_or(message)),
+            },
+            files: files(message),
         };
         let key = options.once.as_deref().unwrap_or_default();
         loop {
@@ -77,12 +90,7 @@ impl Delivery {
             {
                 BeginSendResult::New(ticket) => {
                     let entry = Some((open, ticket));
-                    return Ok(SendStart::New(SendRecord {
-                        delivery: self,
-                        entry,
-                        attempts: 0,
-                        unrecorded: false,
-                    }));
+                    return Ok(SendStart::New(SendRecord { entry, marked, ..SendRecord::unrecorded(self) }));
                 }
                 BeginSendResult::Done(receipts) => {
                     let unknown = message
@@ -92,8 +100,9 @@ impl Delivery {
                         .count();
                     if unknown > 0 {
                         tracing::warn!(
-                            "once = \"{key}\" was sent, and an operator settled it: the message ids of {unknown} of its {} groups are not known",
-                            message.group_count()
+                            "once = \"{key}\" was sent, and an operator settled it: the message ids of {unknown} of its {} {}s are not known",
+                            message.recipient_count(),
+                            message.call().recipient()
                         );
                     }
                     return Ok(SendStart::Done(receipts));
@@ -102,7 +111,7 @@ impl Delivery {
                 BeginSendResult::InDoubt { .. } => {
                     let why = format!(
                         "a message with once = \"{key}\" is in doubt: it may have been sent before. Check \
-                         whether the group has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
+                         whether the recipient has it; `mooncast runs list` shows it, and `mooncast runs settle --once KEY` settles it, `--as-sent` or `--again`"
                     );
                     return Err(RequestFailure::new(FailureKind::InDoubt, why));
                 }
@@ -117,7 +126,49 @@ impl Delivery {
     }
 }
 
-impl SendRecord<'_> {
+impl Delivery {
+    /// Begins the record of a call of `im.request`: among the single sends, without a message.
+    pub(super) async fn begin_rest(
+        &self,
+        call: &RestCall,
+        origin: &str,
+        job_run: Option<&str>,
+    ) -> Result<SendRecord<'_>, RequestFailure> {
+        let Some((open, app)) = self.entry().await? else { return Ok(SendRecord::unrecorded(self)) };
+        open.write_deferred().await.map_err(|error| unrecorded(&error))?;
+        let send = NewSend {
+            app,
+            once: None,
+            hash: String::new(),
+            recipients: json!({ "request": format!("{} {}", call.method, call.path) }).to_string(),
+            origin: origin.to_owned(),
+            job_run: job_run.map(str::to_owned),
+            fingerprints: "[]".to_owned(),
+            files: None,
+        };
+        match open.ledger.begin_send(&open.owner, send).await.map_err(|error| unrecorded(&error))? {
+            BeginSendResult::New(ticket) => {
+                Ok(SendRecord { entry: Some((open, ticket)), ..SendRecord::unrecorded(self) })
+            }
+            // Only a send with a `once` key can have been begun before.
+            _ => Err(RequestFailure::new(FailureKind::Unreachable, "the ledger took no record of the call")),
+        }
+    }
+}
+
+impl<'a> SendRecord<'a> {
+    /// The record of a send that the ledger does not record.
+    pub(super) const fn unrecorded(delivery: &'a Delivery) -> Self {
+        Self { delivery, entry: None, marked: None, turn: None, attempts: 0, unrecorded: false }
+    }
+
+    /// Counts another try whose intent is on the disk already.
+    pub(super) const fn again(&mut self) {
+        self.attempts += 1;
+    }
+}
+
+impl<'a> SendRecord<'a> {
     /// Records that the request is about to be sent. After an error it must not be sent.
     pub(super) async fn intend(&mut self) -> Result<(), RequestFailure> {
         self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
@@ -139,13 +190,22 @@ impl SendRecord<'_> {
             self.attempts -= 1;
         }
         let Some((open, ticket)) = &self.entry else { return Ok(()) };
-        let (state, error) = (DeliveryState::Pending, Some(why.to_owned()));
+        let (state, error) = (RecipientState::Pending, Some(why.to_owned()));
         let outcome = SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts };
         let written =
             retry_until_written(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
                 .await;
         self.unrecorded |= written.is_err();
-        written.map_err(|error| unrecorded(&error))
+        written.map_err(|error| unrecorded(&error))?;
+        if let Some(turn) = self.turn.take() {
+            self.delivery.end_announcement(open, turn, false).await;
+        }
+        Ok(())
+    }
+
+    /// The ledger and the app in it; `None` if the delivery has no ledger.
+    pub(super) fn ledger(&self) -> Option<(&'a OpenLedger, AppId)> {
+        self.entry.as_ref().map(|(open, ticket)| (*open, ticket.app()))
     }
 
     /// Records how the send ended. If this fails, the script still gets the result. The outcome is deferred then, and
@@ -167,18 +227,22 @@ impl SendRecord<'_> {
              {error}",
                 outcome.state.name()
             );
+            // An announcement whose outcome is not written counts as used.
             open.defer_outcome(ticket, outcome);
+        } else if let Some(turn) = self.turn {
+            let sent = matches!(outcome.state, RecipientState::Sent | RecipientState::InDoubt);
+            self.delivery.end_announcement(open, turn, sent).await;
         }
     }
 
     fn outcome(&self, result: &Result<Receipts, RequestFailure>) -> SendOutcome {
         let (state, receipts, error) = match result {
-            Ok(receipts) => (DeliveryState::Sent, receipts, None),
+            Ok(receipts) => (RecipientState::Sent, receipts, None),
             Err(undelivered) => {
                 let state = match undelivered.kind {
-                    FailureKind::InDoubt => DeliveryState::InDoubt,
-                    FailureKind::Rejected => DeliveryState::Rejected,
-                    _ => DeliveryState::Pending,
+                    FailureKind::InDoubt => RecipientState::InDoubt,
+                    FailureKind::Rejected => RecipientState::Rejected,
+                    _ => RecipientState::Pending,
                 };
                 (state, &undelivered.receipts, Some(undelivered.message.clone()))
             }
@@ -201,7 +265,25 @@ fn hash(message: &Message) -> String {
 
 fn recipients(message: &Message) -> String {
     match message.call() {
-        Call::Group => json!(message.to()).to_string(),
+        Call::Group | Call::Edit => json!(message.to()).to_string(),
         Call::Targeted => json!({ "to": message.to(), "users": message.users() }).to_string(),
+        call @ (Call::User | Call::Room | Call::Announce) => {
+            json!({ "kind": call, "to": message.to() }).to_string()
+        }
     }
+}
+
+/// The addresses of the files at the service that a message carries, as a JSON list.
+fn files(message: &Message) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Files {
+        url: Option<String>,
+        thumb: Option<String>,
+    }
+    if matches!(message.draft().kind(), None | Some(MessageKind::Txt | MessageKind::Cmd)) {
+        return None;
+    }
+    let Files { url, thumb } = serde_json::from_slice(message.draft().body_json()).ok()?;
+    let files: Vec<String> = url.into_iter().chain(thumb).collect();
+    (!files.is_empty()).then(|| json!(files).to_string())
 }

@@ -8,16 +8,17 @@ use tracing::Instrument as _;
 
 use crate::client::{self, Authorisation, FailureClass, TimeLimit, TokenRenewals};
 use crate::clock::Instant;
-use crate::config::TargetedCost;
-use crate::core::{Call, FailureKind, Priority, Receipts, RequestFailure, SendOptions};
-use crate::ledger::{BroadcastId, DeliveryState};
+use crate::core::{Call, FailureKind, Receipts, RequestFailure, SendOptions};
+use crate::ledger::{BroadcastId, RecipientState};
 use crate::message::{Draft, Message, MessageProblems, check, check_draft};
-use crate::quota::{Permit, PermitOutcome, Quota};
+use crate::quota::{Permit, PermitOutcome};
 
 use super::failpoint::CrashPoint;
+use super::permits::answers_of;
+use super::reconcile::with_longest_mark;
 use super::record::{SendRecord, SendStart};
 use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, SendCounters, Transport, trace};
+use super::{Delivery, SendCounters, Transport, announce, trace};
 
 /// Where a request is sent, once it has its permit and token.
 pub(super) enum SendRoute<'a> {
@@ -29,19 +30,24 @@ pub(super) enum SendRoute<'a> {
 
 /// The least time that must be left for a request to begin. With less, the request would most likely end in doubt. A
 /// tenth of the given time, 500 ms at most.
-fn least_time(given: Duration) -> Duration {
+pub(super) fn least_time(given: Duration) -> Duration {
     (given / 10).min(Duration::from_millis(500))
 }
 
 impl Delivery {
-    /// Checks the JSON of a message against the app's limits.
+    /// Checks the JSON of a message against the app's limits, with the mark that it gets.
     pub fn check(&self, call: Call, json: serde_json::Value) -> Result<Message, MessageProblems> {
-        check(call, json, &self.limits.get())
+        if self.marks && !matches!(call, Call::Edit | Call::Announce) {
+            let with_mark = with_longest_mark(&json);
+            let with_mark = with_mark.map_err(|why| MessageProblems::one("ext.mooncast", why))?;
+            check(call, with_mark, &self.message_limits())?;
+        }
+        check(call, json, &self.message_limits())
     }
 
     /// Checks the JSON of a message whose recipients are added later.
     pub fn check_draft(&self, call: Call, json: serde_json::Value) -> Result<Draft, MessageProblems> {
-        check_draft(call, json, &self.limits.get())
+        check_draft(call, json, &self.message_limits())
     }
 
     /// Sends a message once: waits for its permit, records it, sends it, and retries only if nothing was sent.
@@ -52,7 +58,7 @@ impl Delivery {
     /// again without a check.
     #[tracing::instrument(
         target = "traces", name = "message", skip_all,
-        fields(app = self.name, quota = self.price(message).0.name(), groups = message.group_count())
+        fields(app = self.name, quota = self.price(message).quota.name(), groups = message.recipient_count())
     )]
     pub async fn send(
         &self,
@@ -64,8 +70,13 @@ impl Delivery {
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
         let result = match self.begin(message, &options, deadline, stop).await {
             // An earlier call sent it and counted it.
-            Ok(SendStart::Done(receipts)) => return Ok(receipts),
+            Ok(SendStart::Done(receipts)) => {
+                tally.send_before();
+                return Ok(receipts);
+            }
             Ok(SendStart::New(mut record)) => {
+                let marked = record.marked.take();
+                let message = marked.as_ref().unwrap_or(message);
                 let result =
                     self.try_until_settled(message, &mut record, &options, deadline, stop, tally).await;
                 record.end(&result).await;
@@ -73,26 +84,28 @@ impl Delivery {
             }
             Err(undelivered) => Err(undelivered),
         };
-        let groups = message.group_count();
-        let count = |state, groups: usize| self.figures.messages(message.call(), state, groups as u64);
+        tally.sends(message.call());
+        let recipients = message.recipient_count();
+        let count =
+            |state, recipients: usize| self.figures.messages(message.call(), state, recipients as u64);
         match &result {
             Ok(_) => {
-                tally.sent(groups);
-                count(DeliveryState::Sent, groups);
+                tally.sent(recipients);
+                count(RecipientState::Sent, recipients);
             }
             Err(undelivered) => {
                 let delivered = undelivered.receipts.len();
                 tally.sent(delivered);
-                count(DeliveryState::Sent, delivered);
-                let rest = groups - delivered.min(groups);
+                count(RecipientState::Sent, delivered);
+                let rest = recipients - delivered.min(recipients);
                 match undelivered.kind {
                     FailureKind::InDoubt => {
                         tally.in_doubt(rest);
-                        count(DeliveryState::InDoubt, rest);
+                        count(RecipientState::InDoubt, rest);
                     }
                     FailureKind::Rejected | FailureKind::Auth => {
                         tally.rejected(rest);
-                        count(DeliveryState::Rejected, rest);
+                        count(RecipientState::Rejected, rest);
                     }
                     FailureKind::Invalid
                     | FailureKind::Throttled
@@ -117,13 +130,14 @@ impl Delivery {
         tally: &SendCounters,
     ) -> Result<Receipts, RequestFailure> {
         let body = message.to_json();
-        let (quota, cost) = self.price(message);
+        let price = self.price(message);
         let give_up = self.clock.now() + PATIENCE;
         let mut backoff = Backoff::of(&self.clock);
         let mut renewals = TokenRenewals::default();
         let mut last = None;
         loop {
-            let permit = self.permit(quota, cost, options.priority, deadline, stop).await;
+            self.await_announcement(message, record, options, deadline, stop).await?;
+            let permit = self.permits(&price, options.priority, deadline, stop).await;
             let permit = permit.map_err(|error| self.overdue_after(last.as_ref(), deadline, error))?;
             let limit = || {
                 let limit = deadline.zip(options.timeout);
@@ -143,14 +157,20 @@ impl Delivery {
             let outcome = match route {
                 Ok(route) => {
                     let limit = limit()?;
+                    if !self.take_announcement(message, record).await? {
+                        continue;
+                    }
+                    if !options.overrides {
+                        Box::pin(self.refuse_suppressed(message, record)).await?;
+                    }
                     // No request is sent before its intent is on disk.
                     record.intend().await?;
-                    let in_flight = tally.in_flight(message.group_count());
+                    let in_flight = tally.in_flight(message.recipient_count());
                     let outcome = self.request(&route, message, body.clone(), None, limit, permit).await;
                     drop(in_flight);
                     self.fail_point.pass(CrashPoint::AfterRequest);
                     match (outcome, route) {
-                        (Err(failure), SendRoute::Service(authorisation)) if failure.status == Some(401) => {
+                        (Err(failure), SendRoute::Service(authorisation)) if failure.refuses_token() => {
                             // Nothing was sent. The record says so before the token renewal, which may be slow.
                             record.withdraw(true, &failure.to_string()).await?;
                             if self.client.renew(&mut renewals, &authorisation, &failure).await {
@@ -173,6 +193,9 @@ impl Delivery {
                 Err(failure) => failure,
             };
             match failure.class {
+                FailureClass::Throttled if message.scope().is_some() => {
+                    return Err(announce::refused(failure));
+                }
                 FailureClass::Throttled => {
                     tally.throttled();
                     if self.clock.now() >= give_up {
@@ -201,7 +224,7 @@ impl Delivery {
     }
 
     /// The error of a wait. If the deadline has passed, it names the failure before it.
-    fn overdue_after(
+    pub(super) fn overdue_after(
         &self,
         last: Option<&client::CallError>,
         deadline: Option<Instant>,
@@ -212,44 +235,6 @@ impl Delivery {
                 RequestFailure::overdue_after(failure.clone())
             }
             _ => error,
-        }
-    }
-
-    /// The quota that a message uses, and its cost.
-    pub(super) fn price(&self, message: &Message) -> (&Quota, u32) {
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
-        match message.call() {
-            Call::Group => (&self.quotas.group, count(message.group_count())),
-            Call::Targeted => {
-                let cost = match self.settings.borrow().targeted_cost {
-                    TargetedCost::Call => 1,
-                    TargetedCost::User => count(message.user_count()),
-                };
-                (&self.quotas.targeted, cost)
-            }
-        }
-    }
-
-    /// Waits for a permit, the deadline or a stop, whichever comes first.
-    pub(super) async fn permit(
-        &self,
-        quota: &Quota,
-        cost: u32,
-        priority: Priority,
-        deadline: Option<Instant>,
-        stop: &CancellationToken,
-    ) -> Result<Permit, RequestFailure> {
-        self.share(quota).await?;
-        let began = self.clock.now();
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(RequestFailure::cancelled("the call")),
-            permit = quota.acquire(cost, priority) => {
-                self.figures.waited(quota, self.clock.now() - began);
-                self.start_reporting();
-                permit.map_err(|error| RequestFailure::new(FailureKind::Cancelled, error.to_string()))
-            }
-            () = self.reached(deadline) => Err(RequestFailure::overdue()),
         }
     }
 
@@ -268,7 +253,7 @@ impl Delivery {
         }
     }
 
-    async fn reached(&self, deadline: Option<Instant>) {
+    pub(super) async fn reached(&self, deadline: Option<Instant>) {
         match deadline {
             Some(deadline) => self.clock.sleep_until(deadline).await,
             None => std::future::pending().await,
@@ -319,40 +304,49 @@ impl Delivery {
         let writing = Arc::clone(&permit);
         let began = self.clock.now();
         let on_write = move || lock(&writing).written();
-        let span = trace::request(&self.name, message.call().into(), message.group_count());
-        let sent = self.client.send_with(authorisation, limit, message.call(), body, on_write);
-        let outcome = sent.instrument(span.clone()).await;
+        let span = trace::request(&self.name, message.call().into(), message.recipient_count());
+        let answer = async {
+            if let Some(scope) = message.scope() {
+                let id = self.client.announce_with(authorisation, limit, scope, body, on_write).await?;
+                return Ok(client::SendReceipts { data: vec![(scope.name().to_owned(), id)] });
+            }
+            let Some(message_id) = message.edits() else {
+                return self.client.send_with(authorisation, limit, message.call(), body, on_write).await;
+            };
+            self.client.rewrite_with(authorisation, limit, message_id, body, on_write).await?;
+            Ok(client::SendReceipts { data: edited(message, message_id) })
+        };
+        let outcome = answer.instrument(span.clone()).await;
         let failure = outcome.as_ref().err();
         trace::answered(&span, failure);
-        lock(&permit).settle(answer_of(failure));
+        let has_calls = self.quotas.counting_calls(message.call()).is_some();
+        let (messages, calls) = match message.scope() {
+            // A refused announcement says nothing about the quota that it takes its permit from.
+            Some(_) => (PermitOutcome::Other, PermitOutcome::Other),
+            None => answers_of(failure, has_calls),
+        };
+        lock(&permit).settle_each(messages, calls);
         self.figures.request(message.call().into(), failure, self.clock.now() - began);
         outcome
     }
 }
 
-fn lock(permit: &Mutex<Permit>) -> MutexGuard<'_, Permit> {
+pub(super) fn lock(permit: &Mutex<Permit>) -> MutexGuard<'_, Permit> {
     permit.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The meaning of an answer for the quota.
-pub(super) fn answer_of(failure: Option<&client::CallError>) -> PermitOutcome {
-    match failure {
-        None => PermitOutcome::Accepted,
-        Some(failure) => match (failure.class, failure.status) {
-            (FailureClass::Throttled, _) => PermitOutcome::Throttled { retry_after: failure.retry_after },
-            (_, Some(_)) => PermitOutcome::Other,
-            (_, None) => PermitOutcome::Missing,
-        },
-    }
+/// The receipts of an edited message: its id stays.
+pub(super) fn edited(message: &Message, message_id: &str) -> Receipts {
+    message.to().iter().map(|group| (group.clone(), message_id.to_owned())).collect()
 }
 
-/// Checks that a 200 names every group. A group that it does not name is in doubt.
+/// Checks that a 200 names every recipient. One that it does not name is in doubt.
 fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, RequestFailure> {
     let receipts = answer.data;
     let missing: Vec<&str> = message
         .to()
         .iter()
-        .filter(|group| !receipts.iter().any(|(known, _)| known == *group))
+        .filter(|recipient| !receipts.iter().any(|(known, _)| known == *recipient))
         .map(String::as_str)
         .collect();
     if missing.is_empty() {

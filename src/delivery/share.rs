@@ -27,13 +27,13 @@ const RENEW: Duration = Duration::from_millis(250);
 /// How often a process with too few slots claims again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The claiming tasks, by quota.
+/// The claiming tasks, by the names of the quotas in the ledger.
 #[derive(Debug, Default)]
-pub(super) struct QuotaLeases(RefCell<HashMap<&'static str, JoinHandle<()>>>);
+pub(super) struct QuotaLeases(RefCell<HashMap<String, JoinHandle<()>>>);
 
 impl QuotaLeases {
-    fn keeps(&self, quota: &Quota) -> bool {
-        self.0.borrow().get(quota.name()).is_some_and(|keeper| !keeper.is_finished())
+    fn keeps(&self, name: &str) -> bool {
+        self.0.borrow().get(name).is_some_and(|keeper| !keeper.is_finished())
     }
 }
 
@@ -49,30 +49,33 @@ pub(super) struct QuotaClaimer {
     pub(super) ledger: Ledger,
     pub(super) owner: Instance,
     pub(super) app: AppId,
+    /// The quota's name in the ledger.
+    pub(super) name: String,
     pub(super) quota: Quota,
     pub(super) clock: Clock,
 }
 
 impl Delivery {
-    /// Starts the task that claims slots for a shared quota, unless it runs.
-    pub(super) async fn share(&self, quota: &Quota) -> Result<(), RequestFailure> {
-        if !quota.is_shared() || self.quota_leases.keeps(quota) {
+    /// Starts the task that claims slots for a shared quota, unless it runs. `name` is the quota's name in the ledger.
+    pub(super) async fn share_as(&self, name: &str, quota: &Quota) -> Result<(), RequestFailure> {
+        if !quota.is_shared() || self.quota_leases.keeps(name) {
             return Ok(());
         }
-        if let Some(claimant) = Box::pin(self.claimant(quota)).await?
-            && !self.quota_leases.keeps(quota)
+        if let Some(claimant) = Box::pin(self.claimant(name, quota)).await?
+            && !self.quota_leases.keeps(name)
         {
             let keeper = tokio::spawn(claimant.renew_claims());
-            self.quota_leases.0.borrow_mut().insert(quota.name(), keeper);
+            self.quota_leases.0.borrow_mut().insert(name.to_owned(), keeper);
         }
         Ok(())
     }
 
-    async fn claimant(&self, quota: &Quota) -> Result<Option<QuotaClaimer>, RequestFailure> {
+    async fn claimant(&self, name: &str, quota: &Quota) -> Result<Option<QuotaClaimer>, RequestFailure> {
         Ok(self.entry().await?.map(|(open, app)| QuotaClaimer {
             ledger: open.ledger.clone(),
             owner: open.owner.clone(),
             app,
+            name: name.to_owned(),
             quota: quota.clone(),
             clock: self.clock.clone(),
         }))
@@ -82,13 +85,15 @@ impl Delivery {
     /// the last activity to the ledger. The caller sends nothing for a moment after this.
     pub async fn release(&self) {
         self.write_remaining().await;
-        for quota in self.quotas.all() {
-            let keeper = self.quota_leases.0.borrow_mut().remove(quota.name());
+        let mut quotas: Vec<(String, Quota)> = self.own_quotas.borrow().clone().into_iter().collect();
+        quotas.extend(self.quotas.all().into_iter().map(|quota| (quota.name().to_owned(), quota.clone())));
+        for (name, quota) in quotas {
+            let keeper = self.quota_leases.0.borrow_mut().remove(&name);
             let Some(keeper) = keeper else { continue };
             keeper.abort();
             // The task must not claim again after the slots are given back.
             let _ = keeper.await;
-            if let Ok(Some(claimant)) = self.claimant(quota).await
+            if let Ok(Some(claimant)) = self.claimant(&name, &quota).await
                 && let Err(error) = claimant.give_back().await
             {
                 tracing::debug!(
@@ -164,7 +169,7 @@ impl QuotaClaimer {
     fn ask(&self, demand: Demand, need: u32, keep: u32) -> QuotaClaim<'_> {
         QuotaClaim {
             app: self.app,
-            quota: self.quota.name(),
+            quota: &self.name,
             total: demand.total,
             need,
             least: demand.least,

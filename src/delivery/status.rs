@@ -27,8 +27,12 @@ const BETWEEN: Duration = Duration::from_millis(400);
 pub enum WaitKind {
     /// It is paused, and waits for somebody who resumes it.
     Resume,
+    /// Its plan waits for an approval by another person.
+    Approval,
     /// Its window is closed.
     Window,
+    /// A stage of its ramp is over, and the next one begins later.
+    Ramp,
     /// The store does not answer, so nothing is sent.
     Store,
     /// The service cannot be reached.
@@ -49,6 +53,8 @@ pub enum WaitKind {
     Answers,
     /// Other hosts, which send to the rest.
     Hosts,
+    /// The service's records of messages in doubt.
+    Records,
     /// A process that drives it.
     Driver,
 }
@@ -102,7 +108,11 @@ impl BroadcastWait {
         }
         let wait = match &look.waits_for {
             Some(WaitReason::Resume(note)) => Self { note: note.clone(), ..Self::of(WaitKind::Resume) },
+            Some(WaitReason::Approval) => Self::of(WaitKind::Approval),
             Some(WaitReason::Window(opens)) => Self { until: Some(*opens), ..Self::of(WaitKind::Window) },
+            Some(WaitReason::Ramp { stage, until }) => {
+                Self { until: Some(*until), calls: Some(u64::from(*stage)), ..Self::of(WaitKind::Ramp) }
+            }
             Some(WaitReason::Retry { calls, at, unreachable }) => Self {
                 calls: Some(*calls),
                 until: after(at.saturating_since(clock.now())),
@@ -110,6 +120,9 @@ impl BroadcastWait {
             },
             Some(WaitReason::Store(why)) => Self { note: Some(why.clone()), ..Self::of(WaitKind::Store) },
             Some(WaitReason::Hosts) => Self::of(WaitKind::Hosts),
+            Some(WaitReason::Records { doubts, until }) => {
+                Self { calls: Some(*doubts), until: *until, ..Self::of(WaitKind::Records) }
+            }
             None => {
                 if let Some(wait) = quota.resumes_in {
                     Self { until: after(wait), ..Self::of(WaitKind::ServiceSaid) }

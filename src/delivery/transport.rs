@@ -4,16 +4,21 @@ use std::fmt::Debug;
 
 use crate::client;
 use crate::clock::Instant;
-use crate::ledger::{Broadcast, BroadcastId};
+use crate::core::UserScope;
+use crate::ledger::{AnnouncementUse, Broadcast, BroadcastId};
 use crate::message::Message;
 use crate::quota::{Permit, PermitOutcome};
 
 use super::Delivery;
+use super::send::edited;
 
 /// Receives the calls that would be sent.
 pub trait Transport: Debug {
     /// Receives a call that would be sent to the service now. Returns the number of its first message id.
     fn deliver(&self, staged: &OutgoingCall<'_>) -> u64;
+
+    /// Receives the use of the announcements of an app, with the one that is delivered next.
+    fn announces(&self, app: &str, scope: UserScope, counted: &AnnouncementUse);
 
     /// Receives a recall of this many messages: those of `broadcast`, or of single sends.
     fn recall(&self, messages: u64, broadcast: Option<&Broadcast>);
@@ -44,6 +49,9 @@ impl Delivery {
         let first =
             stage.deliver(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
         permit.answered(PermitOutcome::Accepted);
+        if let Some(message_id) = message.edits() {
+            return client::SendReceipts { data: edited(message, message_id) };
+        }
         let ids = first..;
         client::SendReceipts {
             data: message.to().iter().cloned().zip(ids.map(|id| id.to_string())).collect(),

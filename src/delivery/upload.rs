@@ -16,8 +16,8 @@ use crate::core::{FailureKind, Priority, RequestFailure, UploadOptions};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 
 use super::figures::QuotaKind;
+use super::permits::answer_of;
 use super::retry::{Backoff, PATIENCE};
-use super::send::answer_of;
 use super::{Delivery, trace};
 
 /// How long an uploaded file is used. The service keeps a file for seven days (contract), so each recipient of a

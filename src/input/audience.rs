@@ -7,12 +7,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::core::Call;
 use crate::message::quoted;
 
 use super::cell::SheetCell;
 use super::fault::{InputError, column};
-use super::header::{self, GROUP_ID};
-use super::ids::{group_id, split_users};
+use super::header;
+use super::ids::{recipient_id, split_users};
 use super::items::ItemReader;
 use super::line::{self, RecipientLine};
 use super::object;
@@ -49,6 +50,8 @@ pub struct Audience {
     digits: Option<usize>,
     /// Whether the script names the column of ids.
     is_chosen: bool,
+    /// The call that sends to the recipients, for what their ids are.
+    call: Call,
     /// Field names that were already checked and accepted.
     fields: HashSet<String>,
     /// Whether the first page was read.
@@ -82,7 +85,8 @@ impl Audience {
 
     /// Opens a file. Its name's extension gives the format.
     pub fn open(path: &str, file: File, options: &AudienceOptions) -> Result<Self, InputError> {
-        let id_column = options.id_column.as_deref().map_or(GROUP_ID, str::trim).to_owned();
+        let call = options.call();
+        let id_column = options.id_column.as_deref().map_or(call.id_field(), str::trim).to_owned();
         let body = match form(path).map_err(InputError::whole)? {
             AudienceFormat::Table => {
                 AudienceReader::Table(TableReader::open(file, options, true, Some(&id_column))?)
@@ -115,6 +119,7 @@ impl Audience {
             body,
             id_column,
             is_chosen,
+            call,
             fields: HashSet::new(),
             digits: None,
             begun: false,
@@ -135,7 +140,8 @@ impl Audience {
                 None => self.over = true,
             }
         }
-        if !std::mem::replace(&mut self.begun, true) {
+        // The service makes the ids of groups and rooms. Operators choose those of users, which may differ in form.
+        if !std::mem::replace(&mut self.begun, true) && self.call != Call::User {
             line::check_rounded(&page)?;
             self.digits = line::digits(&page);
             if self.digits.is_none() && !self.is_chosen {
@@ -160,25 +166,28 @@ impl Audience {
     fn advance(&mut self) -> Result<Option<RecipientLine>, InputError> {
         match &mut self.body {
             AudienceReader::Table(table) => match table.advance()? {
-                TableEvent::Good(number) => Ok(Some(RecipientLine { number, value: of_row(table, number) })),
+                TableEvent::Good(number) => {
+                    Ok(Some(RecipientLine::new(number, of_row(table, number, self.call), self.call)))
+                }
                 TableEvent::Bad(fault) => {
-                    Ok(Some(RecipientLine { number: fault.line.unwrap_or(0), value: Err(fault) }))
+                    Ok(Some(RecipientLine::new(fault.line.unwrap_or(0), Err(fault), self.call)))
                 }
                 TableEvent::End => Ok(None),
             },
             AudienceReader::Sheet(sheet) => {
                 let Some((number, cells)) = sheet.next()? else { return Ok(None) };
-                Ok(Some(RecipientLine { number, value: of_sheet(sheet, number, &cells) }))
+                Ok(Some(RecipientLine::new(number, of_sheet(sheet, number, &cells, self.call), self.call)))
             }
             AudienceReader::Items(items, rows) => {
                 let Some(item) = items.advance()? else { return Ok(None) };
                 *rows += 1;
                 let (id_column, is_chosen, fields) = (&self.id_column, self.is_chosen, &mut self.fields);
+                let call = self.call;
                 let value = item.value.and_then(|value| {
-                    object::check_fields(&value, item.line, id_column, is_chosen, fields)?;
-                    object::read(value, item.line, id_column)
+                    object::check_fields(&value, item.line, (id_column, is_chosen, call), fields)?;
+                    object::read(value, item.line, id_column, call)
                 });
-                Ok(Some(RecipientLine { number: item.line, value }))
+                Ok(Some(RecipientLine::new(item.line, value, call)))
             }
         }
     }
@@ -208,8 +217,8 @@ impl Audience {
         };
         let blank = match blank {
             0 => String::new(),
-            1 => ", 1 empty row passed over".to_owned(),
-            many => format!(", {many} empty rows passed over"),
+            1 => ", 1 empty row skipped".to_owned(),
+            many => format!(", {many} empty rows skipped"),
         };
         format!("{encoding}, {rows} row{}{separator}{blank}", if rows == 1 { "" } else { "s" })
     }
@@ -236,13 +245,13 @@ fn form(path: &str) -> Result<AudienceFormat, String> {
     }
 }
 
-fn of_row(table: &TableReader<File>, line: u64) -> Result<Value, InputError> {
+fn of_row(table: &TableReader<File>, line: u64, call: Call) -> Result<Value, InputError> {
     let names = table.header().unwrap_or_default();
     let cells = table.cells().map(|cell| Ok(cell.into()));
-    of_cells(names, table.id().unwrap_or_default(), line, cells)
+    of_cells(names, table.id().unwrap_or_default(), line, call, cells)
 }
 
-fn of_sheet(sheet: &SheetReader, line: u64, cells: &[SheetCell]) -> Result<Value, InputError> {
+fn of_sheet(sheet: &SheetReader, line: u64, cells: &[SheetCell], send: Call) -> Result<Value, InputError> {
     if let Some(beyond) = cells.iter().skip(sheet.header.len()).position(|cell| !cell.is_blank()) {
         let place = column(sheet.header.len() + beyond, None);
         return Err(InputError::at(line, place, "the cell stands in a column that the header does not name"));
@@ -252,7 +261,7 @@ fn of_sheet(sheet: &SheetReader, line: u64, cells: &[SheetCell]) -> Result<Value
         let is_id = index == sheet.id || sheet.header[index] == "users";
         (if is_id { cell.id() } else { cell.text() }).map(Cow::from)
     });
-    of_cells(&sheet.header, sheet.id, line, texts)
+    of_cells(&sheet.header, sheet.id, line, send, texts)
 }
 
 /// Returns the recipient in the cells of a row.
@@ -260,6 +269,7 @@ fn of_cells<'cell>(
     names: &[String],
     id: usize,
     line: u64,
+    send: Call,
     cells: impl Iterator<Item = Result<Cow<'cell, str>, String>>,
 ) -> Result<Value, InputError> {
     let mut fields = Map::new();
@@ -271,10 +281,15 @@ fn of_cells<'cell>(
                 let what = "the header is repeated here; if two tables were joined, remove the second header";
                 return Err(wrong(what.to_owned()));
             }
-            fields.insert(name.clone(), Value::from(group_id(&cell).map_err(wrong)?));
+            fields.insert(name.clone(), Value::from(recipient_id(&cell, send).map_err(wrong)?));
             continue;
         }
-        if name == "users" && split_users(&cell).map_err(wrong)?.is_empty() && !cell.trim().is_empty() {
+        let has_members = send.recipient() == Call::Group.recipient();
+        if has_members
+            && name == "users"
+            && split_users(&cell).map_err(wrong)?.is_empty()
+            && !cell.trim().is_empty()
+        {
             return Err(wrong(format!(
                 "{} names no user; leave it empty for the whole group",
                 quoted(&cell)
@@ -285,9 +300,9 @@ fn of_cells<'cell>(
         }
     }
     // The chosen column has the ids, even if another one is called `group_id`.
-    let of_ids = names.get(id).filter(|name| *name != GROUP_ID);
+    let of_ids = names.get(id).filter(|name| *name != send.id_field());
     if let Some(id) = of_ids.and_then(|name| fields.get(name)).cloned() {
-        fields.insert(GROUP_ID.to_owned(), id);
+        fields.insert(send.id_field().to_owned(), id);
     }
     Ok(Value::Object(fields))
 }

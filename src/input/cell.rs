@@ -78,7 +78,7 @@ fn digits(number: f64, format: &str) -> Result<String, String> {
     }
     if number >= MOST {
         return Err(format!(
-            "the cell holds a number of more than 15 digits, of which Excel keeps 15, so the id may be another; {AS_TEXT}"
+            "the cell holds a number of more than 15 digits, of which Excel keeps only 15, so the id may be wrong; {AS_TEXT}"
         ));
     }
     let digits = format!("{:.0}", number + 0.0);

@@ -108,24 +108,29 @@ fn agreed(found: DetectedEncoding, asked: Option<NamedEncoding>) -> Result<Detec
 struct TextStatistics {
     bytes: u64,
     nuls: u64,
-    /// Two-byte units that are an ASCII character, with the low byte first (and below, with the high byte first).
+    /// Two-byte units that are an ASCII character with its low byte first.
     low_first: u64,
+    /// Two-byte units that are an ASCII character with its high byte first.
     high_first: u64,
-    /// Characters of several bytes in UTF-8 (and below, bytes that are not UTF-8).
+    /// Characters of several bytes in UTF-8.
     long: u64,
+    /// Bytes that are not UTF-8.
     broken: u64,
     /// The line and the character of the first byte that is not UTF-8.
     first_broken: Option<(u64, u64)>,
-    /// Runs of bytes over 127 (and below, those that are also common Chinese characters in GB18030).
+    /// Runs of bytes over 127.
     runs: u64,
+    /// Runs of bytes over 127 that are also common Chinese characters in GB18030.
     double_runs: u64,
-    /// Runs of common Chinese characters and signs in GB18030 (and below, the number of bytes over 127).
+    /// Runs of common Chinese characters and signs in GB18030.
     common_runs: u64,
+    /// The number of bytes over 127.
     high: u64,
-    /// The current line (and below, the first line with a run that is entirely UTF-8: at least two characters of
-    /// three bytes each).
+    /// The current line.
     line: u64,
+    /// Whether the last character was a carriage return.
     after_return: bool,
+    /// The first line with a run that is at least two UTF-8 characters of three bytes each, and nothing else.
     utf8_line: Option<u64>,
     /// The text from its first byte over 127 on.
     sample: Vec<u8>,
@@ -299,7 +304,7 @@ impl TextStatistics {
             line,
             format!("character {column}"),
             format!(
-                "the text is neither UTF-8 nor GB18030 for certain (it may be {name}); save it as UTF-8, or say what it is, for example `encoding = \"{label}\"`",
+                "the text is not UTF-8, and it is not certain to be GB18030 (it may be {name}); save it as UTF-8, or say what it is, for example `encoding = \"{label}\"`",
                 name = guess.name(),
                 label = guess.name().to_ascii_lowercase()
             ),

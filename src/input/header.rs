@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::core::nearest;
+use crate::core::{Call, nearest};
 use crate::message::quoted;
 
 use super::fault::{InputError, column};
+use super::options::AudienceOptions;
 
 /// The default name of the column of ids.
 pub(super) const GROUP_ID: &str = "group_id";
@@ -120,7 +121,9 @@ pub(super) fn id_column(names: &[String], wanted: &str, line: u64) -> Result<usi
     let listed = if names.len() > 30 { format!("{} and more", listed.join(", ")) } else { listed.join(", ") };
     let hint = match proposed(names, wanted) {
         Some(name) => format!("; `{name}` seems to be meant: say `id_column = \"{name}\"`"),
-        None if wanted == GROUP_ID => "; say which column holds the ids: `id_column = \"NAME\"`".to_owned(),
+        None if Call::ALL.iter().any(|call| call.id_field() == wanted) => {
+            "; say which column holds the ids: `id_column = \"NAME\"`".to_owned()
+        }
         None => String::new(),
     };
     Err(InputError::line(
@@ -178,6 +181,39 @@ pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError>
     }
 }
 
+/// Refuses a column by which the rows could be read as other recipients than those of the call.
+pub(super) fn check_kind(names: &[String], options: &AudienceOptions, line: u64) -> Result<(), InputError> {
+    let call = options.call();
+    if call.recipient() == Call::Group.recipient() {
+        return check_users(names, line);
+    }
+    if options.id_column.is_some() {
+        return Ok(());
+    }
+    match names.iter().position(|name| is_other_kind(name, call)) {
+        Some(index) => {
+            let place = column(index, names.get(index).map(String::as_str));
+            Err(InputError::at(line, place, other_kind("column", call)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a column or field of this name holds other recipients than those of the call: users or rooms.
+pub(super) fn is_other_kind(name: &str, call: Call) -> bool {
+    let name = plain(name);
+    let known = [GROUP_ID, USERS, Call::User.id_field(), Call::Room.id_field()];
+    known.into_iter().any(|other| name == plain(other)) && name != plain(call.id_field())
+}
+
+/// Returns the error for such a column or field.
+pub(super) fn other_kind(what: &str, call: Call) -> String {
+    let (recipient, own) = (call.recipient(), call.id_field());
+    format!(
+        "the broadcast goes to {recipient}s, and this {what} names other recipients, so there are two ways to read it; rename it, or say which {what} holds the ids of the {recipient}s: `id_column = \"{own}\"`"
+    )
+}
+
 /// Refuses a second column whose name equals that of the ids except for case, blanks or signs.
 pub(super) fn check_alike(names: &[String], id: usize, line: u64) -> Result<(), InputError> {
     let Some(of_ids) = names.get(id) else { return Ok(()) };
@@ -207,7 +243,8 @@ fn plain(name: &str) -> String {
 /// Returns the name that was probably meant.
 pub(super) fn proposed<'name>(names: &'name [String], wanted: &str) -> Option<&'name str> {
     let same = names.iter().find(|name| !name.is_empty() && plain(name) == plain(wanted));
-    let meant = || names.iter().find(|name| MEANT.contains(&plain(name).as_str()));
+    let is_of_group = ![Call::User, Call::Room].iter().any(|call| call.id_field() == wanted);
+    let meant = || names.iter().find(|name| is_of_group && MEANT.contains(&plain(name).as_str()));
     let near = || nearest(wanted, names.iter().map(String::as_str).filter(|name| !name.is_empty()));
     same.or_else(meant).map(String::as_str).or_else(near)
 }

@@ -1,14 +1,15 @@
 //! Reads ids of groups and users from files.
 
+use crate::core::Call;
 use crate::message::{IdKind, altered, is_invisible, quoted};
 
-/// Reads the id of a group: the text without the blanks around it, otherwise unchanged.
-pub fn group_id(text: &str) -> Result<&str, String> {
+/// Reads the id of a recipient of this call: the text without the blanks around it, otherwise unchanged.
+pub fn recipient_id(text: &str, call: Call) -> Result<&str, String> {
     let trimmed = trim(text);
     if trimmed.is_empty() {
-        return Err(format!("{} is blank; the id of a group belongs here", quoted(text)));
+        return Err(format!("{} is blank; the id of a {} belongs here", quoted(text), call.recipient()));
     }
-    read(text, trimmed, IdKind::Group)
+    read(text, trimmed, call.id_kind())
 }
 
 /// Reads the users of one cell, separated by `;` or `；`, without the blanks around them and without repeats.
@@ -41,7 +42,7 @@ fn read<'text>(text: &str, trimmed: &'text str, of: IdKind) -> Result<&'text str
     if let Some((before, letter)) = hidden {
         let what = if letter == ' ' { "a blank".to_owned() } else { format!("U+{:04X}", u32::from(letter)) };
         return Err(format!(
-            "{} holds {what}, as its character {}, where an id has nothing but visible characters; remove it",
+            "{} holds {what} as its character {}; an id has only visible characters, so remove it",
             quoted(text),
             before + 1
         ));
@@ -59,6 +60,10 @@ fn is_hidden(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn group_id(text: &str) -> Result<&str, String> {
+        recipient_id(text, Call::Group)
+    }
 
     #[test]
     fn an_id_is_trimmed_and_otherwise_as_it_stands() {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::core::Call;
 use crate::message::quoted;
 
 use super::fault::InputError;
@@ -12,15 +13,20 @@ use super::header::{GROUP_ID, USERS};
 pub struct RecipientLine {
     /// The line number, as an editor counts.
     pub number: u64,
-    /// An id, or an object whose `group_id` is the id.
+    /// An id, or an object with the id in the call's field ([`Call::id_field`]).
     pub value: Result<Value, InputError>,
+    call: Call,
 }
 
 impl RecipientLine {
+    pub(super) fn new(number: u64, value: Result<Value, InputError>, call: Call) -> Self {
+        Self { number, value, call }
+    }
+
     pub(super) fn id(&self) -> Option<&str> {
         match self.value.as_ref().ok()? {
             Value::String(id) => Some(id),
-            Value::Object(fields) => fields.get(GROUP_ID)?.as_str(),
+            Value::Object(fields) => fields.get(self.call.id_field())?.as_str(),
             _ => None,
         }
     }
@@ -81,7 +87,9 @@ pub(super) fn check_columns(page: &[RecipientLine], id_column: &str) -> Result<(
         Value::Number(number) => is_long_number(&number.to_string()),
         _ => false,
     };
-    let others = first.keys().filter(|name| ![USERS, GROUP_ID, id_column].contains(&name.as_str()));
+    let others = first
+        .keys()
+        .filter(|name| ![USERS, GROUP_ID, Call::Room.id_field(), id_column].contains(&name.as_str()));
     match others.into_iter().find(|name| rows().all(|row| row.get(*name).is_some_and(is_long))) {
         Some(name) => Err(InputError::whole(format!(
             "the ids in `{id_column}` are not long numbers, and those in `{name}` are; are the names of the \

@@ -27,7 +27,7 @@ mod text;
 
 pub use audience::Audience;
 pub use fault::InputError;
-pub use ids::{group_id, split_users, user};
+pub use ids::{recipient_id, split_users, user};
 pub use json::decode as decode_json;
 pub use line::RecipientLine;
 pub use options::AudienceOptions;

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::message::{IdKind, id};
+use crate::core::Call;
+use crate::message::id;
 
 use super::fault::InputError;
-use super::header::{self, ColumnMeaning, GROUP_ID};
-use super::ids::group_id;
+use super::header::{self, ColumnMeaning};
+use super::ids::recipient_id;
 
 /// The most field names that are kept.
 const FIELDS: usize = 1_000;
@@ -17,16 +18,21 @@ const FIELDS: usize = 1_000;
 pub(super) fn check_fields(
     value: &Value,
     line: u64,
-    id_column: &str,
-    is_chosen: bool,
+    (id_column, is_chosen, call): (&str, bool, Call),
     known: &mut HashSet<String>,
 ) -> Result<(), InputError> {
     let Some(fields) = value.as_object() else { return Ok(()) };
     for name in fields.keys() {
+        let wrong = |what: String| InputError::at(line, format!("`{}`", name.escape_debug()), what);
+        if call.recipient() != Call::Group.recipient() {
+            if !is_chosen && header::is_other_kind(name, call) {
+                return Err(wrong(header::other_kind("field", call)));
+            }
+            continue;
+        }
         if name == id_column || name == header::USERS || known.contains(name) {
             continue;
         }
-        let wrong = |what: String| InputError::at(line, format!("`{}`", name.escape_debug()), what);
         match header::meaning(name, id_column) {
             ColumnMeaning::Itself if known.len() < FIELDS => drop(known.insert(name.clone())),
             // If the id's field is missing, the one that probably means it is proposed.
@@ -42,36 +48,41 @@ pub(super) fn check_fields(
     Ok(())
 }
 
-pub(super) fn read(mut value: Value, line: u64, id_column: &str) -> Result<Value, InputError> {
+pub(super) fn read(mut value: Value, line: u64, id_column: &str, call: Call) -> Result<Value, InputError> {
+    let recipient = call.recipient();
     let place = |name: &str| format!("`{name}`");
     let Value::Object(fields) = &mut value else {
-        let id = json_id(&value).map_err(|what| InputError::line(line, what))?;
+        let id = json_id(&value, call).map_err(|what| InputError::line(line, what))?;
         return Ok(Value::from(id));
     };
     if fields.get(id_column).is_some_and(Value::is_null) {
-        return Err(InputError::at(line, place(id_column), "it is null; the id of the group belongs here"));
+        let what = format!("it is null; the id of the {recipient} belongs here");
+        return Err(InputError::at(line, place(id_column), what));
     }
     let Some(id) = fields.get(id_column) else {
         let names: Vec<String> = fields.keys().cloned().collect();
         let hint = header::proposed(&names, id_column).map_or_else(String::new, |name| {
             format!("; `{name}` seems to be meant: say `id_column = \"{name}\"`")
         });
-        return Err(InputError::line(line, format!("`{id_column}` is missing: the id of the group{hint}")));
+        return Err(InputError::line(
+            line,
+            format!("`{id_column}` is missing: the id of the {recipient}{hint}"),
+        ));
     };
-    let id = json_id(id).map_err(|what| InputError::at(line, place(id_column), what))?;
+    let id = json_id(id, call).map_err(|what| InputError::at(line, place(id_column), what))?;
     fields.insert(id_column.to_owned(), Value::from(id.as_str()));
-    fields.insert(GROUP_ID.to_owned(), Value::from(id));
+    fields.insert(call.id_field().to_owned(), Value::from(id));
     Ok(value)
 }
 
 /// Reads an id in JSON: a text, or a whole number written without a fraction or an exponent.
-fn json_id(value: &Value) -> Result<String, String> {
+fn json_id(value: &Value, call: Call) -> Result<String, String> {
     match value {
-        Value::String(text) => group_id(text).map(str::to_owned),
+        Value::String(text) => recipient_id(text, call).map(str::to_owned),
         Value::Number(number) if number.is_f64() => Err(format!(
             "{number} is a number that may have lost digits; write the id as a text in quotes, with all its digits"
         )),
-        Value::Number(number) => group_id(&number.to_string()).map(str::to_owned),
-        other => id("group_id", other.clone(), IdKind::Group).map_err(|problem| problem.message),
+        Value::Number(number) => recipient_id(&number.to_string(), call).map(str::to_owned),
+        other => id(call.id_field(), other.clone(), call.id_kind()).map_err(|problem| problem.message),
     }
 }

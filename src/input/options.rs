@@ -3,6 +3,7 @@
 use encoding_rs::{Encoding, UTF_16LE};
 
 use super::fault::InputError;
+use crate::core::{BroadcastSpec, Call, RequestFailure};
 
 /// A script's options for a file. The reader detects the options that are None.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,11 +14,34 @@ pub struct AudienceOptions {
     pub separator: Option<u8>,
     /// The name of a workbook's sheet.
     pub sheet: Option<String>,
-    /// The column or field that has the id of the group.
+    /// The column or field that has the id of the recipient.
     pub id_column: Option<String>,
+    /// What the recipients are; None for groups and members of groups.
+    pub kind: Option<Call>,
 }
 
 impl AudienceOptions {
+    /// Returns how the audience file of a broadcast is read.
+    pub fn of(spec: &BroadcastSpec) -> Result<Self, RequestFailure> {
+        let invalid = |field: &'static str| {
+            move |what: String| RequestFailure::invalid(field, format!("`{field}`: {what}"))
+        };
+        spec.encoding.as_deref().map(Self::check_encoding).transpose().map_err(invalid("encoding"))?;
+        let separator = spec.separator.as_deref().map(Self::separator).transpose();
+        Ok(Self {
+            encoding: spec.encoding.clone(),
+            separator: separator.map_err(invalid("separator"))?,
+            sheet: spec.sheet.clone(),
+            id_column: spec.id_column.clone(),
+            kind: spec.kind,
+        })
+    }
+
+    /// Returns the call that sends to the recipients, for what their ids are.
+    pub(super) fn call(&self) -> Call {
+        self.kind.unwrap_or(Call::Group)
+    }
+
     /// Reads a separator.
     pub fn separator(text: &str) -> Result<u8, String> {
         match *text.as_bytes() {

@@ -78,7 +78,7 @@ impl SheetReader {
         };
         let Some((line, cells)) = sheet.next()? else {
             return Err(InputError::whole(format!(
-                "its sheet `{}` is empty; the first row names the columns",
+                "its sheet `{}` is empty; write the names of the columns into its first row",
                 sheet.name
             )));
         };
@@ -89,7 +89,7 @@ impl SheetReader {
         }
         sheet.header = header::names(names.iter().map(String::as_str), line)?;
         sheet.id = header::id_column(&sheet.header, id_column, line)?;
-        header::check_users(&sheet.header, line)?;
+        header::check_kind(&sheet.header, options, line)?;
         Ok(sheet)
     }
 

@@ -62,14 +62,14 @@ impl<R: Read + Seek> TableReader<R> {
             blank: 0,
         };
         if has_header {
-            table.read_header(id_column)?;
+            table.read_header(id_column, options)?;
         }
         Ok(table)
     }
 }
 
 impl<R: Read> TableReader<R> {
-    fn read_header(&mut self, id_column: Option<&str>) -> Result<(), InputError> {
+    fn read_header(&mut self, id_column: Option<&str>, options: &AudienceOptions) -> Result<(), InputError> {
         loop {
             match self.records.read(&mut self.record, &[])? {
                 CsvEvent::Row if self.record.is_blank() => {}
@@ -77,7 +77,9 @@ impl<R: Read> TableReader<R> {
                 CsvEvent::Bad(fault) => return Err(fault),
                 CsvEvent::End => {
                     if id_column.is_some() {
-                        return Err(InputError::whole("it is empty; its first line names the columns"));
+                        return Err(InputError::whole(
+                            "it is empty; write the names of the columns into its first line",
+                        ));
                     }
                     return Ok(());
                 }
@@ -86,7 +88,7 @@ impl<R: Read> TableReader<R> {
         let names = header::names(self.record.iter(), self.record.line)?;
         if let Some(wanted) = id_column {
             self.id = Some(header::id_column(&names, wanted, self.record.line)?);
-            header::check_users(&names, self.record.line)?;
+            header::check_kind(&names, options, self.record.line)?;
         }
         self.width = Some(names.len());
         self.check_swallowed(&names)?;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::columns::Millis;
 use super::sql::sql;
-use super::store::{count, stored};
+use super::store::stored;
 use super::{AppId, Ledger, LedgerError};
 
 /// The length of a span, in seconds.
@@ -13,13 +14,17 @@ const SPAN: u64 = 10;
 const KEPT: Duration = Duration::from_hours(24);
 
 /// What was sent of a quota in one span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Activity {
     /// When the span begins.
+    #[sqlx(try_from = "Millis")]
     pub at: Duration,
-    /// How much was written to the service, in the unit of the quota.
+    /// How much was sent to the service, in the unit of the quota: messages to groups, or targeted calls (their users, if
+    /// `targeted_cost` is `user`).
+    #[sqlx(try_from = "i64")]
     pub sent: u64,
     /// How much of it the service rejected because of a rate limit.
+    #[sqlx(try_from = "i64")]
     pub throttled: u64,
 }
 
@@ -39,24 +44,23 @@ pub struct NewActivity {
 impl Ledger {
     /// Adds activity, and deletes spans older than a day.
     pub async fn add_activity(&self, news: &[NewActivity]) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            for new in news {
-                let statement =
-                    sql("INSERT INTO activity (app, quota, at, sent, throttled) VALUES (?, ?, ?, ?, ?)
+        self.store()
+            .transaction(async |write| {
+                for new in news {
+                    let statement =
+                        sql("INSERT INTO activity (app, quota, at, sent, throttled) VALUES (?, ?, ?, ?, ?)
                         ON CONFLICT (app, quota, at) DO UPDATE SET sent = activity.sent + excluded.sent,
                             throttled = activity.throttled + excluded.throttled");
-                let at = new.at.as_secs() / SPAN * SPAN;
-                let statement = statement.bind(new.app.0).bind(new.quota).bind(stored(at));
-                write.run(statement.bind(stored(new.sent)).bind(stored(new.throttled))).await?;
-                let old = sql("DELETE FROM activity WHERE app = ? AND quota = ? AND at < ?");
-                let until = new.at.saturating_sub(KEPT).as_secs();
-                write.run(old.bind(new.app.0).bind(new.quota).bind(stored(until))).await?;
-            }
-            Ok(())
-        }
-        .await;
-        write.end(result).await
+                    let at = new.at.as_secs() / SPAN * SPAN;
+                    let statement = statement.bind(new.app.0).bind(new.quota).bind(stored(at));
+                    write.run(statement.bind(stored(new.sent)).bind(stored(new.throttled))).await?;
+                    let old = sql("DELETE FROM activity WHERE app = ? AND quota = ? AND at < ?");
+                    let until = new.at.saturating_sub(KEPT).as_secs();
+                    write.run(old.bind(new.app.0).bind(new.quota).bind(stored(until))).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Returns the activity of a quota since an instant, for one app or summed over all apps, the oldest span first.
@@ -68,17 +72,9 @@ impl Ledger {
         since: Duration,
     ) -> Result<Vec<Activity>, LedgerError> {
         let question =
-            sql("SELECT at, CAST(sum(sent) AS BIGINT), CAST(sum(throttled) AS BIGINT) FROM activity
-                WHERE (?1 IS NULL OR app = ?1) AND quota = ?2 AND at >= ?3 GROUP BY at ORDER BY at");
+            sql("SELECT at * 1000 AS at, CAST(sum(sent) AS BIGINT) AS sent, CAST(sum(throttled) AS BIGINT) AS throttled FROM activity
+                WHERE (?1 IS NULL OR app = ?1) AND quota = ?2 AND at >= ?3 GROUP BY activity.at ORDER BY activity.at");
         let question = question.bind(app.map(|app| app.0)).bind(quota).bind(stored(since.as_secs()));
-        let mut read = self.store().read_now().await?;
-        let rows: Vec<(i64, i64, i64)> = read.rows(question).await?;
-        read.done();
-        let row = |(at, sent, throttled)| Activity {
-            at: Duration::from_secs(count(at)),
-            sent: count(sent),
-            throttled: count(throttled),
-        };
-        Ok(rows.into_iter().map(row).collect())
+        self.store().rows_now(question).await
     }
 }

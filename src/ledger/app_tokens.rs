@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::core::{StoredToken, TokenTurn};
+
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
 use super::{AppId, Ledger, LedgerError};
@@ -13,32 +15,15 @@ use super::{AppId, Ledger, LedgerError};
 /// How long the row of a replaced client secret is kept after its last change.
 const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct StoredAppToken {
-    /// The sealed token; `None` if none was fetched yet.
-    pub sealed: Option<String>,
-    /// The token's number. Each new token has a higher one; 0 means that there is none.
-    pub number: i64,
-    /// Whether a call on any host succeeded with it.
-    pub served: bool,
-    /// Why the last fetch failed, as the fetching process described it, and for how long every process gets that
-    /// answer.
-    pub trouble: Option<(String, Duration)>,
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    sealed: Option<String>,
+    number: i64,
+    fetcher: String,
+    busy_until: i64,
+    trouble: Option<String>,
+    served: i64,
 }
-
-/// Whether a process may fetch a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenTurn {
-    /// This process may fetch.
-    Mine,
-    /// Another process fetches.
-    Theirs,
-    /// No fetch is needed: the stored token is newer than the one that the process knows, or the row says why no token
-    /// can be had now.
-    Kept(StoredAppToken),
-}
-
-type TokenTurnRow = (Option<String>, i64, String, i64, Option<String>, i64);
 
 const ROW: &str =
     "SELECT sealed, number, fetcher, busy_until, trouble, served FROM app_tokens WHERE app = ? AND seal = ?";
@@ -53,9 +38,7 @@ impl Ledger {
         fetcher: &str,
         length: Duration,
     ) -> Result<TokenTurn, LedgerError> {
-        let mut write = self.store().write().await?;
-        let turn = turn(&mut write, app, seal, known, fetcher, length).await;
-        write.end(turn).await
+        self.store().transaction(async |write| turn(write, app, seal, known, fetcher, length).await).await
     }
 
     /// Stores a new token; returns its number.
@@ -91,9 +74,7 @@ impl Ledger {
     pub async fn has_token_served(&self, app: AppId, seal: &str, number: i64) -> Result<bool, LedgerError> {
         let question = sql("SELECT number FROM app_tokens
                 WHERE app = ?1 AND seal = ?2 AND (served >= ?3 OR number > ?3)");
-        let mut read = self.store().read().await?;
-        let found: Option<(i64,)> = read.row(question.bind(app.0).bind(seal).bind(number)).await?;
-        read.done();
+        let found: Option<(i64,)> = self.store().row(question.bind(app.0).bind(seal).bind(number)).await?;
         Ok(found.is_some())
     }
 
@@ -126,13 +107,13 @@ async fn turn(
     length: Duration,
 ) -> Result<TokenTurn, LedgerError> {
     let now = write.store.now();
-    if let Some(row) = write.row::<TokenTurnRow>(sql(ROW).bind(app.0).bind(seal)).await? {
-        let (busy, of) = (row.3 > now, row.2.clone());
-        let kept = kept(row, now);
+    if let Some(row) = write.row::<TokenRow>(sql(ROW).bind(app.0).bind(seal)).await? {
+        let theirs = row.busy_until > now && row.fetcher != fetcher;
+        let kept = row.kept(now);
         if kept.number > known || kept.trouble.is_some() {
             return Ok(TokenTurn::Kept(kept));
         }
-        if busy && of != fetcher {
+        if theirs {
             return Ok(TokenTurn::Theirs);
         }
     }
@@ -146,9 +127,12 @@ async fn turn(
     Ok(TokenTurn::Mine)
 }
 
-fn kept((sealed, number, _, busy_until, trouble, served): TokenTurnRow, now: i64) -> StoredAppToken {
-    let trouble = trouble.filter(|_| busy_until > now).map(|words| (words, from_millis(busy_until - now)));
-    StoredAppToken { sealed, number, served: served >= number, trouble }
+impl TokenRow {
+    fn kept(self, now: i64) -> StoredToken {
+        let Self { sealed, number, busy_until, trouble, served, .. } = self;
+        let trouble = trouble.filter(|_| busy_until > now).map(|why| (why, from_millis(busy_until - now)));
+        StoredToken { sealed, number, served: served >= number, trouble }
+    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use const_format::formatcp;
+
 use super::broadcast::json;
 use super::jobs::{DecidedUntil, EndedRun, JobClaim, JobRunAction, NewJobRun};
 use super::sql::sql;
+use super::state::run::RUNNING;
 use super::store::{Transaction, millis};
 use super::{JobState, LedgerError};
+
+/// Whether a run `r` was not started by an event.
+pub(super) const NOT_OF_EVENT: &str = "NOT EXISTS (SELECT 1 FROM hook_requests q
+    WHERE q.job = r.job AND q.scheduled_at = r.scheduled_at AND q.head LIKE 'event %')";
 
 /// Claims runs; returns the result of each.
 pub(super) async fn claim(
@@ -44,7 +51,7 @@ pub(super) async fn claim(
         }
         let state = old.get(&(run.job.clone(), millis(run.scheduled_at)));
         let state = state.ok_or_else(|| write.store.record("a job run that was not claimed"))?;
-        Ok(match JobState::from_number(*state).map_err(|detail| write.store.record(detail))? {
+        Ok(match *state {
             JobState::Running | JobState::Waiting => JobClaim::Running,
             over => JobClaim::Over(over),
         })
@@ -95,29 +102,42 @@ impl InitialRunState {
 }
 
 /// The jobs of which another process runs a scheduled time. The run of a dead process counts until it is taken over,
-/// because it continues before a later scheduled time begins.
+/// because it continues before a later scheduled time begins. Runs of events do not count: [`Ledger::job_control`] orders
+/// them by group.
+///
+/// [`Ledger::job_control`]: super::Ledger::job_control
 async fn run_elsewhere(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
     owner: i64,
 ) -> Result<BTreeSet<String>, LedgerError> {
     let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
-    let question = sql("SELECT DISTINCT job FROM job_runs WHERE job IN (SELECT atom FROM json_each(?))
-            AND finished_at IS NULL AND state = 0 AND owner <> ?");
+    let question = sql(formatcp!(
+        "SELECT DISTINCT job FROM job_runs r WHERE job IN (SELECT atom FROM json_each(?))
+            AND finished_at IS NULL AND state = {RUNNING} AND owner <> ? AND command_line IS NULL AND {NOT_OF_EVENT}"
+    ));
     let busy: Vec<(String,)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
     Ok(busy.into_iter().map(|(job,)| job).collect())
+}
+
+/// A run that is already claimed.
+#[derive(sqlx::FromRow)]
+struct ClaimedRunRow {
+    job: String,
+    scheduled_at: i64,
+    state: JobState,
 }
 
 /// Returns the states of runs that are already claimed.
 async fn states(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
-) -> Result<BTreeMap<(String, i64), i64>, LedgerError> {
+) -> Result<BTreeMap<(String, i64), JobState>, LedgerError> {
     let keys: Vec<_> = runs.iter().map(|run| (run.job.as_str(), millis(run.scheduled_at))).collect();
     let question = sql("SELECT r.job, r.scheduled_at, r.state FROM json_each(?) k CROSS JOIN job_runs r
             ON r.job = k.value ->> 0 AND r.scheduled_at = CAST(k.value ->> 1 AS BIGINT)");
-    let rows: Vec<(String, i64, i64)> = write.rows(question.bind(json(write, &keys)?)).await?;
-    Ok(rows.into_iter().map(|(job, at, state)| ((job, at), state)).collect())
+    let rows: Vec<ClaimedRunRow> = write.rows(question.bind(json(write, &keys)?)).await?;
+    Ok(rows.into_iter().map(|run| ((run.job, run.scheduled_at), run.state)).collect())
 }
 
 /// Records up to which time jobs are decided.
@@ -146,7 +166,8 @@ pub(super) async fn finish(
     let rows: Vec<_> =
         runs.iter().map(|run| (&run.job, millis(run.scheduled_at), run.state.number(), &run.note)).collect();
     let statement = sql(
-        "UPDATE job_runs SET state = CAST(e.value ->> 2 AS BIGINT), note = e.value ->> 3, finished_at = ?1 FROM json_each(?2) e
+        "UPDATE job_runs SET state = CAST(e.value ->> 2 AS BIGINT), note = e.value ->> 3, finished_at = ?1, plan_guard = NULL
+            FROM json_each(?2) e
             WHERE job_runs.job = e.value ->> 0 AND job_runs.scheduled_at = CAST(e.value ->> 1 AS BIGINT)
             AND job_runs.owner = ?3 AND job_runs.finished_at IS NULL",
     );

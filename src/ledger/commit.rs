@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use super::broadcast::Lease;
 use super::commit_request::{CommitRequest, RecipientMoves};
 use super::moves::{move_all, move_carefully};
+use super::reservation::Reservation;
+use super::reservations::{lock_apps, reserve};
+use super::run_output;
 use super::sends;
 use super::store::Transaction;
-use super::{DeliveryState, LedgerError};
+use super::{LedgerError, RecipientState};
 
 /// Returns whether one statement can write these requests. New sends and their outcomes are written so.
 pub(super) fn is_one_statement(requests: &[CommitRequest]) -> bool {
@@ -43,10 +46,15 @@ pub(super) async fn commit(
 ) -> Result<Vec<i64>, LedgerError> {
     let mut answers = vec![0; requests.len()];
     let mut moves: BTreeMap<Lease, RecipientMoves<'_>> = BTreeMap::new();
+    let mut reservations: BTreeMap<Lease, Vec<&Reservation>> = BTreeMap::new();
     let mut fresh = Vec::new();
     let mut settled = Vec::new();
     for (index, request) in requests.iter().enumerate() {
         match request {
+            CommitRequest::Reserve { lease, reservation } => {
+                moves.entry(*lease).or_default();
+                reservations.entry(*lease).or_default().push(reservation);
+            }
             CommitRequest::Intend { lease, seqs } => moves.entry(*lease).or_default().intents.extend(seqs),
             CommitRequest::Settle { lease, outcomes } => {
                 let moves = moves.entry(*lease).or_default();
@@ -56,10 +64,19 @@ pub(super) async fn commit(
             }
             CommitRequest::NewSend { owner, send } => fresh.push((index, *owner, &**send)),
             CommitRequest::IntendSend { owner, id } => sends::intend(write, *owner, *id).await?,
+            CommitRequest::Output(output) => run_output::write(write, output).await?,
             CommitRequest::SettleSend { owner, id, outcome } => settled.push((*owner, *id, outcome)),
         }
     }
-    for (lease, moves) in &moves {
+    lock_apps(write, &reservations).await?;
+    for (lease, moves) in &mut moves {
+        if let Some(reservations) = reservations.get(lease) {
+            // After the moves of the broadcasts before, whose messages count.
+            moves.intents.extend(reserve(write, *lease, reservations).await?);
+            if moves.count() == 0 {
+                continue;
+            }
+        }
         match manner {
             CommitMode::Carefully => move_carefully(write, *lease, moves, false).await?,
             CommitMode::Again => move_carefully(write, *lease, moves, true).await?,
@@ -72,7 +89,7 @@ pub(super) async fn commit(
         let rows: Vec<_> = part.iter().map(|(_, owner, send)| (*owner, *send)).collect();
         let (now, later) = settled.split_at(settled.len().min(sends::MOST - part.len()));
         settled = later;
-        let numbers = sends::write(write, &rows, DeliveryState::Sending, now).await?;
+        let numbers = sends::write(write, &rows, RecipientState::Sending, now).await?;
         for (number, (index, ..)) in numbers.into_iter().zip(part) {
             if let Some(answer) = answers.get_mut(*index) {
                 *answer = number;
@@ -80,7 +97,7 @@ pub(super) async fn commit(
         }
     }
     for part in settled.chunks(sends::MOST) {
-        sends::write(write, &[], DeliveryState::Sending, part).await?;
+        sends::write(write, &[], RecipientState::Sending, part).await?;
     }
     Ok(answers)
 }

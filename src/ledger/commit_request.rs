@@ -3,18 +3,43 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::DeliveryState;
+use super::RecipientState;
 use super::broadcast::{Lease, RecipientOutcome};
+use super::output_write::OutputWrite;
+use super::reservation::Reservation;
 use super::sends::entry::{NewSend, SendOutcome};
 
 /// A write that is done in a group commit.
 #[derive(Debug)]
 pub(super) enum CommitRequest {
-    Intend { lease: Lease, seqs: Vec<i64> },
-    Settle { lease: Lease, outcomes: Vec<RecipientOutcome> },
-    NewSend { owner: i64, send: Arc<NewSend> },
-    IntendSend { owner: i64, id: i64 },
-    SettleSend { owner: i64, id: i64, outcome: SendOutcome },
+    Intend {
+        lease: Lease,
+        seqs: Vec<i64>,
+    },
+    /// An intent under a cap.
+    Reserve {
+        lease: Lease,
+        reservation: Reservation,
+    },
+    Settle {
+        lease: Lease,
+        outcomes: Vec<RecipientOutcome>,
+    },
+    NewSend {
+        owner: i64,
+        send: Arc<NewSend>,
+    },
+    IntendSend {
+        owner: i64,
+        id: i64,
+    },
+    SettleSend {
+        owner: i64,
+        id: i64,
+        outcome: SendOutcome,
+    },
+    /// Output of a job run.
+    Output(OutputWrite),
 }
 
 impl CommitRequest {
@@ -22,7 +47,12 @@ impl CommitRequest {
     pub(super) const fn moves_of(&self) -> Option<Lease> {
         match self {
             Self::Intend { lease, .. } | Self::Settle { lease, .. } => Some(*lease),
-            Self::NewSend { .. } | Self::IntendSend { .. } | Self::SettleSend { .. } => None,
+            // It needs a transaction of several statements, which is not the text of one broadcast's moves.
+            Self::Reserve { .. }
+            | Self::NewSend { .. }
+            | Self::IntendSend { .. }
+            | Self::SettleSend { .. }
+            | Self::Output(_) => None,
         }
     }
 }
@@ -31,7 +61,7 @@ impl CommitRequest {
 #[derive(Default)]
 pub(super) struct RecipientMoves<'a> {
     pub(super) intents: Vec<i64>,
-    pub(super) outcomes: BTreeMap<DeliveryState, Vec<&'a RecipientOutcome>>,
+    pub(super) outcomes: BTreeMap<RecipientState, Vec<&'a RecipientOutcome>>,
 }
 
 impl RecipientMoves<'_> {

@@ -3,9 +3,11 @@
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use sqlx::error::ErrorKind;
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, FromRow, PgConnection, SqliteConnection};
+use sqlx::{Executor, FromRow};
+use sqlx_postgres::PgConnection;
+use sqlx_postgres::PgRow;
+use sqlx_sqlite::SqliteConnection;
+use sqlx_sqlite::SqliteRow;
 
 use super::sql::Statement;
 

@@ -1,11 +1,12 @@
 //! Copies a ledger as it is, so that a command can try something on the copy.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
+use sqlx_sqlite::SqliteConnectOptions;
 
 use super::sqlite::FILE;
 use super::{Ledger, LedgerError};
@@ -39,8 +40,12 @@ fn copy_files(from: &Path, to: &Path) -> Result<bool, LedgerError> {
     for name in &names {
         let (file, copy) = (from.join(name), to.join(name));
         if file.exists() {
-            fs::copy(&file, &copy).map_err(|error| LedgerError::of_system(&file, &error))?;
-            copies.push(copy);
+            match fs::copy(&file, &copy) {
+                Ok(_) => copies.push(copy),
+                // The last process that had the ledger open has just deleted its log, so the files changed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(LedgerError::of_system(&file, &error)),
+            }
         }
     }
     if stamps() == before {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::sql::Statement;
-use super::sql::sql;
-use super::store::{from_millis, millis};
+use super::columns::OptionalMillis;
+use super::sql::{Statement, sql};
+use super::store::millis;
 use super::{Ledger, LedgerError};
 
 /// The most expired keys of a namespace that one write deletes.
@@ -19,16 +19,21 @@ pub enum AddResult {
     TooLarge(i64),
 }
 
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct DataEntry {
+    pub key: String,
+    pub value: String,
+    /// When it expires; `None` means never.
+    #[sqlx(try_from = "OptionalMillis")]
+    pub expires_at: Option<Duration>,
+}
+
 impl Ledger {
     /// Returns the value of a key. `None` if it has none, or if it has expired.
     pub async fn data_get(&self, namespace: &str, key: &str) -> Result<Option<String>, LedgerError> {
-        let question = sql(
-            "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
-        );
-        let mut read = self.store().read().await?;
-        let found: Option<(String,)> =
-            read.row(question.bind(namespace).bind(key).bind(self.store().now())).await?;
-        read.done();
+        let question = of_live("SELECT value", namespace, key, self.store().now());
+        let found: Option<(String,)> = self.store().row(question).await?;
         Ok(found.map(|(value,)| value))
     }
 
@@ -41,14 +46,13 @@ impl Ledger {
         expires_at: Option<Duration>,
     ) -> Result<(), LedgerError> {
         let now = self.store().now();
-        let mut write = self.store().write().await?;
-        let result = async {
-            write.run(clear(namespace, now)).await?;
-            write.run(put(namespace, key, value, expires_at.map(millis))).await?;
-            Ok(())
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                write.run(clear(namespace, now)).await?;
+                write.run(put(namespace, key, value, expires_at.map(millis))).await?;
+                Ok(())
+            })
+            .await
     }
 
     /// Sets a key to `new` if its current value is `expected`, atomically among all processes. An `expected` of `None`
@@ -62,27 +66,21 @@ impl Ledger {
         expires_at: Option<Duration>,
     ) -> Result<bool, LedgerError> {
         let now = self.store().now();
-        let mut write = self.store().write().await?;
-        let result = async {
-            write.run(clear(namespace, now)).await?;
-            let question = sql(
-                "SELECT value FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
-            );
-            let held: Option<(String,)> = write.row(question.bind(namespace).bind(key).bind(now)).await?;
-            if held.as_ref().map(|(value,)| value.as_str()) != expected {
-                return Ok(false);
-            }
-            let statement = match new {
-                Some(new) => put(namespace, key, new, expires_at.map(millis)),
-                None => {
-                    sql("DELETE FROM data WHERE namespace = ? AND key = ?").bind(namespace).bind(key)
+        self.store()
+            .transaction(async |write| {
+                write.run(clear(namespace, now)).await?;
+                let held: Option<(String,)> = write.row(of_live("SELECT value", namespace, key, now)).await?;
+                if held.as_ref().map(|(value,)| value.as_str()) != expected {
+                    return Ok(false);
                 }
-            };
-            write.run(statement).await?;
-            Ok(true)
-        }
-        .await;
-        write.end(result).await
+                let statement = match new {
+                    Some(new) => put(namespace, key, new, expires_at.map(millis)),
+                    None => sql("DELETE FROM data WHERE namespace = ? AND key = ?").bind(namespace).bind(key),
+                };
+                write.run(statement).await?;
+                Ok(true)
+            })
+            .await
     }
 
     /// Adds `by` to the integer value of a key, atomically among all processes. A key without a value starts at 0 and
@@ -95,33 +93,26 @@ impl Ledger {
         expires_at: Option<Duration>,
     ) -> Result<AddResult, LedgerError> {
         let now = self.store().now();
-        let mut write = self.store().write().await?;
-        let result = async {
-            write.run(clear(namespace, now)).await?;
-            let question = sql(
-                "SELECT value, expires_at FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
-            );
-            let held: Option<(String, Option<i64>)> =
-                write.row(question.bind(namespace).bind(key).bind(now)).await?;
-            let (value, expires_at) = held.unwrap_or_else(|| ("0".to_owned(), expires_at.map(millis)));
-            let Ok(number) = value.parse::<i64>() else { return Ok(AddResult::NoNumber(value)) };
-            let Some(sum) = number.checked_add(by) else { return Ok(AddResult::TooLarge(number)) };
-            write.run(put(namespace, key, &sum.to_string(), expires_at)).await?;
-            Ok(AddResult::Now(sum))
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                write.run(clear(namespace, now)).await?;
+                let held: Option<(String, Option<i64>)> =
+                    write.row(of_live("SELECT value, expires_at", namespace, key, now)).await?;
+                let (value, expires_at) = held.unwrap_or_else(|| ("0".to_owned(), expires_at.map(millis)));
+                let Ok(number) = value.parse::<i64>() else { return Ok(AddResult::NoNumber(value)) };
+                let Some(sum) = number.checked_add(by) else { return Ok(AddResult::TooLarge(number)) };
+                write.run(put(namespace, key, &sum.to_string(), expires_at)).await?;
+                Ok(AddResult::Now(sum))
+            })
+            .await
     }
 
     /// Deletes a key; returns whether it existed and had not expired.
     pub async fn data_delete(&self, namespace: &str, key: &str) -> Result<bool, LedgerError> {
-        let statement = sql(
-            "DELETE FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
-        );
-        Ok(self.change(statement.bind(namespace).bind(key).bind(self.store().now())).await? > 0)
+        Ok(self.change(of_live("DELETE", namespace, key, self.store().now())).await? > 0)
     }
 
-    /// Returns a page of (key, value, expiry) in the order of the keys: those that begin with `prefix` and come after
+    /// Returns a page of entries in the order of their keys: those that begin with `prefix` and come after
     /// the key `after`. The page ends after `limit` entries, or with the entry whose value brings the page over
     /// `characters`.
     pub async fn data_list(
@@ -131,7 +122,7 @@ impl Ledger {
         after: &str,
         limit: u32,
         characters: usize,
-    ) -> Result<Vec<(String, String, Option<Duration>)>, LedgerError> {
+    ) -> Result<Vec<DataEntry>, LedgerError> {
         let question = sql("SELECT key, value, expires_at FROM (
                 SELECT key, value, expires_at,
                     sum(length(value)) OVER (ORDER BY key ROWS UNBOUNDED PRECEDING) - length(value) AS before
@@ -141,18 +132,19 @@ impl Ledger {
                 WHERE before <= ?6 ORDER BY key");
         let question = question.bind(namespace).bind(prefix).bind(after).bind(self.store().now());
         let question = question.bind(limit).bind(i64::try_from(characters).unwrap_or(i64::MAX));
-        let mut read = self.store().read().await?;
-        let rows: Vec<(String, String, Option<i64>)> = read.rows(question).await?;
-        read.done();
-        Ok(rows.into_iter().map(|(key, value, at)| (key, value, at.map(from_millis))).collect())
+        self.store().rows(question).await
     }
 
-    /// Runs one statement in its own write; returns how many rows it changed.
+    /// As [`Store::change`](super::store::Store::change).
     pub(super) async fn change(&self, statement: Statement) -> Result<u64, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = write.run(statement).await;
-        write.end(result).await
+        self.store().change(statement).await
     }
+}
+
+/// A statement about a key that has not expired. `what` is its part before FROM.
+fn of_live(what: &str, namespace: &str, key: &str, now: i64) -> Statement {
+    let text = "FROM data WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)";
+    sql(format!("{what} {text}")).bind(namespace).bind(key).bind(now)
 }
 
 /// The statement that sets the value of a key.

@@ -1,4 +1,4 @@
-//! The writes that a scratch ledger has deferred; see `scratch`.
+//! The writes that a scratch ledger has deferred; see `sqlite/scratch.rs`. `flush.rs` writes them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

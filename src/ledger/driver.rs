@@ -1,6 +1,6 @@
 //! What differs between the kinds of store. Each kind is a [`StoreDriver`]: an SQLite file (`sqlite`), a scratch ledger
-//! (`scratch`), or a Postgres server (`postgres`). All other modules use a store through this trait, and never ask which
-//! kind it is.
+//! (`sqlite/scratch.rs`), or a Postgres server (`postgres`). All other modules use a store through this trait, and
+//! never ask which kind it is.
 //!
 //! A method with a default is one that only a store for several hosts needs.
 
@@ -13,9 +13,10 @@ use async_trait::async_trait;
 use super::broadcast::{BroadcastId, Lease, LeaseHolder, PendingRow};
 use super::commit_request::RecipientMoves;
 use super::connection::Connection;
+use super::deferred::DeferredWrites;
 use super::sends::entry::{NewSend, SendOutcome};
 use super::store::{Store, Transaction};
-use super::{DeliveryState, Instance, Ledger, LedgerError, Reaped};
+use super::{Instance, Ledger, LedgerError, RecipientState};
 
 /// How a write begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,10 +46,20 @@ pub(super) struct SqlTexts {
     pub(super) driver_statuses: &'static str,
     /// The addresses of the files in a message `m`.
     pub(super) file_urls: &'static str,
+    /// The sender of a message `m`. NULL if the message names none.
+    pub(super) message_sender: &'static str,
+    /// The rows (broadcast, message number, URL) of all files that messages carry. The URL can be null.
+    pub(super) file_url_rows: &'static str,
+    /// The URL of an upload.
+    pub(super) upload_url: &'static str,
     /// Replaces ?4 by the file ?1 with the secret ?2 in all messages of the broadcast ?3: as content, and as thumb.
     pub(super) replace_file: [&'static str; 2],
+    /// Locks the row of an app until the transaction ends. `None` if no two writes run at once.
+    pub(super) lock_app: Option<&'static str>,
     /// Follows a text column in an ORDER BY, so that texts are compared by their bytes.
     pub(super) by_bytes: &'static str,
+    /// The columns of all tables, as `ColumnRow` has them.
+    pub(super) columns: &'static str,
     /// The highest id that the store remembers to have given in a table. No row if it remembers none.
     pub(super) last_id: &'static str,
     /// Makes the store wait for this program while another store works; `None` if it waits anyway.
@@ -57,7 +68,9 @@ pub(super) struct SqlTexts {
 
 /// A kind of store.
 #[async_trait]
-pub(super) trait StoreDriver: Send + Sync {
+pub(super) trait StoreDriver:
+    InstanceDriver + JobDriver + LeaseDriver + MoveDriver + SendDriver + RetentionDriver
+{
     fn texts(&self) -> &'static SqlTexts;
 
     /// Converts an error of the store at `path`.
@@ -69,24 +82,9 @@ pub(super) trait StoreDriver: Send + Sync {
         false
     }
 
-    /// Whether the ledger ends with the process, so that nothing of it must reach the disk or another process.
-    fn is_temporary(&self) -> bool {
-        false
-    }
-
     /// How long a statement may take.
     fn answer_limit(&self) -> Option<Duration> {
         None
-    }
-
-    /// An instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as dead.
-    fn dead_before(&self, store: &Store) -> i64 {
-        store.now()
-    }
-
-    /// Returns an error if the store is no longer where it was opened.
-    fn check_place(&self, _path: &Path) -> Result<(), LedgerError> {
-        Ok(())
     }
 
     /// Opens a new connection.
@@ -111,6 +109,70 @@ pub(super) trait StoreDriver: Send + Sync {
         table: &str,
         highest: i64,
     ) -> Result<(), LedgerError>;
+}
+
+/// How moves of recipients are written.
+#[async_trait]
+pub(super) trait MoveDriver: Send + Sync {
+    /// Writes moves of recipients that are all expected to be valid; returns whether they were. If not, none is
+    /// written. With `whole`, they get their own transaction.
+    async fn move_all(
+        &self,
+        write: &mut Transaction<'_>,
+        lease: Lease,
+        moves: &RecipientMoves<'_>,
+        whole: bool,
+    ) -> Result<bool, LedgerError>;
+}
+
+/// How single sends are written.
+#[async_trait]
+pub(super) trait SendDriver: Send + Sync {
+    /// As `sends::write`; `None` if an outcome was refused.
+    async fn write_sends(
+        &self,
+        write: &mut Transaction<'_>,
+        fresh: &[(i64, &NewSend)],
+        state: RecipientState,
+        settled: &[(i64, i64, &SendOutcome)],
+    ) -> Result<Option<Vec<i64>>, LedgerError>;
+}
+
+/// What a store keeps, and for whom. The defaults are those of a store that outlives its process.
+pub(super) trait RetentionDriver: Send + Sync {
+    /// Returns an error if the store is no longer where it was opened.
+    fn check_place(&self, _path: &Path) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// The writes that are acknowledged before they are written; `None` for a store that writes first.
+    fn deferred(&self) -> Option<&DeferredWrites> {
+        None
+    }
+
+    /// Whether messages that the store records reach a service.
+    fn reaches_service(&self) -> bool {
+        true
+    }
+
+    /// Whether other processes read the store and write commands to it.
+    fn has_other_processes(&self) -> bool {
+        true
+    }
+
+    /// Whether broadcasts are exported after they were sent.
+    fn is_exported(&self) -> bool {
+        true
+    }
+}
+
+/// How instances show that they live.
+#[async_trait]
+pub(super) trait InstanceDriver: Send + Sync {
+    /// An instance whose heartbeat expired before this instant (in milliseconds since 1970) counts as dead.
+    fn dead_before(&self, store: &Store) -> i64 {
+        store.now()
+    }
 
     /// As [`Ledger::register`].
     async fn register(&self, ledger: &Ledger, name: &str) -> Result<Instance, LedgerError>;
@@ -120,20 +182,24 @@ pub(super) trait StoreDriver: Send + Sync {
         Ok(())
     }
 
-    /// As [`Ledger::reap_dead`].
-    async fn reap_dead(&self, ledger: &Ledger) -> Result<Reaped, LedgerError>;
+    /// Returns the instances that are dead or seem to be.
+    async fn dead(&self, store: &Store) -> Result<Vec<i64>, LedgerError>;
+
+    /// As [`Ledger::is_known`].
+    async fn is_known(&self, _store: &Store, _owner: i64) -> Result<bool, LedgerError> {
+        Ok(true)
+    }
 
     /// Returns whether an instance is alive.
     async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError>;
 
     /// As [`Ledger::wait_for_driver_heartbeat`].
     async fn wait_for_driver(&self, ledger: &Ledger, id: BroadcastId) -> Result<bool, LedgerError>;
+}
 
-    /// Returns whether the holder of a lease that was just read drives its broadcast.
-    fn drives(&self, _store: &Store, _holder: &LeaseHolder) -> bool {
-        true
-    }
-
+/// The active jobs of hosts.
+#[async_trait]
+pub(super) trait JobDriver: Send + Sync {
     /// As [`Ledger::register_jobs`]. `rows` are the jobs as JSON: name, script, times, decided until, version.
     async fn register_jobs(
         &self,
@@ -169,6 +235,15 @@ pub(super) trait StoreDriver: Send + Sync {
         _jobs: &[String],
     ) -> Result<BTreeSet<String>, LedgerError> {
         Ok(BTreeSet::new())
+    }
+}
+
+/// The drivers of broadcasts, and what each of them holds.
+#[async_trait]
+pub(super) trait LeaseDriver: Send + Sync {
+    /// Returns whether the holder of a lease that was just read drives its broadcast.
+    fn drives(&self, _store: &Store, _holder: &LeaseHolder) -> bool {
+        true
     }
 
     /// As [`Ledger::claim`]. With `shared`, other drivers may send the broadcast too.
@@ -245,30 +320,11 @@ pub(super) trait StoreDriver: Send + Sync {
         &self,
         ledger: &Ledger,
         lease: Lease,
-        to: DeliveryState,
+        to: RecipientState,
         error: Option<&str>,
     ) -> Result<u64, LedgerError>;
 
     /// Counts the recipients of a broadcast that are in flight without a live driver that would settle them.
     async fn count_abandoned(&self, write: &mut Transaction<'_>, id: BroadcastId)
     -> Result<i64, LedgerError>;
-
-    /// Writes moves of recipients that are all expected to be valid; returns whether they were. If not, none is
-    /// written. With `whole`, they get their own transaction.
-    async fn move_all(
-        &self,
-        write: &mut Transaction<'_>,
-        lease: Lease,
-        moves: &RecipientMoves<'_>,
-        whole: bool,
-    ) -> Result<bool, LedgerError>;
-
-    /// As `sends::write`; `None` if an outcome was refused.
-    async fn write_sends(
-        &self,
-        write: &mut Transaction<'_>,
-        fresh: &[(i64, &NewSend)],
-        state: DeliveryState,
-        settled: &[(i64, i64, &SendOutcome)],
-    ) -> Result<Option<Vec<i64>>, LedgerError>;
 }

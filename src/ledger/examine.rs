@@ -1,13 +1,18 @@
 //! Checks whether the content of a ledger is consistent.
 
+use const_format::formatcp;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+
 use crate::message::counted as in_words;
 
+use super::columns::recipient_counts;
 use super::instance::lives;
 use super::sql::sql;
+use super::state::recipient::{CANCELLED, IN_DOUBT, PENDING, REJECTED, SENDING, SENT, SKIPPED};
 use super::store::{Transaction, count};
 use super::tables::TABLES;
 use super::transfer::tables_with_stale_sequence;
-use super::{BroadcastId, BroadcastStage, Ledger, LedgerError};
+use super::{BroadcastId, BroadcastStage, Ledger, LedgerError, RecipientCounts, RecipientState};
 
 /// The most faults of one kind that are reported by name.
 const NAMED: usize = 5;
@@ -22,9 +27,13 @@ pub struct ConsistencyReport {
 }
 
 /// A broadcast under examination.
+#[derive(sqlx::FromRow)]
 struct ExaminedBroadcast {
+    id: i64,
+    /// As NAME/RUN.
     name: String,
-    stage: i64,
+    #[sqlx(rename = "state")]
+    stage: BroadcastStage,
 }
 
 impl Ledger {
@@ -33,13 +42,13 @@ impl Ledger {
     pub async fn examine(&self) -> Result<ConsistencyReport, LedgerError> {
         let mut found = ConsistencyReport::default();
         let mut read = self.store().read().await?;
-        let question = sql("SELECT id, name, run, state FROM broadcasts ORDER BY id");
-        let broadcasts: Vec<(i64, String, String, i64)> = read.rows(question).await?;
+        let question = sql("SELECT id, name || '/' || run AS name, state FROM broadcasts ORDER BY id");
+        let broadcasts: Vec<ExaminedBroadcast> = read.rows(question).await?;
         let mut recipients = 0;
-        for (id, name, run, stage) in broadcasts {
-            let suspect = ExaminedBroadcast { name: format!("{name}/{run}"), stage };
+        for suspect in broadcasts {
+            let id = suspect.id;
             let question = sql(COUNTED).bind(id);
-            let Some(counted) = read.row::<CountsCheckRow>(question).await? else { continue };
+            let Some(counted) = read.row::<CountsCheck>(question).await? else { continue };
             recipients += suspect.compare(&counted, &mut found.faults);
             let missing: Option<(i64,)> = read.row(sql(WITHOUT_MESSAGE).bind(id)).await?;
             let missing = missing.unwrap_or_default().0;
@@ -50,13 +59,16 @@ impl Ledger {
                     in_words(missing, "recipient")
                 ));
             }
-            if counted.1 > 0 {
-                let mut write = self.store().write().await?;
-                let abandoned = write.store.driver.count_abandoned(&mut write, BroadcastId(id)).await;
-                let abandoned = write.end(abandoned).await?;
+            if counted.counted.sending > 0 {
+                let abandoned = self
+                    .store()
+                    .transaction(async |write| {
+                        write.store.driver.count_abandoned(write, BroadcastId(id)).await
+                    })
+                    .await?;
                 if abandoned > 0 {
                     found.faults.push(format!(
-                        "{}: {} in flight of a process that died; the next process that drives it settles them as in doubt",
+                        "{}: {} in flight of a process that died; the next process that sends the broadcast marks them as in doubt",
                         suspect.name,
                         in_words(abandoned, "recipient")
                     ));
@@ -87,35 +99,50 @@ impl Ledger {
                 last = next;
             }
         }
-        for table in TABLES {
-            let rows = if table.name == "recipients" {
+        for (table, _) in TABLES {
+            let rows = if *table == "recipients" {
                 recipients
             } else {
-                let rows: Option<(i64,)> =
-                    read.row(sql(format!("SELECT count(*) FROM {}", table.name))).await?;
+                let rows: Option<(i64,)> = read.row(sql(format!("SELECT count(*) FROM {table}"))).await?;
                 count(rows.unwrap_or_default().0)
             };
-            found.rows.push((table.name, rows));
+            found.rows.push((*table, rows));
         }
         read.done();
-        let mut write = self.store().write().await?;
-        let rest = rest(&mut write).await;
-        found.faults.extend(write.end(rest).await?);
+        found.faults.extend(self.store().transaction(async |write| rest(write).await).await?);
         Ok(found)
     }
 }
 
-/// Rows by state, the broadcast's stored count of each state, and the sequence number that its next recipient would
-/// get.
-type CountsCheckRow = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+/// The recipients of a broadcast by state: as counted, and as stored.
+struct CountsCheck {
+    counted: RecipientCounts,
+    stored: RecipientCounts,
+    /// The sequence number that its next recipient gets.
+    next_seq: i64,
+}
 
-const COUNTED: &str = "SELECT
-    count(CASE WHEN r.state = 0 THEN 1 END), count(CASE WHEN r.state = 1 THEN 1 END),
-    count(CASE WHEN r.state = 2 THEN 1 END), count(CASE WHEN r.state = 3 THEN 1 END),
-    count(CASE WHEN r.state = 4 THEN 1 END), count(CASE WHEN r.state = 5 THEN 1 END),
-    count(CASE WHEN r.state = 6 THEN 1 END),
+impl<'r, R: Row> FromRow<'r, R> for CountsCheck
+where
+    for<'name> &'name str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        Ok(Self {
+            counted: recipient_counts(row, "c_")?,
+            stored: recipient_counts(row, "n_")?,
+            next_seq: row.try_get("next_seq")?,
+        })
+    }
+}
+
+const COUNTED: &str = formatcp!("SELECT
+    count(CASE WHEN r.state = {PENDING} THEN 1 END) AS c_pending, count(CASE WHEN r.state = {SENDING} THEN 1 END) AS c_sending,
+    count(CASE WHEN r.state = {SENT} THEN 1 END) AS c_sent, count(CASE WHEN r.state = {REJECTED} THEN 1 END) AS c_rejected,
+    count(CASE WHEN r.state = {IN_DOUBT} THEN 1 END) AS c_in_doubt, count(CASE WHEN r.state = {SKIPPED} THEN 1 END) AS c_skipped,
+    count(CASE WHEN r.state = {CANCELLED} THEN 1 END) AS c_cancelled,
     b.n_pending, b.n_sending, b.n_sent, b.n_rejected, b.n_in_doubt, b.n_skipped, b.n_cancelled, b.next_seq
-    FROM broadcasts b LEFT JOIN recipients r ON r.broadcast = b.id WHERE b.id = ? GROUP BY b.id";
+    FROM broadcasts b LEFT JOIN recipients r ON r.broadcast = b.id WHERE b.id = ? GROUP BY b.id");
 
 const WITHOUT_MESSAGE: &str =
     "SELECT count(*) FROM recipients r WHERE r.broadcast = ?1 AND r.message IS NOT NULL
@@ -123,56 +150,60 @@ const WITHOUT_MESSAGE: &str =
 
 impl ExaminedBroadcast {
     /// Compares the counted rows with the stored counts; returns the number of recipients.
-    fn compare(&self, of: &CountsCheckRow, faults: &mut Vec<String>) -> u64 {
-        let counted = [of.0, of.1, of.2, of.3, of.4, of.5, of.6];
-        let said = [of.7, of.8, of.9, of.10, of.11, of.12, of.13];
-        let states = ["pending", "sending", "sent", "rejected", "in doubt", "skipped", "cancelled"];
-        for ((state, counted), said) in states.iter().zip(counted).zip(said) {
-            if counted != said {
+    fn compare(&self, of: &CountsCheck, faults: &mut Vec<String>) -> u64 {
+        for state in RecipientState::ALL {
+            let (counted, stored) = (of.counted.of(state), of.stored.of(state));
+            if counted != stored {
                 faults.push(format!(
-                    "{}: the stored count of {state} recipients is {said}, and {counted} \
-                 rows have this state",
-                    self.name
+                    "{}: the stored count of {} recipients is {stored}, and {counted} rows have this state",
+                    self.name,
+                    state.name().replace('_', " ")
                 ));
             }
         }
-        let all: i64 = counted.iter().sum();
-        if all != of.14 - 1 {
+        let (all, numbered) = (of.counted.total(), count(of.next_seq - 1));
+        if all != numbered {
             faults.push(format!(
                 "{}: the plan numbers {}, and {all} rows exist",
                 self.name,
-                in_words(of.14 - 1, "recipient")
+                in_words(numbered, "recipient")
             ));
         }
-        let over = [BroadcastStage::Finished, BroadcastStage::Cancelled]
-            .iter()
-            .any(|stage| stage.number() == self.stage);
-        if over && counted[0] + counted[1] > 0 {
-            let waiting = counted[0] + counted[1];
+        let waiting = of.counted.pending + of.counted.sending;
+        if self.stage.is_over() && waiting > 0 {
             faults.push(format!(
-                "{}: it has ended, and {} still pending or sending",
+                "{}: it has ended with {} still pending or sending",
                 self.name,
                 in_words(waiting, "recipient")
             ));
         }
-        count(all)
+        all
     }
+}
+
+/// How many single sends an instance has in flight.
+#[derive(sqlx::FromRow)]
+struct SendsInFlight {
+    owner: i64,
+    sends: i64,
 }
 
 /// Finds the inconsistencies outside of broadcasts.
 async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
     let mut faults = Vec::new();
-    let question = sql("SELECT owner, count(*) FROM sends WHERE state = 1 GROUP BY owner ORDER BY owner");
-    let in_flight: Vec<(i64, i64)> = write.rows(question).await?;
+    let question = sql(formatcp!(
+        "SELECT owner, count(*) AS sends FROM sends WHERE state = {SENDING} GROUP BY owner ORDER BY owner"
+    ));
+    let in_flight: Vec<SendsInFlight> = write.rows(question).await?;
     let mut abandoned = 0;
-    for (owner, sends) in in_flight {
-        if !lives(write, owner).await? {
-            abandoned += sends;
+    for of in in_flight {
+        if !lives(write, of.owner).await? {
+            abandoned += of.sends;
         }
     }
     if abandoned > 0 {
         faults.push(format!(
-            "{} in flight of a process that died; the next process that sends settles them as in doubt",
+            "{} in flight of a process that died; the next process that sends marks them as in doubt",
             in_words(abandoned, "single send")
         ));
     }

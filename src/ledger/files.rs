@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::broadcast::holds;
+use super::columns::Millis;
 use super::sql::sql;
-use super::store::{from_millis, millis};
+use super::state::recipient::{PENDING, SENDING};
+use super::store::millis;
 use super::{AppId, BroadcastId, Lease, Ledger, LedgerError};
 
 /// A file at the service, and its origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SentFile {
     /// Its address at the service, as messages contain it.
     pub url: String,
@@ -19,6 +21,7 @@ pub struct SentFile {
     /// The options of its upload, as JSON.
     pub options: String,
     /// Until when it can be used.
+    #[sqlx(try_from = "Millis")]
     pub expires_at: Duration,
 }
 
@@ -39,26 +42,15 @@ impl Ledger {
 
     /// Returns the files that unsent messages of a broadcast refer to. Files of unknown origin are left out.
     pub async fn files_to_send(&self, app: AppId, id: BroadcastId) -> Result<Vec<SentFile>, LedgerError> {
-        type Row = (String, String, String, String, i64);
         let urls = self.store().driver.texts().file_urls;
         let question = sql(format!(
             "SELECT DISTINCT f.url, f.path, f.content, f.options, f.expires_at FROM messages m
                 JOIN files f ON f.app = ?1 AND f.url IN ({urls})
                 WHERE m.broadcast = ?2 AND EXISTS (SELECT 1 FROM files WHERE app = ?1)
-                    AND m.id IN (SELECT message FROM recipients WHERE broadcast = ?2 AND state IN (0, 1))
+                    AND m.id IN (SELECT message FROM recipients WHERE broadcast = ?2 AND state IN ({PENDING}, {SENDING}))
                 ORDER BY f.url"
         ));
-        let mut read = self.store().read().await?;
-        let rows: Vec<Row> = read.rows(question.bind(app.0).bind(id.0)).await?;
-        read.done();
-        let file = |(url, path, content, options, expires_at)| SentFile {
-            url,
-            path,
-            content,
-            options,
-            expires_at: from_millis(expires_at),
-        };
-        Ok(rows.into_iter().map(file).collect())
+        self.store().rows(question.bind(app.0).bind(id.0)).await
     }
 
     /// Replaces the file at `old` by one that was uploaded again, in the messages of a broadcast. The plan's hash does
@@ -71,18 +63,18 @@ impl Ledger {
         secret: Option<&str>,
     ) -> Result<(), LedgerError> {
         let id = lease.broadcast.0;
-        let mut write = self.store().write().await?;
-        let result = async {
-            if !holds(&mut write, lease).await? {
-                return Err(LedgerError::LeaseLost(lease.broadcast));
-            }
-            for statement in self.store().driver.texts().replace_file {
-                write.run(sql(statement).bind(url).bind(secret).bind(id).bind(old)).await?;
-            }
-            Ok(())
-        }
-        .await;
-        let replaced = write.end(result).await;
+        let replaced = self
+            .store()
+            .transaction(async |write| {
+                if !holds(write, lease).await? {
+                    return Err(LedgerError::LeaseLost(lease.broadcast));
+                }
+                for statement in self.store().driver.texts().replace_file {
+                    write.run(sql(statement).bind(url).bind(secret).bind(id).bind(old)).await?;
+                }
+                Ok(())
+            })
+            .await;
         // Cached messages differ from the ones that are sent from now on.
         drop(self.0.shelf.take(lease.broadcast));
         replaced

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::job_registry::insert_run_command;
 use super::sql::sql;
-use super::store::{from_millis, millis};
+use super::store::{Transaction, from_millis, millis};
 use super::{JobState, Ledger, LedgerError};
 
-/// The most requests with an unfinished run, for one hook and for all hooks together.
-const MOST: i64 = 1000;
-const MOST_OF_ALL: i64 = 5000;
+/// The most requests or events with an unfinished run, for one job and for all jobs together.
+pub(super) const MOST: i64 = 1000;
+pub(super) const MOST_OF_ALL: i64 = 5000;
 
-/// The most bytes of such requests, of all hooks together.
-const MOST_BYTES: i64 = 128 * 1024 * 1024;
+/// The most bytes of such requests and events, of all jobs together.
+pub(super) const MOST_BYTES: i64 = 128 * 1024 * 1024;
 
 /// A request to a hook, before it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,30 @@ pub enum HookAcceptance {
     Full,
 }
 
+/// The requests and events with an unfinished run.
+#[derive(Default, sqlx::FromRow)]
+pub(super) struct WaitingRequests {
+    pub(super) of_all: i64,
+    pub(super) of_job: i64,
+    /// The bytes of all of them.
+    pub(super) bytes: i64,
+}
+
+impl WaitingRequests {
+    pub(super) async fn count(write: &mut Transaction<'_>, job: &str) -> Result<Self, LedgerError> {
+        let question =
+            sql("SELECT count(*) AS of_all, coalesce(sum(length(head) + length(body)), 0) AS bytes,
+                    count(*) FILTER (WHERE job = ?) AS of_job
+                FROM hook_requests q WHERE NOT EXISTS (SELECT 1 FROM job_runs r WHERE r.job = q.job
+                    AND r.scheduled_at = q.scheduled_at AND r.finished_at IS NOT NULL)");
+        Ok(write.row(question.bind(job)).await?.unwrap_or_default())
+    }
+
+    const fn is_full(&self) -> bool {
+        self.of_job >= MOST || self.of_all >= MOST_OF_ALL || self.bytes >= MOST_BYTES
+    }
+}
+
 impl Ledger {
     /// Accepts a request for a hook and requests its run. No other run of the job has the same scheduled time.
     ///
@@ -45,17 +69,15 @@ impl Ledger {
     ///
     /// Returns an error if the store fails; the request is not accepted then.
     pub async fn take_hook_request(&self, new: &NewHookRequest) -> Result<HookAcceptance, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
+        self.store().transaction(async |write| {
             if let Some(delivery) = &new.delivery {
                 let question = sql("SELECT d.scheduled_at, r.state FROM hook_deliveries d LEFT JOIN job_runs r
                         ON r.job = d.job AND r.scheduled_at = d.scheduled_at WHERE d.job = ? AND d.delivery = ?");
-                let before: Option<(i64, Option<i64>)> =
+                let before: Option<(i64, Option<JobState>)> =
                     write.row(question.bind(&new.job).bind(delivery)).await?;
                 if let Some((instant, state)) = before {
                     // A failed or skipped run is worth another one; the new request replaces the kept one.
-                    let again = [JobState::Failed, JobState::Skipped].map(JobState::number);
-                    if !state.is_some_and(|state| again.contains(&state)) {
+                    if !matches!(state, Some(JobState::Failed | JobState::Skipped)) {
                         return Ok(HookAcceptance::Again(from_millis(instant)));
                     }
                     for table in ["hook_requests", "hook_deliveries"] {
@@ -64,17 +86,10 @@ impl Ledger {
                     }
                 }
             }
-            let question = sql(
-                "SELECT count(*), coalesce(sum(length(head) + length(body)), 0), count(*) FILTER (WHERE job = ?)
-                    FROM hook_requests q WHERE NOT EXISTS (SELECT 1 FROM job_runs r WHERE r.job = q.job
-                        AND r.scheduled_at = q.scheduled_at AND r.finished_at IS NOT NULL)",
-            );
-            let waiting: Option<(i64, i64, i64)> = write.row(question.bind(&new.job)).await?;
-            let (all, bytes, own) = waiting.unwrap_or_default();
-            if own >= MOST || all >= MOST_OF_ALL || bytes >= MOST_BYTES {
+            if WaitingRequests::count(write, &new.job).await?.is_full() {
                 return Ok(HookAcceptance::Full);
             }
-            let instant = insert_run_command(&mut write, &new.job).await?;
+            let instant = insert_run_command(write, &new.job).await?;
             let statement =
                 sql("INSERT INTO hook_requests (job, scheduled_at, head, body) VALUES (?, ?, ?, ?)");
             let statement = statement.bind(&new.job).bind(instant).bind(&new.head).bind(&new.body[..]);
@@ -85,21 +100,18 @@ impl Ledger {
                 write.run(statement.bind(&new.job).bind(delivery).bind(instant)).await?;
             }
             Ok(HookAcceptance::New(from_millis(instant)))
-        }
-        .await;
-        write.end(result).await
+        }).await
     }
 
-    /// Returns the request of an unfinished run: its head and its body. `None` if a person requested the run.
+    /// Returns the HTTP request that started an unfinished run: its head and its body. `None` if an operator started
+    /// the run instead.
     pub async fn hook_request(
         &self,
         job: &str,
         scheduled_at: Duration,
     ) -> Result<Option<(String, Vec<u8>)>, LedgerError> {
         let question = sql("SELECT head, body FROM hook_requests WHERE job = ? AND scheduled_at = ?");
-        let mut read = self.store().read_now().await?;
-        let found = read.row(question.bind(job).bind(millis(scheduled_at))).await?;
-        read.done();
+        let found = self.store().row_now(question.bind(job).bind(millis(scheduled_at))).await?;
         Ok(found)
     }
 
@@ -117,24 +129,23 @@ impl Ledger {
         job: &str,
         run: Option<Duration>,
     ) -> Result<Option<Duration>, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
+        self.store()
+            .transaction(async |write| {
+                let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
                     ON r.job = q.job AND r.scheduled_at = q.scheduled_at
                     WHERE q.job = ?1 AND (?2 IS NULL OR q.scheduled_at = ?2) AND r.finished_at IS NOT NULL
                     ORDER BY q.scheduled_at DESC LIMIT 1");
-            let found: Option<(i64,)> = write.row(question.bind(job).bind(run.map(millis))).await?;
-            let Some((old,)) = found else { return Ok(None) };
-            let instant = insert_run_command(&mut write, job).await?;
-            for table in ["hook_requests", "hook_deliveries"] {
-                let statement =
-                    format!("UPDATE {table} SET scheduled_at = ? WHERE job = ? AND scheduled_at = ?");
-                write.run(sql(statement).bind(instant).bind(job).bind(old)).await?;
-            }
-            Ok(Some(from_millis(instant)))
-        }
-        .await;
-        write.end(result).await
+                let found: Option<(i64,)> = write.row(question.bind(job).bind(run.map(millis))).await?;
+                let Some((old,)) = found else { return Ok(None) };
+                let instant = insert_run_command(write, job).await?;
+                for table in ["hook_requests", "hook_deliveries"] {
+                    let statement =
+                        format!("UPDATE {table} SET scheduled_at = ? WHERE job = ? AND scheduled_at = ?");
+                    write.run(sql(statement).bind(instant).bind(job).bind(old)).await?;
+                }
+                Ok(Some(from_millis(instant)))
+            })
+            .await
     }
 
     /// Returns the ended runs of a hook whose requests are kept, the latest first. These can run again.
@@ -142,9 +153,7 @@ impl Ledger {
         let question = sql("SELECT q.scheduled_at FROM hook_requests q JOIN job_runs r
                 ON r.job = q.job AND r.scheduled_at = q.scheduled_at
                 WHERE q.job = ? AND r.finished_at IS NOT NULL ORDER BY q.scheduled_at DESC");
-        let mut read = self.store().read().await?;
-        let rows: Vec<(i64,)> = read.rows(question.bind(job)).await?;
-        read.done();
+        let rows: Vec<(i64,)> = self.store().rows(question.bind(job)).await?;
         Ok(rows.into_iter().map(|(at,)| from_millis(at)).collect())
     }
 

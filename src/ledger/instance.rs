@@ -4,10 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use const_format::formatcp;
+
+use crate::core::host_name;
+
 use super::restores::may_send;
 use super::sql::sql;
-use super::store::{Store, Transaction, count, millis};
-use super::{BroadcastId, DeliveryState, Ledger, LedgerError};
+use super::state::recipient::SENDING;
+use super::store::{Store, Transaction, millis};
+use super::{BroadcastId, Ledger, LedgerError, RecipientState};
 
 /// The error text of a send that is in doubt because its sender died.
 pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
@@ -37,7 +42,7 @@ impl Instance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reaped {
     /// How many instances were found dead.
-    pub owners: u64,
+    pub instances: u64,
     /// How many single sends in flight are in doubt now.
     pub in_doubt: u64,
 }
@@ -56,13 +61,13 @@ impl NewInstance<'_> {
     pub(super) async fn insert(&self, store: &Store) -> Result<i64, LedgerError> {
         let mut write = store.write().await?;
         let now = store.now();
-        let statement = sql("INSERT INTO owners (name, pid, lock, since, host, program, alive_until)
+        let statement = sql("INSERT INTO instances (name, pid, lock, since, host, program, alive_until)
                 VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id")
         .bind(self.name)
         .bind(i64::from(std::process::id()))
         .bind(self.lock)
         .bind(now)
-        .bind(rustix::system::uname().nodename().to_string_lossy().into_owned())
+        .bind(host_name())
         .bind(env!("CARGO_PKG_VERSION"))
         .bind(self.life.map(|life| now + millis(life)));
         let id = match may_send(&mut write).await {
@@ -94,10 +99,22 @@ impl Ledger {
         self.store().driver.unregister(self, owner.id()).await
     }
 
-    /// Finds dead instances and marks their single sends in flight as in doubt. The next driver of a broadcast settles
+    /// Finds dead instances, marks their single sends in flight as in doubt and their runs of the command line as interrupted. The next driver of a broadcast settles
     /// its recipients ([`Ledger::take_over`]).
     pub async fn reap_dead(&self) -> Result<Reaped, LedgerError> {
-        self.store().driver.reap_dead(self).await
+        let driver = &self.store().driver;
+        let mut reaped = Reaped::default();
+        for id in driver.dead(self.store()).await? {
+            let moved = self.store().transaction(async |write| {
+                if driver.lives(write, id).await? { Ok(None) } else { reap(write, id).await.map(Some) }
+            });
+            if let Some(moved) = moved.await? {
+                reaped.instances += 1;
+                reaped.in_doubt += moved;
+            }
+        }
+        self.interrupt_dead_command_runs().await?;
+        Ok(reaped)
     }
 
     /// Waits until the driver of a broadcast has sent a new heartbeat, or is known to be dead or gone. Returns whether
@@ -116,15 +133,13 @@ impl Ledger {
     ///
     /// Returns an error if the store fails.
     pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
-        let mut write = self.store().write().await?;
-        let known = is_known(&mut write, owner.id()).await;
-        write.end(known).await
+        self.store().driver.is_known(self.store(), owner.id()).await
     }
 }
 
 /// Returns whether an instance has not been reaped.
 pub(super) async fn is_known(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-    let row: Option<(i64,)> = write.row(sql("SELECT id FROM owners WHERE id = ?").bind(owner)).await?;
+    let row: Option<(i64,)> = write.row(sql("SELECT id FROM instances WHERE id = ?").bind(owner)).await?;
     Ok(row.is_some())
 }
 
@@ -136,27 +151,29 @@ pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<boo
 /// Marks the single sends that a dead instance had in flight as in doubt; returns how many. The instance is deleted
 /// first, so that it writes nothing any more.
 pub(super) async fn reap(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
-    let now = write.store.now();
-    write.run(sql("DELETE FROM owners WHERE id = ?").bind(owner)).await?;
-    let doubts = sql("UPDATE sends SET state = ?, error = ?, updated_at = ? WHERE owner = ? AND state = 1")
-        .bind(DeliveryState::InDoubt.number())
-        .bind(ENDED_BEFORE)
-        .bind(now)
-        .bind(owner);
+    write.run(sql("DELETE FROM instances WHERE id = ?").bind(owner)).await?;
+    let doubts =
+        sql(formatcp!("UPDATE sends SET state = ?, error = ? WHERE owner = ? AND state = {SENDING}"))
+            .bind(RecipientState::InDoubt)
+            .bind(ENDED_BEFORE)
+            .bind(owner);
     write.run(doubts).await
 }
 
 /// The name of an instance, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct InstanceName {
     /// The command that it runs.
     pub name: String,
     /// Its process id.
+    #[sqlx(try_from = "i64")]
     pub pid: u64,
 }
 
-impl InstanceName {
-    pub(super) fn new(name: String, pid: i64) -> Self {
-        Self { name, pid: count(pid) }
-    }
+/// A row of `instances`, as far as people see it.
+#[derive(sqlx::FromRow)]
+pub(super) struct InstanceRow {
+    pub(super) id: i64,
+    #[sqlx(flatten)]
+    pub(super) name: InstanceName,
 }

@@ -1,18 +1,19 @@
 //! The active jobs of a daemon, and the commands that people give for jobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::broadcast::json;
-use super::instance::lives;
-use super::jobs::{JobRun, JobRunRow};
+use super::broadcast::{add_requester, json};
+use super::columns::{JsonText, Millis, OptionalMillis};
+use super::instance::{InstanceRow, lives};
+use super::jobs::JobRun;
 use super::registered_job::RegisteredJob;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, millis};
-use super::{Instance, InstanceName, JobCommand, Ledger, LedgerError};
+use super::{Instance, InstanceName, JobCommand, Ledger, LedgerError, RunRequest};
 
 /// A job and its current state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct JobRow {
     pub name: String,
     /// The script that declares it.
@@ -20,31 +21,38 @@ pub struct JobRow {
     /// The schedule, in words.
     pub times: String,
     /// All scheduled times up to this one are decided.
+    #[sqlx(try_from = "Millis")]
     pub decided_until: Duration,
     /// The next scheduled time; `None` if there is none.
+    #[sqlx(try_from = "OptionalMillis")]
     pub next_at: Option<Duration>,
     /// When the job was paused; `None` if it is not paused.
+    #[sqlx(try_from = "OptionalMillis")]
     pub paused_at: Option<Duration>,
     /// When the last script that declares the job went away; `None` while a script declares it.
+    #[sqlx(try_from = "OptionalMillis")]
     pub gone_at: Option<Duration>,
     /// The job's latest run; `None` if it never ran.
+    #[sqlx(skip)]
     pub last: Option<JobRun>,
 }
 
 /// The schedule that a job had before its current one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PreviousSchedule {
     pub job: String,
     /// The previous schedule, in words.
     pub times: String,
     /// All scheduled times up to this one are decided.
+    #[sqlx(try_from = "Millis")]
     pub decided_until: Duration,
     /// The first scheduled time of the previous schedule that is not decided.
+    #[sqlx(try_from = "OptionalMillis")]
     pub next_at: Option<Duration>,
 }
 
 /// A command for a job that is not yet applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PendingJobCommand {
     /// The command's number.
     pub id: i64,
@@ -52,12 +60,17 @@ pub struct PendingJobCommand {
     /// The requested action.
     pub command: JobCommand,
     /// The scheduled time of the requested run.
+    #[sqlx(try_from = "OptionalMillis")]
     pub scheduled_at: Option<Duration>,
-    pub asked_at: Duration,
-    /// Whether a hook's request gave the command.
+    #[sqlx(try_from = "Millis")]
+    pub requested_at: Duration,
+    /// Whether a hook's request or an event gave the command.
     pub by_request: bool,
+    /// The group of the event that gave the command, if an event did.
+    pub event_group: Option<String>,
     /// The arguments of the run, if it is a run of a script and not of a job.
-    pub args: Option<Vec<String>>,
+    #[sqlx(try_from = "JsonText<Option<RunRequest>>")]
+    pub args: Option<RunRequest>,
 }
 
 /// The pauses and commands for jobs; see [`Ledger::job_control`].
@@ -80,14 +93,13 @@ impl Ledger {
             .iter()
             .map(|job| (&job.name, &job.script, &job.times, millis(job.decided_until), &job.version))
             .collect();
-        let mut write = self.store().write().await?;
-        let result = async {
-            let rows = json(&write, &rows)?;
-            self.store().driver.register_jobs(&mut write, owner.id(), &rows).await?;
-            decided_until(&mut write, &rows).await
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                let rows = json(write, &rows)?;
+                self.store().driver.register_jobs(write, owner.id(), &rows).await?;
+                decided_until(write, &rows).await
+            })
+            .await
     }
 
     /// Returns the stored schedules of those jobs whose schedule is different now. Paused jobs are left out, because
@@ -96,25 +108,16 @@ impl Ledger {
         &self,
         jobs: &[RegisteredJob],
     ) -> Result<Vec<PreviousSchedule>, LedgerError> {
-        type Row = (String, String, i64, Option<i64>);
         let names: Vec<_> = jobs.iter().map(|job| (&job.name, &job.times)).collect();
-        let mut write = self.store().write().await?;
-        let result = async {
-            let question = sql("SELECT j.name, j.times, j.decided_until, j.next_at FROM json_each(?) e
+        self.store()
+            .transaction(async |write| {
+                let question =
+                    sql("SELECT j.name AS job, j.times, j.decided_until, j.next_at FROM json_each(?) e
                     JOIN jobs j ON j.name = e.value ->> 0
                     WHERE j.times <> e.value ->> 1 AND j.paused_at IS NULL ORDER BY j.name");
-            let rows: Vec<Row> = write.rows(question.bind(json(&write, &names)?)).await?;
-            Ok(rows)
-        }
-        .await;
-        let rows = write.end(result).await?;
-        let old = |(job, times, decided_until, next_at): Row| PreviousSchedule {
-            job,
-            times,
-            decided_until: from_millis(decided_until),
-            next_at: next_at.map(from_millis),
-        };
-        Ok(rows.into_iter().map(old).collect())
+                write.rows(question.bind(json(write, &names)?)).await
+            })
+            .await
     }
 
     /// Returns whether this host must call [`Ledger::register_jobs`] and [`Ledger::describe`] again although nothing
@@ -138,35 +141,20 @@ impl Ledger {
 
     /// Returns all active jobs, or the job with this name, active or not.
     pub async fn job_rows(&self, name: Option<&str>) -> Result<Vec<JobRow>, LedgerError> {
-        type Row = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>);
         let question = sql("SELECT name, script, times, decided_until, next_at, paused_at, gone_at FROM jobs
                 WHERE (?1 IS NULL AND gone_at IS NULL) OR name = ?1 ORDER BY name");
-        let mut read = self.store().read().await?;
-        let rows: Vec<Row> = read.rows(question.bind(name)).await?;
+        let mut rows: Vec<JobRow> = self.store().rows(question.bind(name)).await?;
         let question = sql(
-            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs r
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args, command_line, r.version FROM job_runs r
                 JOIN jobs j ON j.name = r.job WHERE (?1 IS NULL OR r.job = ?1)
                 AND r.scheduled_at = (SELECT max(scheduled_at) FROM job_runs WHERE job = j.name)",
         );
-        let last: Vec<JobRunRow> = read.rows(question.bind(name)).await?;
-        read.done();
-        let mut last = last
-            .into_iter()
-            .map(|row| Ok((row.0.clone(), self.job_run(row)?)))
-            .collect::<Result<std::collections::HashMap<_, _>, LedgerError>>()?;
-        Ok(rows
-            .into_iter()
-            .map(|(name, script, times, decided_until, next_at, paused_at, gone_at)| JobRow {
-                last: last.remove(&name),
-                name,
-                script,
-                times,
-                decided_until: from_millis(decided_until),
-                next_at: next_at.map(from_millis),
-                paused_at: paused_at.map(from_millis),
-                gone_at: gone_at.map(from_millis),
-            })
-            .collect())
+        let last: Vec<JobRun> = self.store().rows(question.bind(name)).await?;
+        let mut last: HashMap<_, _> = last.into_iter().map(|run| (run.job.clone(), run)).collect();
+        for row in &mut rows {
+            row.last = last.remove(&row.name);
+        }
+        Ok(rows)
     }
 
     /// Pauses or resumes a job; returns whether that changes anything. Scheduled times during a pause are skipped.
@@ -186,93 +174,79 @@ impl Ledger {
 
     /// Requests a run of a job now; returns the scheduled time of the run, which no other run of the job has.
     pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            let instant = insert_run_command(&mut write, job).await?;
-            Ok(from_millis(instant))
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                let instant = insert_run_command(write, job).await?;
+                Ok(from_millis(instant))
+            })
+            .await
     }
 
     /// Requests another run of a job for a scheduled time. It replaces the run that ended. Returns false if that run
     /// has not ended.
     pub async fn run_job_again(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let at = millis(scheduled_at);
-        let mut write = self.store().write().await?;
-        let result = async {
-            let over =
-                sql("DELETE FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NOT NULL");
-            write.run(over.bind(job).bind(at)).await?;
-            if is_taken(&mut write, job, at).await? {
-                return Ok(false);
-            }
-            insert_job_command(&mut write, job, JobCommand::Run, Some(at)).await?;
-            Ok(true)
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                let over = sql(
+                    "DELETE FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NOT NULL",
+                );
+                write.run(over.bind(job).bind(at)).await?;
+                if is_taken(write, job, at).await? {
+                    return Ok(false);
+                }
+                insert_job_command(write, job, JobCommand::Run, Some(at)).await?;
+                Ok(true)
+            })
+            .await
     }
 
     /// Requests the cancellation of a job's active run and of its waiting runs.
     pub async fn cancel_job(&self, job: &str) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = insert_job_command(&mut write, job, JobCommand::Cancel, None).await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| insert_job_command(write, job, JobCommand::Cancel, None).await)
+            .await
     }
 
-    /// Returns the pauses and commands for jobs. A daemon polls this.
+    /// Returns the pauses and commands for jobs. A daemon polls this. Of the events of a job in a group only the first is
+    /// returned, and none while a run of the job for this group has not ended.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
-        type Row = (i64, String, i64, Option<i64>, i64, bool, Option<String>);
-        let mut read = self.store().read_now().await?;
-        let paused: Vec<(String,)> =
-            read.rows(sql("SELECT name FROM jobs WHERE paused_at IS NOT NULL")).await?;
-        let question = sql(
-            "SELECT id, job, wish, scheduled_at, asked_at, EXISTS (SELECT 1 FROM hook_requests r
-                    WHERE r.job = w.job AND r.scheduled_at = w.scheduled_at), args FROM job_wishes w ORDER BY id",
-        );
-        let rows: Vec<Row> = read.rows(question).await?;
-        read.done();
-        let wished = |(id, job, wish, scheduled_at, asked_at, by_request, args): Row| {
-            let wish = JobCommand::from_number(wish).map_err(|detail| self.store().record(detail))?;
-            let (scheduled_at, asked_at) = (scheduled_at.map(from_millis), from_millis(asked_at));
-            Ok(PendingJobCommand {
-                id,
-                job,
-                command: wish,
-                scheduled_at,
-                asked_at,
-                by_request,
-                args: self.args(args)?,
-            })
-        };
-        Ok(JobControl {
-            paused: paused.into_iter().map(|(name,)| name).collect(),
-            commands: rows.into_iter().map(wished).collect::<Result<_, LedgerError>>()?,
-        })
+        let paused = sql("SELECT name FROM jobs WHERE paused_at IS NOT NULL");
+        let paused: Vec<(String,)> = self.store().rows_now(paused).await?;
+        let question =
+            sql("SELECT id, job, command, scheduled_at, requested_at, by_request, event_group, args FROM (
+                SELECT w.id, w.job, w.command, w.scheduled_at, w.requested_at, w.args, r.head, r.job IS NOT NULL AS by_request,
+                    CASE WHEN r.head LIKE 'event %' THEN substr(r.head, 7) END AS event_group,
+                    row_number() OVER (PARTITION BY w.job, r.head ORDER BY w.id) AS place
+                FROM job_commands w LEFT JOIN hook_requests r ON r.job = w.job AND r.scheduled_at = w.scheduled_at) c
+                WHERE event_group IS NULL OR place = 1 AND NOT EXISTS (SELECT 1 FROM job_runs o CROSS JOIN hook_requests q
+                    ON q.job = o.job AND q.scheduled_at = o.scheduled_at
+                    WHERE o.job = c.job AND o.finished_at IS NULL AND q.head = c.head)
+                ORDER BY id");
+        let commands = self.store().rows_now(question).await?;
+        Ok(JobControl { paused: paused.into_iter().map(|(name,)| name).collect(), commands })
     }
 
     /// Deletes a command that was applied.
     pub async fn delete_job_command(&self, id: i64) -> Result<(), LedgerError> {
-        self.change(sql("DELETE FROM job_wishes WHERE id = ?").bind(id)).await.map(drop)
+        self.change(sql("DELETE FROM job_commands WHERE id = ?").bind(id)).await.map(drop)
     }
 
     /// Returns the living instances with this name: the processes that run that command on this ledger.
     pub async fn live_instances(&self, name: &str) -> Result<Vec<InstanceName>, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            let question = sql("SELECT id, name, pid FROM owners WHERE name = ? ORDER BY id");
-            let rows: Vec<(i64, String, i64)> = write.rows(question.bind(name)).await?;
-            let mut living = Vec::new();
-            for (id, name, pid) in rows {
-                if lives(&mut write, id).await? {
-                    living.push(InstanceName::new(name, pid));
+        self.store()
+            .transaction(async |write| {
+                let question = sql("SELECT id, name, pid FROM instances WHERE name = ? ORDER BY id");
+                let rows: Vec<InstanceRow> = write.rows(question.bind(name)).await?;
+                let mut living = Vec::new();
+                for row in rows {
+                    if lives(write, row.id).await? {
+                        living.push(row.name);
+                    }
                 }
-            }
-            Ok(living)
-        }
-        .await;
-        write.end(result).await
+                Ok(living)
+            })
+            .await
     }
 }
 
@@ -295,9 +269,14 @@ pub(super) async fn insert_run_command(write: &mut Transaction<'_>, job: &str) -
     Ok(instant)
 }
 
-async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Result<bool, LedgerError> {
+/// Whether a run of the job has this scheduled time.
+pub(super) async fn is_taken(
+    write: &mut Transaction<'_>,
+    job: &str,
+    instant: i64,
+) -> Result<bool, LedgerError> {
     let question = sql("SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
-            + (SELECT count(*) FROM job_wishes WHERE job = ?1 AND scheduled_at = ?2)");
+            + (SELECT count(*) FROM job_commands WHERE job = ?1 AND scheduled_at = ?2)");
     let row: Option<(i64,)> = write.row(question.bind(job).bind(instant)).await?;
     Ok(row.is_some_and(|(count,)| count > 0))
 }
@@ -305,10 +284,15 @@ async fn is_taken(write: &mut Transaction<'_>, job: &str, instant: i64) -> Resul
 pub(super) async fn insert_job_command(
     write: &mut Transaction<'_>,
     job: &str,
-    wish: JobCommand,
+    command: JobCommand,
     scheduled_at: Option<i64>,
 ) -> Result<(), LedgerError> {
-    let statement = sql("INSERT INTO job_wishes (job, wish, scheduled_at, asked_at) VALUES (?, ?, ?, ?)");
+    let statement =
+        sql("INSERT INTO job_commands (job, command, scheduled_at, requested_at) VALUES (?, ?, ?, ?)");
     let now = write.store.now();
-    write.run(statement.bind(job).bind(wish.number()).bind(scheduled_at).bind(now)).await.map(drop)
+    write.run(statement.bind(job).bind(command).bind(scheduled_at).bind(now)).await?;
+    match (command, scheduled_at) {
+        (JobCommand::Run, Some(at)) => add_requester(write, job, at).await,
+        _ => Ok(()),
+    }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use super::claims;
+use const_format::formatcp;
+
+use super::claims::{self, NOT_OF_EVENT};
+use super::columns::{JsonText, Millis, OptionalMillis};
 use super::sql::sql;
-use super::store::{Transaction, from_millis, millis, small};
+use super::state::run::{RUNNING, WAITING};
+use super::store::{Transaction, millis, small};
 use super::versions::{self, StoredScript};
-use super::{Instance, JobState, Ledger, LedgerError};
+use super::{CommandLineStart, Instance, JobState, Ledger, LedgerError, RunRequest};
 
 /// A scheduled time of a job, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub struct NewJobRun {
     /// The most real time that it may take; `None` for no limit.
     pub timeout: Option<Duration>,
     /// Its arguments, if it is a requested run of a script.
-    pub args: Option<Vec<String>>,
+    pub args: Option<RunRequest>,
 }
 
 /// The time up to which a job's scheduled times are decided.
@@ -80,21 +84,31 @@ pub enum JobClaim {
 }
 
 /// A job run and its current state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct JobRun {
     pub job: String,
+    #[sqlx(try_from = "Millis")]
     pub scheduled_at: Duration,
     pub state: JobState,
     /// How many times it was begun.
+    #[sqlx(try_from = "i64")]
     pub attempt: u32,
     /// The note about its end.
     pub note: Option<String>,
     /// When it was last begun.
+    #[sqlx(try_from = "Millis")]
     pub started_at: Duration,
     /// When it ended; `None` while it has not.
+    #[sqlx(try_from = "OptionalMillis")]
     pub finished_at: Option<Duration>,
     /// Its arguments, if it is a requested run of a script.
-    pub args: Option<Vec<String>>,
+    #[sqlx(try_from = "JsonText<Option<RunRequest>>")]
+    pub args: Option<RunRequest>,
+    /// Who started it on the command line. `None` for a run of a daemon.
+    #[sqlx(try_from = "JsonText<Option<CommandLineStart>>")]
+    pub command_line: Option<CommandLineStart>,
+    /// The hash of the script's version.
+    pub version: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,29 +136,28 @@ impl Ledger {
         versions: &[StoredScript],
         decided: &[DecidedUntil],
     ) -> Result<Vec<JobClaim>, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            versions::keep(&mut write, versions).await?;
-            let named: Vec<_> = runs
-                .iter()
-                .filter(|run| run.args.is_none())
-                .map(|run| (run.job.as_str(), run.version.as_str()))
-                .collect();
-            let elsewhere = self.store().driver.active_elsewhere(&mut write, owner.id(), &named).await?;
-            let here: Vec<NewJobRun> =
-                runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
-            let mut claims = claims::claim(&mut write, &here, owner.id()).await?.into_iter();
-            let here: Vec<DecidedUntil> =
-                decided.iter().filter(|one| !elsewhere.contains(&one.job)).cloned().collect();
-            claims::decide(&mut write, &here).await?;
-            let claim = |run: &NewJobRun| {
-                let claimed = if elsewhere.contains(&run.job) { None } else { claims.next() };
-                claimed.unwrap_or(JobClaim::Elsewhere)
-            };
-            Ok(runs.iter().map(claim).collect())
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                versions::keep(write, versions).await?;
+                let named: Vec<_> = runs
+                    .iter()
+                    .filter(|run| run.args.is_none())
+                    .map(|run| (run.job.as_str(), run.version.as_str()))
+                    .collect();
+                let elsewhere = self.store().driver.active_elsewhere(write, owner.id(), &named).await?;
+                let here: Vec<NewJobRun> =
+                    runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
+                let mut claims = claims::claim(write, &here, owner.id()).await?.into_iter();
+                let here: Vec<DecidedUntil> =
+                    decided.iter().filter(|one| !elsewhere.contains(&one.job)).cloned().collect();
+                claims::decide(write, &here).await?;
+                let claim = |run: &NewJobRun| {
+                    let claimed = if elsewhere.contains(&run.job) { None } else { claims.next() };
+                    claimed.unwrap_or(JobClaim::Elsewhere)
+                };
+                Ok(runs.iter().map(claim).collect())
+            })
+            .await
     }
 
     /// Begins a run that waited for its turn.
@@ -154,22 +167,22 @@ impl Ledger {
         scheduled_at: Duration,
         owner: &Instance,
     ) -> Result<BeginResult, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            if runs_elsewhere(&mut write, job, owner.id()).await? {
-                return Ok(BeginResult::Busy);
-            }
-            let statement = sql(
-                "UPDATE job_runs SET state = 0, attempt = attempt + 1, entries = entries + 1, started_at = ?
-                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 5 RETURNING attempt",
-            );
-            let statement =
-                statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
-            let begun = write.row::<(i64,)>(statement).await?;
-            Ok(begun.map_or(BeginResult::Gone, |(attempt,)| BeginResult::Begun { attempt: small(attempt) }))
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                if runs_elsewhere(write, job, owner.id()).await? {
+                    return Ok(BeginResult::Busy);
+                }
+                let statement = sql(formatcp!(
+                    "UPDATE job_runs SET state = {RUNNING}, attempt = attempt + 1, entries = entries + 1, started_at = ?
+                    WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = {WAITING} RETURNING attempt"
+                ));
+                let statement =
+                    statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
+                let begun = write.row::<(i64,)>(statement).await?;
+                Ok(begun
+                    .map_or(BeginResult::Gone, |(attempt,)| BeginResult::Begun { attempt: small(attempt) }))
+            })
+            .await
     }
 
     /// Records that a run is about to send messages that a rerun might send twice. Returns whether this instance still
@@ -180,9 +193,9 @@ impl Ledger {
         scheduled_at: Duration,
         owner: &Instance,
     ) -> Result<bool, LedgerError> {
-        let statement = sql(
-            "UPDATE job_runs SET loose = true WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0",
-        );
+        let statement = sql(formatcp!(
+            "UPDATE job_runs SET not_rerunnable = true WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = {RUNNING}"
+        ));
         let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
         Ok(self.change(statement).await? > 0)
     }
@@ -195,65 +208,53 @@ impl Ledger {
         scheduled_at: Duration,
         owner: &Instance,
     ) -> Result<(), LedgerError> {
-        let statement = sql(
-            "UPDATE job_runs SET entries = entries - 1 WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = 0 AND entries > 0",
-        );
+        let statement = sql(formatcp!(
+            "UPDATE job_runs SET entries = entries - 1 WHERE job = ? AND scheduled_at = ? AND owner = ?
+                AND state = {RUNNING} AND entries > 0"
+        ));
         let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
         self.change(statement).await.map(drop)
     }
 
     /// Records how job runs ended, all in one commit. Returns how many of them this instance still held.
     pub async fn finish_job_runs(&self, owner: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = claims::finish(&mut write, runs, owner.id()).await;
-        write.end(result).await
+        self.store().transaction(async |write| claims::finish(write, runs, owner.id()).await).await
     }
 
     /// Returns whether the run of a job for this scheduled time is recorded and has not ended.
     pub async fn job_run_is_open(&self, job: &str, scheduled_at: Duration) -> Result<bool, LedgerError> {
         let question =
             sql("SELECT attempt FROM job_runs WHERE job = ? AND scheduled_at = ? AND finished_at IS NULL");
-        let mut read = self.store().read_now().await?;
-        let row: Option<(i64,)> = read.row(question.bind(job).bind(millis(scheduled_at))).await?;
-        read.done();
+        let row: Option<(i64,)> = self.store().row_now(question.bind(job).bind(millis(scheduled_at))).await?;
         Ok(row.is_some())
     }
 
     /// Returns the latest runs of a job, or of all jobs, at most `limit`.
     pub async fn job_runs(&self, job: Option<&str>, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
-        let question =
-            sql("SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args FROM job_runs
-                WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2");
-        let mut read = self.store().read().await?;
-        let rows: Vec<JobRunRow> = read.rows(question.bind(job).bind(limit)).await?;
-        read.done();
-        rows.into_iter().map(|row| self.job_run(row)).collect()
+        let question = sql(
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args, command_line, version FROM job_runs
+                WHERE ?1 IS NULL OR job = ?1 ORDER BY scheduled_at DESC, job LIMIT ?2",
+        );
+        self.store().rows(question.bind(job).bind(limit)).await
     }
 
-    pub(super) fn job_run(&self, row: JobRunRow) -> Result<JobRun, LedgerError> {
-        let (job, scheduled_at, state, attempt, note, started_at, finished_at, args) = row;
-        Ok(JobRun {
-            job,
-            scheduled_at: from_millis(scheduled_at),
-            state: JobState::from_number(state).map_err(|detail| self.store().record(detail))?,
-            attempt: small(attempt),
-            note,
-            started_at: from_millis(started_at),
-            finished_at: finished_at.map(from_millis),
-            args: self.args(args)?,
-        })
+    /// Returns the run of a job for this scheduled time.
+    pub async fn job_run(&self, job: &str, scheduled_at: Duration) -> Result<Option<JobRun>, LedgerError> {
+        let question = sql(
+            "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args, command_line, version FROM job_runs
+                WHERE job = ? AND scheduled_at = ?",
+        );
+        self.store().row(question.bind(job).bind(millis(scheduled_at))).await
     }
 }
-
-/// The columns of a [`JobRun`] as they are stored.
-pub(super) type JobRunRow = (String, i64, i64, i64, Option<String>, i64, Option<i64>, Option<String>);
 
 /// Returns whether another process runs a scheduled time of the job. A run of a dead process counts until it is taken
 /// over.
 async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
-    let question = sql(
-        "SELECT count(*) FROM job_runs WHERE job = ? AND finished_at IS NULL AND state = 0 AND owner <> ?",
-    );
+    let question = sql(formatcp!(
+        "SELECT count(*) FROM job_runs r WHERE job = ? AND finished_at IS NULL AND state = {RUNNING} AND owner <> ? AND command_line IS NULL
+            AND {NOT_OF_EVENT}"
+    ));
     let others: Option<(i64,)> = write.row(question.bind(job).bind(owner)).await?;
     Ok(others.unwrap_or_default().0 > 0)
 }

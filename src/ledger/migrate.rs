@@ -8,8 +8,12 @@ use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use super::LedgerError;
 use super::store::Store;
 
-/// The schema version before a migration, and the version after it.
-pub(super) type MigrationVersions = (i64, i64);
+/// The schema version before a migration (0 if there was no schema), and the version after it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MigrationVersions {
+    pub(super) found: i64,
+    pub(super) now: i64,
+}
 
 /// Returns the newest schema version that this program supports.
 pub(super) fn newest(steps: &Migrator) -> i64 {

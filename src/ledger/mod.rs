@@ -4,7 +4,7 @@
 //! fleet share. The module's interface hides which one it is, except for the functions that only a fleet needs.
 //!
 //! When an awaited write returns, its data is on disk and survives a power cut. After a failed write, every further
-//! write first proves that the store works again, and fails with [`LedgerError::Unhealthy`] until it does. A caller
+//! write first proves that the store works again, and fails with [`StoreFault::Unhealthy`] until it does. A caller
 //! that sends only after its intent was acknowledged therefore sends nothing meanwhile.
 //!
 //! Any number of processes may have the same ledger open. No lock is held from one call to the next. A process writes
@@ -15,21 +15,34 @@
 
 mod activity;
 mod alerts;
+mod announcements;
 mod app_tokens;
+mod attachments;
+mod audit;
+mod audit_chain;
 mod backup;
 mod broadcast;
+mod callbacks;
 mod claims;
+mod columns;
+mod command_runs;
 mod commit;
 mod commit_request;
 mod connection;
 mod copy;
 mod data;
 mod deferred;
+mod doubts;
 mod driver;
 mod error;
+mod events;
 mod examine;
+mod fault;
 mod figures;
 mod files;
+mod fleet;
+mod flush;
+mod history;
 mod hooks;
 mod hosts;
 mod inspection;
@@ -39,20 +52,29 @@ mod jobs;
 mod migrate;
 mod moves;
 mod orphaned_runs;
+mod output_write;
 mod postgres;
 mod prune;
 mod queue;
 mod registered_job;
+mod rehearsals;
 mod requested_runs;
+mod reservation;
+mod reservations;
 mod restores;
-mod scratch;
+mod run_files;
+mod run_links;
+mod run_output;
 mod scripts;
+mod senders;
 mod sends;
 mod shares;
+mod single_edits;
 mod sql;
 mod sqlite;
 mod state;
 mod store;
+mod suppressions;
 mod table_row;
 mod tables;
 #[cfg(test)]
@@ -64,18 +86,29 @@ mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 pub use crate::core::{
-    BroadcastCommand, BroadcastStage, DeliveryState, JobCommand, JobState, RecipientCounts,
+    BroadcastCommand, BroadcastStage, CommandLineStart, InDoubtPolicy, JobCommand, JobState, OutputLine,
+    OutputStream, RecipientCounts, RecipientState, RunRequest,
 };
 pub use activity::{Activity, NewActivity};
-pub use alerts::DueAlert;
-pub use app_tokens::{StoredAppToken, TokenTurn};
+pub use alerts::{DueAlert, UndeliveredAlerts};
+pub use announcements::{AnnouncementQuota, AnnouncementTurn, AnnouncementUse};
+pub use attachments::Attachment;
+pub use audit::{AuditCheck, AuditFilter};
+pub use audit_chain::AuditEntry;
 pub use backup::{BackupStep, ReplacedLedger};
 pub use broadcast::*;
+pub use callbacks::{CallbackActivity, CallbackContent, NewCallback, ReadReceipt, StoredCallbacks};
+pub use command_runs::NewCommandRun;
 pub use data::AddResult;
+pub use doubts::{BroadcastDoubts, Doubts, RecipientSettlement, SendDoubt, SendSettlement, SettledCounts};
 pub use error::LedgerError;
+pub use events::NewJobEvent;
+pub use fault::StoreFault;
 pub use files::SentFile;
+pub use history::{HistoryRead, HistoryTurn, ServiceRecord};
 pub use hooks::{HookAcceptance, NewHookRequest};
 pub use hosts::Host;
 pub use inspection::StoreInspection;
@@ -83,14 +116,21 @@ pub use instance::{Instance, InstanceName};
 pub use job_registry::{JobRow, PendingJobCommand, PreviousSchedule};
 pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun};
 pub use orphaned_runs::OrphanedRun;
+pub use output_write::{NewOutput, OutputWrite};
 pub use prune::PruneCounts;
 pub use registered_job::RegisteredJob;
+pub use rehearsals::{NewRehearsal, RehearsalRow};
+pub use reservation::{CapRule, Unreserved};
 pub use restores::PendingRestore;
+pub use run_files::{ALL_RUN_FILES, KeepFileResult};
+pub use run_output::{OutputPart, RunOutput};
 pub use scripts::ScriptRow;
 pub use sends::{BeginSendResult, NewSend, SendFilter, SendOutcome, SendRow, SendTicket};
 pub use shares::QuotaClaim;
+pub use single_edits::{BeginEditResult, NewEdit};
 pub use sqlite::FILE as LEDGER_FILE;
-pub use tokens::TokenRole;
+pub use suppressions::{NewSuppressions, Suppression, SuppressionFilter};
+pub use tokens::{AccessToken, NewAccessToken};
 pub use transfer::CopyError;
 pub use versions::{StoredModule, StoredScript};
 
@@ -114,6 +154,8 @@ struct LedgerInner {
     queue: CommitQueue,
     shelf: broadcast::MessageCache,
     desks: broadcast::DedupRegistry,
+    /// How many times this process added to the suppression list.
+    suppressed: AtomicU64,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -143,7 +185,8 @@ impl LedgerLocation {
 }
 
 /// The number of an app in the ledger; see [`Ledger::app`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[sqlx(transparent)]
 pub struct AppId(pub(crate) i64);
 
 impl Ledger {
@@ -152,32 +195,41 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Newer`], [`LedgerError::Corrupt`], [`LedgerError::ReadOnly`], [`LedgerError::Full`],
-    /// [`LedgerError::Io`] or [`LedgerError::Locked`]: anything that would keep a send from being recorded.
+    /// [`StoreFault::Newer`], [`StoreFault::Corrupt`], [`StoreFault::ReadOnly`], [`StoreFault::Full`],
+    /// [`StoreFault::Io`] or [`StoreFault::Locked`]: anything that would keep a send from being recorded.
     pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Ok(Self::with(sqlite::open(folder, clock, false).await?.0))
+        Ok(Self::with(sqlite::open(folder, clock).await?.0))
     }
 
     /// Opens a temporary ledger, as a rehearsal uses. Its data need not reach the disk. Moves of recipients are
     /// acknowledged at once and written before the next read.
     pub async fn open_scratch(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Ok(Self::with(sqlite::open(folder, clock, true).await?.0))
+        let ledger = Self::with(sqlite::open_scratch(folder, clock).await?);
+        // Nobody can approve anything in a copy.
+        ledger.change(sql::sql("UPDATE broadcasts SET needs_approval = 0 WHERE needs_approval = 1")).await?;
+        Ok(ledger)
+    }
+
+    /// As [`Self::open_scratch`], with each move written at its time: a Lua test's simulated service has records that are
+    /// compared with these times.
+    pub async fn open_timed_scratch(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
+        Ok(Self::with(sqlite::open_timed_scratch(folder, clock).await?))
     }
 
     pub async fn open_at(place: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
         Ok(Self::opened(place, clock).await?.0)
     }
 
-    /// Migrates the schema of a ledger to the newest version, as opening it does. Returns the version before (0 if
-    /// there was no schema) and the version after.
+    /// Opens a ledger, which migrates its schema to the newest version. Returns the ledger, the schema's version before
+    /// (0 if there was no schema) and its version now.
     pub async fn migrate(place: &LedgerLocation, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
-        let (ledger, (found, now)) = Self::opened(place, clock).await?;
+        let (ledger, MigrationVersions { found, now }) = Self::opened(place, clock).await?;
         Ok((ledger, found, now))
     }
 
     async fn opened(place: &LedgerLocation, clock: Clock) -> Result<(Self, MigrationVersions), LedgerError> {
         let (store, step) = match place {
-            LedgerLocation::Folder(folder) => sqlite::open(folder, clock, false).await?,
+            LedgerLocation::Folder(folder) => sqlite::open(folder, clock).await?,
             LedgerLocation::Server(address) => postgres::open(address.expose_secret(), clock).await?,
         };
         Ok((Self::with(store), step))
@@ -191,6 +243,7 @@ impl Ledger {
             queue,
             shelf: broadcast::MessageCache::default(),
             desks: broadcast::DedupRegistry::default(),
+            suppressed: AtomicU64::new(0),
         }))
     }
 
@@ -213,7 +266,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Unhealthy`] if writing failed before and still fails; any error of the store if writing worked
+    /// [`StoreFault::Unhealthy`] if writing failed before and still fails; any error of the store if writing worked
     /// before.
     pub async fn probe(&self) -> Result<(), LedgerError> {
         self.store().prove().await
@@ -221,26 +274,21 @@ impl Ledger {
 
     /// Returns the app with this key (`config::App::key`: address, org and name). A new key is stored.
     pub async fn app(&self, key: &str) -> Result<AppId, LedgerError> {
-        let mut write = self.store().write().await?;
-        let id = async {
-            write.run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key)).await?;
-            write.row::<(i64,)>(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await
-        }
-        .await;
-        let (id,) = write.end(id).await?.ok_or_else(|| self.store().record("no id for an app"))?;
+        let (id,) = self
+            .store()
+            .transaction(async |write| {
+                write.run(sql("INSERT INTO apps (key) VALUES (?) ON CONFLICT DO NOTHING").bind(key)).await?;
+                write.row::<(i64,)>(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await
+            })
+            .await?
+            .ok_or_else(|| self.store().record("no id for an app"))?;
         Ok(AppId(id))
     }
 
     pub async fn known_app(&self, key: &str) -> Result<Option<AppId>, LedgerError> {
-        let mut read = self.store().read_now().await?;
-        let row: Option<(i64,)> = read.row(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
-        read.done();
+        let row: Option<(i64,)> =
+            self.store().row_now(sql("SELECT id FROM apps WHERE key = ?").bind(key)).await?;
         Ok(row.map(|(id,)| AppId(id)))
-    }
-
-    /// Whether many machines share the store, so that a broadcast can have several drivers.
-    pub fn is_shared(&self) -> bool {
-        self.store().driver.is_shared()
     }
 
     fn store(&self) -> &Store {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
+use super::columns::JsonText;
 use super::instance::lives;
 use super::sql::sql;
 use super::store::{Transaction, from_millis, small};
-use super::{Instance, JobState, Ledger, LedgerError};
+use super::{Instance, JobState, Ledger, LedgerError, RunRequest};
 
 /// A run whose process died before the run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +26,11 @@ pub struct OrphanedRun {
     /// The most real time that it may take; `None` for no limit.
     pub timeout: Option<Duration>,
     /// Its arguments, if it is a requested run of a script.
-    pub args: Option<Vec<String>>,
+    pub args: Option<RunRequest>,
 }
 
 /// The note on an orphaned run that does not run again because of what it had sent.
-const LOOSE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: a \
+const NOT_RERUNNABLE: &str = "its process died, and it had sent messages outside of broadcasts and without `once`: a \
  second run might send them twice (with `rerun = true` the job runs again all the same)";
 
 /// A run during which its host died this often does not run again, because the run may be what kills the host.
@@ -55,13 +56,14 @@ struct OpenRunRow {
     scheduled_at: i64,
     attempt: i64,
     owner: i64,
-    state: i64,
+    state: JobState,
     /// Whether it does not run again because of what it had sent.
     stays: bool,
     entries: i64,
     version: Option<String>,
     timeout: Option<i64>,
-    args: Option<String>,
+    #[sqlx(try_from = "JsonText<Option<RunRequest>>")]
+    args: Option<RunRequest>,
 }
 
 impl Ledger {
@@ -81,9 +83,7 @@ impl Ledger {
         }
         // Reaping makes sure that an instance that was only silent does not continue beside the rerun.
         self.reap_dead().await?;
-        let mut write = self.store().write().await?;
-        let result = self.orphans(&mut write, owner.id()).await;
-        write.end(result).await
+        self.store().transaction(async |write| self.orphans(write, owner.id()).await).await
     }
 
     async fn orphans(
@@ -92,8 +92,8 @@ impl Ledger {
         owner: i64,
     ) -> Result<Vec<OrphanedRun>, LedgerError> {
         let question = sql(
-            "SELECT job, scheduled_at, attempt, owner, state, loose AND NOT rerun AS stays, entries, version, timeout, args FROM job_runs
-                WHERE finished_at IS NULL AND owner <> ? ORDER BY scheduled_at, job",
+            "SELECT job, scheduled_at, attempt, owner, state, not_rerunnable AND NOT rerun AS stays, entries, version, timeout, args FROM job_runs
+                WHERE finished_at IS NULL AND owner <> ? AND command_line IS NULL ORDER BY scheduled_at, job",
         );
         let rows: Vec<OpenRunRow> = write.rows(question.bind(owner)).await?;
         let mut orphans = Vec::new();
@@ -101,11 +101,11 @@ impl Ledger {
             if lives(write, row.owner).await? {
                 continue;
             }
-            let ran = row.state == JobState::Running.number();
+            let ran = row.state == JobState::Running;
             let note = if ran && row.entries >= MOST_DEATHS {
                 Some(died(&row.job, row.args.is_some()))
             } else {
-                (ran && row.stays).then(|| LOOSE.to_owned())
+                (ran && row.stays).then(|| NOT_RERUNNABLE.to_owned())
             };
             let waits = note.is_none();
             let now = write.store.now();
@@ -115,7 +115,7 @@ impl Ledger {
             );
             let statement = statement
                 .bind(owner)
-                .bind(state.number())
+                .bind(state)
                 .bind(note.clone())
                 .bind((!waits).then_some(now))
                 .bind(&row.job)
@@ -128,7 +128,7 @@ impl Ledger {
                 why: note,
                 version: row.version.unwrap_or_default(),
                 timeout: row.timeout.map(from_millis),
-                args: self.args(row.args)?,
+                args: row.args,
             });
         }
         Ok(orphans)

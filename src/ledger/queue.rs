@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::LedgerError;
 use super::commit::{CommitMode, commit, is_one_broadcast, is_one_statement};
 use super::commit_request::CommitRequest;
 use super::store::Store;
+use super::{LedgerError, StoreFault};
 
 /// The most requests of one commit, so that other processes do not wait for long.
 const MOST: usize = 4096;
@@ -40,20 +40,19 @@ impl CommitQueue {
 
     /// Queues a request and waits until it is on disk. The request is written even if the caller stops waiting.
     pub(super) async fn ask(&self, request: CommitRequest) -> Result<i64, LedgerError> {
-        let request = if self.store.driver.is_temporary() {
-            match self.store.deferred.take(request) {
-                None if self.store.deferred.is_full() => {
+        let request = match self.store.driver.deferred() {
+            Some(deferred) => match deferred.take(request) {
+                None if deferred.is_full() => {
                     return Box::pin(self.store.flush_deferred()).await.map(|()| 0);
                 }
                 None => return Ok(0),
                 Some(request) => request,
-            }
-        } else {
-            request
+            },
+            None => request,
         };
         let (answer, answered) = oneshot::channel();
-        self.way.send(QueuedCommit { request, answer }).map_err(|_| LedgerError::Closed)?;
-        answered.await.map_err(|_| LedgerError::Closed)?
+        self.way.send(QueuedCommit { request, answer }).map_err(|_| StoreFault::Closed)?;
+        answered.await.map_err(|_| StoreFault::Closed)?
     }
 }
 

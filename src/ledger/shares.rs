@@ -46,7 +46,17 @@ pub struct QuotaShare {
     pub fair: u32,
 }
 
-type ShareRow = (i64, i64, bool, i64, i64, i64, i64, i64);
+#[derive(sqlx::FromRow)]
+struct ShareRow {
+    owner: i64,
+    slots: i64,
+    short: bool,
+    claimed_until: i64,
+    cooling: i64,
+    cool_until: i64,
+    pace: i64,
+    weight: i64,
+}
 
 impl Ledger {
     /// Claims slots of a quota for this instance, or renews its claim. All claims together never exceed the quota.
@@ -55,9 +65,7 @@ impl Ledger {
         owner: &Instance,
         claim: QuotaClaim<'_>,
     ) -> Result<QuotaShare, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = claim_in(&mut write, owner.id(), claim).await;
-        write.end(result).await
+        self.store().transaction(async |write| claim_in(write, owner.id(), claim).await).await
     }
 }
 
@@ -72,9 +80,9 @@ async fn claim_in(
     let rows: Vec<ShareRow> = write
         .rows(
             sql(
-                "SELECT owner, places, short, CASE WHEN lent_until > ?3 THEN ?3 ELSE lent_until END, cooling,
-                    CASE WHEN cool_until > ?4 THEN ?4 ELSE cool_until END, pace, weight
-                    FROM shares WHERE app = ?1 AND quota = ?2",
+                "SELECT owner, slots, short, CASE WHEN claimed_until > ?3 THEN ?3 ELSE claimed_until END AS claimed_until, cooling,
+                    CASE WHEN cool_until > ?4 THEN ?4 ELSE cool_until END AS cool_until, pace, weight
+                    FROM quota_shares WHERE app = ?1 AND quota = ?2",
             )
             .bind(claim.app.0)
             .bind(claim.quota)
@@ -89,30 +97,30 @@ async fn claim_in(
     let mut weights = own_weight;
     let mut short = Vec::new();
     let mut own = (0, 0);
-    for (of, places, is_short, lent_until, cooling, cool_until, of_pace, weight) in rows {
-        let lent = if now < lent_until + cool { places } else { 0 };
-        let cooling = if now < cool_until { cooling } else { 0 };
-        if of == owner {
+    for row in rows {
+        let lent = if now < row.claimed_until + cool { row.slots } else { 0 };
+        let cooling = if now < row.cool_until { row.cooling } else { 0 };
+        if row.owner == owner {
             own = (lent, cooling);
             continue;
         }
         bound += lent.max(cooling);
-        if now < lent_until {
-            pace = pace.min(of_pace);
-            weights += weight;
-            if is_short {
-                short.push((places, weight));
+        if now < row.claimed_until {
+            pace = pace.min(row.pace);
+            weights += row.weight;
+            if row.short {
+                short.push((row.slots, row.weight));
             }
         }
     }
     let total = paced(i64::from(claim.total), pace);
-    let (wish, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
+    let (need, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
     let fair_of = |weight: i64| (total * weight / weights).max(least);
     let fair = fair_of(own_weight);
     let kept = own.0.min(i64::from(claim.keep));
     let free = (total - bound).max(0);
-    let wanted = if short.is_empty() { wish } else { wish.min(fair) };
-    let places = if wish == 0 { 0 } else { wanted.max(kept).min(free) };
+    let wanted = if short.is_empty() { need } else { need.min(fair) };
+    let places = if need == 0 { 0 } else { wanted.max(kept).min(free) };
     let places = if places < least { 0 } else { places };
     let ought = if short.iter().any(|(places, weight)| *places < fair_of(*weight)) {
         places.min(fair)
@@ -124,18 +132,19 @@ async fn claim_in(
     let used = i64::from(claim.used).min(own.0.max(own.1));
     let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
     let statement = sql(
-        "INSERT INTO shares (app, quota, owner, places, short, lent_until, cooling, cool_until, pace, weight)
+        "INSERT INTO quota_shares (app, quota, owner, slots, short, claimed_until, cooling, cool_until, pace, weight)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-            ON CONFLICT (app, quota, owner) DO UPDATE SET places = excluded.places, short = excluded.short,
-                lent_until = excluded.lent_until, cooling = excluded.cooling, cool_until = excluded.cool_until,
+            ON CONFLICT (app, quota, owner) DO UPDATE SET slots = excluded.slots, short = excluded.short,
+                claimed_until = excluded.claimed_until, cooling = excluded.cooling, cool_until = excluded.cool_until,
                 pace = excluded.pace, weight = excluded.weight",
     );
     let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
-    let statement = statement.bind(places < wish).bind(if wish == 0 { now - cool } else { now + length });
+    let statement = statement.bind(places < need).bind(if need == 0 { now - cool } else { now + length });
     let statement = statement.bind(cooling).bind(cool_until);
     write.run(statement.bind(i64::from(claim.pace)).bind(own_weight)).await?;
-    let gone =
-        sql("DELETE FROM shares WHERE app = ?1 AND quota = ?2 AND lent_until + ?3 < ?4 AND cool_until < ?4");
+    let gone = sql(
+        "DELETE FROM quota_shares WHERE app = ?1 AND quota = ?2 AND claimed_until + ?3 < ?4 AND cool_until < ?4",
+    );
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();
     Ok(QuotaShare { places: count(places), fair: count(ought) })

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use sqlx::postgres::PgArguments;
-use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqlStr};
+use sqlx_postgres::PgArguments;
+use sqlx_sqlite::SqliteArguments;
 
 /// A statement with its arguments.
 #[derive(Debug, Clone)]

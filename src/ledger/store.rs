@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock::{Clock, ClockHold, Instant};
 
-use super::LedgerError;
+use super::audit_chain::PendingAct;
+pub(super) use super::columns::{count, from_millis, millis, small, stored};
 use super::connection::{Connection, DecodableRow, is_refusal};
-use super::deferred::DeferredWrites;
 use super::driver::{StoreDriver, WriteScope};
 use super::figures::CommitMetrics;
 use super::sql::{Statement, sql};
+use super::{LedgerError, StoreFault};
 
 /// An open store. It stays open for as long as the program runs.
 pub(super) struct Store {
@@ -32,8 +32,6 @@ pub(super) struct Store {
     /// Why this program may no longer write to the store.
     outdated: OnceLock<LedgerError>,
     figures: CommitMetrics,
-    /// Writes that a temporary store has deferred.
-    pub(super) deferred: DeferredWrites,
     /// The most pages that the file may have. Tests use it to simulate a full disk.
     #[cfg(test)]
     pub(super) max_pages: std::sync::atomic::AtomicU32,
@@ -51,7 +49,6 @@ impl Store {
             failed: AtomicBool::new(false),
             outdated: OnceLock::new(),
             figures: CommitMetrics::new(),
-            deferred: DeferredWrites::default(),
             #[cfg(test)]
             max_pages: std::sync::atomic::AtomicU32::new(u32::MAX - 1),
         }
@@ -86,12 +83,29 @@ impl Store {
     /// half-way is rolled back.
     pub(super) async fn write(&self) -> Result<Transaction<'_>, LedgerError> {
         self.flush_deferred().await?;
-        self.begin(WriteScope::Alone).await
+        let mut write = self.begin(WriteScope::Alone).await?;
+        write.audits = true;
+        Ok(write)
     }
 
     /// The same without flushing deferred writes first.
     pub(super) async fn write_now(&self) -> Result<Transaction<'_>, LedgerError> {
         self.begin(WriteScope::Alone).await
+    }
+
+    /// Runs a transaction that excludes all other writes. Commits on success, and rolls back on an error.
+    pub(super) async fn transaction<T>(
+        &self,
+        body: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut write = self.write().await?;
+        let result = body(&mut write).await;
+        write.end(result).await
+    }
+
+    /// Runs one statement in its own transaction; returns how many rows it changed.
+    pub(super) async fn change(&self, statement: Statement) -> Result<u64, LedgerError> {
+        self.transaction(async |write| write.run(statement).await).await
     }
 
     /// Begins a group commit of one statement or of several.
@@ -118,6 +132,7 @@ impl Store {
             home,
             alarm: WriteFailureGuard { store: self, armed: true },
             several: scope != WriteScope::Single,
+            audits: false,
             began,
             _hold: hold,
         })
@@ -165,6 +180,37 @@ impl Store {
         Ok(ReadConnection { store: self, connection, home, _hold: hold })
     }
 
+    /// Returns all rows of a query.
+    pub(super) async fn rows<T: DecodableRow>(&self, question: Statement) -> Result<Vec<T>, LedgerError> {
+        self.flush_deferred().await?;
+        self.rows_now(question).await
+    }
+
+    /// The same without flushing deferred writes first, for data that no move of a recipient changes.
+    pub(super) async fn rows_now<T: DecodableRow>(&self, question: Statement) -> Result<Vec<T>, LedgerError> {
+        let mut read = self.read_now().await?;
+        let rows = read.rows(question).await?;
+        read.done();
+        Ok(rows)
+    }
+
+    /// Returns the first row of a query.
+    pub(super) async fn row<T: DecodableRow>(&self, question: Statement) -> Result<Option<T>, LedgerError> {
+        self.flush_deferred().await?;
+        self.row_now(question).await
+    }
+
+    /// The same without flushing deferred writes first.
+    pub(super) async fn row_now<T: DecodableRow>(
+        &self,
+        question: Statement,
+    ) -> Result<Option<T>, LedgerError> {
+        let mut read = self.read_now().await?;
+        let row = read.row(question).await?;
+        read.done();
+        Ok(row)
+    }
+
     /// Opens a new connection.
     pub(super) async fn connect(&self) -> Result<Connection, LedgerError> {
         self.driver.check_place(&self.path)?;
@@ -177,9 +223,11 @@ impl Store {
         asked: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, LedgerError> {
         let answer = match self.driver.answer_limit() {
-            Some(limit) => self.clock.timeout(limit, asked).await.map_err(|_| LedgerError::Away {
-                path: self.path.clone(),
-                detail: format!("no answer in {} s", limit.as_secs()),
+            Some(limit) => self.clock.timeout(limit, asked).await.map_err(|_| {
+                LedgerError::Store(StoreFault::Away {
+                    path: self.path.clone(),
+                    detail: format!("no answer in {} s", limit.as_secs()),
+                })
             })?,
             None => asked.await,
         };
@@ -188,7 +236,7 @@ impl Store {
 }
 
 /// A write that changes no meaningful data. It tests whether the store can be written.
-pub(super) const PROOF: &str = "UPDATE pulse SET beats = beats + 1";
+pub(super) const PROOF: &str = "UPDATE write_proof SET writes = writes + 1";
 
 /// Records a failed write when it is dropped, unless it was disarmed.
 struct WriteFailureGuard<'a> {
@@ -213,6 +261,8 @@ pub(super) struct Transaction<'a> {
     alarm: WriteFailureGuard<'a>,
     /// Whether separate statements begin and end it.
     several: bool,
+    /// Whether the entry of the task's act belongs to it.
+    audits: bool,
     began: Instant,
     /// Holds a simulated clock while the store works.
     _hold: ClockHold,
@@ -276,7 +326,15 @@ impl Transaction<'_> {
     }
 
     /// Commits on success, and rolls back on an error.
-    pub(super) async fn end<T>(mut self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
+    pub(super) async fn end<T>(mut self, mut result: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let act = PendingAct::current().filter(|_| self.audits && result.is_ok());
+        let mut entry = None;
+        if let Some(act) = &act {
+            match self.append_audit(&act.act).await {
+                Ok(number) => entry = Some(number),
+                Err(error) => result = Err(error),
+            }
+        }
         let last = match &result {
             Ok(_) => "COMMIT",
             Err(error) if error.is_fault() => return result,
@@ -284,6 +342,9 @@ impl Transaction<'_> {
         };
         if self.several {
             self.run(sql(last)).await?;
+        }
+        if let Some((act, number)) = act.zip(entry) {
+            act.written(number);
         }
         *self.home = Some(self.connection);
         self.alarm.armed = false;
@@ -333,29 +394,4 @@ impl ReadConnection<'_> {
     pub(super) fn done(mut self) {
         *self.home = Some(self.connection);
     }
-}
-
-/// Converts a duration or an instant to the milliseconds that the ledger stores.
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Converts stored milliseconds to a duration or an instant.
-pub(super) fn from_millis(millis: i64) -> Duration {
-    Duration::from_millis(u64::try_from(millis).unwrap_or_default())
-}
-
-/// Converts a count or a number to its stored form.
-pub(super) fn stored(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Converts a small stored count.
-pub(super) fn small(stored: i64) -> u32 {
-    u32::try_from(stored).unwrap_or(if stored < 0 { 0 } else { u32::MAX })
-}
-
-/// Converts a stored count.
-pub(super) fn count(stored: i64) -> u64 {
-    u64::try_from(stored).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! A row as it is copied from one store to another.
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Column as _, FromRow, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx_postgres::PgRow;
+use sqlx_sqlite::SqliteRow;
 
 use super::sql::SqlValue;
 

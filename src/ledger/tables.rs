@@ -1,26 +1,29 @@
-//! The schema of the tables as they are copied from one store to another: their columns, the kind of each column, and
-//! the order of the tables.
+//! The tables as they are copied from one store to another. Their columns are read from the stores themselves, which
+//! have the same ones.
 //!
 //! Tables with transient state are not copied (`OF_THE_MOMENT`): live instances, drivers, quota shares, and tokens,
 //! which a process fetches again when it needs one.
 
 use std::fmt::Write as _;
 
+use super::LedgerError;
 use super::sql::{Statement, sql};
+use super::store::Transaction;
 use super::table_row::{CellValue, ColumnKind, TableRow};
 
+use ColumnKind::{Bytes, Flag, Nobody, Number, Over, Text};
+
+/// A table with its columns.
 #[derive(Debug)]
 pub(super) struct TableSchema {
     pub(super) name: &'static str,
-    /// The columns; the key columns come first.
-    pub(super) columns: &'static [(&'static str, ColumnKind)],
+    /// The columns; the key columns come first, then the others by name.
+    pub(super) columns: Vec<(String, ColumnKind)>,
     /// How many columns form the key.
     pub(super) key: usize,
     /// How many rows one statement reads or writes. A page is a few megabytes at most.
     page: usize,
 }
-
-use ColumnKind::{Bytes, Flag, Nobody, Number, Over, Text};
 
 /// Tables that are not copied.
 #[cfg(test)]
@@ -29,270 +32,118 @@ pub(super) const OF_THE_MOMENT: &[&str] = &[
     "app_tokens",
     "driver_status",
     "drivers",
-    "enlisted",
+    "registered_jobs",
     "meanings",
-    "owners",
-    "pulse",
+    "instances",
+    "write_proof",
     "schema_version",
-    "shares",
-    "stretches",
+    "quota_shares",
+    "ranges",
 ];
 
 /// Tables whose rows get unique numbers from the store; a number is never used twice.
-pub(super) const NUMBERED: &[&str] = &["apps", "owners", "broadcasts", "sends", "job_wishes", "alerts"];
+pub(super) const NUMBERED: &[&str] =
+    &["apps", "instances", "broadcasts", "sends", "edits", "job_commands", "alerts", "rehearsals"];
 
-/// Tables that are copied. Each comes after the tables that it refers to.
-pub(super) const TABLES: &[TableSchema] = &[
-    TableSchema { name: "apps", columns: &[("id", Number), ("key", Text)], key: 1, page: 500 },
-    TableSchema {
-        name: "broadcasts",
-        columns: &[
-            ("id", Number),
-            ("app", Number),
-            ("name", Text),
-            ("run", Text),
-            ("spec", Text),
-            ("state", Number),
-            ("wish", Number),
-            ("wish_note", Text),
-            ("owner", Nobody),
-            ("lease_number", Number),
-            ("lease_until", Over),
-            ("lease_for", Over),
-            ("next_seq", Number),
-            ("next_message", Number),
-            ("n_pending", Number),
-            ("n_sending", Number),
-            ("n_sent", Number),
-            ("n_rejected", Number),
-            ("n_in_doubt", Number),
-            ("n_skipped", Number),
-            ("n_cancelled", Number),
-            ("duplicates", Number),
-            ("excluded", Number),
-            ("largest", Number),
-            ("plan", Text),
-            ("report", Text),
-            ("created_at", Number),
-            ("planned_at", Number),
-            ("finished_at", Number),
-            ("entrusted", Flag),
-            ("draft", Flag),
-        ],
-        key: 1,
-        page: 100,
-    },
-    TableSchema {
-        name: "messages",
-        columns: &[
-            ("broadcast", Number),
-            ("id", Number),
-            ("hash", Text),
-            ("size", Number),
-            ("content", Text),
-        ],
-        key: 2,
-        page: 200,
-    },
-    TableSchema {
-        name: "recipients",
-        columns: &[
-            ("broadcast", Number),
-            ("seq", Number),
-            ("state", Number),
-            ("attempts", Number),
-            ("recalled", Number),
-            ("updated_at", Number),
-            ("message", Number),
-            ("group_id", Text),
-            ("users", Text),
-            ("message_id", Text),
-            ("error", Text),
-        ],
-        key: 2,
-        page: 500,
-    },
-    TableSchema {
-        name: "recipient_fields",
-        columns: &[
-            ("broadcast", Number),
-            ("first", Number),
-            ("last", Number),
-            ("names", Text),
-            ("content", Bytes),
-        ],
-        key: 2,
-        page: 20,
-    },
-    TableSchema {
-        name: "sends",
-        columns: &[
-            ("id", Number),
-            ("app", Number),
-            ("once", Text),
-            ("hash", Text),
-            ("recipients", Text),
-            ("origin", Text),
-            ("owner", Number),
-            ("state", Number),
-            ("attempts", Number),
-            ("receipts", Text),
-            ("error", Text),
-            ("created_at", Number),
-            ("updated_at", Number),
-        ],
-        key: 1,
-        page: 500,
-    },
-    TableSchema {
-        name: "uploads",
-        columns: &[
-            ("app", Number),
-            ("content", Text),
-            ("options", Text),
-            ("file", Text),
-            ("uploaded_at", Number),
-            ("expires_at", Number),
-        ],
-        key: 3,
-        page: 500,
-    },
-    TableSchema {
-        name: "files",
-        columns: &[
-            ("app", Number),
-            ("url", Text),
-            ("path", Text),
-            ("content", Text),
-            ("options", Text),
-            ("expires_at", Number),
-        ],
-        key: 2,
-        page: 500,
-    },
-    TableSchema {
-        name: "data",
-        columns: &[("namespace", Text), ("key", Text), ("value", Text), ("expires_at", Number)],
-        key: 2,
-        // A value can have 256 KiB.
-        page: 20,
-    },
-    TableSchema {
-        name: "jobs",
-        columns: &[
-            ("name", Text),
-            ("script", Text),
-            ("times", Text),
-            ("decided_until", Number),
-            ("next_at", Number),
-            ("paused_at", Number),
-            ("gone_at", Number),
-            ("version", Text),
-        ],
-        key: 1,
-        page: 500,
-    },
-    TableSchema {
-        name: "job_runs",
-        columns: &[
-            ("job", Text),
-            ("scheduled_at", Number),
-            ("state", Number),
-            ("attempt", Number),
-            ("owner", Number),
-            ("note", Text),
-            ("started_at", Number),
-            ("finished_at", Number),
-            ("version", Text),
-            ("loose", Flag),
-            ("rerun", Flag),
-            ("timeout", Number),
-            ("args", Text),
-            ("entries", Number),
-        ],
-        key: 2,
-        page: 100,
-    },
-    TableSchema {
-        name: "job_wishes",
-        columns: &[
-            ("id", Number),
-            ("job", Text),
-            ("wish", Number),
-            ("scheduled_at", Number),
-            ("asked_at", Number),
-            ("args", Text),
-        ],
-        key: 1,
-        page: 100,
-    },
-    TableSchema {
-        name: "versions",
-        columns: &[("hash", Text), ("module", Text), ("path", Text), ("text", Bytes)],
-        key: 2,
-        page: 10,
-    },
-    TableSchema {
-        name: "alerts",
-        columns: &[
-            ("id", Number),
-            ("key", Text),
-            ("body", Text),
-            ("raised_at", Number),
-            ("tries", Number),
-            ("due_at", Number),
-            ("done_at", Number),
-            ("error", Text),
-        ],
-        key: 1,
-        page: 100,
-    },
-    TableSchema {
-        name: "scripts",
-        columns: &[
-            ("name", Text),
-            ("hash", Text),
-            ("loaded_at", Number),
-            ("error", Text),
-            ("stale_since", Number),
-        ],
-        key: 1,
-        page: 100,
-    },
+/// Tables that are copied, with the number of rows that one statement reads or writes. Each comes after the tables that
+/// it refers to.
+pub(super) const TABLES: &[(&str, usize)] = &[
+    ("apps", 500),
+    ("broadcasts", 100),
+    ("messages", 200),
+    ("recipients", 500),
+    ("recipient_fields", 20),
+    ("sends", 500),
+    ("edits", 200),
+    ("uploads", 500),
+    ("files", 500),
+    // A value can have 256 KiB.
+    ("data", 20),
+    ("jobs", 500),
+    ("job_runs", 100),
+    // A part can have 64 KiB.
+    ("run_output", 50),
+    ("run_broadcasts", 500),
+    ("run_requesters", 500),
+    ("job_commands", 100),
+    ("versions", 10),
+    ("alerts", 100),
+    ("scripts", 100),
     // This table comes after the runs: recording the end of a run deletes its request.
-    TableSchema {
-        name: "hook_requests",
-        columns: &[("job", Text), ("scheduled_at", Number), ("head", Text), ("body", Bytes)],
-        key: 2,
-        page: 50,
-    },
-    TableSchema {
-        name: "hook_deliveries",
-        columns: &[("job", Text), ("delivery", Text), ("scheduled_at", Number)],
-        key: 2,
-        page: 500,
-    },
-    TableSchema {
-        name: "tokens",
-        columns: &[("role", Text), ("hash", Text), ("made_at", Number)],
-        key: 1,
-        page: 100,
-    },
-    TableSchema {
-        name: "activity",
-        columns: &[("app", Number), ("quota", Text), ("at", Number), ("sent", Number), ("throttled", Number)],
-        key: 3,
-        page: 500,
-    },
-    TableSchema {
-        name: "restores",
-        columns: &[("restored_at", Number), ("taken_at", Number), ("accepted_at", Number)],
-        key: 1,
-        page: 100,
-    },
+    ("hook_requests", 50),
+    ("hook_deliveries", 500),
+    ("access_tokens", 100),
+    ("audit", 200),
+    ("audit_head", 10),
+    ("activity", 500),
+    ("service_records", 500),
+    ("callbacks", 500),
+    ("senders", 500),
+    ("announcements", 500),
+    ("history_reads", 500),
+    ("read_receipts", 500),
+    ("restores", 100),
+    ("suppressions", 500),
+    // A file can have 16 MiB.
+    ("run_files", 1),
+    ("rehearsals", 10),
 ];
 
+/// A column, as a store describes it.
+#[derive(sqlx::FromRow)]
+struct ColumnRow {
+    table_name: String,
+    name: String,
+    /// The name of its type.
+    kind: String,
+    /// Its place in the key, from 1; 0 if it is not in the key.
+    key_place: i64,
+}
+
+impl ColumnRow {
+    fn kind(&self) -> ColumnKind {
+        match (self.table_name.as_str(), self.name.as_str(), self.kind.as_str()) {
+            ("broadcasts", "owner", _) => Nobody,
+            ("broadcasts", "lease_until" | "lease_for", _) => Over,
+            (_, _, "TEXT" | "text") => Text,
+            (_, _, "BLOB" | "bytea") => Bytes,
+            (_, _, "boolean") => Flag,
+            _ => Number,
+        }
+    }
+}
+
+/// Returns a table that has rows, if there is one.
+pub(super) async fn used_table(write: &mut Transaction<'_>) -> Result<Option<&'static str>, LedgerError> {
+    for (table, _) in TABLES {
+        let question = sql(format!("SELECT count(*) FROM (SELECT 1 AS one FROM {table} LIMIT 1) AS first"));
+        if write.row::<(i64,)>(question).await? != Some((0,)) {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
+}
+
 impl TableSchema {
+    /// Returns the tables of a store that are copied, in the order of [`TABLES`].
+    pub(super) async fn all(write: &mut Transaction<'_>) -> Result<Vec<Self>, LedgerError> {
+        let mut rows: Vec<ColumnRow> = write.rows(sql(write.store.driver.texts().columns)).await?;
+        rows.sort_by_cached_key(|row| (row.key_place == 0, row.key_place, row.name.clone()));
+        let schema = |(name, page): &(&'static str, usize)| {
+            let of: Vec<&ColumnRow> = rows.iter().filter(|row| row.table_name == *name).collect();
+            let columns = of.iter().map(|row| (row.name.clone(), row.kind())).collect();
+            let key = of.iter().filter(|row| row.key_place > 0).count();
+            Self { name, columns, key, page: *page }
+        };
+        Ok(TABLES.iter().map(schema).collect())
+    }
+
+    /// Returns whether both have the same columns.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let names = self.columns.iter().map(|(name, _)| name);
+        names.eq(other.columns.iter().map(|(name, _)| name)) && self.key == other.key
+    }
+
     /// Queries a page of the rows after a key, in the order of the key.
     pub(super) fn page(&self, by_bytes: &str, after: Option<&[CellValue]>) -> Statement {
         let mut text = String::from("SELECT ");
@@ -309,7 +160,7 @@ impl TableSchema {
             // Both stores compare texts by their bytes.
             .map(|(name, kind)| match kind {
                 Text => format!("{name}{by_bytes}"),
-                _ => (*name).to_owned(),
+                _ => name.clone(),
             })
             .collect();
         let key = key.join(", ");
@@ -329,7 +180,7 @@ impl TableSchema {
     }
 
     pub(super) fn insert(&self, rows: &[TableRow]) -> Statement {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
         let row = format!("({})", vec!["?"; names.len()].join(", "));
         let text = format!(
             "INSERT INTO {} ({}) VALUES {}",
@@ -337,7 +188,7 @@ impl TableSchema {
             names.join(", "),
             vec![row.as_str(); rows.len()].join(", ")
         );
-        let cells = rows.iter().flat_map(|row| row.0.iter().zip(self.columns));
+        let cells = rows.iter().flat_map(|row| row.0.iter().zip(&self.columns));
         cells.fold(sql(text), |statement, (cell, (_, kind))| statement.bind(cell.value(Some(*kind))))
     }
 }

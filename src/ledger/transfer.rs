@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
+use crate::core::Actor;
 
-use super::instance::{lives, reap};
+use super::instance::{InstanceRow, lives, reap};
 use super::sql::sql;
 use super::store::Transaction;
 use super::table_row::{CellValue, TableRow};
-use super::tables::{NUMBERED, TABLES, TableSchema};
+use super::tables::{NUMBERED, TABLES, TableSchema, used_table};
 use super::{InstanceName, Ledger, LedgerError, LedgerLocation};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub enum CopyError {
     Same(PathBuf),
     /// The rows that were read back differ from the source.
     #[error(
-        "`{table}` was not the same when it was read back ({there} rows of {here}), so nothing was copied; please report this"
+        "`{table}` differed when it was read back (it has {there} rows, and the source has {here}), so nothing was copied; please report this"
     )]
     Differs {
         table: &'static str,
@@ -82,7 +83,8 @@ pub enum CopyError {
 }
 
 impl Ledger {
-    /// Copies the whole ledger in `from` into the empty store `to`, and reads it back.
+    /// Copies the whole ledger in `from` into the empty store `to`, and reads it back. An actor gets an entry in the audit of
+    /// each.
     ///
     /// # Errors
     ///
@@ -91,6 +93,7 @@ impl Ledger {
         from: &LedgerLocation,
         to: &LedgerLocation,
         clock: &Clock,
+        by: Option<&Actor>,
     ) -> Result<CopySummary, CopyError> {
         let (source, target) =
             (Self::open_at(from, clock.clone()).await?, Self::open_at(to, clock.clone()).await?);
@@ -103,12 +106,8 @@ impl Ledger {
         if let Some(by) = living(&mut write).await? {
             return Err(CopyError::InUse { path: to, by });
         }
-        for table in TABLES {
-            let question =
-                sql(format!("SELECT count(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS first", table.name));
-            if write.row::<(i64,)>(question).await? != Some((0,)) {
-                return Err(CopyError::NotEmpty { path: to, table: table.name });
-            }
+        if let Some(table) = used_table(&mut write).await? {
+            return Err(CopyError::NotEmpty { path: to, table });
         }
         let mut read = source.store().write().await?;
         idle(&mut read).await?;
@@ -118,6 +117,11 @@ impl Ledger {
         let in_doubt = end_dead(&mut read).await?;
         let tables = copy_rows(&mut read, &mut write).await?;
         compare(&mut write, &tables).await?;
+        if let Some(by) = by {
+            let act = by.act("ledger.copy", format!("{} -> {}", from.display(), to.display()));
+            write.append_audit(&act).await?;
+            read.append_audit(&act).await?;
+        }
         write.end(Ok(())).await?;
         read.end(Ok(())).await?;
         Ok(CopySummary { from, to, tables, in_doubt })
@@ -150,7 +154,12 @@ pub(super) async fn copy_rows(
     write: &mut Transaction<'_>,
 ) -> Result<Vec<CopiedTable>, LedgerError> {
     let mut tables = Vec::with_capacity(TABLES.len());
-    for table in TABLES {
+    for (table, theirs) in TableSchema::all(write).await?.iter().zip(TableSchema::all(read).await?) {
+        if !table.is_like(&theirs) {
+            return Err(read
+                .store
+                .record(format_args!("`{}` has other columns than in the target", table.name)));
+        }
         let mut seen = TableDigest::default();
         each_page(read, table, async |page| {
             seen.look(&page);
@@ -168,7 +177,7 @@ pub(super) async fn copy_rows(
 
 /// Reads the copied rows back and compares them.
 pub(super) async fn compare(write: &mut Transaction<'_>, tables: &[CopiedTable]) -> Result<(), CopyError> {
-    for (table, copied) in TABLES.iter().zip(tables) {
+    for (table, copied) in TableSchema::all(write).await?.iter().zip(tables) {
         let mut seen = TableDigest::default();
         each_page_there(write, table, |page| seen.look(page)).await?;
         let there = seen.of(table);
@@ -253,11 +262,11 @@ pub(super) async fn idle(write: &mut Transaction<'_>) -> Result<(), LedgerError>
 
 /// Returns a live instance, if there is one.
 pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<InstanceName>, LedgerError> {
-    let owners: Vec<(i64, String, i64)> =
-        write.rows(sql("SELECT id, name, pid FROM owners ORDER BY id")).await?;
-    for (id, name, pid) in owners {
-        if lives(write, id).await? {
-            return Ok(Some(InstanceName::new(name, pid)));
+    let instances: Vec<InstanceRow> =
+        write.rows(sql("SELECT id, name, pid FROM instances ORDER BY id")).await?;
+    for row in instances {
+        if lives(write, row.id).await? {
+            return Ok(Some(row.name));
         }
     }
     Ok(None)
@@ -266,9 +275,9 @@ pub(super) async fn living(write: &mut Transaction<'_>) -> Result<Option<Instanc
 /// Ends dead instances, so that an instance that was only silent cannot write any more. All instances must be dead.
 /// Returns how many of their single sends are in doubt now.
 async fn end_dead(write: &mut Transaction<'_>) -> Result<u64, LedgerError> {
-    let owners: Vec<(i64,)> = write.rows(sql("SELECT id FROM owners")).await?;
+    let instances: Vec<(i64,)> = write.rows(sql("SELECT id FROM instances")).await?;
     let mut in_doubt = 0;
-    for (id,) in owners {
+    for (id,) in instances {
         in_doubt += reap(write, id).await?;
     }
     write.store.driver.end_drivers(write, None).await?;

@@ -19,9 +19,7 @@ impl Ledger {
             "SELECT file, expires_at FROM uploads WHERE app = ? AND content = ? AND options = ? AND expires_at > ?",
         );
         let question = question.bind(app.0).bind(content).bind(options).bind(self.store().now());
-        let mut read = self.store().read().await?;
-        let found: Option<(String, i64)> = read.row(question).await?;
-        read.done();
+        let found: Option<(String, i64)> = self.store().row(question).await?;
         Ok(found.map(|(file, expires_at)| (file, from_millis(expires_at))))
     }
 

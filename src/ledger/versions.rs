@@ -17,13 +17,14 @@ pub struct StoredScript {
 }
 
 /// The source text of a script or a module.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct StoredModule {
     /// The module's name; empty for the script.
     pub module: String,
     /// The path of its file, as errors show it.
     pub path: String,
     /// The content of the file.
+    #[sqlx(try_from = "Vec<u8>")]
     pub text: Bytes,
 }
 
@@ -31,13 +32,7 @@ impl Ledger {
     /// Returns a version that an unfinished run needs.
     pub async fn version(&self, hash: &str) -> Result<Option<StoredScript>, LedgerError> {
         let question = sql("SELECT module, path, text FROM versions WHERE hash = ? ORDER BY module");
-        let mut read = self.store().read().await?;
-        let rows: Vec<(String, String, Vec<u8>)> = read.rows(question.bind(hash)).await?;
-        read.done();
-        let parts: Vec<_> = rows
-            .into_iter()
-            .map(|(module, path, text)| StoredModule { module, path, text: text.into() })
-            .collect();
+        let parts: Vec<StoredModule> = self.store().rows(question.bind(hash)).await?;
         let whole = parts.first().is_some_and(|part| part.module.is_empty());
         Ok(whole.then(|| StoredScript { hash: hash.to_owned(), parts }))
     }
@@ -45,16 +40,16 @@ impl Ledger {
     /// Deletes the versions that no run needs any more, except those named in `keep`. Returns how many texts were
     /// deleted.
     pub async fn prune_versions(&self, keep: &[String]) -> Result<u64, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            let keep = json(&write, &keep)?;
-            let statement =
-                sql("DELETE FROM versions WHERE hash NOT IN (SELECT atom FROM json_each(?)) AND NOT EXISTS
-                    (SELECT 1 FROM job_runs r WHERE r.finished_at IS NULL AND r.version = versions.hash)");
-            write.run(statement.bind(keep)).await
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                let keep = json(write, &keep)?;
+                let statement = sql(
+                    "DELETE FROM versions WHERE hash NOT IN (SELECT atom FROM json_each(?)) AND NOT EXISTS
+                    (SELECT 1 FROM job_runs r WHERE r.finished_at IS NULL AND r.version = versions.hash)",
+                );
+                write.run(statement.bind(keep)).await
+            })
+            .await
     }
 }
 

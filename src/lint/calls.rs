@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use full_moon::ast::{Call as Called, Suffix};
 
+use crate::message::ExtraNames;
+
 use super::LintFinding;
 use super::chain::{CallArguments, SuffixChain, arguments, member};
 use super::library::{ModuleLibrary, is_built_in};
@@ -11,23 +13,49 @@ use super::message::MessageChecker;
 use super::names::Call;
 use super::value::{StaticValue, ValueEvaluator};
 use super::walk::WalkResult;
-use super::{WrittenPath, globals, members, undefined};
+use super::{
+    LiteralCall, LiteralScope, SuppressionGrant, SuppressionUse, WrittenPath, globals, members, undefined,
+};
 
-/// The problems of a script's calls, and the paths that it writes to.
+/// What the calls of a script show.
+pub(super) struct CallFindings {
+    pub(super) findings: Vec<LintFinding>,
+    /// The literal paths that it writes to.
+    pub(super) writes: Vec<WrittenPath>,
+    /// The users that it announces to.
+    pub(super) announces: Vec<LiteralScope>,
+    /// The literal calls of `im.request`.
+    pub(super) requests: Vec<LiteralCall>,
+    pub(super) suppression: Vec<SuppressionUse>,
+}
+
+/// Returns what the calls of a script show.
 pub(super) fn findings(
     walked: &WalkResult<'_>,
     library: &ModuleLibrary,
     module_text: &dyn Fn(&str) -> Option<String>,
-) -> (Vec<LintFinding>, Vec<WrittenPath>) {
+    extra: &ExtraNames,
+) -> CallFindings {
     let has_file = &|module: &str| module_text(module).is_some();
     let values = ValueEvaluator { walked };
     let added = added(&values);
-    let mut calls =
-        CallChecker { library, has_file, added, values, findings: Vec::new(), writes: Vec::new() };
+    let mut calls = CallChecker {
+        library,
+        has_file,
+        extra,
+        added,
+        values,
+        findings: Vec::new(),
+        writes: Vec::new(),
+        announces: Vec::new(),
+        requests: Vec::new(),
+        suppression: Vec::new(),
+    };
     walked.chains.iter().for_each(|chain| calls.chain(chain));
     calls.findings.extend(globals::findings(walked, library));
     calls.findings.extend(undefined::findings(walked, library, module_text));
-    (calls.findings, calls.writes)
+    let CallChecker { findings, writes, announces, requests, suppression, .. } = calls;
+    CallFindings { findings, writes, announces, requests, suppression }
 }
 
 /// The functions of `fs` that change the path in their first argument.
@@ -55,10 +83,14 @@ fn added(values: &ValueEvaluator<'_, '_>) -> BTreeSet<(String, String)> {
 struct CallChecker<'w, 'a> {
     library: &'w ModuleLibrary,
     has_file: &'w dyn Fn(&str) -> bool,
+    extra: &'w ExtraNames,
     added: BTreeSet<(String, String)>,
     values: ValueEvaluator<'w, 'a>,
     findings: Vec<LintFinding>,
     writes: Vec<WrittenPath>,
+    announces: Vec<LiteralScope>,
+    requests: Vec<LiteralCall>,
+    suppression: Vec<SuppressionUse>,
 }
 
 impl<'a> CallChecker<'_, 'a> {
@@ -125,20 +157,53 @@ impl<'a> CallChecker<'_, 'a> {
             return;
         }
         let known = |class| self.library.fields(class);
-        let mut messages = MessageChecker { values: &self.values, findings: &mut self.findings };
+        let mut messages =
+            MessageChecker { values: &self.values, extra: self.extra, findings: &mut self.findings };
         match (name.as_str(), own) {
             ("group_send", [message, rest @ ..]) => {
                 messages.message(message, Call::Group);
                 messages.options(rest.first(), "im.group_send", &known("im.send_options"));
+                self.suppression.extend(rest.first().and_then(|options| messages.overrides(options)));
             }
             ("targeted_send", [message, rest @ ..]) => {
                 messages.message(message, Call::Targeted);
                 messages.options(rest.first(), "im.targeted_send", &known("im.send_options"));
+                self.suppression.extend(rest.first().and_then(|options| messages.overrides(options)));
             }
-            ("check", [message, ..]) => messages.checked(message),
-            ("broadcast", [spec, ..]) => messages.broadcast(spec),
+            ("user_send", [message, rest @ ..]) => {
+                messages.message(message, Call::User);
+                messages.options(rest.first(), "im.user_send", &known("im.send_options"));
+                self.suppression.extend(rest.first().and_then(|options| messages.overrides(options)));
+            }
+            ("room_send", [message, rest @ ..]) => {
+                messages.message(message, Call::Room);
+                messages.options(rest.first(), "im.room_send", &known("im.send_options"));
+                self.suppression.extend(rest.first().and_then(|options| messages.overrides(options)));
+            }
+            ("announce", [message, rest @ ..]) => {
+                messages.message(message, Call::Announce);
+                messages.options(rest.first(), "im.announce", &known("im.announce_options"));
+                self.announces.extend(messages.announced(message));
+            }
+            ("check", [message, rest @ ..]) => messages.checked(message, rest.first()),
+            ("broadcast", [spec, ..]) => {
+                messages.broadcast(spec);
+                self.suppression.extend(messages.overrides(spec));
+            }
+            ("suppress", [ids, rest @ ..]) => {
+                messages.options(rest.first(), "im.suppress", &known("im.suppress_options"));
+                let uses = ids.token().map(|token| SuppressionUse::on(token, SuppressionGrant::Suppress));
+                self.suppression.extend(uses);
+            }
+            ("request", [request, ..]) => {
+                self.requests.extend(messages.request(request, &known("im.request")));
+            }
             ("upload", [_, options, ..]) => {
                 messages.options(Some(options), "im.upload", &known("im.upload_options"));
+            }
+            ("edit", [_, _, options, ..]) => {
+                let of_broadcast = known("im.edit_broadcast_options");
+                messages.options(Some(options), "im.edit", &of_broadcast);
             }
             ("recall", [_, options, ..]) => {
                 messages.options(Some(options), "im.recall", &known("im.recall_options"));

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use full_moon::ast::Expression;
+use serde_json::{Value, json};
 
-use super::LintFinding;
+use crate::core::{BroadcastSpec, RequestFailure, UserScope};
+use crate::message::ExtraNames;
+
 use super::chain::{CallArguments, first_token};
 use super::fields::{NamedField, TableFields, ids};
 use super::members::hint;
@@ -12,10 +15,17 @@ use super::names::{
     BROADCAST_FIELDS, Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
 };
 use super::value::{StaticValue, TableLiteral, ValueEvaluator};
+use super::{LintFinding, LiteralScope, SuppressionGrant, SuppressionUse};
+
+/// Says how a field of the service that is newer than this program is sent.
+fn newer(setting: &str) -> String {
+    format!("; if the service has it by now, name it in `{setting}` of [app]")
+}
 
 /// Checks the messages of a script.
 pub(super) struct MessageChecker<'f, 'w, 'a> {
     pub(super) values: &'f ValueEvaluator<'w, 'a>,
+    pub(super) extra: &'f ExtraNames,
     pub(super) findings: &'f mut Vec<LintFinding>,
 }
 
@@ -24,7 +34,12 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         self.findings.push(LintFinding::on(field.token, message));
     }
 
-    fn note_value(&mut self, value: &Expression, field: &NamedField<'a>, message: impl Into<String>) {
+    pub(super) fn note_value(
+        &mut self,
+        value: &Expression,
+        field: &NamedField<'a>,
+        message: impl Into<String>,
+    ) {
         self.findings.push(LintFinding::on(first_token(value).unwrap_or(field.token), message));
     }
 
@@ -35,11 +50,38 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         }
     }
 
-    /// Checks a message for `im.check`, which accepts both kinds. The field `users` decides which kind it is.
-    pub(super) fn checked(&mut self, argument: &CallArguments<'a>) {
+    /// The users that a literal announcement goes to, and where it says so.
+    pub(super) fn announced(&self, argument: &CallArguments<'a>) -> Option<LiteralScope> {
+        let StaticValue::Table(literal) = self.values.of_argument(argument) else { return None };
+        let fields = TableFields::of(&literal);
+        let field = fields.get("to")?;
+        let StaticValue::Text(to) = self.values.of(field.value) else { return None };
+        let position = field.token.token().start_position();
+        let scope = UserScope::from_name(&to)?;
+        Some(LiteralScope { line: position.line(), column: position.character(), scope })
+    }
+
+    /// The literal `override = true` of a call's options or of a broadcast, and where it is.
+    pub(super) fn overrides(&self, argument: &CallArguments<'a>) -> Option<SuppressionUse> {
+        let StaticValue::Table(literal) = self.values.of_argument(argument) else { return None };
+        let fields = TableFields::of(&literal);
+        let field = fields.get("override")?;
+        let is_true = field.value.to_string().trim() == "true";
+        is_true.then(|| SuppressionUse::on(field.token, SuppressionGrant::Override))
+    }
+
+    /// Checks a message for `im.check`. Without its second argument, the field `users` decides which kind it is.
+    pub(super) fn checked(&mut self, argument: &CallArguments<'a>, kind: Option<&CallArguments<'a>>) {
         if let StaticValue::Table(literal) = self.values.of_argument(argument) {
-            let targeted = TableFields::of(&literal).get("users").is_some();
-            let call = if targeted { Call::Targeted } else { Call::Group };
+            let call = match kind.map(|kind| self.values.of_argument(kind)) {
+                None if TableFields::of(&literal).get("users").is_some() => Call::Targeted,
+                None => Call::Group,
+                Some(StaticValue::Text(kind)) => match Call::from_name(&kind) {
+                    Some(call) => call,
+                    None => return,
+                },
+                Some(_) => return,
+            };
             self.top(&literal, call, fields(call));
         }
     }
@@ -55,16 +97,42 @@ impl<'a> MessageChecker<'_, '_, 'a> {
                     &field,
                     format!("`im.broadcast` has no field `{name}`{}", hint(name, &BROADCAST_FIELDS)),
                 );
+            } else if !written.contains(name)
+                && let Some(failure) = self.wrong_value(&field)
+            {
+                self.note_value(field.value, &field, failure.message);
             }
         }
         if let Some(message) = TableFields::of(&spec).get("message").filter(|_| !written.contains("message"))
             && let StaticValue::Table(literal) = self.values.of(message.value)
         {
-            let all = fields(Call::Group).iter().chain(fields(Call::Targeted));
+            let kind = TableFields::of(&spec).get("kind").map(|kind| self.values.of(kind.value));
+            let calls = match kind {
+                None => vec![Call::Group, Call::Targeted],
+                Some(StaticValue::Text(kind)) => Call::from_name(&kind).into_iter().collect(),
+                Some(_) => Call::ALL.to_vec(),
+            };
+            let Some(call) = calls.first().copied() else { return };
+            let all = calls.into_iter().flat_map(fields);
             let known: BTreeSet<&str> =
                 all.copied().filter(|name| !matches!(*name, "to" | "users")).collect();
-            self.top(&literal, Call::Group, &known.into_iter().collect::<Vec<_>>());
+            self.top(&literal, call, &known.into_iter().collect::<Vec<_>>());
         }
+    }
+
+    /// Returns the problem of a text or a number that a field of a broadcast is set to.
+    fn wrong_value(&self, field: &NamedField<'a>) -> Option<RequestFailure> {
+        let value = match self.values.of(field.value) {
+            StaticValue::Text(text) => Value::from(text),
+            StaticValue::Number(number) => serde_json::from_str(&number).ok()?,
+            _ => return None,
+        };
+        if ["to", "message", "on_progress", "allow_empty"].contains(&&*field.name) {
+            return None;
+        }
+        let mut fields = json!({ "name": "name", "path": "recipients.csv" });
+        fields[&*field.name] = value;
+        BroadcastSpec::read(&fields).err()
     }
 
     /// Checks the options of a call.
@@ -86,7 +154,8 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         let Some((written, touched)) = self.values.changes(literal) else { return };
         let all = TableFields::of(literal);
         for field in &all.named {
-            if !known.contains(&field.name.as_str()) && !written.contains(&field.name) {
+            let is_known = known.contains(&field.name.as_str()) || self.extra.in_message(&field.name);
+            if !is_known && !written.contains(&field.name) {
                 self.unknown(field, call, known);
             }
         }
@@ -106,7 +175,14 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         if let Some(field) = get("body") {
             self.body(field, kind.as_deref());
         }
-        if let Some(field) = get("to") {
+        if let Some(field) = get("to").filter(|_| call == Call::Announce) {
+            if let StaticValue::Text(to) = self.values.of(field.value)
+                && UserScope::from_name(&to).is_none()
+            {
+                let message = format!("`to` must be \"all\" or \"online\", not \"{to}\"");
+                self.note_value(field.value, field, message);
+            }
+        } else if let Some(field) = get("to") {
             self.to(field, call);
         }
         if let Some(field) = get("users") {
@@ -123,18 +199,18 @@ impl<'a> MessageChecker<'_, '_, 'a> {
 
     fn unknown(&mut self, field: &NamedField<'a>, call: Call, known: &[&str]) {
         let name = &field.name;
-        let (here, other, there) = match call {
-            Call::Group => ("a group message", Call::Targeted, "im.targeted_send"),
-            Call::Targeted => ("a targeted message", Call::Group, "im.group_send"),
-        };
-        let message = if fields(other).contains(&name.as_str()) {
-            format!("{here} has no `{name}`; it belongs to `{there}`")
+        let here = call.noun();
+        let owner = [Call::Group, Call::Targeted, Call::User, Call::Room]
+            .into_iter()
+            .find(|&other| other != call && fields(other).contains(&name.as_str()));
+        let message = if let Some(other) = owner {
+            format!("{here} has no `{name}`; it belongs to `{}`", other.function())
         } else if let Some((kind, _)) =
             types().find_map(|kind| Some((kind, body_fields(kind)?.iter().find(|field| *field == name)?)))
         {
             format!("`{name}` belongs in `body` (of a message of type \"{kind}\")")
         } else {
-            format!("{here} has no field `{name}`{}", hint(name, known))
+            format!("{here} has no field `{name}`{}{}", hint(name, known), newer("extra_fields"))
         };
         self.note(field, message);
     }
@@ -170,25 +246,28 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         let Some((written, _)) = self.values.changes(&literal) else { return };
         for field in TableFields::of(&literal).named {
             let name = &field.name;
-            if known.contains(&name.as_str()) || written.contains(name) {
+            if known.contains(&name.as_str()) || self.extra.in_body(name) || written.contains(name) {
                 continue;
             }
-            let message = if fields(Call::Group).contains(&name.as_str()) {
+            let message = if Call::ALL.iter().any(|&call| fields(call).contains(&name.as_str())) {
                 format!("`{name}` belongs beside `body`, not in it")
             } else {
-                format!("the body of a message of type \"{kind}\" has no `{name}`{}", hint(name, known))
+                let hint = hint(name, known);
+                format!(
+                    "the body of a message of type \"{kind}\" has no `{name}`{hint}{}",
+                    newer("body_fields")
+                )
             };
             self.note(&field, message);
         }
     }
 
     fn to(&mut self, field: &NamedField<'a>, call: Call) {
-        let most = call.max_groups();
         let hint = match call {
-            Call::Group => "send to the others in another call",
-            Call::Targeted => "a targeted message goes to members of one group",
+            Call::Group | Call::User | Call::Room | Call::Announce => "send to the others in another call",
+            Call::Targeted | Call::Edit => "a targeted message goes to members of one group",
         };
-        self.list(field, most, "group", hint);
+        self.list(field, call.max_recipients(), call.recipient(), hint);
     }
 
     fn users(&mut self, field: &NamedField<'a>) {

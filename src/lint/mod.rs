@@ -15,9 +15,11 @@ mod message;
 mod names;
 mod nesting;
 mod repair;
+mod rest;
 mod scopes;
 mod signatures;
 pub(crate) mod stubs;
+mod suppression;
 mod syntax;
 mod text;
 mod undefined;
@@ -31,8 +33,12 @@ use std::thread;
 
 use full_moon::tokenizer::{Position, TokenReference};
 
+use crate::core::{RestMethod, RestPath, UserScope};
+use crate::message::ExtraNames;
 use library::ModuleLibrary;
 use nesting::NestingCheck;
+
+pub use suppression::{SuppressionGrant, SuppressionUse};
 
 /// The stack size in bytes for parsing. 200 nested functions take 4 MB in an unoptimized build.
 const STACK: usize = 32 * 1024 * 1024;
@@ -68,6 +74,27 @@ pub struct WrittenPath {
     pub path: String,
 }
 
+/// A call of `im.request` whose method and path are literal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiteralCall {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    pub method: RestMethod,
+    pub path: RestPath,
+}
+
+/// The users that a literal announcement goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiteralScope {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    pub scope: UserScope,
+}
+
 /// Returns the text of a module that is a file. `None` if there is no such file.
 pub type ModuleText<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
@@ -80,6 +107,11 @@ pub struct LintReport {
     pub arguments: Option<usize>,
     /// The literal paths that the script writes to.
     pub writes: Vec<WrittenPath>,
+    pub announces: Vec<LiteralScope>,
+    /// The literal calls of `im.request`.
+    pub requests: Vec<LiteralCall>,
+    /// The uses of the permissions about the suppression list.
+    pub suppression: Vec<SuppressionUse>,
 }
 
 impl LintReport {
@@ -109,22 +141,28 @@ impl Linter {
     /// The problems of a script, in the order of their lines. A script with a syntax error has one finding, the
     /// first error, as Lua itself would report it. `module_text` returns the text of a module that is a file.
     pub fn lint(&self, source: &str, module_text: &ModuleText<'_>) -> Vec<LintFinding> {
-        self.look(source, module_text).findings
+        self.look(source, module_text, &ExtraNames::default()).findings
     }
 
-    /// Lints a script, and also reports where it reads its arguments and which paths it writes.
-    pub fn look(&self, source: &str, module_text: &ModuleText<'_>) -> LintReport {
+    /// Lints a script whose messages may have extra fields. Also reports where it reads its arguments and which paths it
+    /// writes.
+    pub fn look(&self, source: &str, module_text: &ModuleText<'_>, extra: &ExtraNames) -> LintReport {
         // At the maximum nesting that Lua permits, parsing needs more than a thread's default stack.
         thread::scope(|scope| {
             let reader = thread::Builder::new().stack_size(STACK);
-            match reader.spawn_scoped(scope, || self.read(source, module_text)) {
+            match reader.spawn_scoped(scope, || self.read(source, module_text, extra)) {
                 Ok(reader) => reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 Err(_) => LintReport::default(),
             }
         })
     }
 
-    fn read(&self, source: &str, module_text: &dyn Fn(&str) -> Option<String>) -> LintReport {
+    fn read(
+        &self,
+        source: &str,
+        module_text: &dyn Fn(&str) -> Option<String>,
+        extra: &ExtraNames,
+    ) -> LintReport {
         let source = repair::readable(source);
         // A byte order mark, which some editors write.
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
@@ -145,12 +183,14 @@ impl Linter {
         if let Some(first) = walked.errors.iter().min() {
             return LintReport::of(first.clone());
         }
-        let (mut findings, writes) = calls::findings(&walked, &self.library, module_text);
+        let calls::CallFindings { mut findings, writes, announces, requests, suppression } =
+            calls::findings(&walked, &self.library, module_text, extra);
         findings.sort();
         findings.dedup();
         let arg = walked.scopes.globals.get("arg").and_then(|arg| arg.first);
         let arg = arg.map(|token| token.token().start_position().line());
-        LintReport { findings, arguments: arg.into_iter().chain(walked.arguments).min(), writes }
+        let arguments = arg.into_iter().chain(walked.arguments).min();
+        LintReport { findings, arguments, writes, announces, requests, suppression }
     }
 }
 

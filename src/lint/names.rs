@@ -5,7 +5,7 @@ use crate::message::MessageKind;
 pub(super) use crate::core::{BROADCAST_FIELDS, Call, nearest};
 pub(super) use crate::message::{USERS_PER_CALL, fields, types};
 
-/// The only value of `routetype` (seed, request body).
+/// The only value of `routetype` (vendor's page, request body).
 pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";
 
 /// The fields of the `body` of a message type. `None` if there is no such type.

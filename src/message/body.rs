@@ -1,13 +1,14 @@
-//! A message's `body`: one variant for each type, with the fields of the vendor's page (the seed).
+//! A message's `body`: one variant for each type, with the fields of the vendor's page.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::MessageKind;
 
-/// The content of a message. Serialises to the seed's `body` and leaves out fields that were not given.
+/// The content of a message. Serialises to the `body` of the vendor's page and leaves out fields that were not given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum MessageBody {
@@ -26,6 +27,9 @@ pub enum MessageBody {
         filename: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<ImageSize>,
+        /// The file's size in bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_length: Option<u64>,
     },
     /// A voice message.
     Audio {
@@ -36,9 +40,12 @@ pub enum MessageBody {
         /// The name that clients show.
         #[serde(skip_serializing_if = "Option::is_none")]
         filename: Option<String>,
-        /// Duration in seconds. The seed's table writes `Length` and its example `length`; `length` is sent.
+        /// Duration in seconds. The vendor's table writes `Length` and its example `length`; `length` is sent.
         #[serde(skip_serializing_if = "Option::is_none")]
         length: Option<u64>,
+        /// The file's size in bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_length: Option<u64>,
     },
     Video {
         url: String,
@@ -70,6 +77,9 @@ pub enum MessageBody {
         /// The name that clients show.
         #[serde(skip_serializing_if = "Option::is_none")]
         filename: Option<String>,
+        /// The file's size in bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_length: Option<u64>,
     },
     /// A location.
     Loc {
@@ -84,6 +94,9 @@ pub enum MessageBody {
     Cmd {
         /// The command.
         action: String,
+        /// The command's own fields.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        param: Option<Map<String, Value>>,
     },
     /// An event that the app defines itself.
     Custom {

@@ -14,6 +14,9 @@ use super::writer::ObjectWriter;
 use super::{MessageBody, MessageKind};
 use crate::core::Call;
 
+/// The sender of a message without `from` (vendor's page, request body).
+pub const DEFAULT_SENDER: &str = "admin";
+
 /// A checked message without `to` and `users`, which a broadcast sends to each of its recipients. Clones are cheap.
 ///
 /// [`Draft::address`] turns it into a [`Message`](super::Message).
@@ -21,15 +24,48 @@ use crate::core::Call;
 pub struct Draft(Arc<SerializedDraft>);
 
 /// The fields of a draft, as read from a script.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DraftContent {
     pub(super) call: Call,
     pub(super) from: Option<String>,
-    pub(super) body: MessageBody,
+    /// `None` for an edit of `ext` alone that does not say which type of message it edits.
+    pub(super) kind: Option<MessageKind>,
+    /// `None` for an edit of `ext` alone.
+    pub(super) body: Option<MessageBody>,
     pub(super) ext: Option<Map<String, Value>>,
     pub(super) need_group_ack: Option<bool>,
     pub(super) roam_ignore_users: Option<Vec<String>>,
     pub(super) online_only: bool,
+    /// The route of the message's callbacks.
+    pub(super) env: Option<String>,
+    /// Whether the sender's own devices get the message.
+    pub(super) sync_device: Option<bool>,
+    /// Of a message to rooms.
+    pub(super) room_level: Option<String>,
+    /// Fields that were not checked.
+    pub(super) extra: ExtraFields,
+    /// Fields of `body` that were not checked.
+    pub(super) body_extra: ExtraFields,
+}
+
+/// Fields that were not checked. Their values are not shown, since one can be a share-secret.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct ExtraFields(pub(super) Map<String, Value>);
+
+impl fmt::Debug for ExtraFields {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// A `body` with the fields that were not checked.
+#[derive(Serialize)]
+struct WholeBody<'a> {
+    #[serde(flatten)]
+    body: &'a MessageBody,
+    #[serde(flatten)]
+    extra: &'a ExtraFields,
 }
 
 #[derive(PartialEq, Eq)]
@@ -37,7 +73,7 @@ struct SerializedDraft {
     content: DraftContent,
     /// The JSON of the message as sent, without its recipients.
     json: Bytes,
-    body: Range<usize>,
+    body: Option<Range<usize>>,
     ext: Option<Range<usize>>,
 }
 
@@ -45,13 +81,28 @@ impl Draft {
     pub(super) fn new(content: DraftContent) -> serde_json::Result<Self> {
         let mut writer = ObjectWriter::new();
         writer.given("from", content.from.as_ref())?;
-        writer.field("type", content.body.kind().name())?;
+        writer.given("type", content.kind.map(MessageKind::name).as_ref())?;
         writer.given("need_group_ack", content.need_group_ack.as_ref())?;
         writer.given("roam_ignore_users", content.roam_ignore_users.as_ref())?;
         writer.given("routetype", content.online_only.then_some(&ROUTE_ONLINE))?;
-        let body = writer.field("body", &content.body)?;
+        writer.given("env", content.env.as_ref())?;
+        writer.given("sync_device", content.sync_device.as_ref())?;
+        writer.given("chatroom_msg_level", content.room_level.as_ref())?;
+        for (name, value) in &content.extra.0 {
+            writer.field(name, value)?;
+        }
+        let extra = &content.body_extra;
+        let body = content.body.as_ref().map(|body| WholeBody { body, extra });
+        let body = writer.given("body", body.as_ref())?;
         let ext = writer.given("ext", content.ext.as_ref())?;
         Ok(Self(Arc::new(SerializedDraft { content, json: writer.end().into(), body, ext })))
+    }
+
+    /// Returns the draft with one more field in `ext`. The limits are not checked again.
+    pub(super) fn with_ext(&self, name: &str, value: Value) -> serde_json::Result<Self> {
+        let mut content = self.0.content.clone();
+        content.ext.get_or_insert_default().insert(name.to_owned(), value);
+        Self::new(content)
     }
 
     /// Returns the call that sends the message.
@@ -59,9 +110,9 @@ impl Draft {
         self.0.content.call
     }
 
-    /// Returns the type of message.
-    pub fn kind(&self) -> MessageKind {
-        self.0.content.body.kind()
+    /// Returns the type of message. None for some edits of `ext` alone.
+    pub fn kind(&self) -> Option<MessageKind> {
+        self.0.content.kind
     }
 
     /// Returns the sender's user id. With None the service uses `admin`.
@@ -69,9 +120,19 @@ impl Draft {
         self.0.content.from.as_deref()
     }
 
-    /// Returns the content.
-    pub fn body(&self) -> &MessageBody {
-        &self.0.content.body
+    /// Returns the content. None for an edit of `ext` alone.
+    pub fn body(&self) -> Option<&MessageBody> {
+        self.0.content.body.as_ref()
+    }
+
+    /// Returns the fields of `body` that were not checked.
+    pub(super) fn body_extra(&self) -> &ExtraFields {
+        &self.0.content.body_extra
+    }
+
+    /// Returns the fields beside `body` that were not checked.
+    pub(super) fn extra(&self) -> &Map<String, Value> {
+        &self.0.content.extra.0
     }
 
     /// Returns the extension fields.
@@ -96,7 +157,7 @@ impl Draft {
 
     /// Returns the JSON of `body`, byte for byte as sent.
     pub fn body_json(&self) -> &[u8] {
-        self.slice(&self.0.body)
+        self.0.body.as_ref().map_or(&[], |range| self.slice(range))
     }
 
     /// Returns the JSON of `ext`, byte for byte as sent.
@@ -106,7 +167,8 @@ impl Draft {
 
     /// Returns the bytes of `body` and `ext` as sent, which the service's size limit counts.
     pub fn size(&self) -> usize {
-        self.0.body.len() + self.0.ext.as_ref().map_or(0, ExactSizeIterator::len)
+        let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, ExactSizeIterator::len);
+        length(&self.0.body) + length(&self.0.ext)
     }
 
     /// Returns the JSON of the draft, with sorted keys in `ext`, so that equal drafts give equal bytes.

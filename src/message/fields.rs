@@ -10,8 +10,8 @@ pub enum TableShape {
     List,
 }
 
-/// Returns the fields of a message for `call`, in the seed's order. The last one, `allow_empty`, is not sent: it
-/// permits a text without visible characters.
+/// Returns the fields of a message for `call`, in the order of the vendor's page. The last one, `allow_empty`, is not
+/// sent: it permits a text without visible characters.
 pub const fn fields(call: Call) -> &'static [&'static str] {
     match call {
         Call::Group => &[
@@ -23,25 +23,62 @@ pub const fn fields(call: Call) -> &'static [&'static str] {
             "roam_ignore_users",
             "routetype",
             "ext",
+            "env",
+            "sync_device",
             "allow_empty",
         ],
-        Call::Targeted => &["from", "to", "type", "body", "ext", "users", "allow_empty"],
+        Call::Targeted => {
+            &["from", "to", "type", "body", "ext", "users", "env", "sync_device", "allow_empty"]
+        }
+        Call::Edit => &["from", "type", "body", "ext", "allow_empty"],
+        Call::Announce => &["from", "to", "type", "body", "ext", "allow_empty"],
+        Call::User => &[
+            "from",
+            "to",
+            "type",
+            "body",
+            "roam_ignore_users",
+            "routetype",
+            "sync_device",
+            "ext",
+            "env",
+            "allow_empty",
+        ],
+        Call::Room => &[
+            "from",
+            "to",
+            "type",
+            "chatroom_msg_level",
+            "body",
+            "roam_ignore_users",
+            "routetype",
+            "sync_device",
+            "ext",
+            "env",
+            "allow_empty",
+        ],
     }
 }
 
-/// Returns the fields that scripts may give in the `body` of a `kind` message: the seed's, and `file` (a value from
+/// Whether a message for some call has a field of this name.
+pub fn is_field(name: &str) -> bool {
+    Call::ALL.iter().any(|&call| fields(call).contains(&name))
+}
+
+/// Returns the fields that scripts may give in the `body` of a `kind` message: those of the vendor's page, those
+/// that only the vendor's own libraries send (`param`, and `file_length` except of videos), and `file` (a value from
 /// `im.upload`) for the types that carry a file.
 pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
     match kind {
         MessageKind::Txt => &["msg"],
-        MessageKind::Img => &["url", "secret", "filename", "size", "file"],
-        MessageKind::Audio => &["url", "secret", "filename", "length", "Length", "file"],
+        MessageKind::Img => &["url", "secret", "filename", "size", "file_length", "file"],
+        MessageKind::Audio => &["url", "secret", "filename", "length", "Length", "file_length", "file"],
         MessageKind::Video => {
             &["url", "secret", "filename", "length", "file_length", "thumb", "thumb_secret", "file"]
         }
-        MessageKind::File => &["url", "secret", "filename", "file"],
+        MessageKind::File => &["url", "secret", "filename", "file_length", "file"],
         MessageKind::Loc => &["lat", "lng", "addr"],
-        MessageKind::Cmd => &["action"],
+        MessageKind::Cmd => &["action", "param"],
         MessageKind::Custom => &["customEvent", "customExts"],
     }
 }
@@ -51,7 +88,7 @@ pub const fn body_fields(kind: MessageKind) -> &'static [&'static str] {
 pub fn shape(path: &[&str]) -> Option<TableShape> {
     match path {
         ["to" | "users" | "roam_ignore_users"] => Some(TableShape::List),
-        [] | ["body" | "ext"] | ["body", "size" | "customExts" | "file" | "thumb"] => {
+        [] | ["body" | "ext"] | ["body", "size" | "customExts" | "file" | "param" | "thumb"] => {
             Some(TableShape::Object)
         }
         _ => None,

@@ -22,7 +22,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// Every type, in the seed's order.
+    /// Every type, in the order of the vendor's page.
     pub const ALL: [Self; 8] =
         [Self::Txt, Self::Img, Self::Audio, Self::Video, Self::File, Self::Loc, Self::Cmd, Self::Custom];
 
@@ -57,7 +57,7 @@ impl fmt::Display for MessageKind {
     }
 }
 
-/// Returns the names of the eight types, in the seed's order.
+/// Returns the names of the eight types, in the order of the vendor's page.
 pub fn types() -> impl Iterator<Item = &'static str> {
     MessageKind::ALL.into_iter().map(MessageKind::name)
 }

@@ -28,13 +28,13 @@ mod tests;
 pub use altered::{IdKind, altered};
 pub use body::{ImageSize, MessageBody, ShareSecret};
 pub use check::{check, check_draft, check_stored};
-pub use draft::Draft;
-pub use fields::{TableShape, body_fields, fields, shape};
+pub use draft::{DEFAULT_SENDER, Draft};
+pub use fields::{TableShape, body_fields, fields, is_field, shape};
 pub use ids::{id, id_text};
 pub use kind::{MessageKind, types};
 pub use limits::{
-    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, GROUPS_PER_CALL, MessageLimits, ROAM_IGNORE_USERS, TARGETED_GROUPS,
-    USERS_PER_CALL,
+    CUSTOM_EVENT_CHARS, CUSTOM_EXTS, ExtraNames, GROUPS_PER_CALL, MessageLimits, RECIPIENT_USERS_PER_CALL,
+    ROAM_IGNORE_USERS, ROOMS_PER_CALL, TARGETED_GROUPS, USERS_PER_CALL,
 };
 pub use numbers::exact_numbers;
 pub use problem::{MessageProblem, MessageProblems};
@@ -42,19 +42,34 @@ pub use sendable::Message;
 pub use shown::{counted, counted_as, is_invisible, quoted};
 
 impl Call {
-    /// Returns how many groups one call may name.
-    pub const fn max_groups(self) -> usize {
+    /// Returns how many recipients one call may name in `to`: groups, users or rooms.
+    pub const fn max_recipients(self) -> usize {
         match self {
             Self::Group => GROUPS_PER_CALL,
-            Self::Targeted => TARGETED_GROUPS,
+            Self::Targeted | Self::Edit => TARGETED_GROUPS,
+            Self::User => RECIPIENT_USERS_PER_CALL,
+            Self::Room => ROOMS_PER_CALL,
+            Self::Announce => 1,
+        }
+    }
+
+    /// Returns what the ids in `to` name. Rooms and groups have ids of the same form.
+    pub const fn id_kind(self) -> IdKind {
+        match self {
+            Self::Group | Self::Targeted | Self::Edit | Self::Room => IdKind::Group,
+            Self::User | Self::Announce => IdKind::User,
         }
     }
 
     /// Returns the noun for a message of this call in problems.
-    const fn noun(self) -> &'static str {
+    pub(crate) const fn noun(self) -> &'static str {
         match self {
             Self::Group => "a group message",
             Self::Targeted => "a targeted message",
+            Self::Edit => "an edit",
+            Self::User => "a user message",
+            Self::Room => "a room message",
+            Self::Announce => "an announcement",
         }
     }
 }

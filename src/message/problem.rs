@@ -82,6 +82,11 @@ pub struct MessageProblems {
 }
 
 impl MessageProblems {
+    /// A single problem, of a `field`.
+    pub fn one(field: &str, message: String) -> Self {
+        MessageProblem::new(field, message).into()
+    }
+
     /// The most problems that are listed. Further ones are only counted.
     pub const MAX_LISTED: usize = 100;
 
@@ -93,11 +98,6 @@ impl MessageProblems {
     /// Returns the number of problems, listed or not.
     pub fn count(&self) -> usize {
         self.listed.len() + self.unlisted
-    }
-
-    /// Returns the listed problems.
-    pub fn into_vec(self) -> Vec<MessageProblem> {
-        self.listed
     }
 }
 

@@ -5,10 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use super::Draft;
-use super::draft::verbatim;
+use super::draft::{ExtraFields, verbatim};
 use super::writer::ObjectWriter;
-use crate::core::Call;
+use super::{Draft, MessageBody};
+use crate::core::{Call, UserScope};
 
 /// A message that keeps every limit. Serialises to exactly the bytes of [`Message::to_json`].
 #[derive(Clone, PartialEq, Eq)]
@@ -16,7 +16,19 @@ pub struct Message {
     draft: Draft,
     to: Vec<String>,
     users: Vec<String>,
+    edits: Option<String>,
     json: Bytes,
+}
+
+/// The type and content in one object, as the service takes them for an edit or an announcement.
+#[derive(Serialize)]
+struct TypedContent<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    body: &'a MessageBody,
+    #[serde(flatten)]
+    extra: &'a ExtraFields,
 }
 
 impl Message {
@@ -28,7 +40,56 @@ impl Message {
             writer.field("users", &users)?;
         }
         let json = writer.end_with(draft.json()).into();
-        Ok(Self { draft, to, users, json })
+        Ok(Self { draft, to, users, edits: None, json })
+    }
+
+    /// The draft must be an edit, and the ids must have been checked.
+    pub(super) fn edit(draft: Draft, group: String, message_id: String) -> serde_json::Result<Self> {
+        let mut writer = ObjectWriter::new();
+        writer.given("user", draft.from().as_ref())?;
+        if let (Some(kind), Some(body)) = (draft.kind(), draft.body()) {
+            let extra = draft.body_extra();
+            writer.field("new_msg", &TypedContent { kind: kind.name(), body, extra })?;
+        }
+        writer.given("new_ext", draft.ext())?;
+        let json = writer.end().into();
+        Ok(Self { draft, to: vec![group], users: Vec::new(), edits: Some(message_id), json })
+    }
+
+    /// The draft must be an announcement.
+    pub(super) fn announcement(draft: Draft, scope: UserScope) -> serde_json::Result<Self> {
+        let mut writer = ObjectWriter::new();
+        if scope == UserScope::All {
+            writer.field("target_type", "users")?;
+        }
+        writer.given("from", draft.from().as_ref())?;
+        if let (Some(kind), Some(body)) = (draft.kind(), draft.body()) {
+            writer.field("msg", &TypedContent { kind: kind.name(), body, extra: draft.body_extra() })?;
+        }
+        writer.given("ext", draft.ext())?;
+        for (name, value) in draft.extra() {
+            writer.field(name, value)?;
+        }
+        let json = writer.end().into();
+        Ok(Self { draft, to: vec![scope.name().to_owned()], users: Vec::new(), edits: None, json })
+    }
+
+    /// Returns the users that an announcement goes to; None for any other message.
+    pub fn scope(&self) -> Option<UserScope> {
+        if self.call() != Call::Announce {
+            return None;
+        }
+        self.to.first().and_then(|scope| UserScope::from_name(scope))
+    }
+
+    /// Returns the id of the message that this one edits; None for a message of its own.
+    pub fn edits(&self) -> Option<&str> {
+        self.edits.as_deref()
+    }
+
+    /// Returns the message with one more field in `ext`. The caller has checked that it keeps the limits with it.
+    pub fn with_ext(&self, name: &str, value: serde_json::Value) -> serde_json::Result<Self> {
+        Self::new(self.draft.with_ext(name, value)?, self.to.clone(), self.users.clone())
     }
 
     /// Returns the message without its recipients.
@@ -41,7 +102,8 @@ impl Message {
         self.draft.call()
     }
 
-    /// Returns the groups: 1 to 3 for a group message, 1 for a targeted message.
+    /// Returns the recipients of the call: groups, users or rooms, at most [`Call::max_recipients`]. Of an announcement
+    /// the word of its [`UserScope`].
     pub fn to(&self) -> &[String] {
         &self.to
     }
@@ -51,8 +113,8 @@ impl Message {
         &self.users
     }
 
-    /// Returns the number of groups, which is the message's cost in the quota of group messages.
-    pub fn group_count(&self) -> usize {
+    /// Returns the number of recipients, which is the message's cost in a quota that counts messages.
+    pub fn recipient_count(&self) -> usize {
         self.to.len()
     }
 

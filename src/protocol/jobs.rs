@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::core::EVENT_HEAD;
+
 use super::capped;
 
 /// A job as a script declares it.
@@ -13,6 +15,10 @@ pub struct JobDeclaration {
     pub when: JobTrigger,
     /// The name of a time zone. None means UTC.
     pub tz: Option<String>,
+    /// The name of a calendar. The job runs only on its workdays.
+    pub calendar: Option<String>,
+    /// The policy for a time on a day that is no workday of the calendar: `skip` or `next`.
+    pub on_holiday: Option<String>,
     /// The policy for missed times: `once`, `skip` or `all`.
     pub missed: Option<String>,
     /// Milliseconds for which a missed time may still run.
@@ -47,6 +53,8 @@ pub enum JobTrigger {
     },
     /// At each request that the daemon's listener accepts for the job.
     Hook(HookDeclaration),
+    /// At each event of the chat service that fits.
+    Event(EventDeclaration),
 }
 
 /// How the requests of a hook prove that their sender knows the secret.
@@ -54,12 +62,29 @@ pub enum JobTrigger {
 pub struct HookDeclaration {
     /// The name of the secret. Its value stays with the host.
     pub secret: String,
-    /// `hmac-sha256` or `token`.
+    /// `hmac-sha256`, `token` or `easemob`.
     pub scheme: Option<String>,
     /// The header with the signature or the token.
     pub header: Option<String>,
     /// The header with the delivery's id. With None each request counts as a new delivery.
     pub id: Option<String>,
+}
+
+/// The events that start a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventDeclaration {
+    /// The app whose callbacks are read.
+    pub app: String,
+    /// `message`, `joined`, `left`, `read`, `recalled` or `edited`.
+    pub event: String,
+    /// The groups. An empty list means all.
+    #[serde(deserialize_with = "capped::list::<_, _, 1000>")]
+    pub groups: Vec<String>,
+    /// The users. An empty list means all.
+    #[serde(deserialize_with = "capped::list::<_, _, 1000>")]
+    pub users: Vec<String>,
+    /// A Lua pattern that the text of a message must match.
+    pub pattern: Option<String>,
 }
 
 /// A request that a hook accepted: the argument of its function.
@@ -93,6 +118,53 @@ impl HookRequest {
     }
 }
 
+/// What started a run of a job that has no scheduled times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobInput {
+    Request(HookRequest),
+    /// An event of the chat service.
+    Event {
+        /// The group of the event. Runs of a job for one group follow each other.
+        group: String,
+        /// The argument of the job's function, as JSON.
+        json: Bytes,
+    },
+}
+
+impl JobInput {
+    /// Rebuilds an input from the head and the body that the ledger stores.
+    ///
+    /// # Errors
+    ///
+    /// `head` is neither that of a request nor that of an event.
+    pub fn of_parts(head: &str, body: Vec<u8>) -> Result<Self, serde_json::Error> {
+        match head.strip_prefix(EVENT_HEAD) {
+            Some(group) => Ok(Self::Event { group: group.to_owned(), json: body.into() }),
+            None => HookRequest::of_parts(head, body).map(Self::Request),
+        }
+    }
+
+    /// Returns an event in words, without its contents: `message in group 1 from ann`. None for a request.
+    pub fn event_words(&self) -> Option<String> {
+        let Self::Event { group, json } = self else { return None };
+        let event: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+        let mut words = format!("{} in group {group}", event["event"].as_str().unwrap_or("event"));
+        if let Some(user) = event["from"].as_str() {
+            words.push_str(" from ");
+            words.push_str(user);
+        }
+        Some(words)
+    }
+
+    /// Returns the group of an event; None for a request.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Event { group, .. } => Some(group),
+            Self::Request(_) => None,
+        }
+    }
+}
+
 /// The arguments of a job's function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStart {
@@ -103,6 +175,6 @@ pub struct JobStart {
     pub run: String,
     /// 1 for the first attempt; each restart of the run adds 1.
     pub attempt: u32,
-    /// For a hook, the request of this run. None if a person started the run.
-    pub request: Option<HookRequest>,
+    /// What started this run. None for a scheduled time, and if a person started the run.
+    pub input: Option<JobInput>,
 }

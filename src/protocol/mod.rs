@@ -18,11 +18,16 @@ pub use crate::core::{FailureKind, RequestFailure};
 pub use broadcast::BroadcastStep;
 pub use console::ConsoleStep;
 pub use frame::{FrameDecoder, ProtocolError, encode};
-pub use jobs::{HookDeclaration, HookRequest, JobDeclaration, JobStart, JobTrigger};
-pub use request::{HostRequest, HostResponse, HttpRequest, HttpValue, HttpValuePart, MAX_RECEIPTS};
-pub use start::{AppInfo, LoadMode, LuaSource, StartFrame, WorkerLimits};
+pub use jobs::{
+    EventDeclaration, HookDeclaration, HookRequest, JobDeclaration, JobInput, JobStart, JobTrigger,
+};
+pub use request::{
+    HostRequest, HostResponse, HttpRequest, HttpValue, HttpValuePart, MAX_DETAILS, MAX_RECEIPTS,
+    MAX_SUPPRESSED, RecallRequest, RestRequest,
+};
+pub use start::{AppInfo, ArgumentValue, LoadMode, LuaSource, NamedArgument, StartFrame, WorkerLimits};
 pub use store::{STORE_KEY_BYTES, StoreRequest, StoreStep};
-pub use testing::TestStep;
+pub use testing::{TestEvent, TestStep};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -31,10 +36,12 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u64 = version(&[
     include_bytes!("broadcast.rs"),
     include_bytes!("console.rs"),
+    include_bytes!("../core/broadcast.rs"),
     include_bytes!("../core/call.rs"),
     include_bytes!("../core/failure.rs"),
     include_bytes!("../core/options.rs"),
     include_bytes!("../core/priority.rs"),
+    include_bytes!("../core/rest.rs"),
     include_bytes!("frame.rs"),
     include_bytes!("jobs.rs"),
     include_bytes!("mod.rs"),

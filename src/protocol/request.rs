@@ -1,15 +1,23 @@
 //! A worker's requests and the host's answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::core::{Call, SendOptions, UploadOptions};
+use crate::core::{Call, Priority, RestQuota, SendOptions, SuppressedKind, UploadOptions};
 
 use super::capped;
 use super::{BroadcastStep, ConsoleStep, JobDeclaration, LuaSource, RequestFailure, StoreRequest, TestStep};
 
 /// The most messages that one [`HostRequest::Recall`] may name.
 pub const MAX_RECEIPTS: usize = 100_000;
+
+/// The most groups that one [`HostRequest::GroupDetails`] may name.
+pub const MAX_DETAILS: usize = 10_000;
+
+/// The most ids that one [`HostRequest::Suppress`] may name.
+pub const MAX_SUPPRESSED: usize = 10_000;
 
 /// The most headers of a request, and the most parts of a value. No server accepts more.
 const MAX_PARTS: usize = 1000;
@@ -32,7 +40,9 @@ pub enum HostRequest {
     Check {
         /// The app whose limits apply.
         app: u32,
-        /// The message as JSON; a targeted one has `users`.
+        /// The call that it is for. Without it, a message with `users` is a targeted one and any other a group message.
+        call: Option<Call>,
+        /// The message as JSON.
         message: Bytes,
     },
     /// Upload a file. Answered by [`HostResponse::Json`].
@@ -57,6 +67,12 @@ pub enum HostRequest {
         /// The page, from 1.
         page: u32,
     },
+    /// Read the details of groups. Answered by [`HostResponse::Json`]: a list, without those that do not exist.
+    GroupDetails {
+        app: u32,
+        #[serde(deserialize_with = "capped::list::<_, _, MAX_DETAILS>")]
+        ids: Vec<String>,
+    },
     /// Recall messages. Answered by [`HostResponse::Json`].
     Recall {
         /// The app that sent them.
@@ -64,10 +80,7 @@ pub enum HostRequest {
         /// (group id, message id), at most [`MAX_RECEIPTS`].
         #[serde(deserialize_with = "capped::list::<_, _, MAX_RECEIPTS>")]
         receipts: Vec<(String, String)>,
-        /// Whether to recall messages that are older than the service's window.
-        force: bool,
-        /// The user who recalls. None for the app's admin.
-        from: Option<String>,
+        asked: RecallRequest,
     },
     /// Recall the messages of a broadcast. Answered by [`HostResponse::Json`].
     RecallBroadcast {
@@ -75,11 +88,32 @@ pub enum HostRequest {
         app: u32,
         name: String,
         run: String,
-        /// Whether to recall messages that are older than the service's window.
-        force: bool,
-        /// The user who recalls. None for the app's admin.
-        from: Option<String>,
+        asked: RecallRequest,
     },
+    /// Edit sent messages. Answered by [`HostResponse::Json`].
+    Edit {
+        /// The app that sent them.
+        app: u32,
+        /// (group id, message id), at most [`MAX_RECEIPTS`].
+        #[serde(deserialize_with = "capped::list::<_, _, MAX_RECEIPTS>")]
+        receipts: Vec<(String, String)>,
+        /// The new `body`, `ext` or both, as JSON.
+        change: Bytes,
+        priority: Priority,
+    },
+    /// Put recipients on the suppression list. Answered by [`HostResponse::Nothing`].
+    Suppress {
+        app: u32,
+        kind: SuppressedKind,
+        /// At most [`MAX_SUPPRESSED`].
+        #[serde(deserialize_with = "capped::list::<_, _, MAX_SUPPRESSED>")]
+        ids: Vec<String>,
+        reason: Option<String>,
+        /// How long they stay on it. None for no end.
+        expires: Option<Duration>,
+    },
+    /// Make another call of the app's REST API. Answered by [`HostResponse::Json`]: `{status, body, rehearsed?}`.
+    Rest(Box<RestRequest>),
     Broadcast(BroadcastStep),
     /// Declare a job. Answered by [`HostResponse::Nothing`].
     Declare(Box<JobDeclaration>),
@@ -126,6 +160,21 @@ pub enum HostRequest {
     Console(ConsoleStep),
 }
 
+/// How messages are recalled.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RecallRequest {
+    /// The call that sent the messages. None for a call to groups; a broadcast has its own.
+    pub kind: Option<Call>,
+    /// Whether to recall messages that are older than the service's window.
+    pub force: bool,
+    /// The user who recalls. None for the app's admin.
+    pub from: Option<String>,
+    /// A text for the members' clients.
+    pub note: Option<String>,
+    /// Whether the recall goes on if it deletes files that other broadcasts use.
+    pub with_attachments: bool,
+}
+
 /// What a request does besides its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequestEffect {
@@ -146,11 +195,15 @@ impl HostRequest {
             | Self::Upload { .. }
             | Self::Recall { .. }
             | Self::RecallBroadcast { .. }
+            | Self::Edit { .. }
             | Self::Http(_)
+            | Self::Rest(_)
             | Self::Broadcast(BroadcastStep::Wait { .. }) => RequestEffect::ReachesOut,
-            Self::Groups { .. } | Self::Members { .. } | Self::Sleep { .. } | Self::Console(_) => {
-                RequestEffect::TakesTime
-            }
+            Self::Groups { .. }
+            | Self::Members { .. }
+            | Self::GroupDetails { .. }
+            | Self::Sleep { .. }
+            | Self::Console(_) => RequestEffect::TakesTime,
             Self::Check { .. }
             | Self::Declare(_)
             | Self::Now
@@ -165,6 +218,7 @@ impl HostRequest {
             Self::Test(step) if step.takes_time() => RequestEffect::TakesTime,
             Self::Test(step) if step.only_looks() => RequestEffect::OnlyLooks,
             Self::Broadcast(_)
+            | Self::Suppress { .. }
             | Self::FileWrite { .. }
             | Self::MakeFolder(_)
             | Self::Remove(_)
@@ -207,12 +261,35 @@ pub struct HttpRequest {
     pub method: String,
     /// The full URL.
     pub url: String,
+    /// What is added to the URL's query: names and values, without percent-encoding.
+    #[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")]
+    pub query: Vec<(String, HttpValue)>,
     #[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")]
     pub headers: Vec<(String, HttpValue)>,
     /// The body. None for a request without one.
     pub body: Option<HttpValue>,
     /// Milliseconds after which the request is given up.
     pub timeout_ms: u64,
+}
+
+/// A request of `im.request`. The host checks every field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestRequest {
+    /// The app to call.
+    pub app: u32,
+    pub method: String,
+    /// The path below the app's prefix.
+    pub path: String,
+    /// Names and values, without percent-encoding.
+    #[serde(deserialize_with = "capped::list::<_, _, MAX_PARTS>")]
+    pub query: Vec<(String, String)>,
+    /// The body as JSON. None for a request without one.
+    pub body: Option<Bytes>,
+    pub quota: RestQuota,
+    /// Whether the script says that a call made twice has the effect of one.
+    pub idempotent: bool,
+    /// The time after which to give up, including the wait for a permit.
+    pub timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -235,8 +312,8 @@ pub enum HostResponse {
         body: Bytes,
     },
     Failed(Box<RequestFailure>),
-    /// In a rehearsal, the request would have failed. The host stores the reason under this number, and the script
-    /// goes on with the enclosed answer of a success. The worker reports the line with
+    /// A rehearsal found that the request would have failed. The script still gets the enclosed answer, as after a
+    /// success. The host keeps the reason under this number. The worker reports the script's line for that number with
     /// [`ToHost::Noted`](super::ToHost).
     Noted(u64, Box<HostResponse>),
 }

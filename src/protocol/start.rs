@@ -14,6 +14,8 @@ pub struct StartFrame {
     pub script: LuaSource,
     /// The arguments after the file's name, for `main(args)` and the global `arg`.
     pub args: Vec<String>,
+    /// The typed arguments of a script with a form, for `args.NAME`.
+    pub named: Vec<NamedArgument>,
     pub limits: WorkerLimits,
     /// The seed of `math.random`.
     pub seed: u64,
@@ -21,6 +23,22 @@ pub struct StartFrame {
     pub job: Option<JobStart>,
     /// The apps that the script can send through. The first one is the default.
     pub apps: Vec<AppInfo>,
+}
+
+/// A typed argument of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedArgument {
+    pub name: String,
+    pub value: ArgumentValue,
+}
+
+/// The value of a typed argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ArgumentValue {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+    Boolean(bool),
 }
 
 /// Why a script is loaded.
@@ -41,7 +59,7 @@ pub enum LoadMode {
 }
 
 impl LoadMode {
-    /// Whether the top level only declares.
+    /// Whether the script's top level only declares jobs.
     pub const fn only_declares(self) -> bool {
         matches!(self, Self::Declare | Self::Job)
     }

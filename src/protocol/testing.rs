@@ -1,5 +1,6 @@
 //! The requests of a test to the host that runs it.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{HookRequest, capped};
@@ -31,6 +32,8 @@ pub enum TestStep {
         job: String,
         request: HookRequest,
     },
+    /// Run the jobs of loaded scripts that take an event of the chat service. Answered by a list of their runs.
+    Callback(Box<TestEvent>),
     /// Move the clock forward, and run the jobs of loaded scripts that become due. Answered by a list of the jobs'
     /// runs.
     Advance {
@@ -59,12 +62,35 @@ pub enum TestStep {
     Requests,
 }
 
+/// An event of the chat service. What a test leaves out, the host fills in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestEvent {
+    pub event: String,
+    /// The id of the callback.
+    pub id: Option<String>,
+    /// The name of the app; None for the default app.
+    pub app: Option<String>,
+    pub group: String,
+    #[serde(deserialize_with = "capped::list::<_, _, 1000>")]
+    pub users: Vec<String>,
+    pub message_id: Option<String>,
+    /// The message's body with its `type`, as JSON.
+    pub body: Option<Bytes>,
+    /// As JSON.
+    pub ext: Option<Bytes>,
+}
+
 impl TestStep {
     /// Whether the answer may have to wait for a time of the clock.
     pub const fn takes_time(&self) -> bool {
         matches!(
             self,
-            Self::Run { .. } | Self::Load(_) | Self::Trigger(_) | Self::Post { .. } | Self::Advance { .. }
+            Self::Run { .. }
+                | Self::Load(_)
+                | Self::Trigger(_)
+                | Self::Post { .. }
+                | Self::Callback(_)
+                | Self::Advance { .. }
         )
     }
 

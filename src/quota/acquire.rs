@@ -65,11 +65,11 @@ impl Quota {
         self.0.settings.largest_cost.get()
     }
 
-    /// Changes the rate from now on. Written calls keep their slots. Returns false if the new or the old rate is less
-    /// than the largest cost of a call; such a change needs a new quota.
-    pub fn set_rate(&self, per_second: NonZeroU32, share: f64) -> bool {
+    /// Changes the limit of a period from now on. Written calls keep their slots. Returns false if the new or the old
+    /// limit is less than the largest cost of a call; such a change needs a new quota.
+    pub fn set_rate(&self, limit: NonZeroU32, share: f64) -> bool {
         let mut engine = self.0.lock();
-        let settings = QuotaSettings { per_second, share, ..self.0.settings.clone() };
+        let settings = QuotaSettings { limit, share, ..self.0.settings.clone() };
         let granted = engine.grant(&settings, &self.0.clock);
         drop(engine);
         self.0.call_driver();
@@ -109,7 +109,8 @@ impl Quota {
         let resumes_in = engine.not_before.saturating_since(now);
         QuotaStatus {
             name: self.name(),
-            per_second: engine.per_second.get(),
+            limit: engine.limit.get(),
+            period: self.0.settings.period,
             pace: engine.rate(now),
             sent_last_second: engine.sent.total(now),
             throttled_last_minute: engine.throttled.total(now),

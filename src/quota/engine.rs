@@ -12,7 +12,7 @@ use super::permit::PermitOutcome;
 use super::queue::{PermitQueue, QueuedWaiter};
 use super::round_trips::RoundTrips;
 use super::schedule::PermitSchedule;
-use super::settings::QuotaSettings;
+use super::settings::{QuotaPeriod, QuotaSettings};
 use super::tally::RollingCounter;
 use super::window_slots::{LentSlots, WindowSlots};
 use crate::clock::{Clock, Instant};
@@ -27,7 +27,9 @@ pub(super) struct QuotaState {
     pub(super) throttled: RollingCounter,
     /// No permit is given before this, because the service said when to come back.
     pub(super) not_before: Instant,
-    pub(super) per_second: NonZeroU32,
+    pub(super) limit: NonZeroU32,
+    period: QuotaPeriod,
+    /// In messages a period, with times in periods.
     pace: Pace,
     ceiling: FixedRateLimiter,
     /// The numbers of calls that were served and have not collected their permit yet.
@@ -49,7 +51,12 @@ pub(super) enum DriverState {
 impl QuotaState {
     pub(super) fn new(settings: &QuotaSettings, clock: &Clock) -> Self {
         let rate = settings.rate();
-        let mut places = WindowSlots::new(rate, &settings.history, clock.now());
+        let mut places = WindowSlots::new(
+            rate,
+            (settings.period, settings.largest_cost.get()),
+            &settings.history,
+            clock.now(),
+        );
         if settings.shared {
             places.lend(LentSlots { places: 0, until: Instant::ZERO });
         }
@@ -61,9 +68,10 @@ impl QuotaState {
             sent: RollingCounter::over(Duration::from_secs(1)),
             throttled: RollingCounter::over(Duration::from_mins(1)),
             not_before: Instant::ZERO,
-            per_second: settings.per_second,
-            pace: Pace::new(f64::from(settings.per_second.get()), rate),
-            ceiling: FixedRateLimiter::new(rate, settings.largest_cost, clock.clone()),
+            limit: settings.limit,
+            period: settings.period,
+            pace: Pace::new(f64::from(settings.limit.get()), rate),
+            ceiling: ceiling(settings, clock),
             served: HashSet::new(),
             driver: DriverState::Absent,
         }
@@ -75,29 +83,36 @@ impl QuotaState {
         if !self.slots.resize(rate, settings.largest_cost.get()) {
             return false;
         }
-        self.per_second = settings.per_second;
-        self.pace.grant(f64::from(settings.per_second.get()), rate);
-        self.ceiling = FixedRateLimiter::new(rate, settings.largest_cost, clock.clone());
+        self.limit = settings.limit;
+        self.pace.grant(f64::from(settings.limit.get()), rate);
+        self.ceiling = ceiling(settings, clock);
         true
+    }
+
+    /// An instant as the pace counts time: a period as if it were a second.
+    fn scaled(&self, at: Instant) -> Instant {
+        Instant::from_start(at.since_start() / self.period.seconds())
     }
 
     /// The messages a second that can be sent now.
     pub(super) fn rate(&mut self, now: Instant) -> f64 {
-        self.pace.at(now).min(self.slots.flow(now).0)
+        self.adapted(now).min(self.slots.flow(now).0)
     }
 
-    /// The adaptive pace without the limit of the slots.
+    /// The adaptive pace in messages a second, without the limit of the slots.
     pub(super) fn adapted(&mut self, now: Instant) -> f64 {
-        self.pace.at(now)
+        let now = self.scaled(now);
+        self.pace.at(now) / f64::from(self.period.seconds())
     }
 
     /// The adaptive pace as a part of its highest value, in thousandths.
     pub(super) fn paced(&mut self, now: Instant) -> u32 {
+        let now = self.scaled(now);
         self.pace.part(now)
     }
 
     fn spacing(&mut self, cost: u32, now: Instant) -> Duration {
-        let rate = self.pace.at(now).min(self.slots.brisk_flow(now));
+        let rate = self.adapted(now).min(self.slots.brisk_flow(now));
         Duration::from_secs_f64(f64::from(cost) / rate)
     }
 
@@ -113,7 +128,8 @@ impl QuotaState {
         }
         self.ceiling.check(cost).map_err(Some)?;
         self.slots.take(cost.get());
-        let on_top = self.pace.on_top(now, cost.get());
+        let scaled = self.scaled(now);
+        let on_top = self.pace.on_top(scaled, cost.get());
         let spacing = if on_top { Duration::ZERO } else { self.spacing(cost.get(), now) };
         self.schedule.take(now, spacing, waited);
         Ok(())
@@ -192,11 +208,12 @@ impl QuotaState {
             self.trips.record(now, round_trip);
             self.slots.answered(sent.number, round_trip, &self.trips)
         };
+        let (scaled, written) = (self.scaled(now), self.scaled(sent.written));
         match answer {
-            PermitOutcome::Accepted => self.pace.accepted(now, sent.cost),
+            PermitOutcome::Accepted => self.pace.accepted(scaled, sent.cost),
             PermitOutcome::Throttled { retry_after } => {
                 self.throttled.add(now, sent.cost);
-                self.pace.refused(now, sent.written, sent.cost);
+                self.pace.refused(scaled, written, sent.cost);
                 if let Some(wait) = retry_after {
                     self.not_before = self.not_before.max(now + wait);
                 }
@@ -208,6 +225,11 @@ impl QuotaState {
             DriverState::Awake | DriverState::Absent => false,
         }
     }
+}
+
+fn ceiling(settings: &QuotaSettings, clock: &Clock) -> FixedRateLimiter {
+    let per_second = settings.rate() / f64::from(settings.period.seconds());
+    FixedRateLimiter::new(per_second, settings.largest_cost, clock.clone())
 }
 
 /// A call that was written.

@@ -3,7 +3,8 @@
 //! The service does not say how it counts: by the second of the wall clock, by that second with refused calls counted
 //! too, by a sliding second, or with a token bucket. One rule is safe under all four: **a message takes one of N slots
 //! from its permit until one second after the latest instant at which it can have arrived** (N: messages a second;
-//! `window_slots` has the proof). Above the slots come, in this order: a schedule that spaces permits evenly, an
+//! `window_slots` has the proof). A quota over a minute is the same with a minute in place of the second. A call that two
+//! quotas limit, one by its messages and one as a call, takes a permit of each. Above the slots come, in this order: a schedule that spaces permits evenly, an
 //! adaptive pace that yields to the app's own backend, and a fixed rate limit.
 //!
 //! - `window_slots`: the window guard, with the proof that no second holds more than N messages;
@@ -37,7 +38,7 @@ pub(crate) mod tests;
 pub use acquire::Quota;
 pub use permit::{Permit, PermitOutcome};
 pub use quotas::Quotas;
-pub use settings::{QuotaSettings, SendHistory};
+pub use settings::{QuotaPeriod, QuotaSettings, SendHistory};
 pub use shared::Demand;
 pub use status::{QueueStatus, QuotaStatus};
 pub use window_slots::LentSlots;

@@ -1,5 +1,8 @@
 //! The adaptive pace: how much of the quota this process uses while the app's own backend uses the rest.
 //!
+//! Times and rates are those of a quota of a second. For a quota of a minute, `engine` counts time in minutes, so a minute
+//! stands for each second here.
+//!
 //! A throttled answer begins an episode of one second and a round trip. The service counts by the second, so it may
 //! refuse messages that were sent before for that long. The pace goes down once in an episode. From the full pace it
 //! falls to just under half. A slow descent would keep the quota overloaded for longer, at the backend's cost. At the
@@ -190,7 +193,8 @@ impl Pace {
     fn lower(&mut self, episode: &ThrottleEpisode) {
         // A difference of one message is not significant.
         let part = (episode.refused - 1.0) / episode.answered.max(episode.from).max(1.0);
-        // Together with the backend, this process is accepted at `granted` a second.
+        // The service accepts `granted` messages a second from all senders together. It refuses `part` of what they
+        // send, so they send this many too many.
         let too_much = if part < 1.0 { self.granted * part / (1.0 - part) } else { self.granted };
         let full = episode.from >= 0.99 * self.top;
         let less = if full || part > FAR {

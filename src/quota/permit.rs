@@ -34,6 +34,8 @@ pub struct Permit {
     shared: Arc<QuotaInner>,
     cost: u32,
     stage: PermitStage,
+    /// The permit of the quota that counts the call itself.
+    call: Option<Box<Self>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +47,13 @@ enum PermitStage {
 
 impl Permit {
     pub(super) fn new(shared: Arc<QuotaInner>, cost: u32) -> Self {
-        Self { shared, cost, stage: PermitStage::Granted }
+        Self { shared, cost, stage: PermitStage::Granted, call: None }
+    }
+
+    /// Joins the permit of a call's messages with one of the quota that counts calls. Both are written together.
+    pub fn with_call(mut self, call: Self) -> Self {
+        self.call = Some(Box::new(call));
+        self
     }
 
     pub fn cost(&self) -> u32 {
@@ -66,6 +74,9 @@ impl Permit {
                 self.shared.call_driver();
             }
         }
+        if let Some(call) = &mut self.call {
+            call.written();
+        }
     }
 
     /// Records that the answer has arrived now, or that none will come. If the call was never written, the permit goes
@@ -84,6 +95,14 @@ impl Permit {
 
     /// As [`Permit::answered`], for a permit with another holder. Repeated calls have no effect.
     pub fn settle(&mut self, answer: PermitOutcome) {
+        self.settle_each(answer, answer);
+    }
+
+    /// As [`Permit::settle`], with an outcome for the quota of messages and one for the quota of calls.
+    pub fn settle_each(&mut self, answer: PermitOutcome, of_call: PermitOutcome) {
+        if let Some(call) = &mut self.call {
+            call.settle(of_call);
+        }
         let stage = std::mem::replace(&mut self.stage, PermitStage::Settled);
         if matches!(stage, PermitStage::Settled) {
             return;

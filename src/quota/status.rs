@@ -3,13 +3,17 @@
 use crate::core::Priority;
 use std::time::Duration;
 
+use super::settings::QuotaPeriod;
+
 /// The state of a quota at one instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaStatus {
     /// What the quota counts, for display.
     pub name: &'static str,
-    /// The rate that the service grants, in messages a second.
-    pub per_second: u32,
+    /// The messages that the service accepts a period.
+    pub limit: u32,
+    /// The period over which the service counts.
+    pub period: QuotaPeriod,
     /// The messages a second that can be sent now: the least of the share, the flow of the slots, and the adaptive
     /// pace.
     pub pace: f64,
@@ -27,6 +31,13 @@ pub struct QuotaStatus {
     pub resumes_in: Option<Duration>,
     /// The waiting calls by priority, the most urgent first. A priority without waiting calls is left out.
     pub waiting: Vec<QueueStatus>,
+}
+
+impl QuotaStatus {
+    /// The rate that the service grants, in messages a second.
+    pub fn per_second(&self) -> f64 {
+        f64::from(self.limit) / f64::from(self.period.seconds())
+    }
 }
 
 /// The waiting calls of one priority.

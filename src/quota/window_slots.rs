@@ -1,5 +1,7 @@
 //! The window guard: N slots, each held by one message at a time.
 //!
+//! The text below is about a quota of N a second. It holds for N a minute with a minute in each place of the second.
+//!
 //! **Why no second holds more than N.** A message holds its slot from its permit until the slot is free again. No more
 //! than N slots are held at once. So the messages can be dealt out to N chains in which each message was written after
 //! the one before it was freed. If the arrivals within a chain are at least a second apart, then any second, wherever
@@ -27,7 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::round_trips::RoundTrips;
-use super::settings::SendHistory;
+use super::settings::{QuotaPeriod, SendHistory};
 use crate::clock::Instant;
 
 /// Instants at which slots come free are rounded up to this, so that memory is bounded by time and not by the rate.
@@ -41,7 +43,9 @@ const UNANSWERED: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct WindowSlots {
     total: u32,
-    /// How long a message holds its slot: a second, or more for a rate under one a second.
+    /// The period over which the service counts.
+    period: QuotaPeriod,
+    /// How long a message holds its slot: a period, or more for a rate under one a period.
     second: Duration,
     /// The slots that this process may use of a shared quota; `None` if it may use all.
     lent: Option<LentSlots>,
@@ -84,17 +88,24 @@ struct PriorUsage {
 }
 
 impl WindowSlots {
-    /// Slots for `rate` messages a second, which must be over 0.
-    pub(super) fn new(rate: f64, history: &SendHistory, now: Instant) -> Self {
+    /// Slots for `rate` messages a period, which must be over 0.
+    /// `largest_cost` is that of the largest call.
+    pub(super) fn new(
+        rate: f64,
+        (period, largest_cost): (QuotaPeriod, u32),
+        history: &SendHistory,
+        now: Instant,
+    ) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "saturates, and is not negative"
         )]
         let total = (rate.floor() as u32).max(1);
-        let second = Duration::from_secs_f64((f64::from(total) / rate).max(1.0));
+        let second = period.duration().mul_f64((f64::from(total) / rate).max(1.0));
         let mut places = Self {
             total,
+            period,
             second,
             lent: None,
             held: 0,
@@ -112,8 +123,10 @@ impl WindowSlots {
                 // The earlier process wrote its k-th last message (1 s + its spread)·k/N ago at the latest. Its slot is
                 // freed (1 s + assumed)·(1 − k/N) from now. This keeps old and new arrivals of any second within N for
                 // every spread up to the assumed one.
+                // Its last message may have been the largest call, whose messages are not spaced.
                 let lasts = second + ASSUMED_SPREAD;
-                places.before = Some(PriorUsage { end: now + lasts, lasts });
+                let lump = f64::from(largest_cost.min(total).saturating_sub(1)) / f64::from(total);
+                places.before = Some(PriorUsage { end: now + lasts + lasts.mul_f64(lump), lasts });
             }
             SendHistory::Known(sends) => {
                 for send in sends {
@@ -129,11 +142,11 @@ impl WindowSlots {
         places
     }
 
-    /// Changes the number of slots for `rate` messages a second. Held slots stay held, so while they are, no second
-    /// holds more than the larger number. Returns false if the largest call has more messages than a second, before or
+    /// Changes the number of slots for `rate` messages a period. Held slots stay held, so while they are, no period
+    /// holds more than the larger number. Returns false if the largest call has more messages than a period, before or
     /// after: its slots would be counted by two measures.
     pub(super) fn resize(&mut self, rate: f64, largest_cost: u32) -> bool {
-        let new = Self::new(rate, &SendHistory::Unused, Instant::ZERO);
+        let new = Self::new(rate, (self.period, 1), &SendHistory::Unused, Instant::ZERO);
         if largest_cost > self.total.min(new.total) || self.second != new.second {
             return false;
         }
@@ -146,7 +159,7 @@ impl WindowSlots {
         u64::from(cost.min(self.total))
     }
 
-    /// How long a call of `cost` holds its slots: one second, or as many as it is worth.
+    /// How long a call of `cost` holds its slots: one period, or as many as it is worth.
     fn hold(&self, cost: u32) -> Duration {
         self.second * cost.div_ceil(self.total)
     }
@@ -185,7 +198,8 @@ impl WindowSlots {
     fn held_before(&self, now: Instant) -> u64 {
         self.before.map_or(0, |before| {
             let left = before.end.saturating_since(now).as_nanos() * u128::from(self.total);
-            u64::try_from(left.div_ceil(before.lasts.as_nanos())).unwrap_or(u64::MAX)
+            let held = u64::try_from(left.div_ceil(before.lasts.as_nanos())).unwrap_or(u64::MAX);
+            held.min(u64::from(self.total))
         })
     }
 

@@ -1,6 +1,8 @@
-//! Builds a run of a script. Only this file knows the mode of a run: live, dry run, held to a plan, or test. Everywhere
-//! else a mode is the implementations that it chooses: of `Transport` (with the delivery), `HttpOut`, `UploadSink`,
-//! `FileStore` and `SendPolicy`.
+//! Builds a run of a script in one of four modes: live, dry run, test, or held to a plan (a run that may send only what
+//! its rehearsal showed).
+//!
+//! For each mode this file chooses the implementations of `Transport` (with the delivery), `HttpOut`, `UploadSink`,
+//! `RestOut`, `FileStore` and `SendPolicy`. No other file knows the mode.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,17 +16,19 @@ use crate::config::{Project, ScriptLimits, Settings};
 use crate::delivery::{Delivery, SendCounters};
 use crate::protocol::{JobStart, LoadMode, LuaSource, RequestFailure, WorkerLimits};
 
+use super::arguments::{ArgumentError, RunArguments};
 use super::broadcasts::RunBroadcasts;
 use super::budget::MemoryBudget;
 use super::console::Console;
-use super::files::ProjectFiles;
+use super::files::{MountedFile, ProjectFiles};
 use super::inputs::RunInputs;
 use super::interrupt::{Interrupt, press_at_signals};
 use super::jobs::{DeclaredJobs, JobContext};
 use super::lists::GroupLists;
 use super::outbound::{HttpOut, OutboundHttp, net_problem};
 use super::output::{DiscardOutput, ScriptOutput};
-use super::rehearsal::{PlanGuard, Rehearsal, RehearsedHttp};
+use super::rehearsal::{GuardParts, PlanGuard, Rehearsal, RehearsedHttp};
+use super::rest::{RestGrants, ServiceRest};
 use super::script_clock::ScriptClock;
 use super::send_policy::AllowAll;
 use super::services::{RunServices, RunStop, no_app};
@@ -44,6 +48,9 @@ pub enum SetupError {
     /// The project folder or the script is missing.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Missing(PathBuf, #[source] io::Error),
+    /// The script's form, or its arguments, are wrong.
+    #[error(transparent)]
+    Arguments(#[from] ArgumentError),
 }
 
 /// The mode of a run.
@@ -89,6 +96,8 @@ pub struct RunBuilder<'a> {
     pub context: Option<JobContext>,
     /// Modules whose source is fixed, whatever their files have.
     pub modules: Option<Arc<ModuleSnapshot>>,
+    /// Files that it may read under other names.
+    pub mounts: Vec<MountedFile>,
     /// The memory and open files that its calls may hold; by default those of a single run.
     pub memory: Option<Rc<MemoryBudget>>,
 }
@@ -122,6 +131,7 @@ impl<'a> RunBuilder<'a> {
             console: None,
             context: None,
             modules: None,
+            mounts: Vec::new(),
             memory: None,
         }
     }
@@ -139,6 +149,11 @@ impl<'a> RunBuilder<'a> {
     /// Holds the run to its rehearsal.
     pub fn hold_to(&mut self, guard: PlanGuard) {
         self.mode = RunMode::Planned(guard);
+    }
+
+    /// Holds the run to a rehearsal in another process.
+    pub fn hold_to_parts(&mut self, parts: GuardParts) {
+        self.mode = RunMode::Planned(parts.into());
     }
 
     /// Makes a run of a file of tests of it.
@@ -162,9 +177,11 @@ impl<'a> RunBuilder<'a> {
         if let Some(problem) = net_problem(&permissions.net) {
             return Err(SetupError::Net(problem));
         }
+        let args = RunArguments::of(&self.script, self.load, self.args)?;
         // The file of a job's script may have been deleted; its run has the bytes.
         let file = self.file.canonicalize().unwrap_or(self.file);
-        let files = ProjectFiles::new(project, permissions, &settings.secret_files, Some(&file))
+        let secret_files = &settings.secret_files;
+        let files = ProjectFiles::mounting(project, permissions, secret_files, Some(&file), &self.mounts)
             .map_err(|error| SetupError::Missing(project.root.clone(), error))?;
         let network = OutboundHttp::new(permissions, clock.clone());
         let mut sources = ModuleSources::new(project, &file).without(&settings.secret_files);
@@ -178,10 +195,15 @@ impl<'a> RunBuilder<'a> {
             time: ScriptClock::of(clock.clone()),
             lists: GroupLists::of(self.apps.to_vec(), no_app),
             uploads: Rc::new(ServiceUploads),
+            rest: Rc::new(ServiceRest),
+            grants: RestGrants::new(permissions),
             policy: Rc::new(AllowAll),
             sources,
             files,
             variables: GrantedVariables::new(permissions),
+            announce: permissions.announce.clone(),
+            suppress: permissions.suppress,
+            override_suppression: permissions.override_suppression,
             outbound,
             output: self.output,
             tally: Rc::new(SendCounters::default()),
@@ -203,6 +225,7 @@ impl<'a> RunBuilder<'a> {
                 RunServices {
                     lists: GroupLists::in_real_time(rehearsal.lists(), clock.clone(), lists_not_read),
                     uploads: Rc::clone(&rehearsal) as _,
+                    rest: Rc::clone(&rehearsal) as _,
                     policy: rehearsal,
                     files: services.files.overlaid(clock.unix_time().as_secs(), limits.host_memory),
                     store: services.store.listing(),
@@ -234,7 +257,7 @@ impl<'a> RunBuilder<'a> {
             script: self.script,
             job: self.job,
             mode: self.load,
-            args: self.args,
+            args,
             limits: WorkerLimits {
                 memory: limits.memory,
                 cpu_ms: u64::try_from(limits.cpu.as_millis()).unwrap_or(u64::MAX),
@@ -262,9 +285,12 @@ pub struct PreparedRun {
 
 impl PreparedRun {
     /// Runs the script to its end, or until the interrupt. When this returns, the worker has ended and everything that
-    /// it had in flight is settled.
+    /// it had in flight is settled. The end has no secret that the run has named.
     pub async fn run_until(self, interrupt: Interrupt) -> RunEnd {
-        run_script(self.spec, self.services, interrupt).await
+        let services = Rc::clone(&self.services);
+        let mut ended = run_script(self.spec, self.services, interrupt).await;
+        ended.hide_secrets(&services.variables);
+        ended
     }
 
     /// Runs the script to its end. Ctrl-C and SIGTERM interrupt it.

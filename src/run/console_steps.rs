@@ -32,8 +32,10 @@ pub(super) async fn permit(services: &RunServices, request: &HostRequest) -> Res
             | HostRequest::Upload { .. }
             | HostRequest::Recall { .. }
             | HostRequest::RecallBroadcast { .. }
+            | HostRequest::Edit { .. }
             | HostRequest::Broadcast(BroadcastStep::Begin { .. })
     );
+    let changes = changes || matches!(request, HostRequest::Rest(request) if request.method != "GET");
     match &services.console {
         Some(console) if changes => console.may_send().await,
         _ => Ok(()),

@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Seek as _};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use crate::core::sha256_hex;
 use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::LuaSource;
 
@@ -52,7 +53,7 @@ impl RunInputs {
     }
 
     fn note(&self, kind: InputKind, name: &str, content: &[u8]) {
-        self.read.borrow_mut().insert((kind, name.to_owned()), hash(content));
+        self.read.borrow_mut().insert((kind, name.to_owned()), sha256_hex(content));
     }
 
     pub(super) fn args(&self) -> Vec<String> {
@@ -74,11 +75,6 @@ impl RunInputs {
     pub(super) fn is_written(&self, path: &str) -> bool {
         self.written.borrow().contains(path)
     }
-}
-
-/// Returns the SHA-256 in hexadecimal.
-pub(super) fn hash(content: &[u8]) -> String {
-    HEXLOWER.encode(&Sha256::digest(content))
 }
 
 /// Hashes a whole open file with SHA-256, and leaves it at its beginning.

@@ -10,6 +10,7 @@ use crate::config::Permissions;
 use crate::ledger::{Instance, Ledger};
 use crate::protocol::{FailureKind, JobDeclaration, JobStart, RequestFailure};
 use crate::schedule::{Job, run_name};
+use crate::zones::Calendar;
 
 use super::broadcasts::{BroadcastSupervisor, ProjectInputs};
 
@@ -20,7 +21,7 @@ pub fn job_start(name: &str, scheduled_at: Duration) -> JobStart {
         scheduled_at_ms: i64::try_from(scheduled_at.as_millis()).unwrap_or(i64::MAX),
         run: run_name(scheduled_at),
         attempt: 1,
-        request: None,
+        input: None,
     }
 }
 
@@ -68,7 +69,7 @@ pub struct DeclaredJobs {
     hooks: Vec<String>,
     declared: RefCell<Vec<Rc<Job>>>,
     complete: Cell<bool>,
-    /// Whether a call was refused because the top level may only declare.
+    /// Whether the top level of the script made a call that only a job's function may make. The call was refused.
     refused: Cell<bool>,
 }
 
@@ -77,8 +78,13 @@ impl DeclaredJobs {
         Self { hooks: permissions.hooks.clone(), ..Self::default() }
     }
 
-    pub(super) fn declare(&self, declaration: &JobDeclaration) -> Result<(), RequestFailure> {
-        let job = Job::new(declaration)
+    /// Declares a job; `calendar` is the calendar that it names.
+    pub(super) fn declare(
+        &self,
+        declaration: &JobDeclaration,
+        calendar: Option<Calendar>,
+    ) -> Result<(), RequestFailure> {
+        let job = Job::new(declaration, calendar)
             .map_err(|problem| RequestFailure::invalid(problem.field, problem.message))?;
         let name = &job.name;
         if job.hook().is_some() && !self.hooks.contains(name) {
@@ -103,17 +109,17 @@ impl DeclaredJobs {
         self.complete.set(true);
     }
 
-    /// Notes that a call was refused because the top level may only declare.
+    /// Records that a call of the script's top level was refused, because there a script may only declare jobs.
     pub(super) fn refuse(&self) {
         self.refused.set(true);
     }
 
-    /// Whether a call was refused because the top level may only declare.
+    /// Whether a call of the script's top level was refused, because there a script may only declare jobs.
     pub fn was_refused(&self) -> bool {
         self.refused.get()
     }
 
-    /// Whether the top level has ended in a mode in which it only declares, so that no more jobs follow.
+    /// Whether the script's top level has ended, in a mode in which it only declares jobs. No more jobs follow then.
     pub fn are_complete(&self) -> bool {
         self.complete.get()
     }

@@ -18,6 +18,9 @@ const NAMES: u64 = 13 * MIB;
 /// One page of the service's lists, in bytes.
 const LIST: u64 = 256 * KIB;
 
+/// The details of one group, in bytes.
+const DETAILS: u64 = KIB;
+
 /// One page of an audience file, in bytes.
 const RECIPIENTS: u64 = 2 * MIB;
 
@@ -38,6 +41,9 @@ pub(super) fn of_answer(request: &HostRequest) -> u64 {
         HostRequest::FileList(_) => NAMES,
         HostRequest::Require(_) => MAX_SOURCE,
         HostRequest::Groups { .. } | HostRequest::Members { .. } => LIST,
+        HostRequest::GroupDetails { ids, .. } => DETAILS * ids.len() as u64,
+        // As JSON, as parsed values, and as the answer.
+        HostRequest::Rest(_) => 3 * MIB,
         HostRequest::Store(request) => match request.step {
             StoreStep::List { .. } => (PAGE_BYTES + VALUE_BYTES) as u64 * 2,
             StoreStep::Get(_) => VALUE_BYTES as u64 * 2,

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::ledger::{Broadcast, BroadcastPlan, BroadcastSpec};
+use crate::client::RestCall;
+use crate::delivery::EditPreview;
+use crate::ledger::{Broadcast, BroadcastPlan, StoredSpec};
 use crate::message::Message;
 use crate::protocol::{HostResponse, RequestFailure};
 
@@ -12,11 +14,13 @@ use super::rehearsal::BroadcastOrigin;
 pub(super) struct FixedBroadcast<'a> {
     pub(super) app: &'a str,
     pub(super) broadcast: &'a Broadcast,
-    pub(super) spec: &'a BroadcastSpec,
+    pub(super) spec: &'a StoredSpec,
     pub(super) how: BroadcastOrigin,
     pub(super) plan: BroadcastPlan,
     pub(super) bad_lines: u64,
     pub(super) read: Option<String>,
+    /// What it does to messages, if it edits them.
+    pub(super) edits: Option<EditPreview>,
 }
 
 /// Allows, refuses or records what a run is about to send. The default methods allow everything.
@@ -28,6 +32,11 @@ pub(super) trait SendPolicy {
 
     /// Allows a single send. `app` is the app's key.
     fn single(&self, _app: &str, _message: &Message) -> Result<(), RequestFailure> {
+        Ok(())
+    }
+
+    /// Allows a call of `im.request` that changes something. `app` is the app's key.
+    fn request(&self, _app: &str, _call: &RestCall) -> Result<(), RequestFailure> {
         Ok(())
     }
 

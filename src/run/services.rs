@@ -6,8 +6,11 @@ use std::rc::Rc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::delivery::{Delivery, SendCounters};
+use crate::core::UserScope;
+use crate::delivery::{Delivery, OpenLedger, SendCounters};
+use crate::ledger::{BroadcastId, LedgerError};
 use crate::protocol::{FailureKind, RequestFailure};
+use crate::schedule::run_id;
 
 use super::broadcasts::RunBroadcasts;
 use super::budget::MemoryBudget;
@@ -18,6 +21,7 @@ use super::jobs::{DeclaredJobs, JobContext};
 use super::lists::GroupLists;
 use super::outbound::HttpOut;
 use super::output::ScriptOutput;
+use super::rest::{RestGrants, RestOut};
 use super::script_clock::ScriptClock;
 use super::send_policy::SendPolicy;
 use super::sources::ModuleSources;
@@ -40,6 +44,10 @@ pub struct RunServices {
     pub(super) lists: GroupLists,
     /// Where uploads go.
     pub(super) uploads: Rc<dyn UploadSink>,
+    /// Where the calls of `im.request` go.
+    pub(super) rest: Rc<dyn RestOut>,
+    /// The permissions for `im.request`.
+    pub(super) grants: RestGrants,
     /// Allows or refuses what the run is about to send.
     pub(super) policy: Rc<dyn SendPolicy>,
     /// Where `require` finds modules.
@@ -48,6 +56,12 @@ pub struct RunServices {
     pub files: ProjectFiles,
     /// The environment variables that the run may read or use as secrets.
     pub variables: GrantedVariables,
+    /// The users to whom the run may announce.
+    pub(super) announce: Vec<UserScope>,
+    /// Whether the run may add to the suppression list.
+    pub(super) suppress: bool,
+    /// Whether the run may send to recipients on the suppression list.
+    pub(super) override_suppression: bool,
     /// Requests to other services.
     pub(super) outbound: Box<dyn HttpOut>,
     /// Receives the prints and log lines.
@@ -78,6 +92,49 @@ impl RunServices {
     pub(super) fn app(&self, number: u32) -> Result<&Rc<Delivery>, RequestFailure> {
         self.apps.get(number as usize).ok_or_else(no_app)
     }
+
+    /// The id of the recorded run that it executes: a job run of a daemon, or a run of the command line. Opens the ledger of
+    /// `app`, because a run of the command line gets its id there. `None` if that fails; what is sent next reports it.
+    pub(super) async fn recorded_run(&self, app: &Delivery) -> Option<String> {
+        if let Some(job) = &self.job {
+            return Some(run_id(&job.name, job.scheduled_at));
+        }
+        let (open, _) = app.entry().await.ok()??;
+        open.command_run.as_ref().map(|(name, at)| run_id(name, *at))
+    }
+
+    /// Records in the ledger that the run makes or continues a broadcast, or finds it sent.
+    pub(super) async fn link_broadcast(&self, open: &OpenLedger, id: BroadcastId) -> Result<(), LedgerError> {
+        let run = match &self.job {
+            Some(job) => Some((job.name.as_str(), job.scheduled_at)),
+            None => open.command_run.as_ref().map(|(name, at)| (name.as_str(), *at)),
+        };
+        match run {
+            Some((name, at)) => open.ledger.link_broadcast(name, at, id).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses an announcement to users that the permissions do not name.
+pub fn announce_refused(granted: &[UserScope], scope: UserScope) -> Option<RequestFailure> {
+    (!granted.contains(&scope)).then(|| {
+        RequestFailure::denied(format!(
+            "an announcement to {} is not granted; nothing was sent. It cannot be recalled. To grant it: `[permissions] announce = [\"{scope}\"]` or --allow-announce={scope}",
+            scope.users()
+        ))
+    })
+}
+
+/// Why `im.suppress` is refused without its permission.
+pub const NO_SUPPRESS: &str = "im.suppress is not granted; nothing was added. To grant it: `[permissions] suppress = true` or --allow-suppress";
+
+/// Why `override = true` is refused without its permission.
+pub const NO_OVERRIDE: &str = "`override = true` sends to recipients on the suppression list, which is not granted; nothing was sent. To grant it: `[permissions] override_suppression = true` or --allow-override-suppression";
+
+/// Refuses to send to recipients on the suppression list if the permissions do not grant it.
+pub(super) fn override_refused(services: &RunServices) -> Result<(), RequestFailure> {
+    if services.override_suppression { Ok(()) } else { Err(RequestFailure::denied(NO_OVERRIDE)) }
 }
 
 /// Returns the failure for an app that is not configured.

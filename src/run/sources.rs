@@ -8,11 +8,16 @@ use rust_embed::RustEmbed;
 
 use crate::config::Project;
 use crate::protocol::{LuaSource, RequestFailure};
+use crate::zones::Calendar;
 
+use super::calendars;
 use super::files::ModuleFolders;
 
 /// The largest script or module, in bytes.
 pub const MAX_SOURCE: u64 = 4 * 1024 * 1024;
+
+/// The beginning of a calendar's name in [`ModuleSources::asked`]. No module has a name with a `/`.
+const CALENDAR: &str = "calendars/";
 
 /// The Lua standard library, embedded in the binary.
 #[derive(RustEmbed)]
@@ -25,6 +30,8 @@ struct Stdlib;
 #[derive(Debug)]
 pub struct ModuleSources {
     folders: ModuleFolders,
+    /// The folder of the calendars.
+    calendars: ModuleFolders,
     /// The name of the running script, which is not a module: a script named like a library module would hide that
     /// module.
     script: String,
@@ -48,12 +55,14 @@ impl ModuleSources {
             wanted.insert(0, own);
         }
         let folders = ModuleFolders::open(project, wanted);
-        Self { folders, script: project.shown(script), pinned: None, asked: Mutex::default() }
+        let calendars = ModuleFolders::open(project, vec![project.root.join(calendars::CALENDARS)]);
+        Self { folders, calendars, script: project.shown(script), pinned: None, asked: Mutex::default() }
     }
 
     /// Returns the same sources, which never read these files as modules.
     pub fn without(self, secret_files: &[PathBuf]) -> Self {
-        Self { folders: self.folders.without(secret_files), ..self }
+        let (folders, calendars) = (self.folders.without(secret_files), self.calendars.without(secret_files));
+        Self { folders, calendars, ..self }
     }
 
     /// Returns the same sources with these modules fixed, even if their files change.
@@ -116,6 +125,57 @@ impl ModuleSources {
             "module",
             format!("module '{module}' not found in {}, nor in the standard library", folders.join(", ")),
         ))
+    }
+
+    /// Returns the calendar with this name, from `calendars/NAME.csv` or `calendars/NAME.ics`. Its file belongs to the
+    /// script as a module does: a daemon loads the script again when it changes.
+    ///
+    /// # Errors
+    ///
+    /// `invalid` when the name is malformed, there is no such file or there are both, or it cannot be read.
+    pub fn calendar(&self, name: &str) -> Result<Calendar, RequestFailure> {
+        let invalid = |what: String| RequestFailure::invalid("calendar", format!("calendar: {what}"));
+        let source = self.calendar_file(name).map_err(&invalid)?;
+        calendars::read(&source.name, &source.text).map_err(invalid)
+    }
+
+    /// Looks a module or a calendar up again, by its name in [`ModuleSources::asked`].
+    pub fn look_up(&self, asked: &str) {
+        // An error is noted as a missing file; the load reports it.
+        match asked.strip_prefix(CALENDAR) {
+            Some(name) => drop(self.calendar_file(name)),
+            None => drop(self.find(asked)),
+        }
+    }
+
+    /// Returns the file of the calendar with this name; see [`ModuleSources::calendar`].
+    pub(super) fn calendar_file(&self, name: &str) -> Result<LuaSource, String> {
+        let asked = format!("{CALENDAR}{name}");
+        if let Some(pinned) = self.pinned.as_ref().and_then(|modules| modules.get(&asked)) {
+            return Ok(pinned.clone());
+        }
+        if !calendars::is_name(name) {
+            return Err(format!(
+                "`{}` is not the name of a calendar; write letters, digits, `_` and `-`",
+                name.escape_debug()
+            ));
+        }
+        let mut found = Vec::new();
+        for extension in calendars::CALENDAR_EXTENSIONS {
+            let file = format!("{name}.{extension}");
+            let text = self.calendars.read(0, &file, MAX_SOURCE).map_err(|why| {
+                self.note(&asked, None);
+                format!("{CALENDAR}{file}: {why}")
+            })?;
+            found.extend(text.map(|text| LuaSource { name: format!("{CALENDAR}{file}"), text: text.into() }));
+        }
+        // Of two files neither counts, so that a second file is a change.
+        self.note(&asked, if let [one] = found.as_slice() { Some(one) } else { None });
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(format!("there is no {CALENDAR}{name}.csv and no {CALENDAR}{name}.ics")),
+            _ => Err(format!("there are both {CALENDAR}{name}.csv and {CALENDAR}{name}.ics; remove one")),
+        }
     }
 
     /// Returns the names of the modules in the embedded standard library.

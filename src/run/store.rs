@@ -151,10 +151,10 @@ async fn page(
 ) -> Result<String, LedgerError> {
     let found = ledger.data_list(space, prefix, after.unwrap_or_default(), PAGE, PAGE_BYTES).await?;
     let full = found.len() == PAGE as usize;
-    let characters: usize = found.iter().map(|(_, text, _)| text.chars().count()).sum();
-    let last = found.last().map(|(key, ..)| json!(key)).filter(|_| full || characters > PAGE_BYTES);
+    let characters: usize = found.iter().map(|entry| entry.value.chars().count()).sum();
+    let last = found.last().map(|entry| json!(entry.key)).filter(|_| full || characters > PAGE_BYTES);
     let items: Vec<_> =
-        found.iter().map(|(key, text, _)| format!("[{},{}]", json!(key), kept(text))).collect();
+        found.iter().map(|entry| format!("[{},{}]", json!(entry.key), kept(&entry.value))).collect();
     let next = last.map_or_else(String::new, |next| format!(",\"next\":{next}"));
     Ok(format!("{{\"items\":[{}]{next}}}", items.join(",")))
 }

@@ -1,6 +1,6 @@
 //! Where the uploads of a run go.
 
-use futures_util::future::LocalBoxFuture;
+use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -22,17 +22,19 @@ pub(super) struct UploadCall<'a> {
 }
 
 /// Takes the files that a run uploads.
+#[async_trait(?Send)]
 pub(super) trait UploadSink {
     /// Uploads a file, and returns the value that the script gets for it.
-    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>>;
+    async fn upload(&self, call: UploadCall<'_>) -> Result<Value, RequestFailure>;
 }
 
 /// Uploads to the service.
 pub(super) struct ServiceUploads;
 
+#[async_trait(?Send)]
 impl UploadSink for ServiceUploads {
-    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>> {
-        Box::pin(send(call))
+    async fn upload(&self, call: UploadCall<'_>) -> Result<Value, RequestFailure> {
+        send(call).await
     }
 }
 
@@ -43,6 +45,6 @@ pub(super) async fn send(call: UploadCall<'_>) -> Result<Value, RequestFailure> 
     drop(hold);
     let uploaded = app.upload(file, options, stop).await?;
     serde_json::to_value(&uploaded).map_err(|error| {
-        RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}"))
+        RequestFailure::new(FailureKind::Invalid, format!("the answer cannot be written as JSON: {error}"))
     })
 }

@@ -2,21 +2,21 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::Permissions;
+use crate::client;
+use crate::config::{ALERT_VARIABLES, Permissions};
 use crate::protocol::{FailureKind, RequestFailure};
 
-/// The program's own credentials. No permission grants these variables, nor the variables of the same names with
-/// `_FILE`.
-const OWN: [&str; 8] = [
+/// The program's own credentials beside those of alerts. No permission grants these variables, nor the variables of the
+/// same names with `_FILE`.
+const OWN: [&str; 6] = [
     "MOONCAST_CLIENT_SECRET",
     "MOONCAST_TOKEN",
     "MOONCAST_CLIENT_ID",
     "MOONCAST_STORE",
-    "MOONCAST_ALERTS_URL",
-    "MOONCAST_ALERTS_SECRET",
     "MOONCAST_CALLBACK_SECRET",
     "MOONCAST_APP_CERTIFICATE",
 ];
@@ -29,6 +29,8 @@ pub struct GrantedVariables {
     readable: Vec<String>,
     secrets: Vec<String>,
     lookup: VariableSource,
+    /// The secrets that the run has named so far.
+    named: Mutex<Vec<SecretString>>,
 }
 
 impl fmt::Debug for GrantedVariables {
@@ -48,7 +50,12 @@ impl GrantedVariables {
 
     /// Uses another source of variables, for tests.
     pub(super) fn with(permissions: &Permissions, lookup: VariableSource) -> Self {
-        Self { readable: permissions.env.clone(), secrets: permissions.secrets.clone(), lookup }
+        Self {
+            readable: permissions.env.clone(),
+            secrets: permissions.secrets.clone(),
+            lookup,
+            named: Mutex::default(),
+        }
     }
 
     /// Returns the value of a variable, or `None` if it is not set.
@@ -85,12 +92,25 @@ impl GrantedVariables {
             )));
         }
         let value = self.value(name)?.filter(|value| !value.is_empty());
+        if let Some(value) = &value {
+            let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            if named.iter().all(|known| known.expose_secret() != value) {
+                named.push(SecretString::from(value.as_str()));
+            }
+        }
         value.map(SecretString::from).ok_or_else(|| {
             RequestFailure::invalid(
                 "name",
                 format!("the secret {name} is granted, but the variable is not set"),
             )
         })
+    }
+
+    /// Hides the secrets that the run has named in a text. Another service can repeat one in its answer.
+    pub fn hide_secrets(&self, text: &mut String) {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let named: Vec<&str> = named.iter().map(ExposeSecret::expose_secret).collect();
+        client::hide(text, &named);
     }
 
     fn value(&self, name: &str) -> Result<Option<String>, RequestFailure> {
@@ -114,8 +134,10 @@ fn check_name(name: &str) -> Result<(), RequestFailure> {
         return Err(RequestFailure::invalid("name", message));
     }
     let bare = name.strip_suffix("_FILE").unwrap_or(name);
-    if OWN.contains(&bare) {
-        return Err(denied(format!("{name} belongs to the host; no permission opens it to scripts")));
+    if OWN.contains(&bare) || name.starts_with(ALERT_VARIABLES) {
+        return Err(denied(format!(
+            "{name} is a variable of Mooncast itself; no permission lets scripts read it"
+        )));
     }
     Ok(())
 }
@@ -133,8 +155,6 @@ fn denied(message: String) -> RequestFailure {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn variables(env: &[&str], secrets: &[&str]) -> GrantedVariables {
@@ -167,7 +187,8 @@ mod tests {
     fn the_hosts_own_credentials_are_never_granted() {
         let all = variables(&["*"], &[]);
         let secrets = variables(&[], &["*"]);
-        for name in OWN {
+        let alerts = ["MOONCAST_ALERTS_URL", "MOONCAST_ALERTS_SECRET", "MOONCAST_ALERTS_OPS_URL"];
+        for name in OWN.into_iter().chain(alerts) {
             for name in [name.to_owned(), format!("{name}_FILE")] {
                 assert_eq!(all.get(&name).unwrap_err().kind, FailureKind::Denied, "{name}");
                 assert_eq!(secrets.secret(&name).unwrap_err().kind, FailureKind::Denied, "{name}");

@@ -66,6 +66,16 @@ impl Cron {
         if self.hours == EVERY_HOUR { self.by_the_hands(after, zone) } else { self.by_the_day(after, zone) }
     }
 
+    /// Whether it matches in every hour, and follows the clocks through their changes.
+    pub(super) const fn is_hourly(&self) -> bool {
+        self.hours == EVERY_HOUR
+    }
+
+    /// Returns the first matching time of a day, `from` included. None if there is none, or the day does not match.
+    pub(super) fn time_on(&self, day: Date, from: Time) -> Option<Time> {
+        if self.month(day) && self.day(day) { self.time_from(from) } else { None }
+    }
+
     /// Finds the next instant of an expression that names hours: each time of the day runs once, whatever the clock
     /// changes.
     fn by_the_day(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
@@ -168,7 +178,7 @@ fn fields(text: &str) -> Result<Vec<String>, String> {
         count => {
             return Err(format!(
                 "it has {count} field{}; write five (minute, hour, day of the month, month, day of the week) or \
-                 six (with the second first), such as \"0 9 * * mon-fri\"",
+                 six (the first is for seconds), such as \"0 9 * * mon-fri\"",
                 if count == 1 { "" } else { "s" }
             ));
         }

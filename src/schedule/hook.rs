@@ -16,9 +16,10 @@ pub struct Hook {
     pub secret: String,
     /// How a request proves that its sender knows the secret.
     pub scheme: HookScheme,
-    /// The header with the proof, in lower case.
-    pub header: String,
-    /// The header with the delivery's id, in lower case. With None each request counts as a new delivery.
+    /// The header with the proof, in lower case. None for [`HookScheme::Easemob`], whose proof is in the body.
+    pub header: Option<String>,
+    /// The header with the delivery's id, in lower case. With None each request counts as a new delivery, except for
+    /// [`HookScheme::Easemob`], whose body has the id.
     pub id: Option<String>,
 }
 
@@ -29,6 +30,9 @@ pub enum HookScheme {
     HmacSha256,
     /// The secret itself, with an optional `Bearer ` before it.
     Token,
+    /// The body is a callback of the chat service: its `security` is the MD5 of `callId`, the secret and `timestamp`, and
+    /// its `callId` is the delivery's id.
+    Easemob,
 }
 
 impl Hook {
@@ -47,17 +51,27 @@ impl Hook {
         let scheme = match declared.scheme.as_deref() {
             None | Some("hmac-sha256") => HookScheme::HmacSha256,
             Some("token") => HookScheme::Token,
+            Some("easemob") => HookScheme::Easemob,
             Some(other) => {
                 let other = other.escape_debug();
                 return Err(DeclarationError::new(
                     "scheme",
-                    format!("`{other}` is unknown; write \"hmac-sha256\" or \"token\""),
+                    format!("`{other}` is unknown; write \"hmac-sha256\", \"token\" or \"easemob\""),
                 ));
             }
         };
         let usual = match scheme {
             HookScheme::HmacSha256 => "x-signature-256",
             HookScheme::Token => "authorization",
+            HookScheme::Easemob => {
+                for (field, given) in [("header", &declared.header), ("id", &declared.id)] {
+                    if given.is_some() {
+                        let problem = "leave it out: with `scheme = \"easemob\"` the body has the signature and the delivery's id";
+                        return Err(DeclarationError::new(field, problem.to_owned()));
+                    }
+                }
+                return Ok(Self { secret: declared.secret.clone(), scheme, header: None, id: None });
+            }
         };
         let header = header("header", declared.header.as_deref().unwrap_or(usual))?;
         let id = declared.id.as_deref().map(|name| self::header("id", name)).transpose()?;
@@ -67,6 +81,7 @@ impl Hook {
                 format!("`{header}` already carries the signature or token; name another header"),
             ));
         }
+        let header = Some(header);
         Ok(Self { secret: declared.secret.clone(), scheme, header, id })
     }
 }

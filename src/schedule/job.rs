@@ -7,11 +7,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::protocol::{JobDeclaration, JobTrigger};
+use crate::zones::Calendar;
 
 use super::cron::Cron;
+use super::event::EventFilter;
 use super::hook::Hook;
 use super::options::{MissedPolicy, OverlapPolicy};
 use super::problem::DeclarationError;
+use super::workdays::{HolidayPolicy, Workdays};
 use super::{at, zone};
 
 /// How long a missed time may still run, if the script does not say.
@@ -35,8 +38,15 @@ const RUN: &str = "run ";
 /// The folder of these scripts.
 const SCRIPTS: &str = "scripts/";
 
+/// What stands in place of a path for code from standard input, and for the code of `mooncast eval`.
+pub const FROM_STANDARD_INPUT: &str = "-";
+pub const EVALUATED: &str = "eval";
+
 /// The beginning of [`Job::times`] for a hook. The hook's name follows.
 pub const AT_EACH_POST: &str = "at each POST /hooks/";
+
+/// The beginning of [`Job::times`] for a job that runs for events. The event's name follows.
+pub const ON_EVENT: &str = "on ";
 
 /// 2026-01-01T00:00:00Z, where that comparison starts.
 const LOOK_FROM: Duration = Duration::from_hours(490_896);
@@ -62,6 +72,8 @@ pub struct Job {
     pub rerun: bool,
     zone: TimeZone,
     times: JobSchedule,
+    /// The days on which it runs. None means all days.
+    workdays: Option<Workdays>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +82,26 @@ enum JobSchedule {
     Every(Duration),
     At(Timestamp),
     Hook(Hook),
+    Event(EventFilter),
 }
 
 impl Job {
-    /// Validates a declaration. The worker's checks are repeated, since the host does not trust a worker.
-    pub fn new(declared: &JobDeclaration) -> Result<Self, DeclarationError> {
+    /// Validates a declaration. The worker's checks are repeated, since the host does not trust a worker. `calendar` is the
+    /// calendar that it names.
+    pub fn new(declared: &JobDeclaration, calendar: Option<Calendar>) -> Result<Self, DeclarationError> {
         check_name(&declared.name)?;
+        let policy = HolidayPolicy::read(declared.on_holiday.as_deref())?;
+        let workdays = declared.calendar.clone().zip(calendar);
+        let workdays = workdays.map(|(name, calendar)| Workdays { name, calendar, policy });
+        if workdays.is_none() && declared.on_holiday.is_some() {
+            return Err(DeclarationError::new(
+                "on_holiday",
+                "it applies only with a `calendar`; leave it out",
+            ));
+        }
+        if workdays.is_some() && !matches!(declared.when, JobTrigger::Cron(_)) {
+            return Err(DeclarationError::new("calendar", "it applies only to schedule.cron; leave it out"));
+        }
         let zone = zone::by_name(declared.tz.as_deref())?;
         let job = Self {
             name: declared.name.clone(),
@@ -83,14 +109,15 @@ impl Job {
             missed: MissedPolicy::read(declared.missed.as_deref())?,
             grace: duration("grace", declared.grace_ms)?.unwrap_or(GRACE),
             overlap: match (&declared.when, declared.overlap.as_deref()) {
-                // A posted request must not be lost.
-                (JobTrigger::Hook(_), None) => OverlapPolicy::Queue,
+                // A posted request or an event must not be lost.
+                (JobTrigger::Hook(_) | JobTrigger::Event(_), None) => OverlapPolicy::Queue,
                 (_, overlap) => OverlapPolicy::read(overlap)?,
             },
             timeout: duration("timeout", declared.timeout_ms)?,
             jitter: duration("jitter", declared.jitter_ms)?.unwrap_or_default(),
             rerun: declared.rerun,
             times: JobSchedule::read(declared, &zone)?,
+            workdays,
             zone,
         };
         if job.timeout == Some(Duration::ZERO) {
@@ -108,14 +135,19 @@ impl Job {
     pub fn next_after(&self, after: Duration) -> Option<Duration> {
         match &self.times {
             JobSchedule::Cron(cron) => {
-                zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?)
+                let after = zone::timestamp(after);
+                let next = match &self.workdays {
+                    Some(workdays) => workdays.next_after(cron, after, &self.zone),
+                    None => cron.next_after(after, &self.zone),
+                };
+                zone::since_epoch(next?)
             }
             JobSchedule::Every(length) => {
                 let passed = after.as_secs() / length.as_secs();
                 Some(Duration::from_secs(passed.checked_add(1)?.checked_mul(length.as_secs())?))
             }
             JobSchedule::At(instant) => zone::since_epoch(*instant).filter(|instant| *instant > after),
-            JobSchedule::Hook(_) => None,
+            JobSchedule::Hook(_) | JobSchedule::Event(_) => None,
         }
     }
 
@@ -125,6 +157,19 @@ impl Job {
             JobSchedule::Hook(hook) => Some(hook),
             _ => None,
         }
+    }
+
+    /// Returns the events that a job runs for, if it runs for events. Such a job has no scheduled times.
+    pub const fn event(&self) -> Option<&EventFilter> {
+        match &self.times {
+            JobSchedule::Event(event) => Some(event),
+            _ => None,
+        }
+    }
+
+    /// Whether the ledger stores the inputs of the job's runs: a hook's requests, or events.
+    pub const fn has_inputs(&self) -> bool {
+        self.hook().is_some() || self.event().is_some()
     }
 
     /// Returns the delay of a scheduled time's run, which is below [`Job::jitter`]. The same job and time always have
@@ -154,11 +199,14 @@ impl Job {
     pub fn times(&self) -> String {
         match &self.times {
             JobSchedule::Cron(cron) => {
-                format!("cron \"{}\" in {}", cron.text, crate::zones::words(&self.zone))
+                let days =
+                    self.workdays.as_ref().map_or_else(String::new, |days| format!(" {}", days.words()));
+                format!("cron \"{}\" in {}{days}", cron.text, crate::zones::words(&self.zone))
             }
             JobSchedule::Every(length) => format!("every {}", words(*length)),
             JobSchedule::At(instant) => format!("at {instant}"),
             JobSchedule::Hook(_) => format!("{AT_EACH_POST}{}", self.name),
+            JobSchedule::Event(event) => event.words(),
         }
     }
 
@@ -168,7 +216,7 @@ impl Job {
             return Ok(());
         }
         let (most, between) = match &self.times {
-            JobSchedule::At(_) | JobSchedule::Hook(_) => (DAY, "a day"),
+            JobSchedule::At(_) | JobSchedule::Hook(_) | JobSchedule::Event(_) => (DAY, "a day"),
             JobSchedule::Every(length) => (*length, "the time between two runs"),
             JobSchedule::Cron(_) => {
                 let instants =
@@ -194,6 +242,7 @@ impl JobSchedule {
     fn read(declared: &JobDeclaration, zone: &TimeZone) -> Result<Self, DeclarationError> {
         match &declared.when {
             JobTrigger::Hook(hook) => Hook::read(&declared.name, hook).map(Self::Hook),
+            JobTrigger::Event(event) => EventFilter::read(event).map(Self::Event),
             JobTrigger::Cron(text) => Cron::parse(text)
                 .map(Self::Cron)
                 .map_err(|why| DeclarationError::new("expr", format!("\"{}\": {why}", text.escape_debug()))),
@@ -232,9 +281,31 @@ pub fn runs_of(script: &str) -> String {
     format!("{RUN}{script}")
 }
 
-/// Returns the script of a name that [`runs_of`] made.
+/// Returns the name under which the runs of a script on the command line are recorded. For a script in `scripts/` it is
+/// that of [`runs_of`]; for any other it is `run ./news.lua`, `run /tmp/news.lua`, `run -` or `run eval`. `script` is a path
+/// below the project's folder, an absolute path, [`FROM_STANDARD_INPUT`] or [`EVALUATED`].
+pub fn command_runs_of(script: &str) -> String {
+    let script: String =
+        script.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    if is_of_script(&script) { runs_of(&script) } else { runs_of(&format!("./{script}")) }
+}
+
+/// Returns the script of a name that [`runs_of`] or [`command_runs_of`] made.
 pub fn script_of(job: &str) -> Option<&str> {
-    job.strip_prefix(RUN).filter(|script| script.starts_with(SCRIPTS))
+    job.strip_prefix(RUN).filter(|script| is_of_script(script))
+}
+
+/// Whether a script can run on request: whether it is in `scripts/`.
+pub fn is_requestable(script: &str) -> bool {
+    script.starts_with(SCRIPTS)
+}
+
+/// Whether a text names a script in the name of a run.
+fn is_of_script(text: &str) -> bool {
+    is_requestable(text)
+        || text.starts_with("./")
+        || text.starts_with('/')
+        || [FROM_STANDARD_INPUT, EVALUATED].contains(&text)
 }
 
 fn check_name(name: &str) -> Result<(), DeclarationError> {
@@ -247,7 +318,7 @@ fn check_name(name: &str) -> Result<(), DeclarationError> {
         return wrong(format!("it has {length} characters; at most {LONGEST_NAME} are allowed"));
     }
     if script_of(name).is_some() {
-        return wrong(format!("`{name}` is reserved for requested runs of a script; write another name"));
+        return wrong(format!("`{name}` is reserved for runs of a script; write another name"));
     }
     if name.trim() != name || name.chars().any(char::is_control) {
         return wrong(format!(

@@ -15,30 +15,58 @@
 //!   divide a day (`15m`, `1h 30m`) therefore start at each midnight, UTC. Other lengths (`7m`, `36h`) keep an even
 //!   distance and have no fixed start.
 //!
-//! A hook (`hook.rs`) is a job without scheduled times: each accepted request is a run.
+//! A hook (`hook.rs`) is a job without scheduled times: each accepted request is a run. So is a job that runs for the
+//! events of the chat service (`event.rs`).
+//!
+//! **Workdays** (`workdays.rs`): with a calendar, a cron expression has times on workdays only.
 //!
 //! **Missed times** are those found more than [`missed::TOLERANCE`] late; `missed.rs` has the rules.
 
 mod at;
 mod cron;
+mod event;
 mod hook;
 mod job;
 mod missed;
 mod options;
+mod pattern;
 mod problem;
+mod workdays;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
+pub use event::{EventKind, ServiceEvent};
 pub use hook::{Hook, HookScheme};
-pub use job::{AT_EACH_POST, Job, runs_of, script_of};
+pub use job::{
+    AT_EACH_POST, EVALUATED, FROM_STANDARD_INPUT, Job, ON_EVENT, command_runs_of, is_requestable, runs_of,
+    script_of,
+};
 pub use missed::{JobDecision, RunVerdict, decide};
 pub use options::{MissedPolicy, OverlapPolicy};
+pub use pattern::TextPattern;
 
 use std::time::Duration;
 
 /// Formats a scheduled time as a run's name: `2026-11-23T09:00:00Z`, with a fraction only if it has one.
 pub fn run_name(instant: Duration) -> String {
     zone::timestamp(instant).to_string()
+}
+
+/// Returns the scheduled time that a run's name stands for; `None` if it is no name of a run.
+pub fn run_of_name(name: &str) -> Option<Duration> {
+    let instant: jiff::Timestamp = name.trim().parse().ok()?;
+    instant.as_duration().try_into().ok()
+}
+
+/// The id of a job run: `JOB@RUN`.
+pub fn run_id(job: &str, scheduled_at: Duration) -> String {
+    format!("{job}@{}", run_name(scheduled_at))
+}
+
+/// Returns the job and the scheduled time of a run's id; `None` if it is no id of a run. A job's name may contain `@`.
+pub fn run_of_id(id: &str) -> Option<(&str, Duration)> {
+    let (job, run) = id.rsplit_once('@')?;
+    Some((job, run_of_name(run)?))
 }

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::refusal::{REACH_LIMIT, Refusal};
 use super::time::ClockReading;
 
-/// How a rate of N a second is counted.
+/// How a rate of N a second, or of N in another period, is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum RateCounting {
     /// By the wall-clock second: N in each, so up to 2N around its edge.
@@ -19,14 +20,14 @@ pub enum RateCounting {
     Bucket,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-const NANOS: i128 = 1_000_000_000;
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// Counts the calls of one rate.
 #[derive(Debug)]
 pub(super) struct CallMeter {
-    /// The quota of one second. `None` admits everything.
+    /// The quota of one period. `None` admits everything.
     quota: Option<u32>,
+    period: Duration,
     /// Whether a call passes only if its whole cost fits.
     whole: bool,
     used: MeterUsage,
@@ -36,15 +37,15 @@ pub(super) struct CallMeter {
 enum MeterUsage {
     Second {
         strict: bool,
-        second: u64,
+        second: u128,
         used: i128,
     },
     Window {
         passed: VecDeque<(Duration, u32)>,
         sum: i128,
     },
-    /// The level in billionths, so that the bucket fills without rounding. It is negative after a call that fitted
-    /// only partly.
+    /// The level in units of `1 / period in nanoseconds`, so that the bucket fills without rounding. It is negative
+    /// after a call that fitted only partly.
     Bucket {
         level: i128,
         at: Duration,
@@ -52,26 +53,27 @@ enum MeterUsage {
 }
 
 impl CallMeter {
-    pub(super) fn new(quota: Option<u32>, count: RateCounting, whole: bool) -> Self {
+    pub(super) fn new(quota: Option<u32>, period: Duration, count: RateCounting, whole: bool) -> Self {
         let second = |strict| MeterUsage::Second { strict, second: 0, used: 0 };
         let used = match count {
             RateCounting::Fixed => second(false),
             RateCounting::Strict => second(true),
             RateCounting::Sliding => MeterUsage::Window { passed: VecDeque::new(), sum: 0 },
-            RateCounting::Bucket => {
-                MeterUsage::Bucket { level: i128::from(quota.unwrap_or(0)) * NANOS, at: Duration::ZERO }
-            }
+            RateCounting::Bucket => MeterUsage::Bucket {
+                level: i128::from(quota.unwrap_or(0)) * nanos(period),
+                at: Duration::ZERO,
+            },
         };
-        Self { quota, whole, used }
+        Self { quota, period, whole, used }
     }
 
     /// Whether `cost` passes at this time. If so, it is counted.
     pub(super) fn admits(&mut self, now: ClockReading, cost: u32) -> bool {
         let Some(quota) = self.quota.map(i128::from) else { return true };
         let needed = if self.whole { i128::from(cost) } else { 1 };
-        let passes = self.used.left(now, quota) >= needed;
+        let passes = self.used.left(now, quota, self.period) >= needed;
         if passes || matches!(self.used, MeterUsage::Second { strict: true, .. }) {
-            self.used.add(now, cost);
+            self.used.add(now, cost, self.period);
         }
         passes
     }
@@ -79,18 +81,19 @@ impl CallMeter {
 
 impl MeterUsage {
     /// Removes what no longer counts and returns how much is free.
-    fn left(&mut self, now: ClockReading, quota: i128) -> i128 {
+    fn left(&mut self, now: ClockReading, quota: i128, period: Duration) -> i128 {
         match self {
             Self::Second { second, used, .. } => {
-                if *second != now.unix.as_secs() {
-                    *second = now.unix.as_secs();
+                let current = now.unix.as_nanos() / period.as_nanos();
+                if *second != current {
+                    *second = current;
                     *used = 0;
                 }
                 quota - *used
             }
             Self::Window { passed, sum } => {
                 while let Some(&(at, cost)) = passed.front() {
-                    if now.elapsed < at + SECOND {
+                    if now.elapsed < at + period {
                         break;
                     }
                     passed.pop_front();
@@ -102,21 +105,62 @@ impl MeterUsage {
                 let since = now.elapsed.saturating_sub(*at).as_nanos();
                 *at = now.elapsed;
                 let filled = i128::try_from(since).unwrap_or(i128::MAX).saturating_mul(quota);
-                *level = level.saturating_add(filled).min(quota * NANOS);
-                level.div_euclid(NANOS)
+                *level = level.saturating_add(filled).min(quota * nanos(period));
+                level.div_euclid(nanos(period))
             }
         }
     }
 
-    fn add(&mut self, now: ClockReading, cost: u32) {
+    fn add(&mut self, now: ClockReading, cost: u32, period: Duration) {
         match self {
             Self::Second { used, .. } => *used += i128::from(cost),
             Self::Window { passed, sum } => {
                 passed.push_back((now.elapsed, cost));
                 *sum += i128::from(cost);
             }
-            Self::Bucket { level, .. } => *level -= i128::from(cost) * NANOS,
+            Self::Bucket { level, .. } => *level -= i128::from(cost) * nanos(period),
         }
+    }
+}
+
+/// Returns a period in nanoseconds.
+fn nanos(period: Duration) -> i128 {
+    i128::try_from(period.as_nanos()).unwrap_or(i128::MAX)
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// The announcements to some users: at most some a day in UTC, with a time between two.
+#[derive(Debug)]
+pub(super) struct AnnounceMeter {
+    /// `None` admits everything.
+    per_day: Option<u32>,
+    interval: Duration,
+    last: Option<Duration>,
+    /// The day of the last one, since 1970, and how many it had.
+    day: (u64, u32),
+}
+
+impl AnnounceMeter {
+    pub(super) fn new(per_day: Option<u32>, interval: Duration) -> Self {
+        Self { per_day, interval, last: None, day: (0, 0) }
+    }
+
+    /// Refuses an announcement that comes too soon, or as `enough` the one after the last of the day.
+    pub(super) fn check(&self, now: ClockReading, enough: Refusal) -> Result<(), Refusal> {
+        let Some(per_day) = self.per_day else { return Ok(()) };
+        if self.last.is_some_and(|last| now.elapsed.saturating_sub(last) < self.interval) {
+            return Err(REACH_LIMIT);
+        }
+        let today = now.unix.as_secs() / DAY;
+        if self.day.0 == today && self.day.1 >= per_day { Err(enough) } else { Ok(()) }
+    }
+
+    /// Counts an announcement that was accepted.
+    pub(super) fn count(&mut self, now: ClockReading) {
+        let today = now.unix.as_secs() / DAY;
+        let before = if self.day.0 == today { self.day.1 } else { 0 };
+        (self.last, self.day) = (Some(now.elapsed), (today, before + 1));
     }
 }
 
@@ -137,7 +181,7 @@ mod tests {
     }
 
     fn meter(count: RateCounting) -> CallMeter {
-        CallMeter::new(Some(20), count, false)
+        CallMeter::new(Some(20), SECOND, count, false)
     }
 
     #[test]
@@ -175,7 +219,7 @@ mod tests {
     #[test]
     fn only_strict_counts_what_it_refused() {
         for (count, passes) in [(RateCounting::Fixed, true), (RateCounting::Strict, false)] {
-            let mut meter = CallMeter::new(Some(20), count, true);
+            let mut meter = CallMeter::new(Some(20), SECOND, count, true);
             assert!(meter.admits(at(5_000), 18), "{count:?}");
             assert!(!meter.admits(at(5_001), 3), "{count:?}");
             assert_eq!(meter.admits(at(5_002), 1), passes, "{count:?}");
@@ -187,7 +231,7 @@ mod tests {
         for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket]
         {
             for (whole, expected) in [(false, 7), (true, 6)] {
-                let mut meter = CallMeter::new(Some(20), count, whole);
+                let mut meter = CallMeter::new(Some(20), SECOND, count, whole);
                 let passed = (0..10).filter(|_| meter.admits(at(5_000), 3)).count();
                 assert_eq!(passed, expected, "{count:?} {whole}");
             }
@@ -196,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_lifted_rate_lets_everything_pass() {
-        let mut meter = CallMeter::new(None, RateCounting::Strict, true);
+        let mut meter = CallMeter::new(None, SECOND, RateCounting::Strict, true);
         assert!((0..100_000).all(|_| meter.admits(at(5_000), 20)));
     }
 
@@ -206,7 +250,7 @@ mod tests {
         fn no_second_of_a_sliding_count_holds_more_than_the_quota(
             gaps in prop::collection::vec(0_u64..200, 1..300), quota in 1_u32..30,
         ) {
-            let mut meter = CallMeter::new(Some(quota), RateCounting::Sliding, false);
+            let mut meter = CallMeter::new(Some(quota), SECOND, RateCounting::Sliding, false);
             let mut now = 0;
             let mut passed = Vec::new();
             for gap in gaps {

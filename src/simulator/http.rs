@@ -1,6 +1,6 @@
 //! Serves the simulator over HTTP.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::io;
 
 use axum::Router;
@@ -42,8 +42,8 @@ impl Simulator {
         Router::new().fallback(answer).with_state(ServerContext { simulator: self.clone(), ending })
     }
 
-    /// Serves HTTP/1.1 on `listener` until `shutdown`. Then it ends hanging and delayed requests, finishes the other
-    /// answers and returns.
+    /// Serves HTTP/1.1 on `listener` and posts callbacks until `shutdown`. Then it ends hanging and delayed requests,
+    /// finishes the other answers and returns. Callbacks that wait then are not posted.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -56,7 +56,11 @@ impl Simulator {
             shutdown.await;
             end.cancel();
         };
-        axum::serve(CuttableListener(listener), service).with_graceful_shutdown(shutdown).await
+        let serving = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(shutdown);
+        tokio::select! {
+            served = serving.into_future() => served,
+            () = self.post_callbacks() => Ok(()),
+        }
     }
 }
 

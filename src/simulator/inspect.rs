@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{json as json_response, response};
-use super::{FaultPlan, Simulator};
+use super::{FaultPlan, Simulator, UserEvent, page};
 
 /// Answers a request to `/_sim/{path}`.
 pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str) -> Response<Bytes> {
@@ -21,6 +21,10 @@ pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str
             "count": simulator.count(group),
             "messages": simulator.received_by(group),
         })),
+        (&Method::GET, ("page.css", "")) => page::style(),
+        (&Method::GET, ("picture", uuid)) => page::picture(simulator, uuid).unwrap_or_else(|| {
+            json_response(StatusCode::NOT_FOUND, &json!({ "error": "there is no picture with this id" }))
+        }),
         (&Method::GET, ("faults", "")) => {
             response(StatusCode::OK, "text/plain; charset=utf-8", simulator.faults().to_string())
         }
@@ -31,6 +35,14 @@ pub(super) fn answer(simulator: &Simulator, request: &Request<Bytes>, path: &str
                     ok(json!({ "planned": true }))
                 }
                 Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+            }
+        }
+        (&Method::POST, ("events", "")) => {
+            let event =
+                serde_json::from_slice::<UserEvent>(request.body()).map_err(|error| error.to_string());
+            match event.and_then(|event| simulator.inject(event).map_err(|error| error.to_string())) {
+                Ok(id) => ok(json!({ "id": id })),
+                Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({ "error": error })),
             }
         }
         (&Method::POST, ("revoke", "")) => {

@@ -26,10 +26,15 @@ impl Latency {
 
     /// Returns the time of one way.
     pub(super) fn one_way(self, rng: &mut impl Rng) -> Duration {
+        self.whole(rng) / 2
+    }
+
+    /// Returns the whole time.
+    pub(super) fn whole(self, rng: &mut impl Rng) -> Duration {
         if self.most.is_zero() {
             return Duration::ZERO;
         }
-        rng.random_range(self.least..=self.most) / 2
+        rng.random_range(self.least..=self.most)
     }
 }
 

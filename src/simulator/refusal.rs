@@ -56,7 +56,6 @@ pub(super) const TYPE_EMPTY: Refusal = send("param type can't be empty");
 pub(super) const BODY_EMPTY: Refusal = send("param body can't be empty");
 pub(super) const EXT_NOT_OBJECT: Refusal = send("param ext must be JSONObject");
 pub(super) const USERS_EMPTY: Refusal = send("param users can't be empty");
-pub(super) const TO_OVER_LIMIT: Refusal = send("params to's size can't exceed limit 3");
 pub(super) const TOO_LARGE: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     error: Cow::Borrowed(SEND_ERROR),
@@ -119,6 +118,13 @@ pub(super) const WRONG_MEDIA_TYPE: Refusal = row(
     "Unsupported Media Type",
 );
 
+pub(super) const NOT_ACCEPTABLE: Refusal = row(
+    StatusCode::NOT_ACCEPTABLE,
+    "web_application",
+    "javax.ws.rs.WebApplicationException",
+    "Not Acceptable",
+);
+
 // The errors of tokens, files, lists and recalls.
 pub(super) const NOT_JSON: Refusal = row(
     StatusCode::BAD_REQUEST,
@@ -140,13 +146,74 @@ pub(super) const WRONG_SECRET: Refusal = row(
 );
 const RECALL_ERROR: &str = "message_recall_error";
 const RECALL: &str = "MessageRecallException";
-pub(super) const RECALL_WITHOUT_TO: Refusal =
-    row(StatusCode::BAD_REQUEST, RECALL_ERROR, RECALL, "can't find msg to");
 pub(super) const RECALL_TOO_LATE: Refusal =
     row(StatusCode::FORBIDDEN, RECALL_ERROR, RECALL, "exceed recall time limit");
 pub(super) const RECALL_UNKNOWN: Refusal = row(StatusCode::FORBIDDEN, RECALL_ERROR, RECALL, "not_found msg");
+pub(super) const RECALL_COMMAND: Refusal =
+    row(StatusCode::FORBIDDEN, RECALL_ERROR, RECALL, "can't recall a msg of type cmd");
+pub(super) const RECALL_CLOSED: Refusal = row(
+    StatusCode::FORBIDDEN,
+    "forbidden_op",
+    "EasemobForbiddenOpException",
+    "message recall service is unopened",
+);
+
+// The errors of edits and of history files.
+const REWRITE_ERROR: &str = "message_rewrite_error";
+const REWRITE: &str = "MessageRewriteException";
+pub(super) const REWRITE_CLOSED: Refusal =
+    row(StatusCode::FORBIDDEN, REWRITE_ERROR, REWRITE, "The rewrite message feature is not open.");
+pub(super) const REWRITE_LIMIT: Refusal = row(
+    StatusCode::FORBIDDEN,
+    REWRITE_ERROR,
+    REWRITE,
+    "The message has reached its edit limit and cannot be modified further.",
+);
+pub(super) const REWRITE_BAD_ID: Refusal = row(
+    StatusCode::BAD_REQUEST,
+    "InvalidMessageIdException",
+    "InvalidMessageIdException",
+    "The provided message ID is not a valid number.",
+);
+pub(super) const REWRITE_UNKNOWN: Refusal =
+    row(StatusCode::NOT_FOUND, REWRITE_ERROR, REWRITE, "The message is unavailable or has expired.");
+pub(super) const REWRITE_WRONG_TYPE: Refusal = row(
+    StatusCode::BAD_REQUEST,
+    REWRITE_ERROR,
+    REWRITE,
+    "The message is of a type that is currently not supported for modification.",
+);
+const ANNOUNCE: &str = "EasemobForbiddenOpException";
+pub(super) const ANNOUNCED_ENOUGH: Refusal =
+    row(StatusCode::FORBIDDEN, "forbidden_op", ANNOUNCE, "broadcast message limit exceeded");
+pub(super) const ONLINE_ANNOUNCED_ENOUGH: Refusal =
+    row(StatusCode::FORBIDDEN, "forbidden_op", ANNOUNCE, "online user broadcast limit exceeded");
+const REWRITE_CONFLICT: Refusal = row(
+    StatusCode::CONFLICT,
+    "concurrent_operation_error",
+    "ConcurrentOperationException",
+    "another operation on the message is running",
+);
 
 impl Refusal {
+    /// Returns the refusal of too many recipients.
+    pub(super) fn to_over_limit(most: usize) -> Self {
+        Self { description: format!("params to's size can't exceed limit {most}").into(), ..send("") }
+    }
+
+    /// Returns the refusal of a recall that lacks a field.
+    pub(super) fn recall_without(field: &str) -> Self {
+        let description = format!("param {field} can't be empty").into();
+        Self { description, ..row(StatusCode::BAD_REQUEST, RECALL_ERROR, RECALL, "") }
+    }
+
+    /// Returns the refusal of an hour that has no history file.
+    pub(super) fn without_history(description: String) -> Self {
+        let missing =
+            row(StatusCode::NOT_FOUND, "storage_object_not_found", "StorageObjectNotFoundException", "");
+        Self { description: description.into(), ..missing }
+    }
+
     /// Returns a 400 `illegal_argument`.
     pub(super) fn illegal_argument(description: impl Into<Cow<'static, str>>) -> Self {
         let description = description.into();
@@ -154,6 +221,12 @@ impl Refusal {
             description,
             ..row(StatusCode::BAD_REQUEST, "illegal_argument", "IllegalArgumentException", "")
         }
+    }
+
+    /// Returns the error of a message that cannot be written to the simulator's log.
+    pub(super) fn unlogged(error: &std::io::Error) -> Self {
+        tracing::error!(%error, "the simulator cannot write its log");
+        Self::of_fault(StatusCode::INTERNAL_SERVER_ERROR, None)
     }
 
     /// Returns a 404 for a named thing.
@@ -178,6 +251,7 @@ impl Refusal {
             INVALID_BODY,
             WRONG_CLIENT_SECRET,
             NOT_JSON,
+            REWRITE_CONFLICT,
             row(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "unsupported_service_operation",

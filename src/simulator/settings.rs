@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{FaultPlan, Latency, RateCounting, RecordMode};
+use super::{AgoraApp, CallbackSettings, FaultPlan, HistorySettings, Latency, RateCounting, RecordMode};
 
 #[derive(Debug, Clone)]
 pub struct SimulatorSettings {
@@ -16,6 +16,9 @@ pub struct SimulatorSettings {
     /// The client id that `/token` accepts.
     pub client_id: String,
     pub client_secret: SecretString,
+    /// The Agora app that `/token` and every other call accept tokens of, beside the client. Its prefix
+    /// `/app-id/{app_id}` stands for `prefix`.
+    pub agora: Option<AgoraApp>,
     /// A token that never expires, beside those that `/token` returns.
     pub fixed_token: Option<SecretString>,
     /// The lifetime of a token if the request has no `ttl`. Default 60 days.
@@ -33,6 +36,20 @@ pub struct SimulatorSettings {
     pub seed: u64,
     /// How much of each message is stored.
     pub keep: RecordMode,
+    /// The most messages that are stored; the oldest is dropped first. Default 1,000,000, which takes about half a
+    /// gigabyte if they are short texts.
+    pub stored_messages: usize,
+    /// When history files are there, and in which zone their hours are.
+    pub history: HistorySettings,
+    /// Where callbacks are posted. `None` posts none.
+    pub callback: Option<CallbackSettings>,
+    /// Whether to refuse what the vendor's page on group messages does not allow. Default false: the simulator takes what
+    /// the service takes from other clients.
+    pub strict: bool,
+    /// Whether the app may recall messages. Default true; the vendor has to switch it on.
+    pub recall_open: bool,
+    /// Whether the app may edit messages. Default true; the vendor has to switch it on.
+    pub rewrite_open: bool,
 }
 
 impl SimulatorSettings {
@@ -44,6 +61,7 @@ impl SimulatorSettings {
             prefix: format!("/{org}/{app}"),
             client_id: "simulator-client".to_owned(),
             client_secret: SecretString::from("simulator-secret"),
+            agora: None,
             fixed_token: None,
             token_ttl: Duration::from_hours(60 * 24),
             groups: 100,
@@ -53,7 +71,21 @@ impl SimulatorSettings {
             faults: FaultPlan::default(),
             seed: 0,
             keep: RecordMode::default(),
+            stored_messages: 1_000_000,
+            history: HistorySettings::default(),
+            callback: None,
+            strict: false,
+            recall_open: true,
+            rewrite_open: true,
         }
+    }
+}
+
+impl SimulatorSettings {
+    /// Returns what follows the app's prefix in a path. `None` if the path is none of the app.
+    pub(super) fn behind_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let of_agora = || path.strip_prefix("/app-id/")?.strip_prefix(self.agora.as_ref()?.app_id.as_str());
+        path.strip_prefix(&self.prefix).or_else(of_agora)
     }
 }
 
@@ -74,9 +106,24 @@ pub struct SimulatorLimits {
     pub targeted_by: TargetedBy,
     /// Uploads per second. Default 100.
     pub upload_per_second: Option<u32>,
-    /// Calls per second to each of the lists, the downloads and the recalls. Default 100.
+    /// Calls per second to each of the lists, the downloads, the recalls and the old `POST /messages`. Default 100.
     pub read_per_second: Option<u32>,
-    /// How the rates are counted. Default: the sliding second.
+    /// Edits per second. Default 100 (contract).
+    pub edit_per_second: Option<u32>,
+    /// Calls to users per second. Default 100 (contract).
+    pub user_calls_per_second: Option<u32>,
+    /// Messages to users per minute. Default 6000 (contract).
+    pub user_messages_per_minute: Option<u32>,
+    /// Messages to rooms per second. Default 100 (contract).
+    pub room_messages_per_second: Option<u32>,
+    /// Calls to rooms per second. Default unlimited.
+    pub room_calls_per_second: Option<u32>,
+    /// Announcements to all users a day, of which two are 30 minutes apart. Without a number neither is limited. Default 3
+    /// (contract).
+    pub announce_all_per_day: Option<u32>,
+    /// Announcements to the users who are online a day, of which two are a minute apart. Default 50 (contract).
+    pub announce_online_per_day: Option<u32>,
+    /// How the simulator measures rates. Default: the sliding second.
     pub count: RateCounting,
     /// Whether to refuse a call whose messages do not all fit. By default a call passes while anything is left, as in
     /// the vendor's example: of calls with 3 messages each, 7 pass in a second (21 messages), and the 8th fails.
@@ -101,6 +148,13 @@ impl Default for SimulatorLimits {
             targeted_by: TargetedBy::Call,
             upload_per_second: Some(100),
             read_per_second: Some(100),
+            edit_per_second: Some(100),
+            user_calls_per_second: Some(100),
+            user_messages_per_minute: Some(6000),
+            room_messages_per_second: Some(100),
+            room_calls_per_second: None,
+            announce_all_per_day: Some(3),
+            announce_online_per_day: Some(50),
             count: RateCounting::default(),
             whole_calls: false,
             message_bytes: 5120,
@@ -120,6 +174,13 @@ impl SimulatorLimits {
             targeted_per_second: None,
             upload_per_second: None,
             read_per_second: None,
+            edit_per_second: None,
+            user_calls_per_second: None,
+            user_messages_per_minute: None,
+            room_messages_per_second: None,
+            room_calls_per_second: None,
+            announce_all_per_day: None,
+            announce_online_per_day: None,
             ..Self::default()
         }
     }

@@ -1,7 +1,8 @@
-//! The `body` of each of the eight types.
+//! Checks the `body` of a message, which has another shape for each of the eight types of message.
 //!
-//! The vendor's page has one error for all of it, `invalid_request_body`, and lists no checks. These checks are its
-//! tables of required fields and types. Unknown fields pass, as they do at the service.
+//! The vendor's page names one error for every wrong body, `invalid_request_body`. These checks follow its tables of
+//! required fields and types. Unknown fields pass, as they do at the service. Unless the simulator is strict, a whole
+//! number may be written `480.0`, and coordinates may be numbers: the vendor's own Java client writes both.
 
 use serde_json::{Map, Value};
 
@@ -11,30 +12,40 @@ const EVENT_LENGTH: std::ops::RangeInclusive<usize> = 1..=32;
 const CUSTOM_EXTS: usize = 16;
 
 /// Whether `body` is a valid body of type `kind`. No body is valid for an unknown type.
-pub(super) fn fits(kind: &str, body: &Map<String, Value>) -> bool {
+pub(super) fn fits(kind: &str, body: &Map<String, Value>, strict: bool) -> bool {
+    let whole = if strict { Value::is_u64 } else { is_whole };
+    let is_text = |name: &&str| {
+        let coordinate = matches!(*name, "lat" | "lng");
+        body.get(*name).is_some_and(|value| value.is_string() || (!strict && coordinate && value.is_number()))
+    };
     let (required, strings, integers): (&[&str], &[&str], &[&str]) = match kind {
         "txt" => (&["msg"], &[], &[]),
         "cmd" => (&["action"], &[], &[]),
         "loc" => (&["lat", "lng", "addr"], &[], &[]),
-        "img" | "file" => (&["url"], &["filename", "secret"], &[]),
-        "audio" => (&["url"], &["filename", "secret"], &["length", "Length"]),
+        "img" | "file" => (&["url"], &["filename", "secret"], &["file_length"]),
+        "audio" => (&["url"], &["filename", "secret"], &["length", "Length", "file_length"]),
         "video" => (&["url"], &["filename", "secret", "thumb", "thumb_secret"], &["length", "file_length"]),
         "custom" => (&[], &["customEvent"], &[]),
         _ => return false,
     };
-    required.iter().all(|name| body.get(*name).is_some_and(Value::is_string))
+    required.iter().all(is_text)
         && absent_or(body, strings, Value::is_string)
-        && absent_or(body, integers, Value::is_u64)
-        && (kind != "img" || absent_or(body, &["size"], is_size))
+        && absent_or(body, integers, whole)
+        && (kind != "img" || absent_or(body, &["size"], |size| is_size(size, whole)))
         && (kind != "custom" || is_custom(body))
 }
 
-fn absent_or(body: &Map<String, Value>, names: &[&str], fits: fn(&Value) -> bool) -> bool {
+fn absent_or(body: &Map<String, Value>, names: &[&str], fits: impl Fn(&Value) -> bool) -> bool {
     names.iter().filter_map(|name| body.get(*name)).all(fits)
 }
 
-fn is_size(size: &Value) -> bool {
-    size.as_object().is_some_and(|size| absent_or(size, &["width", "height"], Value::is_u64))
+fn is_size(size: &Value, whole: fn(&Value) -> bool) -> bool {
+    size.as_object().is_some_and(|size| absent_or(size, &["width", "height"], whole))
+}
+
+/// Whether a value is a whole number from 0, also if it is written as a fraction.
+fn is_whole(value: &Value) -> bool {
+    value.is_u64() || value.as_f64().is_some_and(|number| number >= 0.0 && number.fract() == 0.0)
 }
 
 fn is_custom(body: &Map<String, Value>) -> bool {
@@ -57,7 +68,11 @@ mod tests {
     use super::*;
 
     fn check(kind: &str, body: &Value) -> bool {
-        fits(kind, body.as_object().unwrap())
+        fits(kind, body.as_object().unwrap(), false)
+    }
+
+    fn strict(kind: &str, body: &Value) -> bool {
+        fits(kind, body.as_object().unwrap(), true)
     }
 
     #[test]
@@ -82,7 +97,7 @@ mod tests {
             ("custom", json!({"customEvent": "A-z_0/9.x"})),
         ];
         for (kind, body) in cases {
-            assert!(check(kind, &body), "{kind} {body}");
+            assert!(check(kind, &body) && strict(kind, &body), "{kind} {body}");
         }
     }
 
@@ -100,8 +115,9 @@ mod tests {
             ("audio", json!({"url": "u", "length": 1.5})),
             ("video", json!({"url": "u", "file_length": -1})),
             ("video", json!({"url": "u", "thumb": null})),
-            ("loc", json!({"lat": 39.966, "lng": 116.322, "addr": "x"})),
             ("loc", json!({"lat": "39.966", "lng": "116.322"})),
+            ("loc", json!({"lat": 39.966, "lng": 116.322, "addr": 1})),
+            ("loc", json!({"lat": true, "lng": 116.322, "addr": "x"})),
             ("cmd", json!({"cmd": "x"})),
             ("custom", json!({"customEvent": ""})),
             ("custom", json!({"customEvent": "has space"})),
@@ -111,7 +127,21 @@ mod tests {
             ("custom", json!({"customEvent": "x", "customExts": many})),
         ];
         for (kind, body) in cases {
-            assert!(!check(kind, &body), "{kind} {body}");
+            assert!(!check(kind, &body) && !strict(kind, &body), "{kind} {body}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_the_vendors_client_fit_unless_strict() {
+        let cases = [
+            ("img", json!({"url": "u", "size": {"width": 480.0, "height": 720.0}})),
+            ("audio", json!({"url": "u", "length": 10.0})),
+            ("video", json!({"url": "u", "length": 0.0, "file_length": 58103.0})),
+            ("loc", json!({"lat": 39.966, "lng": "116.322", "addr": "x"})),
+            ("loc", json!({"lat": 39, "lng": -116.322, "addr": "x"})),
+        ];
+        for (kind, body) in cases {
+            assert!(check(kind, &body) && !strict(kind, &body), "{kind} {body}");
         }
     }
 }

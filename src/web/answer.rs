@@ -1,6 +1,6 @@
 //! Error responses: what happened and what to do, in JSON.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +15,8 @@ const AGAIN: &str = "10";
 pub(super) struct ApiError {
     pub(super) status: StatusCode,
     pub(super) message: String,
+    /// The seconds after which the request may be tried again.
+    pub(super) retry_after: Option<u64>,
 }
 
 /// What a refusal says.
@@ -26,7 +28,7 @@ pub(super) struct ApiErrorBody {
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), retry_after: None }
     }
 
     /// The HTTP status.
@@ -43,7 +45,7 @@ impl ApiError {
     pub(super) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
-            "show a token: `Authorization: Bearer TOKEN`; `mooncast tokens renew` makes and shows new ones",
+            "the request needs a valid token in `Authorization: Bearer TOKEN`; `mooncast tokens add NAME --role ROLE` makes one, and `mooncast tokens renew` makes the first tokens anew",
         )
     }
 
@@ -62,6 +64,12 @@ impl ApiError {
     }
 }
 
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         Self::of_ledger(&error)
@@ -73,18 +81,16 @@ impl From<ControlError> for ApiError {
         let status = match &error {
             ControlError::NotFound(_) => StatusCode::NOT_FOUND,
             ControlError::Refused(_) => StatusCode::CONFLICT,
-            ControlError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ControlError::Invalid(_) | ControlError::Arguments(_) => StatusCode::BAD_REQUEST,
             ControlError::Ledger(error) => return Self::of_ledger(error),
         };
         Self::new(status, error.to_string())
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let body = axum::Json(ApiErrorBody { error: self.message });
-        let mut answer = (self.status, body).into_response();
-        let headers = answer.headers_mut();
+impl ApiError {
+    /// Adds the headers of the refusal.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -94,6 +100,19 @@ impl IntoResponse for ApiError {
             }
             _ => {}
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+    }
+}
+
+/// The response in JSON. It holds the error too, for the page.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = axum::Json(ApiErrorBody { error: self.message.clone() });
+        let mut answer = (self.status, body).into_response();
+        self.add_headers(answer.headers_mut());
+        answer.extensions_mut().insert(self);
         answer
     }
 }

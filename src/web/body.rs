@@ -41,8 +41,12 @@ impl BodyLimits {
         let mut chunks = body.into_data_stream();
         let (mut whole, mut length) = (BytesMut::new(), 0);
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk
-                .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the body broke off: send it again"))?;
+            let chunk = chunk.map_err(|_| {
+                ApiError::new(
+                    StatusCode::BAD_REQUEST,
+                    "the connection ended before the whole body arrived; send the request again",
+                )
+            })?;
             length += chunk.len();
             if length <= self.bytes {
                 whole.extend_from_slice(&chunk);
@@ -54,6 +58,13 @@ impl BodyLimits {
     }
 
     fn too_long(self) -> ApiError {
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {} bytes", self.bytes))
+        let size = match self.bytes / 1024 {
+            kib @ 0..1024 => format!("{kib} KiB"),
+            kib => format!("{} MiB", kib / 1024),
+        };
+        let why = format!(
+            "the body has more than {size}, which is the limit; remove what is not needed, or split a list and send its parts one by one"
+        );
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, why)
     }
 }

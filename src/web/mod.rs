@@ -1,8 +1,8 @@
 //! The daemon's listener: the page, its API and metrics, and the requests of hooks.
 //!
 //! - `listener`: connections; `guard`: authorization; `body`: limits of request bodies; `answer`: error responses;
-//! - `actions`: applies and logs what operators do; `status_cache`: the current overview; `log_tail`: the newest lines of
-//!   the log; `hooks`: requests that start runs;
+//! - `actions`, `script_actions`: applies and logs what operators do; `status_cache`: the current overview; `log_tail`, `log_line`, `log_file`,
+//!   `log_filter`: the log; `hooks`: requests that start runs; `callbacks`: the service's callbacks;
 //! - `metrics`: metrics for Prometheus; `health`: liveness and readiness;
 //! - `page`: the HTML page; `words`: its texts; `api`: the JSON API; `daemon_handle`: the parts of the daemon that
 //!   all of it uses.
@@ -14,14 +14,19 @@ mod actions;
 mod answer;
 mod api;
 mod body;
+mod callbacks;
 mod daemon_handle;
 mod guard;
 mod health;
 mod hooks;
 mod listener;
+mod log_file;
+mod log_filter;
+mod log_line;
 mod log_tail;
 mod metrics;
 mod page;
+mod script_actions;
 mod status_cache;
 mod words;
 
@@ -32,29 +37,39 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use send_wrapper::SendWrapper;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::control::{AppView, Overview};
+use crate::control::{AppView, DiskSpace, Overview, OverviewSource};
 use crate::ledger::{Ledger, LedgerError};
 
 use answer::ApiError;
+use callbacks::{CallbackIntake, CallbackResults};
 use daemon_handle::DaemonContext;
-use guard::{ApiTokens, SiteNames};
+use guard::{ApiTokens, LoginLimiter, SiteNames};
+use log_filter::LogFilter;
 use page::Pages;
 use status_cache::{StatusCache, StatusWatch};
 
 pub use daemon_handle::DaemonHandle;
-pub use guard::{NewToken, mint};
+pub use guard::{FIRST_TOKENS, NewToken, mint};
 pub use listener::{ListenerSetup, Tls};
-pub use log_tail::{LogLineView, LogTail, LogTailLayer};
+pub use log_line::LogLineView;
+pub use log_tail::{LogTail, LogTailLayer};
 pub use metrics::PrometheusMetrics;
 
 /// The maximum number of requests whose bodies are read at once.
 const READING: usize = 64;
+
+/// The maximum number of searches in the log's files at once.
+const SEARCHING: usize = 2;
+
+/// The maximum number of files that are read at once.
+const READING_FILES: usize = 4;
 
 /// The state that handlers share.
 #[derive(Clone)]
@@ -66,10 +81,19 @@ struct AppStateInner {
     log: Arc<LogTail>,
     names: SiteNames,
     tokens: ApiTokens,
+    /// Limits the logins, and the wrong tokens of other requests.
+    logins: LoginLimiter,
+    wrong_tokens: LoginLimiter,
     pages: Pages,
     watch: StatusWatch,
+    callbacks: CallbackIntake,
+    callback_results: CallbackResults,
     /// Limits the requests whose bodies are being read.
     reading: Semaphore,
+    /// Limits the searches in the log's files.
+    searching: Semaphore,
+    /// Limits the files that are being read.
+    reading_files: Semaphore,
     /// The daemon's state. The listener runs on the daemon's thread.
     daemon: SendWrapper<Rc<DaemonContext>>,
 }
@@ -95,6 +119,20 @@ impl AppState {
             .map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is shutting down"))
     }
 
+    /// Up to `most` wanted lines of the log before a number, the newest first. The files are read on another thread.
+    async fn search_log(
+        &self,
+        filter: LogFilter,
+        before: Option<u64>,
+        most: usize,
+    ) -> Result<Vec<LogLineView>, ApiError> {
+        let stopped = || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is shutting down");
+        let _searching = self.searching.acquire().await.map_err(|_| stopped())?;
+        let log = Arc::clone(&self.log);
+        let found = tokio::task::spawn_blocking(move || log.search(&filter, before, most));
+        found.await.map_err(|_| stopped())
+    }
+
     /// The apps with their quotas as they are now.
     fn apps(&self) -> Vec<AppView> {
         self.daemon.house.apps.iter().map(|app| AppView::from(&**app)).collect()
@@ -102,9 +140,22 @@ impl AppState {
 
     /// The current overview, read from the ledger and the daemon.
     async fn overview(&self) -> Result<Overview, LedgerError> {
-        let (project, simulator) = (self.daemon.house.project.clone(), self.daemon.house.simulator);
-        Overview::read(&self.ledger, &self.clock, project, simulator, self.apps()).await
+        let house = &self.daemon.house;
+        let env = house.env.as_ref().map(ToString::to_string);
+        let source = OverviewSource {
+            project: house.project.clone(),
+            env,
+            simulator: house.simulator,
+            disk: disk(&house.state),
+        };
+        Overview::read(&self.ledger, &self.clock, source, self.apps()).await
     }
+}
+
+/// The space of the disk with a folder. `None` if the system does not say it.
+fn disk(folder: &std::path::Path) -> Option<DiskSpace> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(DiskSpace { free: disk.f_bavail * disk.f_frsize, total: disk.f_blocks * disk.f_frsize })
 }
 
 /// Serves requests while it is polled. Must be called on the daemon's own thread.
@@ -116,15 +167,25 @@ impl AppState {
 pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Result<()> {
     let address = listening.address()?;
     let (cache, watch) = StatusCache::new();
+    let nudge = Rc::clone(&house.nudge);
+    let nudge = Box::new(move || nudge());
+    let (callbacks, callback_writer) = CallbackIntake::new(house.ledger.clone(), house.clock.clone(), nudge);
     let site = AppState(Arc::new(AppStateInner {
         ledger: house.ledger.clone(),
         clock: house.clock.clone(),
         log: Arc::clone(&house.log),
         names: SiteNames::new(address, listening.tls.is_some(), &house.serve.hosts),
         tokens: ApiTokens::new(house.ledger.clone(), &house.state, house.clock.clone())?,
-        pages: Pages::new(&house.project, house.simulator).map_err(std::io::Error::other)?,
+        logins: LoginLimiter::new(house.clock.clone()),
+        wrong_tokens: LoginLimiter::new(house.clock.clone()),
+        pages: Pages::new(&house.project, house.env.as_ref(), house.simulator)
+            .map_err(std::io::Error::other)?,
         watch,
+        callbacks,
+        callback_results: CallbackResults::default(),
         reading: Semaphore::new(READING),
+        searching: Semaphore::new(SEARCHING),
+        reading_files: Semaphore::new(READING_FILES),
         daemon: SendWrapper::new(Rc::new(DaemonContext {
             house,
             hooks: hooks::WebhookVerifier::new(),
@@ -135,6 +196,7 @@ pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Re
     tokio::select! {
         () = listening.answer(router(&site), site.clock.clone()) => Ok(()),
         () = cache.poll(&site) => Ok(()),
+        () = callback_writer.run() => Ok(()),
     }
 }
 
@@ -143,9 +205,13 @@ fn router(site: &AppState) -> Router {
         .nest("/api/v1", api::routes())
         .merge(metrics::routes())
         .merge(page::routes())
-        .layer(from_fn_with_state(site.clone(), guard::watch));
-    // Other services call hooks under any name that the proxy in front has, and probes use the address, so neither
-    // passes the host check.
-    let open = hooks::routes().merge(health::routes());
+        // `guard::admit` limits the bodies.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(site.clone(), guard::admit))
+        .layer(from_fn_with_state(site.clone(), page::refusals))
+        .layer(from_fn(guard::secure));
+    // Other services post hooks and callbacks under any name that the proxy in front has, and probes use the address,
+    // so they do not pass the host check.
+    let open = hooks::routes().merge(callbacks::routes()).merge(health::routes());
     open.merge(guarded).layer(from_fn(metrics::count)).with_state(site.clone())
 }

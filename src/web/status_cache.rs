@@ -51,7 +51,7 @@ impl StatusCache {
                 Ok(overview) => {
                     self.shown.send_replace(Some(Arc::new(overview)));
                 }
-                Err(error) => tracing::warn!("how everything stands cannot be read: {error}"),
+                Err(error) => tracing::warn!("cannot read the daemon's state from the ledger: {error}"),
             }
             site.clock.sleep(OFTEN).await;
         }

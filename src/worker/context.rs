@@ -18,6 +18,10 @@ use super::tasks::TaskScheduler;
 /// CPU time, in milliseconds, after which the kernel's limit is raised again.
 const LIMIT_STEP_MS: u64 = 500;
 
+/// Output is written at once this many times in each span of so many milliseconds, and else with what follows.
+const PROMPT_WRITES: u32 = 100;
+const PROMPT_SPAN_MS: u64 = 100;
+
 /// The context of one Lua state, shared by all native functions through `Rc`.
 #[derive(Debug)]
 pub(super) struct ScriptContext {
@@ -37,6 +41,8 @@ pub(super) struct ScriptContext {
     /// The number of answers received.
     pub(super) answered: Cell<u64>,
     last_event: Cell<u64>,
+    /// When the current span of prompt writes began, in milliseconds, and how many there were.
+    prompt_writes: Cell<(u64, u32)>,
     /// The CPU time used at the last call to the host, in milliseconds.
     cpu_at_last_call: Cell<u64>,
     /// The CPU time used when the kernel's limit was last raised, in milliseconds.
@@ -46,6 +52,12 @@ pub(super) struct ScriptContext {
 }
 
 impl ScriptContext {
+    /// Returns the script's path below `scripts/`, without its ending. Names of jobs begin with it.
+    pub(super) fn short_name(&self) -> &str {
+        let path = self.script.strip_prefix("scripts/").unwrap_or(&self.script);
+        path.strip_suffix(".lua").unwrap_or(path)
+    }
+
     pub(super) fn new(start: &StartFrame, pipe: HostPipe) -> Self {
         Self {
             limits: start.limits,
@@ -59,6 +71,7 @@ impl ScriptContext {
             line_ends: Cell::new(false),
             answered: Cell::new(0),
             last_event: Cell::new(0),
+            prompt_writes: Cell::default(),
             cpu_at_last_call: Cell::new(cpu_ms()),
             limit_moved_at: Cell::new(0),
             over_time_at: RefCell::default(),
@@ -84,11 +97,27 @@ impl ScriptContext {
             _ => {}
         }
         self.pipe.borrow_mut().try_send(&ToHost::Request(event, request)).map_err(|error| {
-            RequestFailure::new(FailureKind::Invalid, format!("too large to hand over: {error}"))
+            RequestFailure::new(FailureKind::Invalid, format!("the call's arguments are too large: {error}"))
         })?;
         self.requests.borrow_mut().insert(event);
         self.reset_cpu_limit();
         Ok(event)
+    }
+
+    /// Writes output that is not written, because the script may be stopped before its next call to the host. Leaves it if
+    /// there were too many such writes just now, so that a script that prints much is not slowed down.
+    pub(super) fn flush_output(&self) {
+        let Ok(mut pipe) = self.pipe.try_borrow_mut() else { return };
+        if !pipe.has_unsent() {
+            return;
+        }
+        let now = real_ms();
+        let (began, writes) = self.prompt_writes.get();
+        let (began, writes) = if now >= began + PROMPT_SPAN_MS { (now, 0) } else { (began, writes) };
+        if writes < PROMPT_WRITES {
+            self.prompt_writes.set((began, writes + 1));
+            pipe.flush();
+        }
     }
 
     /// Whether any request is unanswered.
@@ -143,6 +172,14 @@ impl ScriptContext {
 }
 
 fn cpu_ms() -> u64 {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    u64::try_from(used.tv_sec).unwrap_or(0) * 1000 + u64::try_from(used.tv_nsec).unwrap_or(0) / 1_000_000
+    clock_ms(ClockId::ProcessCPUTime)
+}
+
+fn real_ms() -> u64 {
+    clock_ms(ClockId::Monotonic)
+}
+
+fn clock_ms(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }

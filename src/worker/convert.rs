@@ -139,7 +139,7 @@ impl LuaJsonWriter {
         if place.depth >= MAX_DEPTH {
             return Err(refuse(
                 place,
-                &format!("tables nested over {MAX_DEPTH} deep; does one hold itself?"),
+                &format!("tables nested over {MAX_DEPTH} deep; does one contain itself?"),
             ));
         }
         let mark = table.metatable();
@@ -168,7 +168,7 @@ impl LuaJsonWriter {
         if keys != length {
             return Err(refuse(
                 place,
-                "a table with both list items and named fields (or with holes) has no JSON form",
+                "a table with both list items and named fields (or with a nil between its items) cannot be written as JSON",
             ));
         }
         self.out.push(b'[');

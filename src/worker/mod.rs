@@ -43,7 +43,10 @@ pub fn main() -> ExitCode {
     let start = match pipe.receive() {
         Ok(Some(ToWorker::Start(start))) if start.version == VERSION => start,
         Ok(Some(ToWorker::Start(start))) => {
-            return complain(&format!("the host speaks version {}, this worker {VERSION}", start.version));
+            return complain(&format!(
+                "the host uses version {} of the pipe's protocol, and this worker version {VERSION}",
+                start.version
+            ));
         }
         Ok(Some(ToWorker::Answer(..))) => return complain(&"an answer before the start"),
         Ok(None) => return ExitCode::SUCCESS,

@@ -71,6 +71,11 @@ impl HostPipe {
         }
     }
 
+    /// Whether queued bytes are not written yet.
+    pub(super) const fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Writes all queued bytes. If the host has ended, the next [`HostPipe::receive`] reports it.
     pub(super) fn flush(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);

@@ -2,6 +2,7 @@
 
 use mlua::{Lua, MultiValue, Table, Value};
 
+use crate::core::is_format_character;
 use crate::protocol::ScriptError;
 
 /// The name of the prelude's chunk in a stack. Its lines are never shown.
@@ -155,16 +156,13 @@ pub(super) fn clean(text: &str) -> String {
         }
         match letter {
             '\n' | '\t' => clean.push(letter),
-            letter if letter.is_control() || is_direction(letter) => clean.extend(letter.escape_default()),
+            letter if letter.is_control() || is_format_character(letter) => {
+                clean.extend(letter.escape_default());
+            }
             letter => clean.push(letter),
         }
     }
     clean
-}
-
-/// Whether the character reverses the display order of text.
-const fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Formats the source of a chunk for display: `@scripts/a.lua` is a file, anything else a piece of text.

@@ -4,9 +4,14 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
-use crate::protocol::{HookRequest, JobStart, LoadMode, LuaSource, ScriptError, StartFrame, ToHost};
+use crate::input::decode_json;
+use crate::protocol::{
+    ArgumentValue, HookRequest, JobInput, JobStart, LoadMode, LuaSource, NamedArgument, ScriptError,
+    StartFrame, ToHost,
+};
 
 use super::context::ScriptContext;
+use super::convert::to_lua;
 use super::fault::plain;
 use super::modules;
 use super::pipe::HostPipe;
@@ -56,7 +61,7 @@ impl From<TaskSchedulerError> for ExecutionError {
 
 fn execute(state: &LuaState, start: &StartFrame) -> Result<(), ExecutionError> {
     let lua = &state.lua;
-    let arguments = lua.create_sequence_from(start.args.iter().map(String::as_str))?;
+    let arguments = arguments(lua, start)?;
     lua.globals().raw_set("arg", &arguments)?;
 
     let strings =
@@ -91,6 +96,21 @@ fn execute(state: &LuaState, start: &StartFrame) -> Result<(), ExecutionError> {
         Some(handle) => Err(ExecutionError::Failed(failure_of(state, &handle)?)),
         None => Ok(()),
     }
+}
+
+/// Creates the table for `main(args)` and `arg`: the texts by place, the typed values by name.
+fn arguments(lua: &Lua, start: &StartFrame) -> mlua::Result<Table> {
+    let table = lua.create_sequence_from(start.args.iter().map(String::as_str))?;
+    for NamedArgument { name, value } in &start.named {
+        let name = name.as_str();
+        match value {
+            ArgumentValue::Text(text) => table.raw_set(name, text.as_str())?,
+            ArgumentValue::Integer(number) => table.raw_set(name, *number)?,
+            ArgumentValue::Number(number) => table.raw_set(name, *number)?,
+            ArgumentValue::Boolean(flag) => table.raw_set(name, *flag)?,
+        }
+    }
+    Ok(table)
 }
 
 fn compiled(lua: &Lua, text: &[u8], name: &str) -> mlua::Result<Function> {
@@ -132,8 +152,15 @@ fn run_job(state: &LuaState, job: &JobStart) -> Result<(), ExecutionError> {
     context.raw_set("run", job.run.as_str())?;
     context.raw_set("attempt", job.attempt)?;
     let mut arguments = vec![Value::Table(context)];
-    if let Some(request) = &job.request {
-        arguments.push(Value::Table(request_table(&state.lua, request)?));
+    match &job.input {
+        Some(JobInput::Request(request)) => {
+            arguments.push(Value::Table(request_table(&state.lua, request)?));
+        }
+        Some(JobInput::Event { json, .. }) => {
+            let event = decode_json(json).map_err(mlua::Error::external)?;
+            arguments.push(to_lua(&state.lua, &event)?);
+        }
+        None => {}
     }
     in_task(state, body, MultiValue::from_vec(arguments))?;
     Ok(tasks::run_all(&state.lua, &state.context)?)

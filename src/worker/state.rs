@@ -75,6 +75,7 @@ pub(super) fn make(context: Rc<ScriptContext>, seed: u64) -> mlua::Result<LuaSta
 fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Result<()> {
     let watcher = Rc::clone(context);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(instructions), move |lua, debug| {
+        watcher.flush_output();
         let (late, line_ends) = (watcher.out_of_time(), watcher.line_ends());
         let wanted = if late || line_ends { 1 } else { INSTRUCTIONS_PER_LOOK };
         if wanted != instructions {
@@ -152,6 +153,7 @@ fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
             for piece in line.chunks(PRINT_PIECE) {
                 shared.pipe.borrow_mut().send(&ToHost::Print(piece.to_vec().into()));
             }
+            shared.flush_output();
             Ok(())
         }),
     )?;

@@ -1,11 +1,13 @@
-//! Reads time zones and times of the day, the same way for every module.
+//! Reads time zones and times of the day, the same way for every module. Knows which days are workdays.
 //!
 //! A zone is an IANA name (`Asia/Shanghai`) or an offset from UTC (`+08:00`). POSIX strings (`CST-8`, `GMT+8`) are
 //! refused, since their sign is reversed: `GMT+8` is west of Greenwich in POSIX, but most people mean east of it.
 
 mod advice;
+mod calendar;
 mod day;
 
+pub use calendar::{Calendar, DayKind, MOST_DAYS, WeekdaySet};
 pub use day::{DayTime, day_time};
 
 use jiff::tz::{Offset, TimeZone};

@@ -6,10 +6,11 @@
 ---@class http
 local http = {}
 
----A value of a header or a body.
+---A value of a query, a header or a body.
 ---@alias http.value string|number|env.secret
 
 ---@class http.get_options
+---@field query? table<string, http.value>  is added to the URL, percent-encoded; no log and no error shows it
 ---@field headers? table<string, http.value>
 ---@field timeout? number|string  seconds, or a text like "5m"; 30 by default
 
@@ -57,9 +58,9 @@ function http.request(options) end
 
 ---@class http.hook_options
 ---@field secret env.secret  `env.secret("NAME")`: the secret that the sender shares
----@field scheme? "hmac-sha256"|"token"  whether the header contains the body's HMAC-SHA256 in hexadecimal (the default), or the secret
+---@field scheme? "hmac-sha256"|"token"|"easemob"  the header contains the body's HMAC-SHA256 in hexadecimal (the default) or the secret; with "easemob", the body is a callback of the chat service and contains its own signature
 ---@field header? string  "x-signature-256" by default; with "token", "authorization" (with or without `Bearer`)
----@field id? string  the header that contains the delivery's id; each id runs once; without it, every request counts as a new one
+---@field id? string  the header that contains the delivery's id; each id runs once; without it, every request counts as a new one; with "easemob", the body's `callId` is the id
 ---@field timeout? string|number  the maximum duration of a run
 ---@field overlap? "queue"|"skip"|"cancel"  what to do with a request that arrives while a run is active; "queue" by default
 ---@field rerun? boolean  true restarts a run that was killed, whatever it had sent

@@ -13,6 +13,8 @@ schedule = {}
 ---@class schedule.Options
 ---@field name? string  unique in the project; by default the script's name
 ---@field tz? string  the time zone: an IANA name such as "Asia/Shanghai", or an offset from UTC such as "+08:00"; UTC by default
+---@field calendar? string  of schedule.cron: runs only on the workdays of `calendars/NAME.csv` or `calendars/NAME.ics`: weekdays without its holidays, and the days that it names as workdays
+---@field on_holiday? "skip"|"next"  what to do with a time on a day that is no workday: leave it out, or run at the same time of the next workday; "skip" by default
 ---@field missed? "once"|"skip"|"all"  which scheduled times to make up for that are more than 5 s past: the latest, none, or all; "once" by default
 ---@field grace? string|number  how late a missed run may still start; "1h" by default
 ---@field overlap? "skip"|"queue"|"cancel"  what to do when a scheduled time comes and the previous run has not finished; "skip" by default
@@ -30,7 +32,7 @@ schedule = {}
 schedule.run = "1"
 
 --- Runs a job by a cron expression: five fields (minute, hour, day of the month, month, day of the week), six fields with
---- the second first, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. You can write months and weekdays by name
+--- the seconds first, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. You can write months and weekdays by name
 --- (jan, mon). `L` is the last day of the month, `15W` the working day nearest to the 15th, `fri#2` the second Friday,
 --- `friL` the last Friday. If you restrict both the day of the month and the day of the week, the job runs on days that
 --- match either. It runs on days that match both if the day of the week begins with `+`, or one of the two fields begins

@@ -7,6 +7,8 @@ pub mod page;
 mod play;
 pub mod reference;
 pub mod stub;
+
+pub(crate) use play::workbook;
 mod twins;
 
 use std::collections::BTreeSet;

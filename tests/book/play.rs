@@ -8,7 +8,7 @@
 //! - `sh` is run. `exit=N` gives its exit status, `serves` says that it does not end by itself, and `needs=REASON` that
 //!   it cannot be run here.
 //! - `toml` is checked as settings. With `file=mooncast.toml` it becomes the project's settings.
-//! - `csv` is written to `file=PATH`.
+//! - `csv` is written to `file=PATH`, as a workbook of texts if that ends in `.xlsx`.
 //! - `text` with `out`: each of its lines must be in the output of the block before, ignoring figures and space.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -57,7 +57,11 @@ impl<'a> Play<'a> {
                 "toml" => self.toml(block),
                 "csv" => {
                     let path = block.value("file").expect("a table is a file");
-                    self.write(path, &block.text);
+                    if std::path::Path::new(path).extension().is_some_and(|end| end == "xlsx") {
+                        self.write(path, workbook(&block.text));
+                    } else {
+                        self.write(path, &block.text);
+                    }
                 }
                 "text" => self.compare(block),
                 other => self.failures.push(format!("`{other}` is no language of a block here")),
@@ -138,7 +142,7 @@ impl<'a> Play<'a> {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         self.said = lines
             .by_ref()
-            .take_while(|line| !line.contains("serving scripts=") && !line.starts_with("# What it received"))
+            .take_while(|line| !line.contains("serving scripts=") && !line.starts_with("# Open http://"))
             .map(|line| line + "\n")
             .collect();
         self.be_answered();
@@ -229,11 +233,23 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn write(&self, path: &str, text: &str) {
+    fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
+}
+
+/// Returns a table as a workbook. Its values have no quotes.
+pub(crate) fn workbook(table: &str) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, line) in (0_u32..).zip(table.lines()) {
+        for (column, value) in (0_u16..).zip(line.split(',')) {
+            sheet.write_string(row, column, value).unwrap();
+        }
+    }
+    book.save_to_buffer().unwrap()
 }
 
 /// Returns a text in which all figures and all space are equal.

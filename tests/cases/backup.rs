@@ -149,7 +149,7 @@ fn what_is_settled_as_sent_is_not_sent_again() {
     each_at_most_once(&service);
     assert_eq!(states(&project), BTreeMap::from([("sent".to_owned(), 60)]));
     project.mooncast(&["store", "check"]).exits(0);
-    project.mooncast(&["store", "accept"]).exits(0).prints("nothing waits to be accepted");
+    project.mooncast(&["store", "accept"]).exits(0).prints("no restored ledger waits to be accepted");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Inputs that change under an unfinished broadcast, and the order of the messages.
+//!
+//! On a server: in the soak
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,6 @@
 //! Inputs that change while a daemon is down, or under a broadcast that it drives.
+//!
+//! On a server: in the soak
 
 use std::collections::BTreeMap;
 
@@ -89,7 +91,7 @@ fn ends(project: &Project, service: &Service) {
 fn continued(serving: Serving, project: &Project, service: &Service, before: usize) {
     mooncast(project, service, &["runs", "resume", "news", "--continue"])
         .exits(0)
-        .prints("goes on in the daemon");
+        .prints("continues in the daemon");
     ends(project, service);
     let (_, texts) = got(service, before);
     assert!(!texts.is_empty() && texts.iter().all(|text| text.starts_with("old hello ")), "{texts:?}");
@@ -98,7 +100,7 @@ fn continued(serving: Serving, project: &Project, service: &Service, before: usi
 }
 
 fn replanned(serving: Serving, project: &Project, service: &Service, before: usize) -> Vec<String> {
-    mooncast(project, service, &["runs", "resume", "news", "--replan"]).exits(0).prints("is planned anew");
+    mooncast(project, service, &["runs", "resume", "news", "--replan"]).exits(0).prints("gets a new plan");
     ends(project, service);
     serving.signal(Signal::TERM);
     serving.ended().exits(0);

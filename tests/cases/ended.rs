@@ -72,7 +72,7 @@ fn a_line_that_is_mended_after_the_end_is_told_and_added_by_replan() {
     let (project, service) = ended(SCRIPT);
     project.write("groups.csv", audience(1001..1004, "1004,x\n"));
     let ran = run(&project, &service, &[]).exits(2).says("recipients added: 1 (1004)");
-    ran.says("--replan").says("this call sent nothing");
+    ran.says("--replan").says("This call sent nothing");
     assert_eq!(service.messages().len(), 3);
     run(&project, &service, &["--replan"]).exits(0);
     assert_eq!(groups_after(&service, 3), ["1004"]);

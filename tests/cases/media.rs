@@ -1,4 +1,6 @@
 //! Sizes and durations of pictures, sounds and videos.
+//!
+//! Store: file
 
 use std::iter;
 

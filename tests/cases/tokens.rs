@@ -1,4 +1,6 @@
 //! The app's token: calls in doubt while the program waits for one, and when it gives up.
+//!
+//! On a server: in the soak
 
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,6 @@
 //! Values in messages and scripts: ids, numbers, templates, empty texts, Lua's own functions, the REPL.
+//!
+//! Store: file
 
 mod console;
 mod empty;

@@ -126,7 +126,14 @@ fn an_id_that_no_path_can_hold_is_refused_without_a_call() {
 }
 
 fn recall(id: &str) -> Recall {
-    Recall { msg_id: id.into(), to: "9".into(), from: None, force: false }
+    Recall {
+        msg_id: id.into(),
+        to: "9".into(),
+        call: mooncast::Call::Group,
+        from: None,
+        force: false,
+        note: None,
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn app(base_url: &str, credentials: Credentials) -> App {
         prefix: format!("{base_url}/org/app"),
         credentials,
         limits: AppLimits::default(),
+        records: mooncast::RecordSettings::default(),
         timeouts: Timeouts {
             connect: Duration::from_secs(5),
             read: Duration::from_secs(5),

@@ -128,6 +128,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
                 owner,
                 roles: mooncast::HostRoles::ALL,
                 clock: clock.clone(),
+                rehearser: Rc::new(mooncast::Rehearser::new(program.clone(), Vec::new())),
                 program,
                 output: Rc::clone(kept) as Rc<dyn ScriptOutput>,
                 poll: Duration::from_hours(6),

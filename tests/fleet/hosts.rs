@@ -83,7 +83,7 @@ fn a_host_with_other_scripts_is_shown_and_leaves_the_job_to_those_that_have_the_
     assert_eq!(differ[0]["pid"].as_u64().unwrap(), u64::from(serving[2].child().id()));
     Ran::of(&first.command(&["hosts"]).output().unwrap())
         .exits(3)
-        .prints("alive, with other scripts than most");
+        .prints("alive, but its scripts differ from those of most hosts");
 
     first.mooncast(&["jobs", "trigger", "news"]).exits(0);
     // Whichever host has it.

@@ -3,6 +3,7 @@
 //!
 //! Store: server
 
+mod caps;
 mod chaos;
 mod hosts;
 mod network;

@@ -27,6 +27,7 @@ impl Outside {
         let (quota, groups) = (QUOTA.to_string(), groups.to_string());
         let mut child = Project::start(project.command(&[
             "sim",
+            "--strict",
             "--listen",
             "127.0.0.1:0",
             "--record",

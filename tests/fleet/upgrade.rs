@@ -42,9 +42,9 @@ fn a_schema_that_newer_programs_changed_is_refused_before_anything_is_sent() {
     project.mooncast(&["runs", "list"]).exits(2).says("this ledger is of version 99");
     assert_eq!(server.told().requests, 0);
     // A schema that newer versions only extended is used and left unchanged.
-    project
-        .schema()
-        .run("UPDATE schema_version SET version = 99, least = 1; ALTER TABLE pulse ADD COLUMN news TEXT");
+    project.schema().run(
+        "UPDATE schema_version SET version = 99, least = 1; ALTER TABLE write_proof ADD COLUMN news TEXT",
+    );
     ended(run(&project, &server)).exits(0);
     assert_eq!(server.accepted().len(), 10);
     project.schema().run("DO $$ BEGIN ASSERT (SELECT version FROM schema_version) = 99; END $$");

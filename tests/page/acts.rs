@@ -1,4 +1,6 @@
 //! The operators' actions on the page, and the page's messages about them.
+//!
+//! Store: file
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +27,7 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
         browser.wait_text("dialog[open]", "Run news now?").await;
         browser.picture("dialog-run").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "news is requested: run 20").await;
+        browser.wait_text("#notice", "news is requested: run ").await;
         browser.wait_text(CARD, "news/1").await;
         // While the plan is built, the number of pending recipients still grows.
         browser.wait_text("#running .chip", "running").await;
@@ -39,7 +41,7 @@ fn a_broadcast_is_run_watched_paused_resumed_and_comes_to_its_end() {
 
         browser.click("#running a[href$='/pause']").await;
         browser.wait_text("dialog[open]", "Pause news/1?").await;
-        browser.wait_text("dialog[open]", "pending groups wait until the broadcast is resumed").await;
+        browser.wait_text("dialog[open]", "pending recipients wait until the broadcast is resumed").await;
         browser.click("dialog button").await;
         browser.wait_text("#notice", "news/1 is being paused.").await;
         browser.wait_text(CARD, "Paused until resumed").await;
@@ -134,15 +136,15 @@ fn doubts_are_settled_and_the_refused_are_sent_to_again() {
         assert_eq!(browser.number("a[href*='=in_doubt'] strong").await, 3);
         browser.picture("broadcast-doubts").await;
         browser.click("a[href$='/settle_as_sent']").await;
-        browser.wait_text("dialog[open]", "3 groups are in doubt: they may have the message").await;
+        browser.wait_text("dialog[open]", "3 recipients are in doubt: they may have the message").await;
         browser.picture("dialog-settle").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "3 groups of news/1 count as sent.").await;
+        browser.wait_text("#notice", "3 recipients of news/1 count as sent.").await;
         browser.wait("document.querySelector(\"a[href$='/settle_as_sent']\") === null").await;
         assert_eq!(browser.number("a[href*='=sent'] strong").await, 7);
         good.store(true, Ordering::SeqCst);
         browser.click("a[href$='/retry']").await;
-        browser.wait_text("dialog[open]", "The service refused 1 group").await;
+        browser.wait_text("dialog[open]", "The service refused 1 recipient").await;
         browser.click("dialog button").await;
         browser.wait("document.querySelector(\"a[href*='=sent'] strong\").innerText === '8'").await;
         browser.close().await;
@@ -201,7 +203,7 @@ fn a_script_is_run_with_arguments() {
         browser.fill("dialog textarea", "first one\nsecond").await;
         browser.picture("dialog-script").await;
         browser.click("dialog button").await;
-        browser.wait_text("#notice", "scripts/main.lua is requested: run 20").await;
+        browser.wait_text("#notice", "scripts/main.lua is requested: run ").await;
         site.serving.as_ref().unwrap().prints("asked\tfirst one+second", 1);
         browser.open(&site.url("/job?name=run%20scripts/main.lua")).await;
         browser.wait_text("#runs", "done").await;
@@ -209,4 +211,36 @@ fn a_script_is_run_with_arguments() {
         browser.picture("script-runs").await;
         browser.close().await;
     });
+}
+
+#[test]
+fn the_text_of_a_broadcast_is_corrected() {
+    let project = Project::with_script(NEWS);
+    let site = Site::simulated(&project);
+    project.mooncast(&["jobs", "trigger", "quick"]).exits(0);
+    browse(async {
+        let browser = site.operator("en-US").await;
+        browser.wait_text("#finished", "quick/1").await;
+        browser.open(&site.url("/broadcasts/1")).await;
+        browser.click("a[href='/broadcasts/1/edit']").await;
+        browser.wait_text("dialog[open]", "Correct the text of quick/1?").await;
+        browser.wait_text("dialog[open]", "The messages to 3 recipients get this text").await;
+        // The question begins with the text as it is.
+        assert_eq!(browser.value("document.querySelector('dialog textarea').value").await, json!("quick"));
+        browser.fill("dialog textarea", " fix").await;
+        browser.picture("dialog-edit").await;
+        browser.click("dialog button").await;
+        browser.wait_text("#notice", "3 messages of quick/1 get the new text").await;
+        browser.open(&site.url("/broadcasts/2")).await;
+        browser.wait_text("#broadcast", "quick.edit").await;
+        browser.wait_text("#broadcast", "Corrects the messages of quick/1").await;
+        browser.wait_text("#broadcast", "finished").await;
+        browser.picture("broadcast-edit").await;
+        browser.close().await;
+    });
+    project
+        .mooncast(&["runs", "--simulator", "show", "quick.edit"])
+        .exits(0)
+        .prints("corrects quick/1")
+        .prints("sent       3");
 }

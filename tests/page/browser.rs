@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -36,6 +38,18 @@ impl WebDriverCompatibleCommand for Own {
     }
 }
 
+/// Tells whether an element could not be acted on because it was gone, hidden or covered at that moment.
+fn was_away(failure: &CmdError) -> bool {
+    let CmdError::Standard(failure) = failure else { return false };
+    matches!(
+        failure.error,
+        ErrorStatus::ElementNotInteractable
+            | ErrorStatus::ElementClickIntercepted
+            | ErrorStatus::NoSuchElement
+            | ErrorStatus::StaleElementReference
+    )
+}
+
 impl Browser {
     /// Starts a new browser with a desktop's width and this language.
     pub(super) async fn start(language: &str) -> Self {
@@ -43,8 +57,8 @@ impl Browser {
         let (driver, port) = (0..5).find_map(|_| Self::drive()).expect("chromedriver cannot listen");
         let profile = tempfile::tempdir().unwrap();
         let folder = format!("--user-data-dir={}", profile.path().display());
+        let languages = format!("--accept-lang={language}");
         let flags = [
-            "--headless",
             "--no-sandbox",
             "--disable-gpu",
             "--disable-quic",
@@ -54,9 +68,10 @@ impl Browser {
             "--disable-sync",
             "--hide-scrollbars",
             &folder,
+            &languages,
         ];
         let options = json!({
-            "goog:chromeOptions": { "args": flags, "prefs": { "intl.accept_languages": language } },
+            "goog:chromeOptions": { "args": flags, "binary": concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page/headless-shell") },
             "goog:loggingPrefs": { "browser": "ALL" },
             "unhandledPromptBehavior": "ignore",
             "timeouts": { "script": 30_000 },
@@ -77,7 +92,7 @@ impl Browser {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("chromedriver is needed: `tests/run` installs chromium and chromium-driver");
+            .expect("chromedriver is needed: `tests/run` installs it, and chromium-headless-shell");
         let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = said.find_map(|line| {
             line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
@@ -97,6 +112,11 @@ impl Browser {
         self.own("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Moves the browser to a time zone.
+    pub(super) async fn travel(&self, zone: &str) {
+        self.own("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await;
+    }
+
     async fn own(&self, command: &'static str, params: Value) -> Value {
         self.client.issue_cmd(Own(command, params)).await.unwrap()
     }
@@ -105,13 +125,32 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
+    /// Clicks on an element once it can be seen, and not on one in a dialog that is closed or being replaced.
     pub(super) async fn click(&self, selector: &str) {
-        self.wait(&format!("document.querySelector({selector:?}) !== null")).await;
-        self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+        self.act_on(selector, Element::click).await;
     }
 
     pub(super) async fn fill(&self, selector: &str, text: &str) {
-        self.client.find(Locator::Css(selector)).await.unwrap().send_keys(text).await.unwrap();
+        self.act_on(selector, async |element| element.send_keys(text).await).await;
+    }
+
+    /// Acts on an element, again if the page took the element away at that moment.
+    async fn act_on(&self, selector: &str, act: impl AsyncFn(&Element) -> Result<(), CmdError>) {
+        let began = Instant::now();
+        loop {
+            self.wait(&format!("document.querySelector({selector:?}).checkVisibility()")).await;
+            let done = match self.client.find(Locator::Css(selector)).await {
+                Ok(element) => act(&element).await,
+                Err(missing) => Err(missing),
+            };
+            match done {
+                Ok(()) => return,
+                Err(failure) if began.elapsed() > GUARD || !was_away(&failure) => {
+                    panic!("{selector}: {failure}")
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     /// Presses a key this many times.

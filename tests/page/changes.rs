@@ -1,4 +1,6 @@
 //! Changes without a click: scripts, restarts, hidden tabs.
+//!
+//! Store: file
 
 use std::time::Duration;
 
@@ -108,7 +110,7 @@ fn a_session_ends_with_its_token() {
         browser.wait("location.pathname === '/login'").await;
         browser.fill("#token", &site.operate).await;
         browser.click("main button").await;
-        browser.wait_text("#wrong", "This token is not valid").await;
+        browser.wait_text("#wrong", "This token was revoked, or its time is over").await;
         browser.picture("login-wrong").await;
         browser.close().await;
     });

@@ -8,11 +8,16 @@ use super::{NEWS, Site, browse};
 use crate::support::Project;
 use crate::support::service::{Service, json as answer};
 
+/// A job that fails, and one with a next time.
+const BOOM: &str = "schedule.every('10000h', { name = 'boom' }, function() error('the list is empty') end)
+schedule.cron('0 9 * * *', { name = 'morning', tz = 'Asia/Shanghai' }, function() end)";
+
 #[test]
 fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
-    let project = Project::with_script(NEWS);
+    let project =
+        Project::with_script(format!("{NEWS}\n{BOOM}")).file("scripts/broken.lua", "local x = = 1\n");
     let site = Site::simulated(&project);
-    for job in ["slow", "quick"] {
+    for job in ["slow", "quick", "boom"] {
         project.mooncast(&["jobs", "trigger", job]).exits(0);
     }
     browse(async {
@@ -20,6 +25,7 @@ fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
             let browser = site.operator(language).await;
             assert_eq!(browser.value("document.documentElement.lang").await, json!(tag));
             browser.wait("document.querySelector('#finished a[href=\"/broadcasts/2\"], #finished a[href=\"/broadcasts/1\"]')").await;
+            browser.wait("document.querySelectorAll('#needs li').length === 2").await;
             let slow =
                 browser.value("document.querySelector('#running article h3 a').getAttribute('href')").await;
             let slow = slow.as_str().unwrap().to_owned();
@@ -29,6 +35,7 @@ fn every_place_fits_a_telephone_by_day_and_night_in_both_languages() {
                 ("broadcasts", "/broadcasts".to_owned()),
                 ("job", "/job?name=slow".to_owned()),
                 ("log", "/log".to_owned()),
+                ("log-filtered", "/log?level=error&about=boom".to_owned()),
                 ("ask", format!("{slow}/cancel")),
                 ("missing", "/broadcasts/99".to_owned()),
             ];

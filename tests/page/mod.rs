@@ -1,12 +1,21 @@
 //! The page in a browser: Debian's Chromium with its own driver, and a real `mooncast serve`.
+//!
+//! On a server: in the soak
 
 mod acts;
+mod after;
+mod approval;
 mod browser;
 mod changes;
 mod doubts;
+mod first;
+mod forms;
 mod looks;
 mod plain;
 mod replan;
+mod runs;
+mod simulator;
+mod tasks;
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,6 @@
 //! The page without a script, and for programs that imitate browsers: forms, roles, limits, bytes.
+//!
+//! Store: file
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -103,12 +105,12 @@ fn forms_alone_log_in_ask_act_and_tell() {
     let notice = done.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let session = operator.cookie.clone();
     operator.cookie = format!("{session}; {notice}");
-    let told = operator.get("/job?name=news").is(200).says("news is requested: run 20");
+    let told = operator.get("/job?name=news").is(200).says("news is requested: run ");
     assert!(told.head.contains("mooncast_notice=;"), "{told:#?}");
     operator.cookie = session;
     operator.post("/job/trigger?name=nothing", "").is(404).says("there is no job `nothing`");
     operator.get("/broadcasts/7").is(404).says("The action was refused");
-    operator.get("/nowhere").is(404).says("there is nothing here");
+    operator.get("/nowhere").is(404).says("there is nothing at this address");
     operator.get("/broadcasts/1?state=odd").is(404).says("no state `odd`");
     // Another site's page cannot act through this browser, and a request without an origin is refused.
     operator.ask("POST", "/job/pause?name=news", "origin: http://evil.test\r\n", "").is(403);
@@ -130,8 +132,8 @@ fn who_may_only_look_sees_everything_and_nothing_to_press() {
         }
     }
     for act in ["/broadcasts/1/cancel", "/job/cancel?name=slow"] {
-        reader.get(act).is(403).says("This session is read-only");
-        reader.post(act, "").is(403).says("This session is read-only");
+        reader.get(act).is(403).says("this needs the role operator");
+        reader.post(act, "").is(403).says("this needs the role operator");
     }
     // Its plan may still be growing.
     let export = "/api/v1/broadcasts/1/export?format=csv";

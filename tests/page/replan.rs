@@ -1,4 +1,6 @@
 //! A broadcast whose inputs changed, on the page: the differences, and the two ways to continue.
+//!
+//! Store: file
 
 use super::{Site, browse};
 use crate::support::service::Service;

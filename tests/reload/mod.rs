@@ -1,5 +1,7 @@
 //! Saved scripts are loaded completely, once, and soon. The tests use the library's registry and watcher and the real
 //! binary's workers. `MOONCAST_SOAK=1` runs many more rounds.
+//!
+//! On a server: in the soak
 
 mod folders;
 mod jobs;
@@ -55,6 +57,7 @@ impl Scene {
             prefix: format!("{}/org/app", service.url()),
             credentials: Credentials::Token("token".into()),
             limits: AppLimits::default(),
+            records: mooncast::RecordSettings::default(),
             timeouts: Timeouts::default(),
         };
         let apps = vec![Rc::new(Delivery::new(&app, clock.clone(), None).unwrap())];
@@ -85,7 +88,8 @@ impl Scene {
                 watch.abort();
             })
             .unwrap();
-        assert_eq!(scene.service.requests().len(), 0, "something was sent");
+        let requests = scene.service.requests();
+        assert!(requests.is_empty(), "something was sent: {requests:?}");
     }
 
     fn path(&self, path: &str) -> PathBuf {

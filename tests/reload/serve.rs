@@ -109,7 +109,7 @@ fn a_run_in_flight_ends_on_the_version_that_it_began_with() {
     project
         .mooncast(&["jobs", "--simulator", "trigger", "digest"])
         .exits(2)
-        .says("no script declares `digest`");
+        .says("no script has declared `digest` since");
     served.stop();
 }
 
@@ -121,7 +121,7 @@ fn other_processes_see_which_version_is_in_force_and_why_the_file_is_not() {
     std::fs::write(project.path("scripts/digest.lua"), "local x = = 1").unwrap();
     let told = served.says("its last version stays active");
     assert!(told.contains("scripts/digest.lua:1:") && told.contains("WARN"), "{told}");
-    let jobs = until(&project, "scripts/digest.lua is stale");
+    let jobs = until(&project, "scripts/digest.lua has failed to load");
     jobs.prints("scripts/digest.lua:1:").prints("digest ");
     // Nothing changed, but a person requests a reload.
     served.tell(Signal::HUP);

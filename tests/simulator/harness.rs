@@ -156,6 +156,25 @@ impl Service {
         self.call("POST", path, &[bearer(), as_json()], body.to_string().as_bytes()).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.call("PUT", path, &[bearer(), as_json()], body.to_string().as_bytes()).await
+    }
+
+    /// Sends a message to one group and returns its id.
+    pub(crate) async fn sent(&self, group: &str, kind: &str, body: &Value) -> String {
+        let reply = self.send(&json!({ "to": [group], "type": kind, "body": body })).await;
+        reply.json()["data"][group].as_str().unwrap().to_owned()
+    }
+
+    /// Uploads a file and returns its path behind the prefix.
+    pub(crate) async fn uploaded(&self, file: &[u8]) -> String {
+        let head = "--XX\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n";
+        let body = [head.as_bytes(), file, b"\r\n--XX--\r\n"].concat();
+        let kind = ("content-type", "multipart/form-data; boundary=XX");
+        let reply = self.call("POST", "/o/a/chatfiles", &[bearer(), kind], &body).await;
+        format!("/o/a/chatfiles/{}", reply.json()["entities"][0]["uuid"].as_str().unwrap())
+    }
+
     pub(crate) async fn send(&self, body: &Value) -> Reply {
         self.post("/o/a/messages/chatgroups", body).await
     }

@@ -98,3 +98,66 @@ async fn lists_have_a_rate_each_and_lifted_limits_have_none() {
     }
     assert_eq!(service.simulator.stats().group_messages, 450);
 }
+
+#[tokio::test]
+async fn messages_to_users_count_by_the_minute_and_their_calls_by_the_second() {
+    let reached = (403, "message_send_error".to_owned(), "message send reach limit".to_owned());
+    for count in [RateCounting::Fixed, RateCounting::Strict, RateCounting::Sliding, RateCounting::Bucket] {
+        let service = Service::start(limits(SimulatorLimits { count, ..SimulatorLimits::default() })).await;
+        // The start is 20 seconds after a whole minute.
+        service.time.advance(40_000);
+        let users: Vec<String> = (0..600).map(|number| format!("user{number}")).collect();
+        let users: Vec<&str> = users.iter().map(String::as_str).collect();
+        for _ in 0..10 {
+            assert_eq!(service.post("/o/a/messages/users", &text(&users)).await.status, 200, "{count:?}");
+        }
+        let refusal = service.post("/o/a/messages/users", &text(&["user1"])).await.refusal();
+        assert_eq!(refusal, reached, "{count:?}");
+        // Groups have a quota of their own, also a group with the id of a user.
+        assert_eq!(service.text(&["user1"]).await, 200);
+        service.time.advance(59_000);
+        let later = service.post("/o/a/messages/users", &text(&users)).await.status;
+        // A bucket has filled again by 5,900.
+        assert_eq!(later, if count == RateCounting::Bucket { 200 } else { 403 }, "{count:?}");
+        service.time.advance(1_000);
+        for _ in 0..5 {
+            assert_eq!(service.post("/o/a/messages/users", &text(&users)).await.status, 200, "{count:?}");
+        }
+        assert_eq!(
+            service.simulator.count("user:user1"),
+            if count == RateCounting::Bucket { 16 } else { 15 }
+        );
+        assert_eq!(service.simulator.count("user1"), 1);
+        service.stop().await;
+    }
+    let service = Service::start(limits(SimulatorLimits::default())).await;
+    for _ in 0..100 {
+        assert_eq!(service.post("/o/a/messages/users", &text(&["u"])).await.status, 200);
+    }
+    let refusal = service.post("/o/a/messages/users", &text(&["u"])).await.refusal();
+    assert_eq!(refusal, (429, "reach_limit".to_owned(), API_LIMIT.to_owned()));
+    let many: Vec<String> = (0..601).map(|number| format!("user{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    service.time.advance(1_000);
+    let refusal = service.post("/o/a/messages/users", &text(&many)).await.refusal();
+    assert_eq!(
+        refusal,
+        (400, "message_send_error".to_owned(), "params to's size can't exceed limit 600".to_owned())
+    );
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn messages_to_rooms_count_by_room() {
+    let service = Service::start(limits(SimulatorLimits::default())).await;
+    let rooms: Vec<String> = (0..10).map(|number| format!("room{number}")).collect();
+    let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+    for _ in 0..10 {
+        assert_eq!(service.post("/o/a/messages/chatrooms", &text(&rooms)).await.status, 200);
+    }
+    let refusal = service.post("/o/a/messages/chatrooms", &text(&["room1"])).await.refusal();
+    assert_eq!(refusal, (403, "message_send_error".to_owned(), "message send reach limit".to_owned()));
+    assert_eq!(service.simulator.stats().room_messages, 100);
+    assert_eq!(service.simulator.count("room:room1"), 10);
+    service.stop().await;
+}

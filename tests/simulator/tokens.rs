@@ -35,11 +35,17 @@ async fn a_token_is_good_until_its_end() {
     let (status, error, description) = groups_with(&service, mine).await.refusal();
     assert_eq!((status, error.as_str()), (401, "unauthorized"));
     assert_eq!(description, "Unable to authenticate due to expired access token");
+    // With a `ttl` of 0 it never expires.
+    body["ttl"] = json!(0);
+    let endless = token(&service, &body).await.json();
+    assert_eq!(endless["expires_in"], i64::MAX / 1000);
+    service.time.advance(u64::from(u32::MAX) * 1000);
+    assert_eq!(groups_with(&service, endless["access_token"].as_str().unwrap()).await.status, 200);
     // Without a `ttl`, the token lives for 60 days and is a new one.
     let other = token(&service, &login()).await.json();
     assert_eq!(other["expires_in"], 60 * 24 * 3600);
     assert_ne!(other["access_token"], granted["access_token"]);
-    assert_eq!(service.simulator.stats().tokens, 2);
+    assert_eq!(service.simulator.stats().tokens, 3);
 }
 
 #[tokio::test]

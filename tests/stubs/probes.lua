@@ -34,6 +34,12 @@ local function progress()
   return seen
 end
 
+local function described()
+  local body = { groupname = "a", description = "b", owner = "boss" }
+  local made = im.request({ method = "POST", path = "/chatgroups", body = body })
+  return im.group(made.body.data.groupid)
+end
+
 local function told(run, what)
   local names = {}
   for name in run.output:gmatch(what .. "%.([%w_]+)") do names[name] = true end

@@ -11,7 +11,7 @@ use crate::book::stub::{Entry, Kind as Of};
 use crate::support::Project;
 
 /// Tables of options. A call with an unknown option lists the known ones.
-const OPTIONS: [(&str, &str); 16] = [
+const OPTIONS: [(&str, &str); 25] = [
     ("campaign.spec", "o.text = 'x' campaign.run(o)"),
     ("csv.encode_options", "csv.encode({}, o)"),
     ("csv.layout", "csv.parse('a', o)"),
@@ -21,18 +21,31 @@ const OPTIONS: [(&str, &str); 16] = [
     ("http.hook_options", "http.hook('x', o, print)"),
     ("http.post_options", "http.post('https://host.example', '', o)"),
     ("http.request_options", "http.request(o)"),
+    ("im.announce_options", "im.announce({}, o)"),
     ("im.broadcast", "im.broadcast(o)"),
+    ("im.edit_broadcast", "o.broadcast = 'x' im.edit(o, {})"),
+    ("im.edit_broadcast_options", "im.edit({ broadcast = 'x' }, {}, o)"),
+    ("im.edit_options", "im.edit({}, {}, o)"),
+    ("im.on_options", "im.on('message', o, print)"),
     ("im.recall_broadcast", "o.broadcast = 'x' im.recall(o)"),
     ("im.recall_options", "im.recall({}, o)"),
+    ("im.request", "im.request(o)"),
     ("im.send_options", "im.group_send({}, o)"),
+    ("im.suppress_options", "im.suppress('x', o)"),
     ("im.upload_options", "im.upload('x', o)"),
+    (
+        "im.window",
+        "im.broadcast({ name = 'x', to = { '1' }, message = { type = 'txt', body = { msg = 'x' } }, window = o })",
+    ),
     ("schedule.Options", "schedule.cron('@daily', o, print)"),
     ("store.options", "store.set('x', 1, o)"),
+    ("test.event", "t.callback(o)"),
 ];
 
 /// Tables that calls return, and Lua that makes some which together have all fields.
-const VALUES: [(&str, &str); 20] = [
+const VALUES: [(&str, &str); 24] = [
     ("campaign.report", "campaigned(), campaigned(), campaigned('none.csv')"),
+    ("im.answer", "im.request { method = 'GET', path = '/chatgroups' }"),
     ("fs.info", "fs.info('bad.csv')"),
     ("http.hook_request", "told(t.post('hook'), 'request')"),
     ("http.response", "http.get('https://host.example')"),
@@ -40,8 +53,15 @@ const VALUES: [(&str, &str); 20] = [
         "im.error",
         "failed(t, {}), failed(t, hello, 'send:403=forbidden_op'), failed(t, hello, 'send:missing')",
     ),
+    ("im.edited", "im.edit(im.group_send(hello), { body = { msg = 'x' } })"),
+    (
+        "im.event",
+        "told(t.callback { event = 'message', group = 1, from = 'u', text = 'x' }[1], 'event'), \
+         told(t.callback { event = 'joined', group = 1, user = 'u' }[1], 'event')",
+    ),
     ("im.file", "im.upload('picture.png'), im.upload('clip.mp4')"),
     ("im.group", "im.groups()()"),
+    ("im.group_details", "described()"),
     ("im.limits", "im.limits"),
     ("im.problem", "select(2, im.check({}))[1]"),
     ("im.progress", "progress()"),
@@ -65,13 +85,24 @@ const OBJECTS: [(&str, &str); 4] = [
     ("builder", "message.text('x')"),
 ];
 
-/// Fields that no value in a test has: a run that fails raises an error instead.
-const NEVER: [&str; 1] = ["test.run.error"];
+/// Fields that no value in a test has: a run that fails raises an error instead, and a test is not a rehearsal.
+const NEVER: [&str; 2] = ["im.answer.rehearsed", "test.run.error"];
 
 /// Classes that other tests check (modules by their members, messages, and the result of a recall), and classes
 /// without fields or with any field.
-const ELSEWHERE: [&str; 5] =
-    ["im.broadcast_recalled", "env.secret", "im.recipient", "retry.options", "im.body.uploaded"];
+const ELSEWHERE: [&str; 11] = [
+    "mooncast.arguments",
+    "im.broadcast_recalled",
+    "im.edit",
+    "env.secret",
+    "im.recipient",
+    "groups.new",
+    "retry.options",
+    "im.body.uploaded",
+    "im.user_message",
+    "im.room_message",
+    "im.announcement",
+];
 
 /// Functions that accept any argument and report a wrong one later.
 const LATER: [&str; 3] = ["im.check", "im.members", "task.spawn"];
@@ -153,7 +184,10 @@ fn messages_have_the_fields_that_are_checked() {
         assert_eq!(names(&format!("im.body.{name}")), body, "{name}");
     }
     assert_eq!(names("im.targeted_message"), known(fields(Call::Targeted)));
-    let mut made = known(fields(Call::Group));
+    assert_eq!(names("im.user_message"), known(fields(Call::User)));
+    assert_eq!(names("im.room_message"), known(fields(Call::Room)));
+    assert_eq!(names("im.announcement"), known(fields(Call::Announce)));
+    let mut made = known(&[fields(Call::Group), fields(Call::User), fields(Call::Room)].concat());
     made.remove("to");
     assert_eq!(names("im.broadcast_message"), made);
 }
@@ -249,7 +283,7 @@ fn a_recall_gives_what_its_stub_says() {
     assert_eq!(given, fields_of(&classes(), "im.broadcast_recalled").into_keys().collect());
 }
 
-const SETTINGS: &str = "[permissions]\nhooks = ['hook']\nsecrets = ['KEY']\nnet = ['host.example']\n";
+const SETTINGS: &str = "[permissions]\nhooks = ['hook']\nsecrets = ['KEY']\nnet = ['host.example']\nrequests = ['GET /chatgroups', 'POST /chatgroups']\n";
 
 /// A job and a hook that print their arguments.
 const JOBS: &str = "
@@ -258,6 +292,9 @@ local function tell(what, given)
   for name in pairs(given) do print(what .. '.' .. name) end
 end
 schedule.cron('@yearly', { name = 'job' }, function(context) tell('context', context) end)
+for _, name in ipairs { 'message', 'joined' } do
+  im.on(name, function(event) tell('event', event) end)
+end
 http.hook('hook', { secret = env.secret('KEY') }, function(request) tell('request', request) end)
 ";
 

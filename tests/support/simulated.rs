@@ -7,7 +7,7 @@ use std::process::Command;
 use mooncast::{Clock, Simulator, SimulatorLimits, SimulatorSettings};
 use secrecy::ExposeSecret;
 
-/// A simulator on a thread of this process, without rate limits.
+/// A simulator on a thread of this process, strict and without rate limits.
 #[derive(Debug)]
 pub struct Simulated {
     url: String,
@@ -17,8 +17,8 @@ pub struct Simulated {
 
 impl Simulated {
     pub fn start() -> Self {
-        let settings =
-            SimulatorSettings { limits: SimulatorLimits::lifted(), ..SimulatorSettings::default() };
+        let limits = SimulatorLimits::lifted();
+        let settings = SimulatorSettings { limits, strict: true, ..SimulatorSettings::default() };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

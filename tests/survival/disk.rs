@@ -8,8 +8,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::io::Errno;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
+use sqlx_sqlite::SqliteConnectOptions;
+use sqlx_sqlite::SqliteConnection;
 
 use super::random::{Random, seed, soak};
 use super::server::Server;
@@ -191,7 +192,7 @@ fn full(kilobytes: u64) {
     clear(&ran, &context);
     assert_ne!(ran.status, Some(0), "{context}: {ran:#?}");
     println!("{context}: {:?}", server.told());
-    ran.says("the disk is full; free some space");
+    ran.says("the disk is full, so Mooncast sends nothing; free some space");
     goes_on(&project, &server, MANY, &context);
 }
 

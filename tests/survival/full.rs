@@ -54,13 +54,13 @@ fn a_full_disk_of_a_server_is_told_and_with_space_it_goes_on() {
     project.schema().fill_disk(0, Refusal::ForGood);
     let ran = ended(run(&project, &server));
     readable(&ran, "full from the start");
-    ran.says("the disk is full; free some space");
+    ran.says("the disk is full, so Mooncast sends nothing; free some space");
     assert_eq!(server.told().requests, before);
     project.schema().free_disk();
     project.schema().fill_disk(12, Refusal::ForGood);
     let ran = ended(run(&project, &server));
     clear(&ran, "full half-way");
-    ran.says("the disk is full; free some space");
+    ran.says("the disk is full, so Mooncast sends nothing; free some space");
     project.schema().free_disk();
     goes_on(&project, &server, 1_000, "with space");
 }

@@ -1,12 +1,16 @@
 //! Broadcasts that are killed, disturbed and raced. The test compares the ledger with what an independent service
 //! accepted.
 
+mod callbacks;
 mod clock;
 mod disk;
 mod full;
+mod history;
 mod kills;
+mod large_history;
 mod pairs;
 pub(crate) mod random;
+mod reconcile;
 mod replan;
 pub(crate) mod server;
 pub(crate) mod shim;
@@ -142,7 +146,7 @@ fn readable(ran: &Ran, context: &str) {
 }
 
 /// The text of `runs resume` for a broadcast that another process drives.
-pub(crate) const LEFT_TO: &str = "goes on in the process that drives it";
+pub(crate) const LEFT_TO: &str = "continues in the process that sends it";
 
 /// A project whose broadcast was killed half-way.
 fn half_sent(many: usize) -> (Project, Server) {

@@ -10,6 +10,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 
+use serde_json::Value;
+
+use super::callbacks::Callbacks;
+use super::history;
 use super::random::Random;
 use crate::support::service::{Request, json, read};
 
@@ -53,6 +57,12 @@ struct Log {
     kills: Vec<usize>,
     killed: usize,
     client: Option<Pid>,
+    /// Whether the service has no history files.
+    no_files: bool,
+    /// Each accepted message: its time in milliseconds since 1970, its id, its group, and the request.
+    messages: Vec<(i64, String, String, Value)>,
+    /// Posts callbacks, if the client has an address for them.
+    callbacks: Option<Callbacks>,
     /// Open connections.
     open: usize,
     /// Answers are held from this count of accepted messages on.
@@ -64,7 +74,7 @@ struct Shared {
     news: Condvar,
     random: Random,
     /// How many of a thousand requests go wrong.
-    faults: u64,
+    faults: AtomicU64,
     /// The delay of an answer, in milliseconds.
     slow: AtomicU64,
 }
@@ -95,7 +105,7 @@ impl Server {
             log: Mutex::default(),
             news: Condvar::new(),
             random,
-            faults,
+            faults: AtomicU64::new(faults),
             slow: AtomicU64::new(0),
         });
         let server = Arc::clone(&shared);
@@ -123,6 +133,31 @@ impl Server {
         let server = Self::faithful();
         server.shared.slow.store(millis, Ordering::Relaxed);
         server
+    }
+
+    /// From now on, this many of a thousand requests go wrong.
+    pub(crate) fn spoil(&self, faults: u64) {
+        self.shared.faults.store(faults, Ordering::Relaxed);
+    }
+
+    /// From now on, posts a callback of each accepted message to this address, 5 % lost and 5 % doubled.
+    pub(crate) fn call_back(&self, address: &str, secret: &str) {
+        self.shared.log.lock().unwrap().callbacks = Some(Callbacks::start(address, secret));
+    }
+
+    /// Posts no more callbacks. Returns the groups whose callback was delivered.
+    pub(crate) fn called_back(&self) -> BTreeSet<String> {
+        self.shared.log.lock().unwrap().callbacks.take().unwrap().delivered()
+    }
+
+    /// Serves history files, or answers that there are none.
+    pub(super) fn serve_files(&self, serves: bool) {
+        self.shared.log.lock().unwrap().no_files = !serves;
+    }
+
+    /// From now on, no request goes wrong.
+    pub(crate) fn behave(&self) {
+        self.shared.faults.store(0, Ordering::Relaxed);
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -211,6 +246,16 @@ impl Shared {
         let mut writer = stream.try_clone().unwrap();
         let mut reader = BufReader::new(stream);
         while let Some(request) = read(&mut reader) {
+            if request.method == "GET" {
+                let log = self.log.lock().unwrap();
+                let answer = if log.no_files {
+                    json(404, r#"{"error":"storage_object_not_found"}"#)
+                } else {
+                    history::answer(&request, &log.messages)
+                };
+                let _ = writer.write_all(&answer);
+                continue;
+            }
             let way = self.way();
             let accepted = match way {
                 Way::Well => true,
@@ -254,7 +299,7 @@ impl Shared {
     }
 
     fn way(&self) -> Way {
-        if self.random.below(1000) >= self.faults {
+        if self.random.below(1000) >= self.faults.load(Ordering::Relaxed) {
             return Way::Well;
         }
         match self.random.below(16) {
@@ -293,6 +338,12 @@ impl Shared {
             }
         }
         if accepted {
+            let at = jiff::Timestamp::now().as_millisecond();
+            log.messages.push((at, id(number, 0), group.clone(), request.json()));
+            let Log { callbacks, messages, .. } = &mut *log;
+            if let (Some(callbacks), Some(message)) = (callbacks, messages.last()) {
+                callbacks.post(message, &self.random);
+            }
             *log.accepted.entry(group).or_default() += 1;
             log.total += 1;
             let due = log.kills.last().is_some_and(|count| *count <= log.total);
@@ -315,7 +366,11 @@ fn receipt(request: &Request, number: usize) -> String {
         .unwrap()
         .iter()
         .enumerate()
-        .map(|(index, group)| format!("{group}: \"{}\"", 1_029_544_257_947_000_000 + number * 3 + index))
+        .map(|(index, group)| format!("{group}: \"{}\"", id(number, index)))
         .collect();
     format!("{{\"data\": {{{}}}}}", data.join(", "))
+}
+
+fn id(request: usize, index: usize) -> String {
+    (1_029_544_257_947_000_000 + request * 3 + index).to_string()
 }

@@ -1,4 +1,6 @@
 //! The API's views and actions.
+//!
+//! On a server: in the soak
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,7 +63,11 @@ fn a_broadcast_is_watched_steered_and_exported() {
         seen.extend(page["recipients"].as_array().unwrap().clone());
         after = page["after"].clone();
     }
-    let groups: Vec<String> = seen.iter().map(|one| one["group_id"].as_str().unwrap().to_owned()).collect();
+    let ids = |field: &str| -> Vec<String> {
+        seen.iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+    };
+    let groups = ids("group_id");
+    assert_eq!(groups, ids("recipient_id"));
     assert_eq!(groups, (1001..=1150).map(|n| n.to_string()).collect::<Vec<_>>());
     for (query, flags) in [
         ("", vec![]),
@@ -74,11 +80,40 @@ fn a_broadcast_is_watched_steered_and_exported() {
         assert_eq!(exported.body, site.project.mooncast(&args).exits(0).stdout, "{query}");
         assert!(exported.header("content-disposition").unwrap().contains("broadcast-1."), "{exported:?}");
     }
+    let edited = site.post("/broadcasts/1/edit", &json!({ "text": "hello", "rehearse": true })).json();
+    assert_eq!(edited["preview"]["editable"], 150, "{edited}");
+    assert_eq!(edited["preview"]["examples"][0]["old"], "hi");
+    assert_eq!(edited["preview"]["examples"][0]["new"], "hello");
+    assert!(edited["done"].is_null(), "{edited}");
+    let edited = site.post("/broadcasts/1/edit", &json!({ "text": "hello" })).json();
+    assert_eq!(edited["done"]["count"], 150, "{edited}");
+    site.until("/broadcasts/2", |one| one["broadcast"]["over"] == true);
+    let edits = site.json("/broadcasts/2");
+    assert_eq!(edits["broadcast"]["corrects"], "news/1");
+    assert_eq!(edits["broadcast"]["counts"]["sent"], 150, "{edits}");
+    site.post("/broadcasts/1/edit", &json!({ "text": "" })).refused(409);
+    site.post("/broadcasts/2/edit", &json!({ "text": "x" })).refused(409);
     let recalled = site.ask("POST /broadcasts/1/recall").json();
     assert_eq!(recalled["count"], 150, "{recalled}");
     assert_eq!(site.json("/broadcasts/1")["recalled"], 150);
     assert!(site.json("/activity?hours=24&quota=group%20messages").is_array());
     assert_eq!(site.json("/quotas")[0]["quotas"][0]["per_second"], 20);
+    site.serving.stop().exits(0);
+}
+
+#[test]
+fn recipients_that_are_no_groups_have_no_field_of_groups() {
+    const USERS: &str = "
+    require('schedule').every('10000h', { name = 'users' }, function()
+      im.broadcast { name = 'users', run = '1', kind = 'user', to = { 'ann', 'ben' },
+        message = { type = 'txt', body = { msg = 'hi' } } }
+    end)";
+    let site = Site::start(USERS);
+    assert_eq!(site.ask("POST /jobs/users/trigger").status, 200);
+    site.until("/broadcasts", |page| page["broadcasts"][0]["over"] == true);
+    let page = site.json("/broadcasts/1/recipients");
+    assert_eq!(page["recipients"][1]["recipient_id"], "ben");
+    assert!(page["recipients"][1].get("group_id").is_none(), "{page}");
     site.serving.stop().exits(0);
 }
 
@@ -115,7 +150,7 @@ fn those_refused_are_retried_and_those_in_doubt_are_settled() {
     );
     assert_eq!(
         site.json("/broadcasts/1")["acts"],
-        json!(["retry", "settle_as_sent", "settle_again", "recall"])
+        json!(["retry", "settle_as_sent", "settle_again", "ask_service", "verify", "recall"])
     );
     first.store(false, Ordering::SeqCst);
     assert_eq!(site.ask("POST /broadcasts/1/retry").json()["count"], 1);
@@ -167,14 +202,14 @@ fn jobs_are_shown_and_steered() {
 fn what_is_wrong_is_said_in_the_same_words_everywhere() {
     let site = Site::start("");
     for (what, status, says) in [
-        ("GET /", 404, "there is nothing here"),
-        ("GET /nothing", 404, "there is nothing here"),
+        ("GET /", 404, "there is nothing at this address"),
+        ("GET /nothing", 404, "there is nothing at this address"),
         ("GET /broadcasts/7", 404, "there is no broadcast 7"),
         ("GET /broadcasts/x", 400, "`x`"),
         ("GET /broadcasts/99999999999999999999", 400, "99999999999999999999"),
         ("GET /broadcasts/7/recipients", 404, "there is no broadcast 7"),
-        ("GET /broadcasts/7/recipients?limit=1001", 400, "`limit` is 1001; 1 to 1000 is right"),
-        ("GET /broadcasts/7/recipients?after=-1", 400, "`after` is -1; 0 or more is right"),
+        ("GET /broadcasts/7/recipients?limit=1001", 400, "`limit` is 1001; it must be from 1 to 1000"),
+        ("GET /broadcasts/7/recipients?after=-1", 400, "`after` is -1; it must be 0 or more"),
         ("GET /broadcasts/7/recipients?state=gone", 400, "unknown variant `gone`, expected one of"),
         ("GET /broadcasts/7/export?format=xml", 400, "unknown variant `xml`"),
         ("GET /broadcasts?before=0", 400, "`before` is 0"),
@@ -188,7 +223,7 @@ fn what_is_wrong_is_said_in_the_same_words_everywhere() {
         ("GET /jobs/%ff", 400, "UTF-8"),
         ("POST /jobs/none/trigger", 404, "there is no job `none`"),
         ("GET /log?limit=501", 400, "1 to 500"),
-        ("GET /activity?quota=salt", 404, "there is no quota `salt`; there is group messages"),
+        ("GET /activity?quota=salt", 404, "there is no quota `salt`; the quotas are edits, group messages"),
         ("GET /activity?hours=25", 400, "1 to 24"),
         ("POST /scripts/run", 415, "application/json"),
     ] {
@@ -203,9 +238,9 @@ fn what_is_wrong_is_said_in_the_same_words_everywhere() {
         (r#"["main.lua", []]"#, 400, "expected a map"),
         ("{}", 400, "missing field `script`"),
         (r#"{"script":1}"#, 400, "expected a string"),
-        (r#"{"script":"a","args":"b"}"#, 400, "expected a sequence"),
+        (r#"{"script":"a","args":"b"}"#, 400, "`args` must be a list of texts"),
         (r#"{"script":"a","more":1}"#, 400, "unknown field `more`"),
-        (r#"{"script":"a.lua"}"#, 404, "there is no script `a.lua`; the daemon knows scripts/main.lua"),
+        (r#"{"script":"a.lua"}"#, 404, "there is no script `a.lua`; the daemon has scripts/main.lua"),
     ] {
         let bearer = format!("Bearer {}", site.operate);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];

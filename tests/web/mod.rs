@@ -4,6 +4,8 @@ mod api;
 mod attacks;
 mod guard;
 mod openapi;
+mod rehearsals;
+pub mod roles;
 mod scripts;
 mod tls;
 

@@ -42,7 +42,8 @@ fn a_script_runs_with_its_arguments_and_is_recorded() {
 
     let second = run(&site, &json!([]));
     site.until(&format!("/jobs/{NAME}"), |job| {
-        job["runs"][0]["run"] == second.as_str() && job["runs"][0]["state"] == "done"
+        // Its broadcast was sent by the first run.
+        job["runs"][0]["run"] == second.as_str() && job["runs"][0]["state"] == "already_sent"
     });
     site.serving.prints("main\t0\tnil\tnil", 1);
     run(&site, &json!(["fail"]));
@@ -52,13 +53,13 @@ fn a_script_runs_with_its_arguments_and_is_recorded() {
 
     // Requested on the command line, and visible there.
     let jobs = |args: &[&str]| site.project.mooncast(&[&["jobs", "--simulator"], args].concat());
-    jobs(&["run-script", "main.lua", "--", "by", "hand"]).exits(0).prints("scripts/main.lua is requested");
+    jobs(&["run-script", "main.lua", "--", "by", "hand"]).exits(0).prints("scripts/main.lua was requested");
     site.serving.prints("main\t2\tby\thand", 1);
-    site.until(&format!("/jobs/{NAME}"), |job| job["runs"][0]["state"] == "done");
-    jobs(&[]).exits(0).prints("run scripts/main.lua").prints("when asked").prints("never mind");
-    let shown = jobs(&["show", "run scripts/main.lua"]).exits(0).prints("when somebody asks").stdout;
+    site.until(&format!("/jobs/{NAME}"), |job| job["runs"][0]["state"] == "already_sent");
+    jobs(&[]).exits(0).prints("run scripts/main.lua").prints("on request").prints("never mind");
+    let shown = jobs(&["show", "run scripts/main.lua"]).exits(0).prints("on request").stdout;
     assert!(shown.contains(r#"with ["by","hand"]"#), "{shown}");
-    assert_eq!(shown.matches(" done").count(), 3, "{shown}");
+    assert_eq!(shown.matches(" done").count(), 1, "{shown}");
     jobs(&["trigger", "run scripts/main.lua"]).exits(2).says("mooncast jobs run-script scripts/main.lua");
     site.ask(&format!("POST /jobs/{NAME}/pause")).refused(409);
     let ran = site.serving.stop().exits(0);
@@ -77,13 +78,13 @@ fn a_script_that_is_unknown_or_stale_is_refused_with_the_reason() {
         refused(outside, 404);
     }
     // Its top level sends, so the daemon refuses to load it: it cannot know what the script does.
-    assert!(refused("scripts/sends.lua", 409).contains("is stale since"));
+    assert!(refused("scripts/sends.lua", 409).contains("has failed to load since"));
     site.project.write("scripts/main.lua", "this is no Lua");
     site.until("/scripts", |scripts| scripts[0]["script"]["error"].is_string());
     let why = refused("main.lua", 409);
     assert!(why.contains("scripts/main.lua:1"), "{why}");
     let by_hand = ["jobs", "--simulator", "run-script", "main.lua"];
-    site.project.mooncast(&by_hand).exits(2).says("scripts/main.lua is stale since");
+    site.project.mooncast(&by_hand).exits(2).says("scripts/main.lua has failed to load since");
     site.project
         .mooncast(&["jobs", "--simulator", "run-script", "none.lua"])
         .exits(2)
@@ -95,7 +96,7 @@ fn a_script_that_is_unknown_or_stale_is_refused_with_the_reason() {
     let project = Project::with_script(
         "require('schedule').every('1h', { name = 'run scripts/a.lua' }, function() end)",
     );
-    project.mooncast(&["check"]).exits(1).prints("is reserved for requested runs of a script");
+    project.mooncast(&["check"]).exits(1).prints("is reserved for runs of a script");
 }
 
 #[test]

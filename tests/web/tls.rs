@@ -65,7 +65,7 @@ fn the_page_of_other_machines_is_encrypted() {
     let get = format!(
         "GET /api/v1/session HTTP/1.1\r\nhost: localhost:{port}\r\nauthorization: Bearer {operate}\r\nconnection: close\r\n\r\n"
     );
-    assert_eq!(site.ask(port, &get).json(), json!({ "role": "operate" }));
+    assert_eq!(site.ask(port, &get).json(), json!({ "name": "operate", "kind": "token", "role": "admin" }));
     let body = json!({ "token": operate }).to_string();
     let login = |origin: &str| {
         let length = body.len();
@@ -93,9 +93,9 @@ fn a_certificate_that_is_of_no_use_is_refused_at_the_start() {
     let (site, other) = (secure(), secure());
     let refused = || site.project.mooncast(&["serve", "--simulator", "--listen", "127.0.0.1:0"]).exits(2);
     site.project.write("tls/key.pem", std::fs::read(other.project.path("tls/key.pem")).unwrap());
-    refused().says("do not go together").never_says("BEGIN");
+    refused().says("does not belong to the certificate in").never_says("BEGIN");
     site.project.write("tls/key.pem", "no key");
-    refused().says("tls/key.pem holds no private key in PEM");
+    refused().says("tls/key.pem contains no PEM private key");
     std::fs::remove_file(site.project.path("tls/cert.pem")).unwrap();
     refused().says("tls/cert.pem");
 }

@@ -1,5 +1,7 @@
 //! `mooncast new`: creates a project's folder with everything that a first script needs.
 
+mod template;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,43 +11,48 @@ use clap::Args;
 
 use super::{Exit, stubs};
 use crate::lint::stubs as embedded;
+use template::Template;
 
-/// The names and contents of a new project's files.
-const FILES: [(&str, &str); 7] = [
+/// The names and contents of every new project's files.
+const FILES: [(&str, &str); 5] = [
     ("mooncast.toml", include_str!("mooncast.toml")),
-    ("scripts/hello.lua", include_str!("hello.lua")),
-    ("scripts/tests/hello.lua", include_str!("hello_test.lua")),
     ("scripts/lib/.gitkeep", ""),
     stubs::EDITOR_SETTINGS,
     (".gitignore", include_str!("gitignore")),
     (".github/workflows/mooncast.yml", include_str!("mooncast.yml")),
 ];
 
-/// Make a project: a folder with settings, a first script and its test, a CI file, and what an editor needs to
-/// complete `im.`.
+/// Create a project: a folder with settings, a script and its test, a CI file, and the files with which an editor
+/// completes `im.`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct NewArgs {
-    /// The folder to make; one that is there must be empty
+    /// The folder to create; if it exists, it must be empty
     #[arg(value_name = "NAME")]
     folder: PathBuf,
+    /// What the project is for
+    #[arg(long, value_enum, default_value_t)]
+    template: Template,
 }
 
 /// Creates the project and prints the next steps.
 pub(super) fn run(args: &NewArgs) -> anyhow::Result<Exit> {
     let folder = &args.folder;
-    make(folder)?;
+    make(folder, args.template)?;
     let shown = folder.display();
+    let next = args.template.next().join("\n  ");
     // The project is created even if the message cannot be printed.
-    let _ = writeln!(
-        io::stdout(),
-        "Made a project in {shown}; next:\n\n  cd {shown}\n  mooncast run scripts/hello.lua\n  mooncast test"
-    );
+    let _ = writeln!(io::stdout(), "Created a project in {shown}; next:\n\n  cd {shown}\n  {next}");
     Ok(Exit::Delivered)
 }
 
-fn make(folder: &Path) -> anyhow::Result<()> {
+fn make(folder: &Path, template: Template) -> anyhow::Result<()> {
     refuse_taken(folder)?;
     for (path, content) in FILES {
+        let changes = template.changes().iter();
+        let content = changes.fold(content.to_owned(), |content, (from, to)| content.replacen(from, to, 1));
+        stubs::write(&folder.join(path), &content)?;
+    }
+    for (path, content) in template.files() {
         stubs::write(&folder.join(path), content)?;
     }
     for stub in embedded::all() {
@@ -60,12 +67,12 @@ fn refuse_taken(folder: &Path) -> anyhow::Result<()> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            bail!("{shown} is there already, and is no folder; give the project another name")
+            bail!("{shown} exists and is not a folder; give the project another name")
         }
-        Err(error) => Err(error).with_context(|| format!("{shown} cannot be looked into")),
+        Err(error) => Err(error).with_context(|| format!("cannot read the folder {shown}")),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => bail!("{shown} is there already, and not empty; give the project another name"),
+            Some(_) => bail!("the folder {shown} exists and is not empty; give the project another name"),
         },
     }
 }
@@ -75,8 +82,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::fs;
 
-    use super::{FILES, make};
-    use crate::config::{AppFlags, Environment, Project, Settings};
+    use super::{FILES, Template, make};
+    use crate::config::{AppFlags, AppLimits, Environment, Project, Settings};
 
     fn settings(text: &str) -> Settings {
         let folder = tempfile::tempdir().unwrap();
@@ -91,13 +98,26 @@ mod tests {
     fn a_new_project_has_its_script_its_settings_and_the_stubs() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("deep/spring");
-        make(&project).unwrap();
-        for file in FILES.map(|(path, _)| path).into_iter().chain([".luals/im.lua", ".luals/message.lua"]) {
+        make(&project, Template::Hello).unwrap();
+        let own = Template::Hello.files().iter().map(|(path, _)| *path);
+        let all = FILES.map(|(path, _)| path).into_iter().chain(own);
+        for file in all.chain([".luals/im.lua", ".luals/message.lua"]) {
             assert!(project.join(file).is_file(), "{file}");
         }
         let luarc: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(project.join(".luarc.json")).unwrap()).unwrap();
         assert_eq!(luarc["workspace.library"][0], ".luals");
+    }
+
+    #[test]
+    fn each_change_of_a_template_finds_its_line() {
+        use clap::ValueEnum as _;
+        for template in Template::value_variants() {
+            for (from, _) in template.changes() {
+                let found: usize = FILES.iter().map(|(_, content)| content.matches(from).count()).sum();
+                assert_eq!(found, 1, "{template:?}: {from}");
+            }
+        }
     }
 
     #[test]
@@ -109,8 +129,9 @@ mod tests {
         fs::write(taken.join("mine"), "mine").unwrap();
         fs::create_dir(&empty).unwrap();
         fs::write(&file, "mine").unwrap();
+        let make = |folder| make(folder, Template::Hello);
         assert!(make(&taken).unwrap_err().to_string().contains("not empty"));
-        assert!(make(&file).unwrap_err().to_string().contains("no folder"));
+        assert!(make(&file).unwrap_err().to_string().contains("is not a folder"));
         assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
         make(&empty).unwrap();
         assert!(make(&empty).is_err());
@@ -121,15 +142,27 @@ mod tests {
         let template = FILES[0].1;
         let plain = settings(template);
         assert!(plain.simulator);
-        assert_eq!(plain.apps[0].limits, crate::config::AppLimits::default());
+        assert_eq!(plain.apps[0].limits, AppLimits::default());
 
-        let is_setting = |line: &str| line.starts_with("# ") && line.contains(" = ");
-        let set: Vec<&str> =
-            template.lines().map(|line| if is_setting(line) { &line[2..] } else { line }).collect();
-        let full = settings(&set.join("\n"));
+        // An app has the one login or the other.
+        let of_agora = |line: &str| line.starts_with("# app_id = ") || line.starts_with("# login = ");
+        let of_easemob = |line: &str| {
+            ["# org = ", "# name = ", "# client_id = "].iter().any(|name| line.starts_with(name))
+        };
+        let set_except = |is_left: &dyn Fn(&str) -> bool| {
+            let is_set = |line: &str| line.starts_with("# ") && line.contains(" = ") && !is_left(line);
+            let set: Vec<&str> =
+                template.lines().map(|line| if is_set(line) { &line[2..] } else { line }).collect();
+            settings(&set.join("\n"))
+        };
+        let agora = set_except(&of_easemob);
+        assert!(agora.apps[0].prefix.contains("/app-id/0123456789"), "{agora:?}");
+        let full = set_except(&of_agora);
         let app = &full.apps[0];
         assert_eq!(app.prefix, "https://a1.easemob.com/your-org/your-app");
-        assert_eq!(app.limits, crate::config::AppLimits::default());
+        let extra = vec!["new_field".to_owned()];
+        let limits = AppLimits { extra_fields: extra.clone(), body_fields: extra, ..AppLimits::default() };
+        assert_eq!(app.limits, limits);
         assert_eq!(full.permissions.net, ["api.example.com"]);
         assert!(full.scripts.timeout.is_some());
     }
@@ -137,7 +170,8 @@ mod tests {
     #[test]
     fn the_file_has_every_setting_that_the_program_knows() {
         // Addresses in another form, credentials, and what the environment is better for.
-        const ELSEWHERE: [&str; 5] = ["prefix", "client_secret", "token", "secret", "apps"];
+        const ELSEWHERE: [&str; 7] =
+            ["prefix", "app_certificate", "callback_secret", "client_secret", "token", "secret", "apps"];
         for section in ["", "app", "app.limits", "app.timeouts", "scripts", "serve", "permissions", "alerts"]
         {
             let (header, begin) = match section {

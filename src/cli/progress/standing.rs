@@ -70,9 +70,10 @@ impl ProgressSummary {
             _ => quota.pace,
         };
         let pending = sum(|look| ActiveBroadcast::left(&look.counts));
-        let waits: Vec<BroadcastWait> = looks.iter().filter_map(|(one, _)| one.wait()).collect();
-        let wait = waits.iter().min_by_key(|wait| wait.kind);
-        let left = left(pending, rate, most, wait, clock);
+        let waits = looks.iter().filter_map(|(one, _)| Some((*one, one.wait()?)));
+        let rarest = waits.min_by_key(|(_, wait)| wait.kind);
+        let wait = rarest.as_ref().map(|(_, wait)| wait);
+        let left = rarest.as_ref().map_or(*first, |(one, _)| one).time_left(pending, rate, most, wait);
         Some(Self {
             name: match looks.len() {
                 1 => format!("{}/{}", first.name, first.run),
@@ -158,60 +159,12 @@ impl ProgressSummary {
     }
 }
 
-/// The remaining time at the recent rate, or at the maximum rate if the recent one is unknown or zero. `None` if an
-/// operator has to resume the broadcast, or if it waits for the store.
-fn left(
-    pending: u64,
-    rate: Option<f64>,
-    most: f64,
-    wait: Option<&BroadcastWait>,
-    clock: &Clock,
-) -> Option<Duration> {
-    let kind = wait.map(|wait| wait.kind);
-    let closed = match kind {
-        Some(WaitKind::Resume | WaitKind::Store) => return None,
-        Some(WaitKind::Window) => {
-            wait.and_then(|wait| wait.until).unwrap_or_default().saturating_sub(clock.unix_time())
-        }
-        _ => Duration::ZERO,
-    };
-    let sends = kind.is_none_or(WaitKind::is_usual);
-    let rate = rate.filter(|rate| *rate > 0.0 && sends).unwrap_or(most);
-    Duration::try_from_secs_f64(pending as f64 / rate).ok().map(|sending| closed + sending)
-}
-
 /// The reason for waiting, in the words of the page.
 fn waits_for(wait: Option<&BroadcastWait>, clock: &Clock) -> Option<ProgressWait> {
     let wait = wait?;
     let mut text = WaitView::new(wait, clock.unix_time()).sentence(&local_text);
     if wait.kind == WaitKind::Resume {
-        text += "; `mooncast runs resume` does";
+        text += "; to continue it: `mooncast runs resume`";
     }
     Some(ProgressWait { text, usual: wait.kind.is_usual() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_left_counts_the_window_and_is_unknown_in_a_pause() {
-        let clock = Clock::simulated(Duration::from_secs(1_000));
-        let seconds = |waits: Option<BroadcastWait>, rate| {
-            left(100, rate, 20.0, waits.as_ref(), &clock).map(|left| left.as_secs())
-        };
-        assert_eq!(seconds(None, None), Some(5));
-        assert_eq!(seconds(None, Some(10.0)), Some(10));
-        assert_eq!(
-            seconds(
-                Some(BroadcastWait {
-                    until: Some(Duration::from_secs(1_060)),
-                    ..BroadcastWait::of(WaitKind::Window)
-                }),
-                Some(0.0)
-            ),
-            Some(65)
-        );
-        assert_eq!(seconds(Some(BroadcastWait::of(WaitKind::Resume)), Some(10.0)), None);
-    }
 }

@@ -14,7 +14,7 @@ use crate::delivery::{Delivery, FailPoint, LazyLedger, SendCounts};
 use crate::ledger::Ledger;
 use crate::protocol::LuaSource;
 use crate::run::rehearsal::{Rehearsal, RehearsalPlan};
-use crate::run::{FileChange, RunBuilder, RunEnd, ScriptOutput, StoreChange, job_start};
+use crate::run::{FileChange, MountedFile, RunBuilder, RunEnd, ScriptOutput, StoreChange, job_start};
 
 use super::super::apps::{self, SIMULATOR};
 use super::super::job;
@@ -28,6 +28,8 @@ pub(in super::super) struct DryRunConfig<'a> {
     pub(in super::super) file: &'a Path,
     pub(in super::super) script: LuaSource,
     pub(in super::super) args: Vec<String>,
+    /// Files that it may read under other names.
+    pub(in super::super) mounts: Vec<MountedFile>,
     /// The job to run instead of the script.
     pub(in super::super) job: Option<String>,
     pub(in super::super) limits: &'a ScriptLimits,
@@ -47,6 +49,8 @@ pub(in super::super) struct DryRunConfig<'a> {
 pub(in super::super) struct DryRun {
     pub(in super::super) ended: RunEnd,
     pub(in super::super) counts: SendCounts,
+    /// How many test messages of campaigns it would send.
+    pub(in super::super) tests: u64,
     pub(in super::super) rehearsal: Rc<Rehearsal>,
     pub(in super::super) files: Vec<FileChange>,
     pub(in super::super) store: Vec<StoreChange>,
@@ -72,9 +76,7 @@ impl DryRun {
     /// Removes the scratch ledger.
     pub(in super::super) fn clean_up(self) -> anyhow::Result<()> {
         let path = self.scratch.path().to_owned();
-        self.scratch
-            .close()
-            .with_context(|| format!("{}: the scratch ledger cannot be removed", path.display()))
+        self.scratch.close().with_context(|| format!("{}: cannot remove the scratch ledger", path.display()))
     }
 }
 
@@ -83,7 +85,7 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-rehearsal-")
         .tempdir()
-        .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
+        .context("cannot create a scratch ledger in the temporary folder; set TMPDIR to another folder")?;
     let clock = Clock::simulated(scene.start);
     // What was sent before counts here too: a broadcast that continues, one that is skipped, a key that was used.
     let ledger = apps::place(scene.project, scene.settings, scene.simulated);
@@ -100,7 +102,8 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
         .map(|app| {
             // No server listens at this address, so nothing can be sent even after another error.
             let nowhere = App { name: app.name.clone(), limits: app.limits.clone(), ..apps::stand_in() };
-            let delivery = Delivery::new(&nowhere, clock.clone(), None)?;
+            let delivery =
+                Delivery::new(&nowhere, clock.clone(), None)?.with_approval(&scene.settings.approval);
             Ok(Rc::new(
                 delivery.with_ledger(Rc::clone(&book), app.key()).with_transport(Rc::clone(&rehearsal) as _),
             ))
@@ -113,6 +116,7 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
         RunBuilder::new(scene.project, scene.settings, &deliveries, &clock, scene.file, scene.script);
     run.dry_run(&rehearsal);
     (run.args, run.limits, run.output) = (scene.args, *scene.limits, scene.output);
+    run.mounts = scene.mounts;
     run.seed = scene.seed.into();
     if let Some(job) = &scene.job {
         run.run_job(job_start(job, scene.start));
@@ -122,11 +126,12 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
     let ended = clock.block_on(run.run_until_signal())?;
     job::must_be_there(scene.job.as_deref(), &services.jobs, &ended, &name)?;
     if let Some(error) = book.failure() {
-        bail!("the scratch ledger: {error}");
+        bail!("cannot use the scratch ledger: {error}");
     }
     Ok(DryRun {
         ended,
         counts: services.tally.counts(),
+        tests: services.broadcasts.tests(),
         rehearsal,
         files: services.files.changes(),
         store: services.store.changes(),
@@ -167,7 +172,7 @@ pub(super) fn lists(
     }
     if settings.apps.is_empty() {
         bail!(
-            "no app is configured, so there are no lists to read; name it in mooncast.toml or in the environment (`mooncast doctor` looks at both)"
+            "no app is configured, so there are no lists to read; set the app in mooncast.toml or in the environment; `mooncast doctor` checks both"
         );
     }
     settings

@@ -2,11 +2,12 @@
 
 use anyhow::bail;
 
+use crate::control::amount;
 use crate::run::rehearsal::{PlanGuard, RehearsalPlan};
 use crate::run::{RunEnd, RunError};
 
 use super::dry_run::{DryRun, DryRunConfig, dry_run};
-use super::text::{number, plural};
+use super::text::plural;
 
 /// Rehearses the script as the plan specifies, and returns the guard that lets the run send exactly that. The
 /// configuration has the plan's start and seed.
@@ -15,11 +16,11 @@ use super::text::{number, plural};
 ///
 /// The script would send something other than the plan names. Nothing was sent.
 pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> anyhow::Result<PlanGuard> {
-    let shown = scene.file.display().to_string();
+    let script = scene.script.name.clone();
     // The run itself logs these messages, so the rehearsal does not.
     let quiet = tracing::subscriber::NoSubscriber::default();
     let performance = tracing::subscriber::with_default(quiet, || dry_run(scene))?;
-    let guard = compare(plan, &performance, &shown);
+    let guard = compare(plan, &performance, &script);
     performance.clean_up()?;
     guard
 }
@@ -29,15 +30,18 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
         RunEnd::Finished => {}
         RunEnd::Interrupted => bail!("interrupted before anything was sent"),
         RunEnd::Failed(RunError::Script(error)) => {
-            bail!("nothing was sent: unlike in its rehearsal, {script} fails: {}", error.message)
+            bail!(
+                "nothing was sent: {script} failed, but it did not fail in its rehearsal: {}",
+                error.message
+            )
         }
         RunEnd::Failed(failed) => {
-            bail!("nothing was sent: unlike in its rehearsal, {script} fails: {failed}")
+            bail!("nothing was sent: {script} failed, but it did not fail in its rehearsal: {failed}")
         }
     }
     if let Some(problem) = performance.rehearsal.problems().listed().first() {
         bail!(
-            "nothing was sent: unlike in its rehearsal, a message breaks a limit: {}: {}",
+            "nothing was sent: a message breaks a limit, but none did in the rehearsal: {}: {}",
             problem.place,
             problem.message
         );
@@ -47,14 +51,13 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
         return Ok(performance.rehearsal.guard());
     }
     let how_many = if now.messages == plan.messages {
-        format!("its {} messages or their recipients have changed", number(now.messages))
+        format!("its {} messages or their recipients have changed", amount(now.messages))
     } else {
         format!(
-            "{} {} rehearsed, and now there {} {}",
+            "{} {} rehearsed, now {}",
             plural(plan.messages, "message"),
             if plan.messages == 1 { "was" } else { "were" },
-            if now.messages == 1 { "is" } else { "are" },
-            number(now.messages)
+            amount(now.messages)
         )
     };
     let mut parts: Vec<String> = performance
@@ -67,7 +70,7 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
                 seen.name,
                 seen.run,
                 plural(seen.plan.total, "recipient"),
-                number(seen.plan.largest_message_bytes)
+                amount(seen.plan.largest_message_bytes)
             )
         })
         .collect();
@@ -77,7 +80,7 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
     }
     let now_there = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
     bail!(
-        "nothing was sent: what {script} sends is not what was rehearsed: {how_many}. It would send {now_there}. \
-         The script, its lists or files, its arguments or the app are others than in the rehearsal; rehearse it again to see what it sends"
+        "nothing was sent: {script} does not send what was rehearsed: {how_many}. It would send {now_there}. \
+         The script, its lists or files, its arguments or the app changed since the rehearsal; rehearse it again to see what it sends"
     )
 }

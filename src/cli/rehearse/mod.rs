@@ -14,28 +14,32 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use anyhow::Context;
 use clap::Args;
 use rand::Rng;
 
 use crate::clock::Clock;
 use crate::config::{AppFlags, Environment, ScriptLimits, Settings};
 use crate::protocol::LogLine;
-use crate::run::{RunEnd, ScriptOutput, log_line};
+use crate::run::rehearsal::{GuardParts, PlanGuard, RehearsalPlan};
+use crate::run::{MountedFile, RunEnd, ScriptOutput, log_line};
 
+use super::arguments::NamedArgs;
 use super::grants::GrantArgs;
 use super::limits::LimitArgs;
+use super::next::quoted;
 use super::progress::TerminalOutput;
 use super::{AppArgs, Exit, GlobalArgs, job, script};
 use dry_run::DryRunConfig;
 use report::RehearsalReport;
 
-/// Runs a script without sending: shows what would be sent to whom, how long that takes, and every message that breaks
-/// a limit.
+/// Runs a script without sending. Shows what it would send to which groups, how long that takes, and every message
+/// that breaks a limit.
 ///
-/// Nothing changes anywhere: uploads are hashed, files are written to memory, requests other than GET are only listed.
-/// Time is simulated, so that hours pass in seconds. In the end it names a plan; `mooncast run --plan PLAN FILE` sends
-/// that and nothing else. A message that breaks a limit is noted even where the script would catch the error, and the
-/// script goes on as if it had been sent.
+/// A rehearsal changes nothing: it hashes uploads, writes files to memory, and only lists requests other than GET. Time
+/// is simulated, so hours pass in seconds. At its end it prints a plan name; `mooncast run --plan PLAN FILE` then sends
+/// exactly what was rehearsed. A rehearsal reports every message that breaks a limit, even if the script would catch
+/// the error. The script then continues as if the message had been sent.
 ///
 /// Exit status: 0 all would be delivered; 1 the script failed; 2 usage or configuration; 3 some would not be delivered.
 #[derive(Debug, Args)]
@@ -43,24 +47,35 @@ use report::RehearsalReport;
 pub(super) struct RehearseArgs {
     /// The script
     file: PathBuf,
-    /// Its arguments
+    /// Its arguments, as they are or as `NAME=VALUE`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
-    /// Rehearse this job of the script, and nothing else
+    /// Rehearse only this job of the script
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Rehearse what would go to the built-in simulator, whatever is configured
+    /// Rehearse for the built-in simulator, even if an app is configured
     #[arg(long)]
     simulator: bool,
-    /// Print one JSON document; what the script prints goes to standard error then
+    /// Print the report as one JSON document; the script's output then goes to standard error
     #[arg(long)]
     json: bool,
-    /// Let `im.groups` and `im.members` read the app's real lists
+    /// Let `im.groups`, `im.members` and `im.group` read the app's real lists, and make the GETs of `im.request`
     #[arg(long)]
     read_lists: bool,
-    /// Look up the groups, members and senders in the app's real lists, and name those that are not there
+    /// Look up the groups, members and senders, and list the missing ones, and groups that are disabled, muted or very large
     #[arg(long)]
     check_targets: bool,
+    /// Look up only the groups. The daemon does this for the page
+    #[arg(long, hide = true)]
+    check_groups: bool,
+    /// Rehearse this plan again, and print what holds a run to it. The daemon does this before it runs a rehearsed script
+    #[arg(long, value_name = "PLAN", hide = true, requires = "json")]
+    like: Option<RehearsalPlan>,
+    /// A file of the daemon, by the name that the script has for it: NAME=PATH
+    #[arg(long = "mount", value_name = "NAME=PATH", hide = true)]
+    mounted: Vec<String>,
+    #[command(flatten)]
+    named: NamedArgs,
     #[command(flatten)]
     app: AppArgs,
     #[command(flatten)]
@@ -69,41 +84,72 @@ pub(super) struct RehearseArgs {
     limits: LimitArgs,
 }
 
+impl RehearseArgs {
+    fn mounts(&self) -> anyhow::Result<Vec<MountedFile>> {
+        let mount = |text: &String| {
+            let (name, path) =
+                text.split_once('=').with_context(|| format!("--mount {text}: not NAME=PATH"))?;
+            Ok(MountedFile { name: name.to_owned(), path: path.into() })
+        };
+        self.mounted.iter().map(mount).collect()
+    }
+}
+
+/// Prints what holds a run to a plan, if the script still does what the plan says.
+fn guard(plan: &RehearsalPlan, config: DryRunConfig<'_>) -> anyhow::Result<Exit> {
+    let parts = GuardParts::from(held::to(plan, config)?);
+    // A closed pipe is not an error.
+    let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(&parts)?);
+    Ok(Exit::Delivered)
+}
+
 pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let (project, script) = script::open(&args.file, global)?;
-    let lists = args.read_lists || args.check_targets;
+    let looks_up = args.check_targets || args.check_groups;
+    let lists = args.read_lists || looks_up;
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
     // The project's timeout applies only to runs that send.
     let limits = args.limits.over(ScriptLimits { timeout: None, ..settings.scripts });
     let simulated = args.simulator || settings.simulator;
-    let name = script.name.clone();
+    let mounts = args.mounts()?;
+    let given = args.named.with(&args.args, &script, args.job.as_deref(), &mounts, &mut settings)?;
+    let source = script.clone();
     let output: Rc<dyn ScriptOutput> =
         if args.json { Rc::new(StderrOutput) } else { Rc::new(TerminalOutput::default()) };
-    let performance = dry_run::dry_run(DryRunConfig {
+    let now = job::whole_seconds(Clock::real().unix_time());
+    let (start, seed) =
+        args.like.as_ref().map_or_else(|| (now, rand::rng().random()), |plan| (plan.start, plan.seed));
+    let config = DryRunConfig {
         project: &project,
         settings: &settings,
         file: &args.file,
         script,
-        args: args.args.clone(),
+        args: given,
+        mounts,
         job: args.job.clone(),
         limits: &limits,
         simulated,
         lists,
-        targets: args.check_targets,
-        start: job::whole_seconds(Clock::real().unix_time()),
-        seed: rand::rng().random(),
+        targets: looks_up,
+        start,
+        seed,
         output,
-    })?;
-    let targets = if args.check_targets {
+    };
+    if let Some(plan) = &args.like {
+        return guard(plan, config);
+    }
+    let performance = dry_run::dry_run(config)?;
+    let targets = if looks_up {
         // Connections belong to the runtime that opened them, so these are not the rehearsal's.
         let lists = dry_run::lists(&project, &settings, simulated, true)?;
-        Some(Clock::real().block_on(targets::check(&performance, &lists))??)
+        Some(Clock::real().block_on(targets::check(&performance, &lists, args.check_targets))?)
     } else {
         None
     };
-    let mut report = RehearsalReport::new(&performance, &name, targets);
+    let mut report = RehearsalReport::new(&performance, &source, targets);
+    report.env = project.env.as_ref().map(ToString::to_string);
     report.command = report.plan.as_deref().map(|plan| command(args, plan, std::env::args()));
     let exit = match performance.ended {
         RunEnd::Interrupted => Exit::Interrupted,
@@ -120,6 +166,19 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
         text::write(&mut out, &report)
     };
     Ok(exit)
+}
+
+/// Rehearses a script of a command, and prints what its broadcasts would do. Returns the guard that holds a run to
+/// exactly that, or None if something would fail.
+pub(super) fn preview(scene: DryRunConfig<'_>) -> anyhow::Result<Option<PlanGuard>> {
+    let source = scene.script.clone();
+    let performance = dry_run::dry_run(scene)?;
+    let report = RehearsalReport::new(&performance, &source, None);
+    let guard = report.deliverable.then(|| performance.rehearsal.guard());
+    performance.clean_up()?;
+    // A closed pipe is not an error.
+    let _ = text::preview(&mut std::io::stdout().lock(), &report);
+    Ok(guard)
 }
 
 /// The command that sends what was rehearsed: the typed command with another verb.
@@ -139,15 +198,6 @@ fn command(args: &RehearseArgs, plan: &str, typed: impl Iterator<Item = String>)
         }
     }
     words.join(" ")
-}
-
-/// A word quoted for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Sends the script's output to standard error, because standard output has the JSON document.

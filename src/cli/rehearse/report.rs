@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{AppLimits, TargetedCost};
-use crate::core::Call;
+use crate::core::{Call, UserScope, sha256_hex};
+use crate::delivery::EditPreview;
+use crate::protocol::LuaSource;
 use crate::run::rehearsal::{
-    AppTotals, BroadcastOrigin, MessageSample, RehearsalProblem, RehearsedBroadcast, RehearsedUpload,
-    SkippedEffect,
+    AppTotals, BroadcastOrigin, MessageSample, RehearsalProblem, RehearsedAnnouncement, RehearsedBroadcast,
+    RehearsedUpload, SkippedEffect,
 };
 use crate::run::{FileChange, RunEnd, RunError, StoreChange};
 
@@ -19,6 +21,11 @@ use super::targets::TargetsReport;
 #[derive(Debug, Serialize)]
 pub(super) struct RehearsalReport {
     pub(super) script: String,
+    /// The SHA-256 of the script's text, in hexadecimal.
+    pub(super) script_sha256: String,
+    /// The environment, if one was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) env: Option<String>,
     /// `finished`, `failed` or `interrupted`.
     pub(super) outcome: &'static str,
     pub(super) error: Option<ScriptFailure>,
@@ -30,9 +37,12 @@ pub(super) struct RehearsalReport {
     pub(super) totals: RehearsalTotals,
     pub(super) duration: RehearsalDuration,
     pub(super) largest_message: LargestMessage,
+    /// The test messages of campaigns. They are among the single sends too.
+    pub(super) test_messages: u64,
     pub(super) apps: Vec<AppReport>,
     pub(super) broadcasts: Vec<BroadcastReport>,
     pub(super) single_sends: SinglesReport,
+    pub(super) announcements: Vec<AnnouncementReport>,
     pub(super) problems: ProblemsReport,
     pub(super) uploads: Vec<RehearsedUpload>,
     pub(super) not_sent: Vec<SkippedEffect>,
@@ -86,8 +96,17 @@ pub(super) struct AppReport {
     pub(super) group_calls: u64,
     pub(super) targeted_calls: u64,
     pub(super) targeted_users: u64,
+    pub(super) edits: u64,
+    pub(super) user_messages: u64,
+    pub(super) user_calls: u64,
+    pub(super) room_messages: u64,
+    pub(super) room_calls: u64,
+    pub(super) announcements: u64,
     pub(super) group_per_second: u32,
     pub(super) targeted_per_second: u32,
+    pub(super) edit_per_second: u32,
+    pub(super) user_messages_per_minute: u32,
+    pub(super) room_messages_per_second: u32,
     pub(super) share: f64,
     pub(super) seconds_at_quota: f64,
     pub(super) seconds_at_share: f64,
@@ -100,9 +119,11 @@ pub(super) struct BroadcastReport {
     pub(super) app: String,
     pub(super) name: String,
     pub(super) run: String,
-    /// `built`, `resumed` or `already`.
+    /// `built`, `resumed`, `already` or `cancelled`.
     pub(super) state: &'static str,
     pub(super) targeted: bool,
+    /// `group`, `targeted`, `edit`, `user` or `room`.
+    pub(super) kind: Call,
     pub(super) recipients: u64,
     pub(super) sent: u64,
     pub(super) calls: u64,
@@ -110,12 +131,22 @@ pub(super) struct BroadcastReport {
     pub(super) excluded: u64,
     pub(super) skipped: u64,
     pub(super) bad_lines: u64,
+    /// Recipients of the plan that are on the suppression list.
+    pub(super) suppressed: u64,
+    /// Recipients of the plan whose groups are at the cap.
+    pub(super) capped: u64,
+    /// Whether it is sent to those on the suppression list too.
+    #[serde(rename = "override")]
+    pub(super) overrides: bool,
     pub(super) read: Option<String>,
+    /// What it does to messages, if it edits them.
+    pub(super) edits: Option<EditPreview>,
     pub(super) largest_message_bytes: u64,
     pub(super) hash: String,
     pub(super) first: Option<String>,
     pub(super) last: Option<String>,
     pub(super) seconds: f64,
+    pub(super) first_recipients: Vec<String>,
     pub(super) samples: Vec<SampleReport>,
     pub(super) largest: Option<SampleReport>,
 }
@@ -135,6 +166,26 @@ pub(super) struct SinglesReport {
     pub(super) samples: Vec<SampleReport>,
 }
 
+impl AppReport {
+    /// Whether the app sends something else than announcements, which have limits of their own.
+    pub(super) const fn uses_quotas(&self) -> bool {
+        self.group_messages + self.targeted_calls + self.edits + self.user_messages + self.room_messages > 0
+    }
+}
+
+/// An announcement that would be made. It is one of the single sends too.
+#[derive(Debug, Serialize)]
+pub(super) struct AnnouncementReport {
+    pub(super) app: String,
+    /// `all` or `online`.
+    pub(super) to: UserScope,
+    /// How many count today with this one, those of earlier runs included.
+    pub(super) used: u32,
+    pub(super) per_day: u32,
+    /// When another one is possible afterwards.
+    pub(super) next_at: String,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct ProblemsReport {
     pub(super) total: u64,
@@ -145,7 +196,7 @@ pub(super) struct ProblemsReport {
 }
 
 impl RehearsalReport {
-    pub(super) fn new(performance: &DryRun, script: &str, targets: Option<TargetsReport>) -> Self {
+    pub(super) fn new(performance: &DryRun, script: &LuaSource, targets: Option<TargetsReport>) -> Self {
         let rehearsal = &performance.rehearsal;
         let apps: Vec<AppReport> = rehearsal
             .apps()
@@ -167,20 +218,25 @@ impl RehearsalReport {
         // A message that was only planned counts too. One that exceeds the limit is among the problems.
         let planned = broadcasts.iter().map(|seen| seen.largest_message_bytes).max().unwrap_or_default();
         let sent = totals.iter().map(|totals| totals.largest as u64).max().unwrap_or_default();
+        let can_be_sent = targets.as_ref().is_none_or(TargetsReport::none_missing);
+        let deliverable =
+            performance.is_deliverable() && targets.as_ref().is_none_or(TargetsReport::is_clean);
         let limit = performance.apps.first().map_or(0, |app| app.settings().message_bytes);
         Self {
-            script: script.to_owned(),
+            script: script.name.clone(),
+            script_sha256: sha256_hex(&script.text),
+            env: None,
             outcome,
             error,
-            deliverable: performance.is_deliverable() && targets.as_ref().is_none_or(TargetsReport::is_clean),
-            plan: performance.plan().map(|plan| plan.to_string()),
+            deliverable,
+            plan: performance.plan().filter(|_| can_be_sent).map(|plan| plan.to_string()),
             command: None,
             starts_at: instant(performance.start),
             totals: RehearsalTotals {
                 broadcasts: broadcasts.len(),
                 recipients: sum(|seen| seen.recipients),
-                messages: apps.iter().map(|app| app.group_messages + app.targeted_calls).sum(),
-                calls: apps.iter().map(|app| app.group_calls + app.targeted_calls).sum(),
+                messages: totals.iter().map(AppTotals::messages).sum(),
+                calls: totals.iter().map(AppTotals::calls).sum(),
                 single_sends: singles.calls,
                 duplicates: sum(|seen| seen.duplicates),
                 skipped: sum(|seen| seen.skipped),
@@ -194,6 +250,8 @@ impl RehearsalReport {
                 last: last.map(instant),
             },
             largest_message: LargestMessage { bytes: planned.max(sent), limit },
+            test_messages: performance.tests,
+            announcements: rehearsal.announcements().iter().map(announcement_report).collect(),
             single_sends: SinglesReport {
                 calls: singles.calls,
                 samples: singles.samples.iter().map(sample).collect(),
@@ -234,15 +292,32 @@ fn app_report(totals: &AppTotals, limits: &AppLimits) -> AppReport {
         TargetedCost::User => totals.targeted_users,
     };
     let at_quota = (totals.group_messages as f64 / f64::from(limits.group_per_second))
-        .max(targeted_cost as f64 / f64::from(limits.targeted_per_second));
+        .max(targeted_cost as f64 / f64::from(limits.targeted_per_second))
+        .max(totals.edits as f64 / f64::from(limits.edit_per_second))
+        .max(totals.user_messages as f64 * 60.0 / f64::from(limits.user_messages_per_minute))
+        .max(totals.user_calls as f64 / f64::from(limits.user_calls_per_second))
+        .max(totals.room_messages as f64 / f64::from(limits.room_messages_per_second))
+        .max(match limits.room_calls_per_second {
+            0 => 0.0,
+            calls => totals.room_calls as f64 / f64::from(calls),
+        });
     AppReport {
         app: totals.app.clone(),
         group_messages: totals.group_messages,
         group_calls: totals.group_calls,
         targeted_calls: totals.targeted_calls,
         targeted_users: totals.targeted_users,
+        edits: totals.edits,
+        user_messages: totals.user_messages,
+        user_calls: totals.user_calls,
+        room_messages: totals.room_messages,
+        room_calls: totals.room_calls,
+        announcements: totals.announcements,
         group_per_second: limits.group_per_second,
         targeted_per_second: limits.targeted_per_second,
+        edit_per_second: limits.edit_per_second,
+        user_messages_per_minute: limits.user_messages_per_minute,
+        room_messages_per_second: limits.room_messages_per_second,
         share: limits.share,
         seconds_at_quota: at_quota,
         seconds_at_share: at_quota / limits.share,
@@ -260,8 +335,10 @@ fn broadcast_report(seen: &RehearsedBroadcast) -> BroadcastReport {
             BroadcastOrigin::Built => "built",
             BroadcastOrigin::Resumed => "resumed",
             BroadcastOrigin::Already => "already",
+            BroadcastOrigin::Cancelled => "cancelled",
         },
         targeted: seen.spec.call == Call::Targeted,
+        kind: seen.spec.call,
         recipients: seen.plan.total,
         sent: seen.sent,
         calls: seen.calls,
@@ -269,14 +346,29 @@ fn broadcast_report(seen: &RehearsedBroadcast) -> BroadcastReport {
         excluded: seen.plan.excluded,
         skipped: seen.plan.skipped,
         bad_lines: seen.bad_lines,
+        suppressed: seen.plan.suppressed,
+        capped: seen.plan.capped,
+        overrides: seen.spec.overrides,
         read: seen.read.clone(),
+        edits: seen.edits.clone(),
         largest_message_bytes: seen.plan.largest_message_bytes,
         hash: seen.plan.hash.clone(),
         first: seen.first.map(instant),
         last: seen.last.map(instant),
         seconds: seconds(seen.first, seen.last),
+        first_recipients: seen.recipients.clone(),
         samples: seen.samples.iter().map(sample).collect(),
         largest: seen.largest.as_ref().map(sample),
+    }
+}
+
+fn announcement_report(seen: &RehearsedAnnouncement) -> AnnouncementReport {
+    AnnouncementReport {
+        app: seen.app.clone(),
+        to: seen.scope,
+        used: seen.counted.used,
+        per_day: seen.counted.per_day,
+        next_at: instant(seen.counted.next_at),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use crate::cli::runs::local_text;
+use crate::control::{amount, span};
+use crate::delivery::EditPreview;
 
 use super::report::{BroadcastReport, RehearsalReport, SampleReport};
 
@@ -17,31 +19,24 @@ const LETTERS: usize = 160;
 
 pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
     let (totals, duration) = (&report.totals, &report.duration);
-    writeln!(out, "Rehearsed {}: nothing was sent.", report.script)?;
+    let env = report.env.as_ref().map(|env| format!(" in the environment {env}")).unwrap_or_default();
+    writeln!(out, "Rehearsed {}{env}: nothing was sent.", report.script)?;
     writeln!(out)?;
     let mut line = |name: &str, text: String| writeln!(out, "  {name:<14}{text}");
     line("messages", count(totals.messages, "message", &format!(" in {}", plural(totals.calls, "call"))))?;
     line(
         "broadcasts",
-        format!("{} to {}", number(totals.broadcasts as u64), plural(totals.recipients, "recipient")),
+        format!("{} to {}", amount(totals.broadcasts as u64), plural(totals.recipients, "recipient")),
     )?;
-    line("single sends", number(totals.single_sends))?;
+    line("single sends", amount(totals.single_sends))?;
     if totals.messages > 0 {
-        for app in &report.apps {
+        for app in report.apps.iter().filter(|app| app.uses_quotas()) {
             let share = if app.share < 1.0 {
                 format!("; {} at the share of {}", time(app.seconds_at_share), app.share)
             } else {
                 String::new()
             };
-            let rate = match (app.group_messages, app.targeted_calls) {
-                (_, 0) => format!("{} messages a second", number(app.group_per_second.into())),
-                (0, _) => format!("{} targeted calls a second", number(app.targeted_per_second.into())),
-                _ => format!(
-                    "{} messages and {} targeted calls a second",
-                    number(app.group_per_second.into()),
-                    number(app.targeted_per_second.into())
-                ),
-            };
+            let rate = rate(app);
             let of = if report.apps.len() > 1 { format!(" ({})", app.app) } else { String::new() };
             line("at the quota", format!("{} at {rate}{share}{of}", time(app.seconds_at_quota)))?;
         }
@@ -49,7 +44,7 @@ pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Resul
         line("first", duration.first.clone().unwrap_or_default())?;
         line("last", duration.last.clone().unwrap_or_default())?;
         let largest = &report.largest_message;
-        line("largest", format!("{} of {} bytes", number(largest.bytes), number(largest.limit as u64)))?;
+        line("largest", format!("{} of {} bytes", amount(largest.bytes), amount(largest.limit as u64)))?;
     }
     for broadcast in &report.broadcasts {
         write_broadcast(out, broadcast)?;
@@ -58,12 +53,21 @@ pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Resul
         writeln!(out, "\nSingle sends, for example")?;
         samples(out, &report.single_sends.samples)?;
     }
+    listed(out, "Announcements, which cannot be recalled", &report.announcements, |one| {
+        format!(
+            "to {}: used {} of {} today (UTC) before it; another one is possible at {}",
+            one.to.users(),
+            one.used - 1,
+            one.per_day,
+            one.next_at
+        )
+    })?;
     problems(out, report)?;
     listed(out, "Files that would be uploaded", &report.uploads, |upload| {
-        format!("{}, {} bytes", upload.filename, number(upload.bytes))
+        format!("{}, {} bytes", upload.filename, amount(upload.bytes))
     })?;
     listed(out, "Files that would be changed", &report.files, |change| match change.bytes {
-        Some(bytes) => format!("{} {}, {} bytes", change.change, change.path, number(bytes)),
+        Some(bytes) => format!("{} {}, {} bytes", change.change, change.path, amount(bytes)),
         None => format!("{} {}", change.change, change.path),
     })?;
     listed(out, "Data that would be changed (`store`)", &report.store, |change| match &change.value {
@@ -79,34 +83,87 @@ pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Resul
     end(out, report)
 }
 
+/// Returns the rates of the quotas that the app's messages use.
+fn rate(app: &super::report::AppReport) -> String {
+    let amount = |limit: u32| amount(limit.into());
+    let mut rates = Vec::new();
+    match (app.group_messages, app.targeted_calls) {
+        (0, 0) => {}
+        (_, 0) => rates.push(format!("{} messages a second", amount(app.group_per_second))),
+        (0, _) => rates.push(format!("{} targeted calls a second", amount(app.targeted_per_second))),
+        _ => rates.push(format!(
+            "{} messages and {} targeted calls a second",
+            amount(app.group_per_second),
+            amount(app.targeted_per_second)
+        )),
+    }
+    if app.user_messages > 0 {
+        rates.push(format!("{} user messages a minute", amount(app.user_messages_per_minute)));
+    }
+    if app.room_messages > 0 {
+        rates.push(format!("{} room messages a second", amount(app.room_messages_per_second)));
+    }
+    if rates.is_empty() {
+        rates.push(format!("{} edits a second", amount(app.edit_per_second)));
+    }
+    rates.join(" and ")
+}
+
+/// Writes what the broadcasts would do, and what fails.
+pub(super) fn preview(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
+    for broadcast in &report.broadcasts {
+        write_broadcast(out, broadcast)?;
+    }
+    problems(out, report)?;
+    if let Some(error) = &report.error {
+        writeln!(out, "{}", error.message)?;
+    }
+    writeln!(out)
+}
+
 fn write_broadcast(out: &mut impl Write, broadcast: &BroadcastReport) -> io::Result<()> {
     let BroadcastReport { name, run, .. } = broadcast;
     write!(out, "\nBroadcast `{name}` (run {run}): {}", plural(broadcast.recipients, "recipient"))?;
     for (many, what) in [
-        (broadcast.duplicates, "named twice and dropped"),
+        (broadcast.duplicates, "listed twice and dropped"),
         (broadcast.skipped, "skipped"),
-        (broadcast.bad_lines, "bad lines left out"),
+        (broadcast.bad_lines, "invalid lines skipped"),
+        (if broadcast.overrides { 0 } else { broadcast.suppressed }, "on the suppression list and skipped"),
+        (broadcast.capped, "at the cap and skipped"),
     ] {
         if many > 0 {
-            write!(out, ", {} {what}", number(many))?;
+            write!(out, ", {} {what}", amount(many))?;
         }
     }
     writeln!(out)?;
     if let Some(read) = &broadcast.read {
         writeln!(out, "  read as {read}")?;
     }
+    if broadcast.overrides {
+        let listed = plural(broadcast.suppressed, "recipient");
+        writeln!(out, "  `override = true`: it is also sent to {listed} on the suppression list")?;
+    }
     match (broadcast.state, &broadcast.first, &broadcast.last) {
         ("already", ..) => {
             writeln!(
                 out,
-                "  It was sent before; nothing is left of it. For another, give it another `run`."
+                "  It was already sent, and nothing is left to send. To send it again, set `run` to a new value."
+            )?;
+        }
+        ("cancelled", ..) => {
+            writeln!(
+                out,
+                "  It was rejected or cancelled before, and nothing of it is sent. To send it, correct it and set `run` to a new value."
             )?;
         }
         (_, Some(first), Some(last)) => {
             let (first, last, took) = (local_text(first), local_text(last), time(broadcast.seconds));
             writeln!(out, "  {first} to {last}, {took}, {}", plural(broadcast.calls, "call"))?;
         }
-        _ => writeln!(out, "  nobody would get it")?,
+        _ => writeln!(out, "  it has no recipients")?,
+    }
+    if let Some(edits) = &broadcast.edits {
+        return write_edits(out, edits);
     }
     samples(out, &broadcast.samples)?;
     if let Some(largest) = &broadcast.largest
@@ -114,6 +171,19 @@ fn write_broadcast(out: &mut impl Write, broadcast: &BroadcastReport) -> io::Res
     {
         writeln!(out, "  the largest:")?;
         samples(out, std::slice::from_ref(largest))?;
+    }
+    Ok(())
+}
+
+/// Writes messages before and after their edit, and how many cannot be edited.
+fn write_edits(out: &mut impl Write, edits: &EditPreview) -> io::Result<()> {
+    for example in &edits.examples {
+        writeln!(out, "  the message to {}", example.group_id)?;
+        writeln!(out, "    now:  {}", cut(&example.old, LETTERS))?;
+        writeln!(out, "    then: {}", cut(&example.new, LETTERS))?;
+    }
+    for (why, count) in &edits.left_out {
+        writeln!(out, "  not edited: {}: {why}", plural(*count, "message"))?;
     }
     Ok(())
 }
@@ -127,7 +197,7 @@ fn samples(out: &mut impl Write, samples: &[SampleReport]) -> io::Result<()> {
             out,
             "  -> {to}: {} ({} bytes)",
             cut(&sample.message.to_string(), LETTERS),
-            number(sample.bytes as u64)
+            amount(sample.bytes as u64)
         )?;
     }
     Ok(())
@@ -140,7 +210,7 @@ fn problems(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
     }
     writeln!(
         out,
-        "\n{} in {}; a run would stop at the first",
+        "\n{} in {}; a real run stops at the first",
         plural(problems.total, "problem"),
         plural(problems.messages, "message")
     )?;
@@ -158,7 +228,7 @@ fn problems(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
     }
     let shown = problems.listed.len().min(PROBLEMS) as u64;
     if problems.total > shown {
-        writeln!(out, "  and {} more", number(problems.total - shown))?;
+        writeln!(out, "  and {} more", amount(problems.total - shown))?;
     }
     Ok(())
 }
@@ -172,7 +242,7 @@ fn listed<T>(out: &mut impl Write, title: &str, items: &[T], show: impl Fn(&T) -
         writeln!(out, "  {}", show(item))?;
     }
     if items.len() > LISTED {
-        writeln!(out, "  and {} more", number((items.len() - LISTED) as u64))?;
+        writeln!(out, "  and {} more", amount((items.len() - LISTED) as u64))?;
     }
     Ok(())
 }
@@ -184,21 +254,23 @@ fn end(out: &mut impl Write, report: &RehearsalReport) -> io::Result<()> {
         for frame in &error.traceback {
             writeln!(out, "    {frame}")?;
         }
-        return writeln!(out, "What is above is what it did until then.");
+        return writeln!(out, "The report above is what it did until then.");
     }
     if report.outcome == "interrupted" {
-        return writeln!(out, "The rehearsal was interrupted; what is above is what it did until then.");
+        return writeln!(out, "The rehearsal was interrupted; the report above is what it did until then.");
     }
     match &report.command {
-        Some(_) if report.totals.messages == 0 => writeln!(out, "The script sends nothing."),
-        Some(command) if report.deliverable => {
-            writeln!(out, "To send this, and nothing else:\n  {command}")
+        Some(_) if report.totals.messages == 0 && report.not_sent.is_empty() => {
+            writeln!(out, "The script sends nothing.")
+        }
+        Some(command) if report.totals.messages == 0 => {
+            writeln!(out, "The script sends no messages. To run exactly this:\n  {command}")
         }
         Some(command) => {
-            writeln!(out, "Not all of it would be delivered. To send it all the same:\n  {command}")
+            writeln!(out, "To send exactly this:\n  {command}")
         }
         None => {
-            writeln!(out, "Not all of it would be delivered: mend the problems above and rehearse again.")
+            writeln!(out, "Not all messages would be delivered; fix the problems above and rehearse again.")
         }
     }
 }
@@ -209,35 +281,12 @@ fn count(many: u64, what: &str, more: &str) -> String {
 }
 
 pub(in super::super) fn plural(many: u64, what: &str) -> String {
-    if many == 1 { format!("1 {what}") } else { format!("{} {what}s", number(many)) }
+    if many == 1 { format!("1 {what}") } else { format!("{} {what}s", amount(many)) }
 }
 
-/// A number with thousands separators.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `10 h 0 min`, `2 min 5 s`, `1.5 s`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "no broadcast takes as long as that"
-)]
+/// `10 h`, `2 min 5 s`, `1.5 s`.
 fn time(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", number(whole / 3600), whole % 3600 / 60),
-    }
+    if seconds < 60.0 { format!("{seconds:.1} s") } else { span(seconds) }
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -255,7 +304,7 @@ mod tests {
     #[test]
     fn figures_are_readable() {
         assert_eq!(
-            [0, 999, 1000, 720_000, 1_234_567].map(number),
+            [0, 999, 1000, 720_000, 1_234_567].map(amount),
             ["0", "999", "1,000", "720,000", "1,234,567"]
         );
         assert_eq!([1.54, 125.0, 36_072.0].map(time), ["1.5 s", "2 min 5 s", "10 h 1 min"]);

@@ -25,6 +25,7 @@ use super::summary::RunSummary;
 use super::{AppArgs, Exit, GlobalArgs};
 use crate::lint::module_names;
 use reader::PromptReader;
+pub(super) use reader::TypedInput;
 pub(super) use terminal_console::{SendConfirmation, TerminalConsole};
 
 /// Starts a reader of standard input, for questions to the user.
@@ -33,17 +34,19 @@ pub(super) fn reader(history: Option<std::path::PathBuf>) -> anyhow::Result<Prom
 }
 
 /// The time that an interrupted line has to end before its process is killed.
-const LINE_GRACE: Duration = Duration::from_secs(2);
+const LINE_GRACE: Duration = Duration::from_secs(5);
 
 /// The name of the lines in errors and in the ledger.
 const NAME: &str = "repl";
 
 /// Runs lines of Lua as they are typed, or as they come on standard input.
 ///
-/// Values are printed as Lua, an unfinished line is continued on the next one, Tab completes `im`, the modules and their
-/// fields. Modules need no `require` here. `.help` shows the commands, `.exit` or Ctrl-D ends, Ctrl-C ends the line.
+/// Values are printed as Lua. An unfinished line continues on the next one. Tab completes `im`, the modules and their
+/// fields. Modules need no `require` here. `.help` shows the commands. `.exit` or Ctrl-D exits. Ctrl-C stops the
+/// running line.
 ///
-/// It sends to the built-in simulator unless an app is configured; then it asks before the first send.
+/// It sends to the configured app and asks before the first send. If no app is configured, it sends to the built-in
+/// simulator.
 #[derive(Debug, Args)]
 pub(super) struct ReplArgs {
     #[command(flatten)]
@@ -53,7 +56,7 @@ pub(super) struct ReplArgs {
 /// Where typed code sends.
 #[derive(Debug, Args)]
 pub(super) struct TargetArgs {
-    /// Send to the built-in simulator, whatever is configured
+    /// Send to the built-in simulator, even if an app is configured
     #[arg(long)]
     simulator: bool,
     /// Send without asking before the first send
@@ -108,6 +111,9 @@ impl ReplContext {
         person: Rc<TerminalConsole>,
     ) -> RunBuilder<'_> {
         let Self { project, settings, apps, clock, .. } = self;
+        if let Some(book) = &apps.book {
+            book.begins(super::actor::run(name, &[], serde_json::Value::Null));
+        }
         let script = LuaSource::new(name.to_owned(), code);
         let mut run =
             RunBuilder::new(project, settings, &apps.deliveries, clock, &project.root.join(name), script);
@@ -124,6 +130,7 @@ impl ReplContext {
         began: Instant,
     ) -> Exit {
         let summary = RunSummary {
+            edits: false,
             ended,
             counts: services.tally.counts(),
             elapsed: self.clock.now() - began,
@@ -148,7 +155,7 @@ pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
         greet(&surroundings);
     }
     let exit = surroundings.clock.block_on(async {
-        let exit = all(&surroundings, &person, global).await;
+        let exit = Box::pin(all(&surroundings, &person, global)).await;
         surroundings.apps.release().await;
         exit
     })??;
@@ -193,7 +200,7 @@ async fn listen(stop: Interrupt, person: Rc<TerminalConsole>, clock: Clock) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        tracing::warn!("Ctrl-C cannot be listened for; it will end the program at once");
+        tracing::warn!("cannot listen for Ctrl-C; it ends the program at once");
         return;
     };
     let mut ending: Option<(u64, Instant)> = None;

@@ -49,7 +49,7 @@ impl PromptReader {
     }
 
     /// Reads the next line. A terminal shows `prompt` before it.
-    pub(super) async fn line(&self, prompt: &str) -> TypedInput {
+    pub(in crate::cli) async fn line(&self, prompt: &str) -> TypedInput {
         let (reply, line) = oneshot::channel();
         if self.0.send((prompt.to_owned(), reply)).is_err() {
             return TypedInput::End;

@@ -12,14 +12,14 @@ use crate::run::{Console, ConsoleInput};
 use super::reader::{PromptReader, TypedInput};
 
 const HELP: &str = "\
-.help      shows this
-.exit      ends (so does Ctrl-D)
-Ctrl-C     ends the line that is typed or runs; again, or where the line does not end, it ends
-           the process of the lines, and their variables are lost
+.help      shows this help
+.exit      exits (so does Ctrl-D)
+Ctrl-C     discards the typed line or stops the running one; if that does not stop, or on a second
+           Ctrl-C, the process of the lines ends, and their variables are lost
 Tab        completes im, the modules and their fields
 
-An expression is printed, statements are run; an unfinished line is continued on the next one.
-Globals stay from line to line, locals end with theirs. Modules need no `require`: datetime.now()";
+Expressions are printed, statements are run. An unfinished line continues on the next one.
+Global variables stay; local variables end with their line. Modules need no `require`: datetime.now()";
 
 /// Whether the user is asked before something is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl TerminalConsole {
     pub(super) fn lost(&self) {
         self.failed.set(true);
         self.running.set(false);
-        tell("the process that ran the lines is gone, and so are their variables; a new one begins");
+        tell("the process that ran the lines ended, so their variables are lost; starting a new one");
     }
 
     async fn read(&self, incomplete: bool, problem: Option<String>) -> ConsoleInput {
@@ -126,10 +126,7 @@ impl TerminalConsole {
                 TypedInput::Line(line) if !incomplete && line.trim().is_empty() => {}
                 TypedInput::Line(line) if !incomplete && line.trim_start().starts_with('.') => {
                     self.failed.set(true);
-                    tell(&format!(
-                        "there is no command `{}`; `.help` shows those that there are",
-                        line.trim()
-                    ));
+                    tell(&format!("there is no command `{}`; `.help` lists the commands", line.trim()));
                 }
                 TypedInput::Line(line) => {
                     self.running.set(true);
@@ -159,7 +156,7 @@ impl TerminalConsole {
         match self.asking.get() {
             SendConfirmation::Never => return Ok(()),
             SendConfirmation::Simulated => {
-                tell("this goes to the built-in simulator");
+                tell("sending to the built-in simulator");
                 self.asking.set(SendConfirmation::Never);
                 return Ok(());
             }
@@ -167,7 +164,7 @@ impl TerminalConsole {
         }
         if !self.typed {
             return Err(RequestFailure::denied(
-                "this would send through the configured app, and nobody can be asked: standard input is no terminal; add `--yes` to send, or `--simulator` to try it",
+                "this would send through the configured app, but Mooncast cannot ask first, because standard input is not a terminal; add `--yes` to send, or `--simulator` to try it",
             ));
         }
         match self.reader.line("This sends through the configured app. Send? [y/N] ").await {
@@ -175,7 +172,7 @@ impl TerminalConsole {
                 self.asking.set(SendConfirmation::Never);
                 Ok(())
             }
-            _ => Err(RequestFailure::denied("nothing was sent: the question was not answered with `y`")),
+            _ => Err(RequestFailure::denied("nothing was sent, because the answer was not `y`")),
         }
     }
 }

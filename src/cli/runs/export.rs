@@ -7,25 +7,25 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
 use crate::control::{ExportFormat, ExportOptions, write_export};
-use crate::ledger::{DeliveryState, Ledger};
+use crate::ledger::{Ledger, RecipientState};
 
 use super::BroadcastArgs;
 
-/// Writes every recipient: seq, `group_id`, users, state, `message_id`, attempts, error, `updated_at`, recalled, and the
-/// audience's own columns.
+/// Export all recipients with these columns: seq, `group_id`, users, state, `message_id`, attempts, error,
+/// `updated_at`, recalled, readers, verified, `verified_reason`, and the audience's own columns.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     broadcast: BroadcastArgs,
-    /// The form
+    /// The file format
     #[arg(long, value_enum, default_value_t)]
     format: ExportFormatArg,
-    /// CSV for programs: no byte order mark, and no apostrophe before what a spreadsheet would take for a formula
+    /// CSV for programs: no byte order mark, and no apostrophe before cells that a spreadsheet would read as a formula
     #[arg(long)]
     plain: bool,
-    /// Only those in this state, such as `sent`, `rejected`, `in_doubt` or `pending`; can be repeated
+    /// Only recipients in this state, such as `sent`, `rejected`, `in_doubt` or `pending`; can be repeated
     #[arg(long, value_name = "STATE")]
-    state: Vec<DeliveryState>,
+    state: Vec<RecipientState>,
     /// The file to write; standard output by default
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -33,14 +33,14 @@ pub(super) struct ExportArgs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum ExportFormatArg {
-    /// A header and a line each, for spreadsheets
+    /// A header, then one line per recipient, for spreadsheets
     #[default]
     Csv,
     /// A JSON list
     Json,
-    /// A JSON object a line
+    /// One JSON object per line
     Jsonl,
-    /// Excel's own form; every cell is text
+    /// An Excel workbook; every cell is text
     Xlsx,
 }
 
@@ -57,7 +57,9 @@ impl From<ExportFormatArg> for ExportFormat {
 
 pub(super) async fn run(export: &ExportArgs, ledger: &Ledger) -> anyhow::Result<()> {
     if export.plain && export.format != ExportFormatArg::Csv {
-        bail!("--plain is for `--format csv`: the other forms have neither byte order mark nor apostrophes");
+        bail!(
+            "--plain works only with `--format csv`; the other formats have no byte order mark or apostrophes"
+        );
     }
     let id = export.broadcast.find(ledger).await?.id;
     let options =
@@ -77,7 +79,7 @@ pub(super) async fn run(export: &ExportArgs, ledger: &Ledger) -> anyhow::Result<
     }
     let mut out = std::io::stdout().lock();
     if export.format == ExportFormatArg::Xlsx && std::io::stdout().is_terminal() {
-        bail!("an XLSX file is not for a terminal: `--output FILE.xlsx` names the file to write");
+        bail!("cannot write an XLSX file to a terminal; name a file with `--output FILE.xlsx`");
     }
     match write_export(ledger, id, &options, &mut out).await {
         // A closed pipe (`mooncast runs export … | head`) is not an error.

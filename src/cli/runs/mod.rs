@@ -1,9 +1,13 @@
 //! `mooncast runs`: shows and controls broadcasts, during and after a run, through the ledger.
 
 mod app;
+mod approve;
+mod edit;
 mod export;
+mod message;
 mod prune;
 mod recall;
+mod records;
 mod resume;
 mod sends;
 mod show;
@@ -14,18 +18,18 @@ use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Project, Settings};
-use crate::control::{self, BroadcastView, standing};
+use crate::control::{self, BroadcastView, OutlookView, ReadersView, standing};
 use crate::ledger::{Broadcast, BroadcastFilter, Ledger, LedgerLocation, Settlement};
 
 use super::next::FollowUpCommands;
-use super::{Exit, GlobalArgs, apps};
+use super::{Exit, GlobalArgs, actor, apps};
 pub(super) use show::{instant, local_text};
 use which::BroadcastArgs;
 
-/// Looks at broadcasts and steers them, also while another process sends them.
+/// Lists and controls broadcasts, also while another process sends them.
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
-    /// Those that were sent to the simulator
+    /// Use the simulator's ledger
     #[arg(long, global = true)]
     simulator: bool,
     #[command(subcommand)]
@@ -36,34 +40,39 @@ pub(super) struct RunsArgs {
 enum RunsCommand {
     /// List broadcasts, the newest first, and single sends that are in doubt
     List {
-        /// Only those that are not over
+        /// List only unfinished broadcasts
         #[arg(long)]
         unfinished: bool,
     },
-    /// Show how a broadcast stands, and what it waits for
+    /// Show the state of a broadcast, and why it waits
     Show {
         #[command(flatten)]
         broadcast: BroadcastArgs,
     },
-    /// Let it wait until it is resumed
+    /// Pause a broadcast until you resume it
     Pause {
         #[command(flatten)]
         broadcast: BroadcastArgs,
     },
     Resume(resume::ResumeArgs),
-    /// Send to nobody who is still pending
+    Approve(approve::ApproveArgs),
+    Reject(approve::RejectArgs),
+    /// Cancel a broadcast: pending recipients get no message
     Cancel {
         #[command(flatten)]
         broadcast: BroadcastArgs,
     },
-    /// Make those that the service refused pending again
+    /// Make the recipients that the service refused pending again
     Retry {
         #[command(flatten)]
         broadcast: BroadcastArgs,
     },
     Settle(sends::SettleArgs),
+    Verify(records::VerifyArgs),
     Recall(recall::RecallArgs),
+    Edit(edit::EditArgs),
     Export(export::ExportArgs),
+    Message(message::MessageArgs),
     Prune(prune::PruneArgs),
 }
 
@@ -76,6 +85,9 @@ pub(super) fn run(args: RunsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     match args.command {
         RunsCommand::Resume(asked) => resume::run(asked, &project, simulator, global.log_format, &next),
         RunsCommand::Recall(asked) => recall::run(asked, &project, simulator),
+        RunsCommand::Verify(asked) => records::verify(asked, &project, simulator),
+        RunsCommand::Settle(asked) if asked.uses_records() => records::run(asked, &project, simulator, &next),
+        RunsCommand::Edit(asked) => edit::run(&asked, global, &project, simulator),
         command => {
             let place = ledger_place(&project, &settings, simulator)?;
             let clock = Clock::real();
@@ -95,7 +107,7 @@ pub(super) fn ledger_place(
 ) -> anyhow::Result<LedgerLocation> {
     let place = apps::place(project, settings, simulator);
     if let Some(file) = place.missing_file() {
-        bail!("nothing was sent from {} yet: there is no {}", project.root.display(), file.display());
+        bail!("nothing was sent from {} yet: {} does not exist", project.root.display(), file.display());
     }
     Ok(place)
 }
@@ -110,7 +122,7 @@ async fn steer(
         RunsCommand::List { unfinished } => {
             let found = ledger.list(&BroadcastFilter { unfinished, ..BroadcastFilter::default() }).await?;
             show::list(&found, next)?;
-            sends::list(ledger, next).await?;
+            sends::list(ledger, clock, next).await?;
         }
         RunsCommand::Show { broadcast } => {
             let found = broadcast.find(ledger).await?;
@@ -118,30 +130,47 @@ async fn steer(
         }
         RunsCommand::Pause { broadcast } => {
             let found = broadcast.find(ledger).await?;
-            show::say(&next.after(&control::pause(ledger, &found).await?, &found))?;
+            let audit = actor::act("broadcast.pause", found.full_name());
+            let done = ledger.audited(audit, control::pause(ledger, &found)).await?;
+            show::say(&next.after(&done, &found))?;
         }
+        RunsCommand::Approve(asked) => approve::approve(asked, ledger, next).await?,
+        RunsCommand::Reject(asked) => approve::reject(asked, ledger, next).await?,
         RunsCommand::Cancel { broadcast } => {
             let found = broadcast.find(ledger).await?;
-            show::say(&next.after(&control::cancel(ledger, &found).await?, &found))?;
+            let audit = actor::act("broadcast.cancel", found.full_name());
+            let done = ledger.audited(audit, Box::pin(control::cancel(ledger, &found))).await?;
+            show::say(&next.after(&done, &found))?;
         }
         RunsCommand::Retry { broadcast } => {
             let found = broadcast.find(ledger).await?;
-            show::say(&next.after(&control::retry(ledger, &found).await?, &found))?;
+            let audit = actor::act("broadcast.retry", found.full_name());
+            let done = ledger.audited(audit, control::retry(ledger, &found)).await?;
+            show::say(&next.after(&done, &found))?;
         }
         RunsCommand::Settle(asked) => match asked.of()? {
             sends::SettleTarget::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
             sends::SettleTarget::Broadcast(which) => {
                 let found = which.find(ledger).await?;
                 let how = if asked.how.as_sent { Settlement::AsSent } else { Settlement::Again };
-                show::say(&next.after(&control::settle(ledger, &found, how).await?, &found))?;
+                let act = format!("broadcast.{}", settle_word(asked.how.as_sent));
+                let audit = actor::act(&act, found.full_name());
+                let done = ledger.audited(audit, control::settle(ledger, &found, how)).await?;
+                show::say(&next.after(&done, &found))?;
             }
         },
         RunsCommand::Export(export) => export::run(&export, ledger).await?,
+        RunsCommand::Message(asked) => return message::run(&asked, ledger).await,
         RunsCommand::Prune(asked) => return prune::run(&asked, ledger, clock).await,
         // These need an app, and are handled before the ledger is opened alone.
-        RunsCommand::Resume(_) | RunsCommand::Recall(_) => {}
+        RunsCommand::Resume(_) | RunsCommand::Recall(_) | RunsCommand::Verify(_) | RunsCommand::Edit(_) => {}
     }
     Ok(Exit::Delivered)
+}
+
+/// A settlement's name in the audit.
+const fn settle_word(as_sent: bool) -> &'static str {
+    if as_sent { "settle_as_sent" } else { "settle_again" }
 }
 
 /// Shows the details of one broadcast in its current state.
@@ -153,5 +182,7 @@ async fn show_one(
 ) -> anyhow::Result<()> {
     let view = standing(ledger, std::slice::from_ref(found), clock.unix_time()).await?.pop();
     let view = view.unwrap_or_else(|| BroadcastView::from(found));
-    show::one(found, &view, ledger.recalled(found.id).await?, next)
+    let readers = ReadersView::read(ledger, found, clock.unix_time()).await?;
+    let outlook = OutlookView::read(ledger, found, None).await?;
+    show::one(found, &view, ledger.recalled(found.id).await?, readers.as_ref(), outlook.as_ref(), next)
 }

@@ -9,21 +9,22 @@ use crate::clock::Clock;
 use crate::ledger::{Ledger, PruneCounts};
 use crate::message::{counted, counted_as};
 
-use super::super::Exit;
+use super::super::{Exit, actor};
 use super::show;
 
 /// One day, the unit of `--older-than`.
 const DAY: Duration = Duration::from_hours(24);
 
-/// Forgets broadcasts and single sends that were over long ago; what is unfinished or in doubt stays.
+/// Delete the records of broadcasts and single sends that finished long ago. Keeps those that are unfinished or in
+/// doubt.
 ///
-/// The same name and run, or the same `once` key, would be sent anew afterwards.
+/// Afterwards, a script that uses a deleted name and run, or a deleted `once` key, sends again.
 #[derive(Debug, Args)]
 pub(super) struct PruneArgs {
-    /// How many days ago they must have been over
+    /// Delete only those that finished more than this number of days ago
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     older_than: u32,
-    /// Only say what would be forgotten
+    /// Only print what would be deleted
     #[arg(long)]
     dry_run: bool,
 }
@@ -31,17 +32,20 @@ pub(super) struct PruneArgs {
 pub(super) async fn run(prune: &PruneArgs, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
     let days = prune.older_than;
     if days == 0 {
-        bail!(
-            "--older-than 0: give it at least a day, so that nothing is forgotten that a script may send again"
-        );
+        bail!("--older-than 0: write 1 or more days, because a script may send again what you delete");
     }
     let instant = clock.unix_time().saturating_sub(DAY.saturating_mul(days));
-    let pruned = if prune.dry_run { ledger.prunable(instant).await? } else { ledger.prune(instant).await? };
+    let pruned = if prune.dry_run {
+        ledger.prunable(instant).await?
+    } else {
+        let audit = actor::act("ledger.prune", format!("older than {days} days"));
+        ledger.audited(audit, ledger.prune(instant)).await?
+    };
     let PruneCounts { broadcasts, sends, job_runs, expired } = pruned;
-    let verb = if prune.dry_run { "would forget" } else { "forgot" };
+    let verb = if prune.dry_run { "would delete" } else { "deleted" };
     let before = show::instant(instant);
     show::say(&format!(
-        "{verb} what was over before {before}: {}, {}, {}",
+        "{verb} what ended before {before}: {}, {}, {}",
         counted(broadcasts, "broadcast"),
         counted(sends, "single send"),
         counted(job_runs, "job run")

@@ -2,29 +2,29 @@
 
 use std::rc::Rc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::Project;
 use crate::control;
 use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE};
-use crate::ledger::Broadcast;
+use crate::ledger::{Broadcast, BroadcastStage};
 use crate::run::{Interrupt, press_at_signals};
 
 use super::super::logging::LogFormat;
 use super::super::next::FollowUpCommands;
 use super::super::progress::{ProgressDisplay, ProgressSource, TerminalOutput};
-use super::super::{AppArgs, Exit};
+use super::super::{AppArgs, Exit, actor};
 use super::which::BroadcastArgs;
 use super::{app, show};
 
-/// Lets it go on from its stored plan; where no process drives it, this one does, to its end.
+/// Resume a broadcast from its stored plan. If no other process sends it, this command sends it to its end.
 #[derive(Debug, Args)]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     broadcast: BroadcastArgs,
-    /// Go on with the stored plan, though its inputs changed: what it does without a flag, too
+    /// Continue with the stored plan, even if the inputs changed. This is the default
     #[arg(long = "continue", conflicts_with = "replan")]
     go_on: bool,
     /// Have the daemon run its script again, and send the rest by the new plan
@@ -61,14 +61,21 @@ pub(super) fn run(
         let open = book.open().await?;
         let found = resume.broadcast.find(&open.ledger).await?;
         if resume.replan {
-            show::say(&control::replan(&open.ledger, &found).await?.message)?;
+            let audit = actor::act("broadcast.replan", found.full_name());
+            let done = open.ledger.audited(audit, control::replan(&open.ledger, &found)).await?;
+            show::say(&done.message)?;
             return Ok(Exit::Delivered);
         }
         let delivery = control::app_of(&apps.deliveries, &found).await?;
         if found.is_over() {
             return nothing_left(&found);
         }
-        let resumed = match control::continue_as_stored(&open.ledger, &found).await {
+        if found.stage == BroadcastStage::Building && found.driver.is_none() {
+            bail!("{}: {}", found.full_name(), show::INCOMPLETE);
+        }
+        let audit = actor::act("broadcast.continue", found.full_name());
+        let doing = control::continue_as_stored(&open.ledger, &found);
+        let resumed = match open.ledger.audited(audit, doing).await {
             // The process that drives it may end it at any moment.
             Err(_) if open.ledger.show(found.id).await?.is_over() => return nothing_left(&found),
             other => other?,
@@ -83,7 +90,7 @@ pub(super) fn run(
             return Ok(Exit::Delivered);
         }
         let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
-            show::say(&format!("{} goes on in the process that drives it", found.full_name()))?;
+            show::say(&format!("{} continues in the process that sends it", found.full_name()))?;
             return Ok(Exit::Delivered);
         };
         // Its last driver may have ended it in the meantime. No other process can end it from now on.
@@ -108,7 +115,7 @@ pub(super) fn run(
         book.close().await;
         let Some(driven) = driven.transpose()? else {
             show::say(
-                "ended at once: what was in flight is in doubt, and the same command goes on with the others",
+                "stopped at once: the sends in flight are in doubt; the same command continues with the other recipients",
             )?;
             return Ok(Exit::Interrupted);
         };
@@ -126,6 +133,6 @@ pub(super) fn run(
 }
 
 fn nothing_left(found: &Broadcast) -> anyhow::Result<Exit> {
-    show::say(&format!("{} is over: nothing is left to send", found.full_name()))?;
+    show::say(&format!("{} is finished: nothing is left to send", found.full_name()))?;
     Ok(Exit::Delivered)
 }

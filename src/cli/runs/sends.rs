@@ -5,13 +5,15 @@ use std::io::Write as _;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::control::{ControlError, SendView, settle_send};
+use crate::clock::Clock;
+use crate::control::{ControlError, send_views, settle_send};
 use crate::ledger::{Ledger, SendRow};
 
-use super::super::logging::one_line;
 use super::super::next::FollowUpCommands;
+use super::super::{AppArgs, actor};
 use super::show;
 use super::which::BroadcastArgs;
+use crate::core::one_line;
 
 /// The maximum number of single sends that are listed.
 const LISTED: u32 = 50;
@@ -21,36 +23,44 @@ const PAGE: u32 = 1000;
 
 /// Settle what is in doubt: recipients of a broadcast, or single sends.
 ///
-/// A single send that is settled as sent keeps its `once` key: the next call with it gives the receipts that are known,
-/// which may be none. Settled `--again` its key is free: the next call with it sends.
+/// A single send that you settle `--as-sent` keeps its `once` key: the next call with the key returns the known
+/// receipts, possibly none. With `--again` the key is free: the next call with the key sends.
 #[derive(Debug, Args)]
 pub(super) struct SettleArgs {
-    /// The broadcast: its number as `runs list` shows it, its name, or NAME/RUN
+    /// The broadcast: its number in `runs list`, its name, or NAME/RUN
     #[arg(required_unless_present_any = ["send", "once"], conflicts_with_all = ["send", "once"])]
     broadcast: Option<String>,
-    /// Its run, where the name alone is given; the newest by default
-    #[arg(long, value_name = "RUN", requires = "broadcast")]
+    /// The run, if you give only the name. Default: the newest run
+    #[arg(long, value_name = "RUN", requires = "broadcast", conflicts_with_all = ["send", "once"])]
     run: Option<String>,
-    /// A single send, by its number as `runs list` shows it, or `all` of them; can be repeated
+    /// The number of a single send in `runs list`, or `all`; can be repeated
     #[arg(long, value_name = "NUMBER", value_parser = number)]
     send: Vec<SendNumber>,
-    /// A single send, by its `once` key; can be repeated
+    /// The `once` key of a single send; can be repeated
     #[arg(long, value_name = "KEY")]
     once: Vec<String>,
     #[command(flatten)]
     pub(super) how: SettleAsArgs,
+    /// With `--again`: only recipients that the service did not accept, as its history proves
+    #[arg(long, requires = "again", conflicts_with_all = ["send", "once", "as_sent", "from_service"])]
+    pub(super) proven: bool,
+    #[command(flatten)]
+    pub(super) app: AppArgs,
 }
 
 /// How what is in doubt is settled.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct SettleAsArgs {
-    /// It counts as sent
+    /// Count it as sent
     #[arg(long)]
     pub(super) as_sent: bool,
-    /// It is sent again: recipients at the next resume, a single send by the next call with its `once` key
+    /// Send it again: recipients at the next resume, a single send at the next call with its `once` key
     #[arg(long)]
     pub(super) again: bool,
+    /// Ask the service for its history files now, and settle what they show
+    #[arg(long, conflicts_with_all = ["send", "once"])]
+    pub(super) from_service: bool,
 }
 
 /// One single send by its number, or all of them.
@@ -64,10 +74,10 @@ fn number(text: &str) -> Result<SendNumber, String> {
     match text.parse() {
         Ok(number) => Ok(SendNumber::One(number)),
         Err(_) if text == "all" => Ok(SendNumber::All),
-        Err(_) => Err(
-            "give the number that `mooncast runs list` shows, or `all`; a `once` key is given with `--once`"
-                .to_owned(),
-        ),
+        Err(_) => {
+            Err("write the number from `mooncast runs list`, or `all`; for a `once` key, use `--once`"
+                .to_owned())
+        }
     }
 }
 
@@ -84,6 +94,11 @@ pub(super) struct SendSelection {
 }
 
 impl SettleArgs {
+    /// Whether the service is asked, or its history is needed, so that the broadcast's app must be known.
+    pub(super) const fn uses_records(&self) -> bool {
+        self.how.from_service || self.proven
+    }
+
     /// Parses the target.
     pub(super) fn of(&self) -> anyhow::Result<SettleTarget> {
         if let Some(broadcast) = &self.broadcast {
@@ -97,7 +112,7 @@ impl SettleArgs {
             }
         }
         if wanted.all && (!wanted.numbers.is_empty() || !wanted.keys.is_empty()) {
-            bail!("`--send all` means every single send in doubt; leave the others out");
+            bail!("`--send all` selects every single send in doubt; remove the other selections");
         }
         Ok(SettleTarget::Sends(wanted))
     }
@@ -117,18 +132,27 @@ async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
 }
 
 /// Lists the single sends in doubt, and how to settle them. Prints nothing if there are none.
-pub(super) async fn list(ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Result<()> {
+pub(super) async fn list(ledger: &Ledger, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
     let Some(first) = found.first() else { return Ok(()) };
     let mut out = std::io::stdout().lock();
-    let how_many = match found.len() {
-        1 => "1 single send is in doubt: it may have been sent".to_owned(),
-        many => format!("{many} single sends are in doubt: each may have been sent"),
+    let listed = found.get(..LISTED as usize).unwrap_or(&found);
+    let views = send_views(ledger, listed, clock.unix_time()).await?;
+    let calls = views.iter().filter(|view| view.request.is_some()).count();
+    let what = match (found.len(), calls) {
+        (1, 0) => "1 single send is in doubt: it may have been sent".to_owned(),
+        (1, _) => "1 call of im.request is in doubt: it may have been made".to_owned(),
+        (many, 0) => format!("{many} single sends are in doubt: each may have been sent"),
+        (many, calls) if calls == listed.len() => {
+            format!("{many} calls of im.request are in doubt: each may have been made")
+        }
+        (many, _) => {
+            format!("{many} single sends and calls of im.request are in doubt: each may have been sent")
+        }
     };
-    writeln!(out, "\n{how_many}")?;
+    writeln!(out, "\n{what}")?;
     writeln!(out, "{:>6}  {:<25}  {:<20} {:<24} {:<24} why", "number", "since", "once", "to", "sent by")?;
-    for send in found.iter().take(LISTED as usize) {
-        let view = SendView::from(send);
+    for (send, view) in listed.iter().zip(views) {
         writeln!(
             out,
             "{:>6}  {:<25}  {:<20} {:<24} {:<24} {}",
@@ -139,6 +163,9 @@ pub(super) async fn list(ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Re
             one_line(&send.origin),
             send.error.as_deref().unwrap_or_default(),
         )?;
+        for line in view.doubts.iter().flat_map(show::doubt_lines) {
+            writeln!(out, "        {line}")?;
+        }
     }
     if found.len() > LISTED as usize {
         writeln!(out, "and {} older ones", found.len() - LISTED as usize)?;
@@ -146,7 +173,7 @@ pub(super) async fn list(ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Re
     let settle = next.settle_send(first.id);
     writeln!(
         out,
-        "next: {settle} --as-sent, or --again to let it be sent again; --send all for all of them"
+        "next: {settle} --as-sent, or --again to allow a second send; with --send all for all of them"
     )?;
     Ok(())
 }
@@ -161,19 +188,21 @@ pub(super) async fn settle(ledger: &Ledger, wanted: &SendSelection, as_sent: boo
     for number in &wanted.numbers {
         let one = found.iter().find(|send| send.id == *number);
         chosen.push(one.with_context(|| {
-            format!("there is no single send {number} in doubt; `mooncast runs list` shows those that are")
+            format!(
+                "no single send in doubt has the number {number}; `mooncast runs list` lists those in doubt"
+            )
         })?);
     }
     for key in &wanted.keys {
         let mut with = found.iter().filter(|send| send.once.as_ref() == Some(key));
         let one = with.next().with_context(|| {
             format!(
-                "no single send with once = \"{key}\" is in doubt; `mooncast runs list` shows those that are"
+                "no single send with once = \"{key}\" is in doubt; `mooncast runs list` lists those in doubt"
             )
         })?;
         if let Some(other) = with.next() {
             bail!(
-                "two apps have a single send in doubt with once = \"{key}\"; name one by its number: --send {} or --send {}",
+                "two apps have a single send in doubt with once = \"{key}\"; select one by its number: --send {} or --send {}",
                 one.id,
                 other.id
             );
@@ -184,7 +213,8 @@ pub(super) async fn settle(ledger: &Ledger, wanted: &SendSelection, as_sent: boo
         return show::say("no single send is in doubt");
     }
     for send in chosen {
-        match settle_send(ledger, send.id, as_sent).await {
+        let audit = actor::act(&format!("send.{}", super::settle_word(as_sent)), send.id.to_string());
+        match ledger.audited(audit, settle_send(ledger, send.id, as_sent)).await {
             Ok(done) => show::say(&done.message)?,
             // Another process settled it meanwhile.
             Err(ControlError::Refused(why)) => show::say(&why)?,

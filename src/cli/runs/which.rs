@@ -8,9 +8,9 @@ use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId, Ledger};
 /// Which broadcast.
 #[derive(Debug, Clone, Args)]
 pub(super) struct BroadcastArgs {
-    /// Its number as `runs list` shows it, its name, or NAME/RUN
+    /// The broadcast: its number in `runs list`, its name, or NAME/RUN
     broadcast: String,
-    /// Its run, where the name alone is given; the newest by default
+    /// The run, if you give only the name. Default: the newest run
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
 }
@@ -27,7 +27,7 @@ impl BroadcastArgs {
         if let Some(run) = &self.run {
             let found = newest(ledger, named, Some(run)).await?;
             return found.with_context(|| {
-                format!("there is no broadcast `{named}` with the run `{run}`; `mooncast runs list` shows what there is")
+                format!("there is no broadcast `{named}` with the run `{run}`; `mooncast runs list` lists all broadcasts")
             });
         }
         if let Ok(number) = named.parse() {
@@ -41,7 +41,7 @@ impl BroadcastArgs {
         {
             return Ok(found);
         }
-        bail!("there is no broadcast `{named}`; `mooncast runs list` shows what there is")
+        bail!("there is no broadcast `{named}`; `mooncast runs list` lists all broadcasts")
     }
 }
 

@@ -34,17 +34,17 @@ pub(super) fn files(paths: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Ve
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
         };
         bail!(
-            "no tests are in {places}: they are files in scripts/tests/, or ones whose name ends in _test.lua"
+            "there are no tests in {places}; test files are in scripts/tests/ or have names that end in _test.lua"
         );
     }
     Ok(found)
 }
 
 fn project(global: &GlobalArgs, folder: Option<&Path>) -> anyhow::Result<Project> {
-    match &global.project {
-        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display())),
-        None => Project::of(folder).context("the project's folder"),
-    }
+    global.in_env(match &global.project {
+        Some(folder) => Project::at(folder).with_context(|| format!("--project {}", folder.display()))?,
+        None => Project::of(folder).context("the project's folder")?,
+    })
 }
 
 /// The test files below a folder, without names that begin with a dot.

@@ -18,7 +18,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{Environment, Project, Settings, parse_duration};
+use crate::config::{Environment, Project, Settings};
+use crate::core::parse_duration;
 use crate::message::counted;
 use crate::protocol::{LoadMode, LuaSource, ScriptError};
 use crate::run::testing::DeclaredTest;
@@ -29,21 +30,22 @@ use super::{Exit, GlobalArgs, script};
 
 /// Runs the tests of scripts.
 ///
-/// A test runs scripts as `mooncast run` does, in simulated time against a simulator of its own; nothing leaves the
-/// machine, and files change in memory only. `mooncast new` makes a first one; `require("test")` says what there is.
+/// A test runs scripts as `mooncast run` does, in simulated time and against its own simulator. It sends nothing over
+/// the network and changes files in memory only. `mooncast new` creates a first test. The module `test` of the Lua
+/// reference documents the functions for tests.
 ///
 /// Exit status: 0 all passed; 1 some failed; 2 usage or configuration, or no test was found; 130 interrupted.
 #[derive(Debug, Args)]
 pub(super) struct TestArgs {
     /// Files of tests, or folders; by default scripts/tests/ and all files scripts/**/*_test.lua
     paths: Vec<PathBuf>,
-    /// Run only the tests that have this text in `FILE: NAME`
+    /// Run only the tests whose `FILE: NAME` contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Write a report for CI into this file
+    /// Write a JUnit report for CI to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Real time that one test may take
+    /// The maximum real time of one test
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
     timeout: Duration,
     #[command(flatten)]
@@ -94,8 +96,8 @@ pub(super) fn run(args: &TestArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
     if outcomes.is_empty() {
         let among = counted(files.len(), "file");
         match &args.filter {
-            Some(filter) => bail!("no test in {among} has `{filter}` in its `FILE: NAME`"),
-            None => bail!("no test is in {among}; a test is `test(\"what holds\", function(t) … end)`"),
+            Some(filter) => bail!("no test in {among} contains `{filter}` in its `FILE: NAME`"),
+            None => bail!("there are no tests in {among}; a test is `test(\"name\", function(t) … end)`"),
         }
     }
     let took = clock.now() - began;

@@ -1,7 +1,7 @@
 //! The simulator that a test sends to, without a network and with the test's clock.
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
@@ -16,21 +16,20 @@ pub(super) struct InProcessSimulator {
     pub(super) clock: Clock,
 }
 
+#[async_trait]
 impl InProcessService for InProcessSimulator {
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse> {
-        Box::pin(async move {
-            self.clock.sleep(self.simulator.one_way()).await;
-            let answer = self.simulator.handle(&request);
-            self.clock.sleep(self.simulator.one_way()).await;
-            match answer {
-                SimulatedResponse::Whole(response) => ServiceResponse::Whole(response),
-                SimulatedResponse::Truncated(response) => {
-                    ServiceResponse::Truncated(Response::from_parts(response.into_parts().0, ()))
-                }
-                SimulatedResponse::Reset => ServiceResponse::Reset,
-                SimulatedResponse::Hang => std::future::pending().await,
+    async fn carry(&self, request: Request<Bytes>) -> ServiceResponse {
+        self.clock.sleep(self.simulator.one_way()).await;
+        let answer = self.simulator.handle(&request);
+        self.clock.sleep(self.simulator.one_way()).await;
+        match answer {
+            SimulatedResponse::Whole(response) => ServiceResponse::Whole(response),
+            SimulatedResponse::Truncated(response) => {
+                ServiceResponse::Truncated(Response::from_parts(response.into_parts().0, ()))
             }
-        })
+            SimulatedResponse::Reset => ServiceResponse::Reset,
+            SimulatedResponse::Hang => std::future::pending().await,
+        }
     }
 }
 

@@ -50,9 +50,9 @@ pub(super) fn run_test(
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-test-")
         .tempdir()
-        .context("there is no place for a scratch ledger (TMPDIR can name another)")?;
+        .context("cannot create a scratch ledger in the temporary folder; set TMPDIR to another folder")?;
     let clock = Clock::simulated(START);
-    let book = Rc::new(LazyLedger::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let book = Rc::new(LazyLedger::timed_scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let settings = &file.settings;
     let mut service = apps::service(&apps::limits(settings));
     service.latency = Latency::fixed(LATENCY);
@@ -90,7 +90,7 @@ pub(super) fn run_test(
         // The default run of a broadcast, as under `mooncast run`.
         run: "1".to_owned(),
         attempt: 1,
-        request: None,
+        input: None,
     });
     let run = run.build().with_context(|| file.source.name.clone())?;
     let log = tracing_subscriber::fmt()
@@ -112,7 +112,7 @@ pub(super) fn run_test(
     // The host's log lines belong to the test too.
     let ended = tracing::subscriber::with_default(log, || clock.block_on(play))?;
     if let Some(error) = book.failure() {
-        bail!("the scratch ledger: {error}");
+        bail!("cannot use the scratch ledger: {error}");
     }
     Ok(TestRun { ended, declared: bed.declared(), said: bed.said().text() })
 }

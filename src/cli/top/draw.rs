@@ -6,12 +6,18 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, TableState};
 
+use crate::core::JobState;
+
 use super::poller::{ListedBroadcast, TopSnapshot};
 use super::screen::{Pane, TopScreen};
 use super::words;
+use crate::core::one_line;
 
 /// The width from which on there is room for everything.
 const WIDE: u16 = 100;
+
+/// The maximum number of lines about what waits for a person.
+const NEEDS: u16 = 4;
 
 /// The maximum number of lines in the quotas' pane.
 const QUOTAS: u16 = 4;
@@ -20,8 +26,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut TopScreen, seen: &TopSnap
     let area = frame.area();
     let rows = |count: usize, most: u16| u16::try_from(count).unwrap_or(most).clamp(1, most) + 1;
     let stale = seen.scripts.iter().filter(|script| script.error.is_some()).count();
-    let [title, broadcasts, quotas, jobs, scripts, foot] = Layout::vertical([
+    let needs = if seen.needs.is_empty() { 0 } else { rows(seen.needs.len(), NEEDS) };
+    let [title, needed, broadcasts, quotas, jobs, scripts, foot] = Layout::vertical([
         Constraint::Length(1),
+        Constraint::Length(needs),
         Constraint::Min(4),
         Constraint::Length(rows(seen.quotas.len(), QUOTAS)),
         Constraint::Length(rows(seen.jobs.len(), (area.height / 4).max(1))),
@@ -30,11 +38,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut TopScreen, seen: &TopSnap
     ])
     .areas(area);
     frame.render_widget(Paragraph::new(screen.title.text(seen.at)).style(bold()), title);
+    if needs > 0 {
+        draw_needs(frame, needed, seen);
+    }
     draw_broadcasts(frame, broadcasts, screen, seen);
     draw_quotas(frame, quotas, seen);
     draw_jobs(frame, jobs, screen, seen);
     draw_scripts(frame, scripts, screen, seen);
     frame.render_widget(Paragraph::new(screen.foot()).style(foot_style(screen)), foot);
+}
+
+fn draw_needs(frame: &mut Frame<'_>, area: Rect, seen: &TopSnapshot) {
+    let lines =
+        seen.needs.iter().map(|need| Line::styled(one_line(&need.text), Style::new().fg(Color::Yellow)));
+    let block = head(format!("needs you ({})", seen.needs.len()), false);
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), area);
 }
 
 fn bold() -> Style {
@@ -120,7 +138,7 @@ fn draw_broadcasts(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, se
         &[Constraint::Fill(3), Constraint::Length(bar), Constraint::Length(12), Constraint::Fill(2)]
     };
     let going = seen.broadcasts.iter().filter(|one| !one.view.over).count();
-    table(frame, area, Pane::Broadcasts, screen, format!("broadcasts ({going} not over)"), rows, widths);
+    table(frame, area, Pane::Broadcasts, screen, format!("broadcasts ({going} unfinished)"), rows, widths);
 }
 
 fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &TopSnapshot) {
@@ -147,7 +165,10 @@ fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &TopSnapshot) {
 
 fn draw_jobs(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, seen: &TopSnapshot) {
     let rows = seen.jobs.iter().map(|job| {
-        let failed = job.last.as_ref().is_some_and(|run| matches!(&*run.state, "failed" | "interrupted"));
+        let failed = job
+            .last
+            .as_ref()
+            .is_some_and(|run| matches!(run.state, JobState::Failed | JobState::Interrupted));
         let last = Cell::from(words::last(job, seen.at));
         let last = if failed { last.style(Style::new().fg(Color::Red)) } else { last };
         Row::new(vec![Cell::from(job.name.clone()), Cell::from(words::next(job, seen.at)), last])
@@ -165,7 +186,7 @@ fn draw_scripts(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, seen:
         Row::new(vec![Cell::from(script.name.clone()), Cell::from(text)])
     });
     let stale = seen.scripts.iter().filter(|script| script.error.is_some()).count();
-    let heading = format!("scripts ({}, {stale} stale)", seen.scripts.len());
+    let heading = format!("scripts ({}, {stale} failed to load)", seen.scripts.len());
     table(
         frame,
         area,

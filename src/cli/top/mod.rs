@@ -33,17 +33,17 @@ use screen::{KeyOutcome, TopAction, TopScreen};
 /// The polling interval.
 const OFTEN: Duration = Duration::from_secs(1);
 
-/// Shows how everything stands, and renews it each second: broadcasts, the use of quotas, jobs, scripts, of all
-/// processes on the ledger. Where there is no terminal, once.
+/// Shows the state of broadcasts, quotas, jobs and scripts of all processes on the ledger, and updates it each second.
+/// If standard output is not a terminal, prints the state once.
 ///
-/// q, Esc and Ctrl-C end it. Tab changes the pane, the arrows choose a line; p, r and c pause, resume and cancel the
-/// chosen broadcast, after a question.
+/// q, Esc and Ctrl-C quit. Tab changes the pane. The arrow keys select a line. p, r and c pause, resume and cancel the
+/// selected broadcast after a confirmation.
 #[derive(Debug, Args)]
 pub(super) struct TopArgs {
-    /// What is sent to the simulator
+    /// Use the simulator's ledger
     #[arg(long)]
     simulator: bool,
-    /// Print it once, as plain text
+    /// Print the state once as plain text
     #[arg(long)]
     once: bool,
 }
@@ -72,8 +72,7 @@ pub(super) fn run(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
     let place = ledger_place(&project, &settings, simulator)?;
-    let name = project.root.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let title = ScreenTitle { project: name, simulator };
+    let title = ScreenTitle { project: project.title(), simulator };
     let next = FollowUpCommands::new(global, &project, simulator);
     let apps = apps_here(&settings, simulator);
     let clock = Clock::real();
@@ -130,9 +129,9 @@ async fn watch(
     clock: &Clock,
     next: &FollowUpCommands,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals cannot be listened for")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("signals cannot be listened for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be listened for")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let mut seen = looker.look().await?;
     let mut terminal = TerminalGuard(ratatui::try_init().context("the terminal")?);
     let mut events = listen()?;
@@ -170,7 +169,7 @@ async fn watch(
 async fn look(looker: &mut StatusPoller, seen: &mut TopSnapshot, screen: &mut TopScreen) {
     match looker.look().await {
         Ok(now) => *seen = now,
-        Err(error) => screen.said = format!("this is from before: {error}"),
+        Err(error) => screen.said = format!("not current: cannot read the ledger: {error}"),
     }
 }
 

@@ -4,9 +4,16 @@ use std::io::Write;
 
 use super::poller::TopSnapshot;
 use super::{ScreenTitle, words};
+use crate::core::one_line;
 
 pub(super) fn print(out: &mut impl Write, title: &ScreenTitle, seen: &TopSnapshot) -> std::io::Result<()> {
     writeln!(out, "{}", title.text(seen.at))?;
+    if !seen.needs.is_empty() {
+        writeln!(out, "\nneeds you")?;
+    }
+    for need in &seen.needs {
+        writeln!(out, "  {}", one_line(&need.text))?;
+    }
     writeln!(out, "\nbroadcasts")?;
     for one in &seen.broadcasts {
         let (name, bar, counts) = (words::name(one), words::bar(one, 10), words::counts(one));

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AppLimits;
-use crate::control::{BroadcastView, JobView, ScriptView, standing};
+use crate::control::{
+    BroadcastView, HostView, JobView, NeedSources, NeedView, ScriptView, StoredNeeds, send_views, standing,
+};
 use crate::core::{BroadcastStatus, Call};
 use crate::delivery::RateMeter;
 use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId, Ledger, LedgerError};
@@ -64,9 +66,14 @@ impl QuotaUsage {
     }
 }
 
+/// The number of single sends in doubt that are counted.
+const DOUBTS: u32 = 20;
+
 /// The state at one time.
 pub(super) struct TopSnapshot {
     pub(super) at: Duration,
+    /// What waits for a person, the most urgent first.
+    pub(super) needs: Vec<NeedView>,
     pub(super) broadcasts: Vec<ListedBroadcast>,
     pub(super) quotas: Vec<QuotaUsage>,
     pub(super) jobs: Vec<JobView>,
@@ -96,11 +103,28 @@ impl StatusPoller {
         let mut scripts: Vec<ScriptView> =
             self.ledger.scripts().await?.iter().map(ScriptView::from).collect();
         scripts.sort_by_key(|script| script.error.is_none());
+        let now = self.clock.unix_time();
+        let jobs: Vec<JobView> = self.ledger.job_rows(None).await?.iter().map(JobView::from).collect();
+        let broadcasts = self.standings(&going, &over).await?;
+        let views: Vec<BroadcastView> = broadcasts.iter().map(|one| one.view.clone()).collect();
+        let sends = self.ledger.sends_in_doubt(None, DOUBTS).await?;
+        let needs = NeedSources {
+            healthy: self.ledger.is_healthy(),
+            disk: None,
+            broadcasts: &views,
+            sends: &send_views(&self.ledger, &sends, now).await?,
+            jobs: &jobs,
+            scripts: &scripts,
+            hosts: &HostView::all(&self.ledger.hosts().await?),
+            apps: &[],
+            stored: &StoredNeeds::read(&self.ledger, now).await?,
+        };
         Ok(TopSnapshot {
-            at: self.clock.unix_time(),
-            broadcasts: self.standings(&going, &over).await?,
+            at: now,
+            needs: needs.needs(),
+            broadcasts,
             quotas: self.quotas().await?,
-            jobs: self.ledger.job_rows(None).await?.iter().map(JobView::from).collect(),
+            jobs,
             scripts,
         })
     }
@@ -122,6 +146,10 @@ impl StatusPoller {
             let granted = match broadcast.spec.call {
                 Call::Group => app.limits.group_per_second,
                 Call::Targeted => app.limits.targeted_per_second,
+                Call::Announce => app.limits.read_per_second,
+                Call::Edit => app.limits.edit_per_second,
+                Call::User => app.limits.user_messages_per_minute.div_ceil(60),
+                Call::Room => app.limits.room_messages_per_second,
             };
             let granted = f64::from(granted) * app.limits.share;
             let most = broadcast.spec.rate.map_or(granted, |cap| cap.min(granted));
@@ -154,6 +182,9 @@ impl StatusPoller {
                 ("targeted calls", limits.targeted_per_second),
                 ("uploads", limits.upload_per_second),
                 ("reads", limits.read_per_second),
+                ("edits", limits.edit_per_second),
+                ("user messages", limits.user_messages_per_minute.div_ceil(60)),
+                ("room messages", limits.room_messages_per_second),
             ] {
                 let rows = match id {
                     Some(id) => self.ledger.activity(Some(id), quota, Duration::from_secs(since)).await?,

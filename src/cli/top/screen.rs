@@ -9,7 +9,7 @@ use super::poller::{ListedBroadcast, TopSnapshot};
 use super::{ScreenTitle, words};
 
 /// The bottom line while no question is open.
-const KEYS: &str = "q quit  Tab pane  ↑↓ choose  p pause  r resume  c cancel";
+const KEYS: &str = "q quit  Tab pane  ↑↓ select  p pause  r resume  c cancel";
 
 /// A part of the screen in which lines can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +158,9 @@ impl TopScreen {
 /// Why an action makes no sense for a broadcast. `None` if it does.
 fn refused(act: TopAction, one: &ListedBroadcast) -> Option<&'static str> {
     match act {
-        _ if one.view.over => Some("is over"),
-        _ if one.view.state == BroadcastStatus::Cancelling => Some("is being cancelled already"),
-        TopAction::Pause if one.paused => Some("is paused already"),
+        _ if one.view.over => Some("is finished"),
+        _ if one.view.state == BroadcastStatus::Cancelling => Some("is already being cancelled"),
+        TopAction::Pause if one.paused => Some("is already paused"),
         TopAction::Resume if !one.paused && one.driven => Some("is not paused"),
         _ => None,
     }

@@ -53,7 +53,7 @@ pub(super) fn rest(standing: &ListedBroadcast) -> String {
         return format!("cancelling{because}");
     }
     if !standing.planned && standing.driven {
-        return "its plan is made".to_owned();
+        return "building its plan".to_owned();
     }
     let left = view.seconds_left.map(|left| format!("{} left", span(left)));
     let wait = view.waits_for.as_ref();
@@ -74,7 +74,7 @@ pub(super) fn quota(quota: &QuotaUsage) -> String {
 pub(super) fn usage(quota: &QuotaUsage) -> String {
     let refused = match quota.throttled {
         0 => String::new(),
-        refused => format!(", {refused} refused as too many"),
+        refused => format!(", {refused} refused by the rate limit"),
     };
     format!("{} of {}/s{refused}", rate_text(quota.rate()), rate_text(quota.most))
 }
@@ -104,7 +104,7 @@ pub(super) fn last(job: &JobView, now: Duration) -> String {
 /// The state of a script.
 pub(super) fn script(script: &ScriptView, now: Duration) -> String {
     match (&script.error, &script.stale_since) {
-        (Some(error), Some(since)) => format!("stale since {}: {error}", short(since, now)),
-        _ => "in force".to_owned(),
+        (Some(error), Some(since)) => format!("failed to load since {}: {error}", short(since, now)),
+        _ => "active".to_owned(),
     }
 }

@@ -1,9 +1,11 @@
-//! The app's token: fixed, or fetched with the client id and secret, with one fetch for all waiting calls.
+//! The app's token: fixed, fetched with the client id and secret, or made of an App Certificate and exchanged or used.
+//! One fetch serves all waiting calls.
 //!
 //! The service bans accounts that request tokens too often. So a failed fetch is remembered and returned to all calls
 //! for a while, a token is stored on disk between processes, and the processes of a project take turns. If several
 //! machines share a store, the token is stored there, encrypted, and all machines use the same one.
 
+mod agora;
 mod bearer;
 mod fetch;
 mod renew;
@@ -24,14 +26,15 @@ use super::ClientError;
 use super::failure::CallError;
 use super::transport::{Deadline, HttpTransport};
 use crate::clock::{Clock, Instant};
-use crate::config::{App, Credentials};
+use crate::config::{AgoraLogin, App, Credentials};
 use saved::SavedToken;
 use seal::TokenCipher;
 use token_file::TokenFile;
 use token_store::CachedToken;
 
+pub use agora::agora_token;
 pub(super) use bearer::BearerToken;
-pub use token_store::{FetchTurn, StoredToken, TokenStore};
+pub use token_store::TokenStore;
 
 /// How long a refusal that will not change is returned to all calls.
 const REFUSAL_KEPT: Duration = Duration::from_mins(1);
@@ -68,12 +71,23 @@ enum TokenSource {
 }
 
 struct ClientCredentials {
+    /// The client id, or the App ID.
     id: String,
+    /// The client secret, or the App Certificate.
     secret: SecretString,
+    method: LoginMethod,
+    /// The URL of `/token`.
     url: Url,
     store: Option<TokenFile>,
     /// The shared token store, which replaces `store` once it is set.
     shelved: OnceLock<CachedToken>,
+}
+
+/// How a token is had for the credentials.
+#[derive(Clone, Copy)]
+enum LoginMethod {
+    ClientSecret,
+    Agora(AgoraLogin),
 }
 
 #[derive(Default)]
@@ -118,17 +132,24 @@ struct FetchFailure {
 
 impl TokenProvider {
     pub(super) fn new(app: &App, url: Url, state_dir: Option<&Path>) -> Result<Self, ClientError> {
+        let client = |id: &String, secret: &SecretString, method| {
+            TokenSource::Client(Box::new(ClientCredentials {
+                id: id.clone(),
+                secret: secret.clone(),
+                method,
+                url,
+                shelved: OnceLock::new(),
+                store: state_dir.map(|dir| TokenFile::new(dir, app.key(), id)),
+            }))
+        };
         let source = match &app.credentials {
             Credentials::Token(token) => {
                 TokenSource::Fixed(BearerToken::new(token, 0).ok_or(ClientError::TokenCharacters)?)
             }
-            Credentials::Client { id, secret } => TokenSource::Client(Box::new(ClientCredentials {
-                id: id.clone(),
-                secret: secret.clone(),
-                url,
-                shelved: OnceLock::new(),
-                store: state_dir.map(|dir| TokenFile::new(dir, app.key(), id)),
-            })),
+            Credentials::Client { id, secret } => client(id, secret, LoginMethod::ClientSecret),
+            Credentials::Agora { app_id, certificate, login } => {
+                client(app_id, certificate, LoginMethod::Agora(*login))
+            }
         };
         Ok(Self {
             source,

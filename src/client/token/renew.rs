@@ -6,12 +6,13 @@ use secrecy::ExposeSecret;
 
 use super::fetch::{self, FetchedToken};
 use super::saved::SavedToken;
-use super::token_store::{self, CachedToken, FetchTurn, StoredToken};
+use super::token_store::{self, CachedToken};
 use super::{ActiveToken, BearerToken, ClientCredentials, FetchFailure, REFUSAL_KEPT, TokenProvider};
 use crate::client::class::FailureClass;
 use crate::client::failure::CallError;
 use crate::client::transport::{Deadline, HttpTransport};
 use crate::clock::Clock;
+use crate::core::{StoredToken, TokenTurn};
 
 /// How long before its end a token is renewed; a tenth of its lifetime if that is less.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -67,20 +68,20 @@ impl TokenProvider {
         let mut known = self.state().number;
         loop {
             match shelved.turn(known, TURN).await {
-                Ok(FetchTurn::Kept(kept)) if kept.number > known => {
+                Ok(TokenTurn::Kept(kept)) if kept.number > known => {
                     known = kept.number;
                     if let Some(lease) = self.adopt(shelved.open(&kept), kept.number, clock) {
                         self.state().number = known;
                         return Ok(lease);
                     }
                 }
-                Ok(FetchTurn::Kept(StoredToken { trouble: Some((words, left)), .. })) => {
+                Ok(TokenTurn::Kept(StoredToken { trouble: Some((words, left)), .. })) => {
                     let failure = token_store::of_another(&words, left);
                     let until = clock.now() + left;
                     self.state().trouble = Some(FetchFailure { failure: failure.clone(), until });
                     return Err(failure);
                 }
-                Ok(FetchTurn::Theirs | FetchTurn::Kept(_)) if clock.now() < patience => {
+                Ok(TokenTurn::Theirs | TokenTurn::Kept(_)) if clock.now() < patience => {
                     if let Some(lease) = self.go_on(clock) {
                         return Ok(lease);
                     }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::fetch;
@@ -14,55 +14,23 @@ use super::seal::TokenCipher;
 use crate::client::class::FailureClass;
 use crate::client::failure::CallError;
 use crate::client::scrub::SanitizedText;
+use crate::core::{StoredToken, TokenTurn};
 
 /// A store that all processes of an app can reach. Errors are texts. After an error, a token is fetched without the
 /// store.
+#[async_trait]
 pub trait TokenStore: Debug + Send + Sync {
     /// Requests the turn to fetch a token that replaces the one with the number `known`, for `length` at most. `seal`
     /// distinguishes the tokens of one client secret from those of another.
-    fn request_turn<'a>(
-        &'a self,
-        seal: &'a str,
-        known: i64,
-        length: Duration,
-    ) -> BoxFuture<'a, Result<FetchTurn, String>>;
+    async fn request_turn(&self, seal: &str, known: i64, length: Duration) -> Result<TokenTurn, String>;
     /// Stores a new token and ends the turn. Returns the token's number, which is higher than all before.
-    fn save<'a>(&'a self, seal: &'a str, sealed: &'a str) -> BoxFuture<'a, Result<i64, String>>;
+    async fn save(&self, seal: &str, sealed: &str) -> Result<i64, String>;
     /// Records that a call succeeded with the token with this number.
-    fn served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<(), String>>;
+    async fn served(&self, seal: &str, number: i64) -> Result<(), String>;
     /// Whether a call of any process succeeded with the token with this number, or a newer one has replaced it.
-    fn has_served<'a>(&'a self, seal: &'a str, number: i64) -> BoxFuture<'a, Result<bool, String>>;
+    async fn has_served(&self, seal: &str, number: i64) -> Result<bool, String>;
     /// Ends the turn without a token. The reason is returned to all processes that want to fetch within `length`.
-    fn trouble<'a>(
-        &'a self,
-        seal: &'a str,
-        trouble: &'a str,
-        length: Duration,
-    ) -> BoxFuture<'a, Result<(), String>>;
-}
-
-/// Whether a process may fetch a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FetchTurn {
-    /// This process may fetch a token now.
-    Mine,
-    /// Another process fetches one.
-    Theirs,
-    /// No fetch is needed.
-    Kept(StoredToken),
-}
-
-/// The stored state of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredToken {
-    /// The encrypted token; `None` if none was fetched yet.
-    pub sealed: Option<String>,
-    /// The token's number; 0 if there is none.
-    pub number: i64,
-    /// Whether a call of any process succeeded with it.
-    pub served: bool,
-    /// Why there is no newer token, and for how long all processes get this answer; `None` if no fetch failed.
-    pub trouble: Option<(String, Duration)>,
+    async fn trouble(&self, seal: &str, trouble: &str, length: Duration) -> Result<(), String>;
 }
 
 /// A token store with the cipher for an app's tokens.
@@ -83,7 +51,7 @@ struct SharedFailure {
 }
 
 impl CachedToken {
-    pub(super) async fn turn(&self, known: i64, length: Duration) -> Result<FetchTurn, String> {
+    pub(super) async fn turn(&self, known: i64, length: Duration) -> Result<TokenTurn, String> {
         self.shelf.request_turn(self.seal.name(), known, length).await
     }
 

@@ -5,14 +5,14 @@ use utoipa::ToSchema;
 
 use crate::ledger::Activity;
 
-/// What was sent of a quota in ten seconds, by all processes on the ledger.
+/// How much of a quota all processes on the ledger used in a span of ten seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActivityView {
-    /// The beginning of the ten seconds, in seconds since 1970.
+    /// The start of the span, in seconds since 1970.
     pub at: u64,
-    /// What was written to the service.
+    /// How much was sent to the service.
     pub sent: u64,
-    /// What of it was refused as too much.
+    /// How much of it the service's rate limit refused.
     pub throttled: u64,
 }
 

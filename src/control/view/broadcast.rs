@@ -1,4 +1,4 @@
-//! Broadcasts and their recipients.
+//! Broadcasts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,17 +9,21 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{ChangesView, WaitView};
-use crate::control::utc;
-use crate::core::{BroadcastStatus, DeliveryState};
+use super::{ApprovalView, ChangesView, WaitView};
+use crate::control::{utc, verification_text};
+use crate::core::{BroadcastStatus, HistoryResult, RecipientState};
 use crate::delivery::{BroadcastWait, DriverStatus, WaitKind};
+use crate::language::Reason;
 use crate::ledger::{
-    Broadcast, BroadcastCommand, BroadcastId, ExportedRecipient, Ledger, LedgerError, RecipientCounts,
+    Broadcast, BroadcastCommand, BroadcastId, CorrectedRun, Ledger, LedgerError, ReaderCounts,
+    RecipientCounts,
 };
+use crate::reconcile::{AwaitedFile, BroadcastOutlook, Verification, look};
+use crate::schedule::run_id;
 
 impl PartialSchema for RecipientCounts {
     fn schema() -> RefOr<Schema> {
-        let names = std::iter::once("total").chain(DeliveryState::ALL.map(DeliveryState::name));
+        let names = std::iter::once("total").chain(RecipientState::ALL.map(RecipientState::name));
         let counts = names
             .fold(ObjectBuilder::new(), |counts, name| counts.property(name, u64::schema()).required(name));
         counts.into()
@@ -32,53 +36,70 @@ impl ToSchema for RecipientCounts {
     }
 }
 
-/// A broadcast as it stands.
+/// A broadcast and its current state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BroadcastView {
     /// Its number.
     pub id: i64,
     /// Its name.
     pub name: String,
-    /// Which run of that name.
+    /// Its run.
     pub run: String,
-    /// The app that it is sent to: address, org and name.
+    /// The broadcast whose messages it edits, as NAME/RUN.
+    pub corrects: Option<String>,
+    /// The app that sends it: address, org and name.
     pub app: String,
-    /// `building`, `ready`, `interrupted` (no process drives it), `paused`, `cancelling`, `finished` or `cancelled`.
-    #[schema(value_type = String)]
+    /// `building`, `ready`, `awaiting_approval`, `interrupted` (no process drives it), `paused`, `cancelling`, `finished` or `cancelled`.
     pub state: BroadcastStatus,
-    /// Whether nothing of it is left to send.
+    /// Whether nothing is left to send.
     pub over: bool,
-    /// Why it is paused or cancelled, where somebody said so.
+    /// Why it is paused or cancelled, if a reason is known.
     pub note: Option<String>,
-    /// What changed, while it is paused and its inputs changed.
+    /// The code and the parameters of the note, if Mooncast wrote it.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// Its approval, if it needs one.
+    #[serde(default)]
+    pub approval: Option<ApprovalView>,
+    /// The changed inputs, if it is paused because of them.
     pub changes: Option<ChangesView>,
-    /// The process that drives it, if one does.
+    /// The process that sends it, if there is one.
     pub driven_by: Option<String>,
     /// Its recipients by state.
     pub counts: RecipientCounts,
-    /// Recipients that were named more than once, and get it once.
+    /// What its recipients in doubt wait for. Only for a single broadcast that has some.
+    pub doubts: Option<DoubtsView>,
+    /// Which of its sent messages the service has a record of, if it was verified.
+    pub verification: Option<VerificationView>,
+    /// The number of dropped duplicates: each recipient gets the message once.
     pub duplicates: u64,
-    /// The largest message, in bytes that count against the limit.
+    /// The size of the largest message, in bytes that count towards the limit.
     pub largest_message_bytes: u64,
     /// The plan's hash, once it is fixed.
     pub plan: Option<String>,
-    /// Recipients a second lately, where that is known.
+    /// The recent rate in recipients per second, if it is known.
     pub rate: Option<f64>,
-    /// The most that there may be a second: its own rate, or the pace of its quota.
+    /// The maximum rate per second: its own rate, or that of its quota.
     pub most: Option<f64>,
-    /// How long it will take still, in seconds, where that can be told.
+    /// The remaining time in seconds, if it is known.
     pub seconds_left: Option<f64>,
-    /// When it will end, where that can be told.
+    /// The expected end, if it is known.
     pub expected_end: Option<String>,
-    /// What it waits for.
+    /// Why it waits.
     pub waits_for: Option<WaitView>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: String,
     /// When its plan was fixed.
     pub planned_at: Option<String>,
     /// When it ended.
     pub finished_at: Option<String>,
+    /// The ids of the job runs that made or continued it or found it sent, the oldest first, at most 10. Only for a single broadcast.
+    #[serde(default)]
+    pub job_runs: Vec<String>,
 }
+
+/// The most job runs that a broadcast is shown with.
+const RUNS: u32 = 10;
 
 impl From<&Broadcast> for BroadcastView {
     /// The view without the values that only the driver knows.
@@ -87,16 +108,27 @@ impl From<&Broadcast> for BroadcastView {
             id: broadcast.id.0,
             name: broadcast.name.clone(),
             run: broadcast.run.clone(),
+            corrects: broadcast.spec.corrects.as_ref().map(CorrectedRun::full_name),
             app: broadcast.app_key.clone(),
             state: broadcast.status(),
             over: broadcast.is_over(),
             note: broadcast.command_note.clone(),
-            changes: broadcast.shown_changes().as_ref().map(ChangesView::from),
+            reason: broadcast.command_note.as_deref().and_then(Reason::of),
+            approval: ApprovalView::of(broadcast),
+            changes: broadcast
+                .shown_changes()
+                .map(|changes| ChangesView::of(&changes, broadcast.spec.recipients())),
             driven_by: broadcast.driver.as_ref().map(|driver| {
                 let owner = &driver.owner;
                 format!("{} (process {})", owner.name, owner.pid)
             }),
             counts: broadcast.counts,
+            doubts: None,
+            verification: broadcast
+                .report
+                .as_deref()
+                .and_then(Verification::of_report)
+                .map(VerificationView::from),
             duplicates: broadcast.duplicates,
             largest_message_bytes: broadcast.largest_message_bytes,
             plan: broadcast.plan.clone(),
@@ -108,11 +140,17 @@ impl From<&Broadcast> for BroadcastView {
             created_at: utc(broadcast.created_at),
             planned_at: broadcast.planned_at.map(utc),
             finished_at: broadcast.finished_at.map(utc),
+            job_runs: Vec::new(),
         }
     }
 }
 
 impl BroadcastView {
+    /// Whether it waits for an approval.
+    pub fn awaits_approval(&self) -> bool {
+        self.approval.as_ref().is_some_and(|approval| approval.awaited)
+    }
+
     /// The current view, with the status that its drivers reported to the ledger. `now` is since 1970. The result
     /// is the same whatever process drives the broadcast.
     pub fn standing(broadcast: &Broadcast, told: Vec<DriverStatus>, now: Duration) -> Self {
@@ -124,6 +162,8 @@ impl BroadcastView {
             let note = broadcast.command_note.clone();
             view.waits_for =
                 Some(WaitView::new(&BroadcastWait { note, ..BroadcastWait::of(WaitKind::Resume) }, now));
+        } else if broadcast.awaits_approval() && broadcast.command == BroadcastCommand::Run {
+            view.waits_for = Some(WaitView::of(WaitKind::Approval));
         } else if broadcast.is_interrupted() {
             view.waits_for = Some(WaitView::of(WaitKind::Driver));
         }
@@ -139,6 +179,9 @@ impl BroadcastView {
         view
     }
 }
+
+/// The history files that a view names.
+const FILES: usize = 24;
 
 /// The current views of some broadcasts, from the ledger.
 pub async fn standing(
@@ -159,44 +202,163 @@ pub async fn standing(
     }
     let stands =
         |one: &Broadcast| BroadcastView::standing(one, told.remove(&one.id).unwrap_or_default(), now);
-    Ok(broadcasts.iter().map(stands).collect())
+    let mut views: Vec<BroadcastView> = broadcasts.iter().map(stands).collect();
+    if let ([one], [view]) = (broadcasts, views.as_mut_slice()) {
+        let runs = ledger.runs_of_broadcast(one.id, RUNS).await?;
+        view.job_runs = runs.iter().map(|(job, at)| run_id(job, *at)).collect();
+    }
+    if let ([one], [view]) = (broadcasts, views.as_mut_slice())
+        && one.counts.in_doubt > 0
+    {
+        let outlook = look(ledger, one.app, now).await?;
+        let mut doubts: DoubtsView = outlook.broadcasts.get(&one.id).copied().unwrap_or_default().into();
+        let files = outlook.files.get(&one.id).into_iter().flatten();
+        doubts.files = files.take(FILES).map(HistoryFileView::from).collect();
+        view.doubts = Some(doubts);
+    }
+    Ok(views)
 }
 
-/// A recipient, as `runs export` gives it.
+/// What the recipients in doubt of a broadcast wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RecipientView {
-    /// Its place in the plan.
-    pub seq: i64,
-    /// The group.
-    pub group_id: String,
-    /// The members of a targeted message; empty for the whole group.
-    pub users: Vec<String>,
-    /// `pending`, `sending`, `sent`, `rejected`, `in_doubt`, `skipped` or `cancelled`.
-    pub state: String,
-    /// The service's id of the message, once it was sent.
-    pub message_id: Option<String>,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Why not, or why it is in doubt.
-    pub error: Option<String>,
-    /// When its state changed last.
-    pub updated_at: String,
-    /// Whether it was recalled, where that was asked for.
-    pub recalled: Option<bool>,
+pub struct DoubtsView {
+    /// How many may still be settled by a record of the service.
+    pub waiting: u64,
+    /// When the service's records are complete at the latest, if some are awaited.
+    pub until: Option<String>,
+    /// How many the service did not accept, by its history.
+    pub absent: u64,
+    /// How many no record will settle, so that a person has to.
+    pub open: u64,
+    /// The service's history files of a broadcast that may still settle them: the first 24, in order. Empty for a single
+    /// send.
+    pub files: Vec<HistoryFileView>,
 }
 
-impl From<ExportedRecipient> for RecipientView {
-    fn from(exported: ExportedRecipient) -> Self {
+/// A history file of the service: its records of one hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryFileView {
+    /// When its hour began.
+    pub hour: String,
+    /// When the service was asked for it last.
+    pub asked_at: Option<String>,
+    /// What came of that: `whole`, `no_file`, `failed`, `broken`, `other_hours`, `empty`; `asked` if it is not known. Only
+    /// a whole file proves that a message did not arrive, and only 24 hours after its hour.
+    #[schema(value_type = Option<HistoryResult>)]
+    pub result: Option<String>,
+    /// When a daemon, or the run that sends the broadcast, asks for it next. Absent if it does not.
+    pub next_at: Option<String>,
+}
+
+impl From<&AwaitedFile> for HistoryFileView {
+    fn from(file: &AwaitedFile) -> Self {
         Self {
-            seq: exported.seq,
-            group_id: exported.group_id,
-            users: exported.users,
-            state: exported.state.name().to_owned(),
-            message_id: exported.message_id,
-            attempts: exported.attempts,
-            error: exported.error,
-            updated_at: utc(exported.updated_at),
-            recalled: exported.recalled,
+            hour: utc(file.hour),
+            asked_at: file.asked.map(|(at, _)| utc(at)),
+            result: file.asked.map(|(_, result)| result.name().to_owned()),
+            next_at: file.next.map(utc),
         }
     }
+}
+
+impl From<BroadcastOutlook> for DoubtsView {
+    fn from(outlook: BroadcastOutlook) -> Self {
+        let BroadcastOutlook { waiting, until, absent, open, .. } = outlook;
+        Self { waiting, until: until.map(utc), absent, open, files: Vec::new() }
+    }
+}
+
+/// Which sent messages of a broadcast the service has a record of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerificationView {
+    /// When it was verified.
+    pub at: String,
+    /// How many messages have a record.
+    pub verified: u64,
+    /// How many have none in the complete history. Most likely moderation stopped them after the service's answer.
+    pub missing: u64,
+    /// Of how many nothing is known yet.
+    pub unknown: u64,
+    /// The groups of the first missing messages, 20 at most.
+    pub first_missing: Vec<String>,
+    /// The same as a sentence.
+    pub text: String,
+}
+
+impl From<Verification> for VerificationView {
+    fn from(verified: Verification) -> Self {
+        let text = verification_text(&verified);
+        let Verification { at_ms, verified, missing, unknown, first_missing, .. } = verified;
+        let at = utc(Duration::from_millis(at_ms.unsigned_abs()));
+        Self { at, verified, missing, unknown, first_missing, text }
+    }
+}
+
+/// How many members have read the messages of a broadcast, by the service's read receipts.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ReadersView {
+    /// Members that have read a message. A member counts once for each message.
+    pub readers: u64,
+    /// Messages that at least one member has read.
+    pub read: u64,
+    /// The part of the sent messages that at least one member has read, from 0 to 1.
+    pub share: f64,
+    /// The same within 1, 6, 24 and 72 hours after each message, for the times that have passed since the broadcast ended.
+    pub over_time: Vec<ReadersWithinView>,
+}
+
+/// How many members have read the messages of a broadcast within a time after each message.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ReadersWithinView {
+    pub hours: u64,
+    pub readers: u64,
+    pub read: u64,
+    pub share: f64,
+}
+
+/// The times within which readers are counted. The service keeps receipts for 3 days.
+const READ_WITHIN: [Duration; 4] =
+    [Duration::from_hours(1), Duration::from_hours(6), Duration::from_hours(24), Duration::from_hours(72)];
+
+impl ReadersView {
+    /// Reads the readers of a broadcast. `None` if no receipt came. `now` is since 1970.
+    pub async fn read(
+        ledger: &Ledger,
+        broadcast: &Broadcast,
+        now: Duration,
+    ) -> Result<Option<Self>, LedgerError> {
+        let ReaderCounts { readers, read } = ledger.readers(broadcast.id).await?;
+        if readers == 0 || broadcast.spec.corrects.is_some() {
+            return Ok(None);
+        }
+        let passed = now.saturating_sub(broadcast.finished_at.unwrap_or(now));
+        let times: Vec<Duration> = READ_WITHIN.into_iter().filter(|time| *time <= passed).collect();
+        let found = ledger.readers_within(broadcast.id, &times).await?;
+        let share = |read: u64| read as f64 / broadcast.counts.sent.max(read).max(1) as f64;
+        let within = |time: Duration| {
+            let counts = found.iter().find(|found| found.within == time).map(|found| found.counts);
+            let ReaderCounts { readers, read } = counts.unwrap_or_default();
+            ReadersWithinView { hours: time.as_secs() / 3600, readers, read, share: share(read) }
+        };
+        let over_time = times.iter().copied().map(within).collect();
+        Ok(Some(Self { readers, read, share: share(read), over_time }))
+    }
+
+    /// The share in whole per cent.
+    pub fn percent(&self) -> String {
+        percent(self.share)
+    }
+}
+
+impl ReadersWithinView {
+    /// The share in whole per cent.
+    pub fn percent(&self) -> String {
+        percent(self.share)
+    }
+}
+
+/// Returns a share in whole per cent. It is 100 only for the whole.
+fn percent(share: f64) -> String {
+    // A share such as 29 of 100 has no exact form.
+    (share * 100.0 + 1e-9).floor().to_string()
 }

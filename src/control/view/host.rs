@@ -6,24 +6,24 @@ use utoipa::ToSchema;
 use crate::control::utc;
 use crate::ledger::Host;
 
-/// A daemon that works on this ledger.
+/// A daemon that uses this ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HostView {
-    /// Its number; a daemon that starts again has another.
+    /// Its number. It gets a new one at each start.
     pub id: u64,
-    /// The machine that it runs on.
+    /// The name of its machine.
     pub host: String,
-    /// Its process there.
+    /// Its process id.
     pub pid: u64,
     /// The version of the program.
     pub version: String,
-    /// What it does: some of `schedule`, `send` and `page`.
+    /// Its roles: some of `schedule`, `send` and `page`.
     pub roles: Vec<String>,
-    /// What stands for its scripts.
+    /// A hash of its scripts.
     pub scripts: String,
-    /// Whether its scripts are others than those of most living hosts.
+    /// Whether its scripts differ from those of most living hosts.
     pub differs: bool,
-    /// Since when it runs.
+    /// When it started.
     pub since: String,
     /// Whether it is alive.
     pub alive: bool,

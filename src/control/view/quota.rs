@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::delivery::Delivery;
 use crate::quota::{QueueStatus, QuotaStatus};
 
-/// An app that is sent through.
+/// An app of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AppView {
     /// Its name in the settings; `default` for `[app]`.
@@ -20,36 +20,41 @@ pub struct AppView {
 /// A quota as this daemon knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaView {
-    /// What it counts: `group messages`, `targeted calls`, `uploads` or `reads`.
+    /// The name: `group messages`, `targeted calls`, `uploads`, `reads`, `edits`, `user messages`, `user calls`,
+    /// `room messages` or `room calls`.
     pub name: String,
-    /// What the service grants, a second.
+    /// The service's limit per second, rounded down.
     pub per_second: u32,
-    /// What this daemon can send now, a second.
+    /// The service's limit per period.
+    pub limit: u32,
+    /// The seconds over which the service counts: 1, or 60 for `user messages`.
+    pub period: u32,
+    /// The daemon's current rate limit per second.
     pub pace: f64,
-    /// What it wrote in the last second.
+    /// How much the daemon used in the last second.
     pub sent_last_second: u64,
-    /// What the service refused as too much in the last minute.
+    /// How much the service's rate limit refused in the last minute.
     pub throttled_last_minute: u64,
-    /// For how many seconds nothing leaves, because the service said when to come back.
+    /// The seconds until the service's `Retry-After` has passed; nothing is sent before.
     pub resumes_in: Option<f64>,
-    /// Who waits, the most urgent first.
+    /// The waiting calls by priority, the highest first.
     pub waiting: Vec<WaitingView>,
 }
 
-/// Those who wait in one priority.
+/// The waiting calls of one priority.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingView {
     /// `high`, `normal` or `low`.
     pub priority: String,
-    /// How many calls wait.
+    /// The number of waiting calls.
     pub calls: usize,
-    /// What they cost together.
+    /// Their total cost.
     pub cost: u64,
-    /// For how many seconds the first has waited.
+    /// The seconds that the first call has waited.
     pub longest: f64,
-    /// How many seconds the first will wait still.
+    /// The expected remaining wait of the first call in seconds.
     pub first: f64,
-    /// How many the last will.
+    /// The expected remaining wait of the last call in seconds.
     pub last: f64,
 }
 
@@ -64,7 +69,9 @@ impl From<&QuotaStatus> for QuotaView {
     fn from(status: &QuotaStatus) -> Self {
         Self {
             name: status.name.to_owned(),
-            per_second: status.per_second,
+            per_second: status.limit / status.period.seconds(),
+            limit: status.limit,
+            period: status.period.seconds(),
             pace: status.pace,
             sent_last_second: status.sent_last_second,
             throttled_last_minute: status.throttled_last_minute,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::control::{amount, span, utc};
 use crate::delivery::{BroadcastWait, WaitKind};
+use crate::language::Reason;
 
 /// The reasons in English, by `wait_` and the kind.
 pub const WAITS: &str = include_str!("waits.toml");
@@ -17,21 +18,24 @@ pub const WAITS: &str = include_str!("waits.toml");
 static WORDS: LazyLock<BTreeMap<String, String>> =
     LazyLock::new(|| toml::from_str(WAITS).unwrap_or_default());
 
-/// What a broadcast waits for.
+/// The reason why a broadcast waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WaitView {
-    /// What it is.
+    /// The kind of reason.
     pub kind: WaitKind,
-    /// In a sentence without its end: `waits for its quota`.
+    /// The reason as part of a sentence: `waits for its quota`.
     pub text: String,
-    /// How many seconds it will take, where that is known.
+    /// The expected wait in seconds, if it is known.
     pub seconds: Option<f64>,
-    /// Until when, where that is an instant.
+    /// The end of the wait, if it is a point in time.
     pub until: Option<String>,
-    /// How many calls it concerns, where they are counted.
+    /// The number of waiting calls, if they are counted.
     pub calls: Option<u64>,
-    /// Why, where somebody said so.
+    /// The details, if there are any.
     pub note: Option<String>,
+    /// The code and the parameters of the details, if Mooncast wrote them.
+    #[serde(default)]
+    pub reason: Option<Reason>,
 }
 
 impl WaitView {
@@ -41,10 +45,14 @@ impl WaitView {
             kind: wait.kind,
             text: String::new(),
             seconds: wait.until.map(|until| until.saturating_sub(now).as_secs_f64()),
-            // Only a sending window is shown with a time of day.
-            until: wait.until.filter(|_| wait.kind == WaitKind::Window).map(utc),
+            // Only long waits are shown with a time of day.
+            until: wait
+                .until
+                .filter(|_| matches!(wait.kind, WaitKind::Window | WaitKind::Ramp | WaitKind::Records))
+                .map(utc),
             calls: wait.calls,
             note: wait.note.clone(),
+            reason: wait.note.as_deref().and_then(Reason::of),
         };
         view.text = view.sentence(&str::to_owned);
         view

@@ -7,6 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::AlertKind;
+use crate::language::Language;
+
+use super::text::AlertText;
 
 /// A run or a broadcast finishes once, so its alert is not repeated while the ledger remembers its key.
 const ONCE: Duration = Duration::from_hours(30 * 24);
@@ -18,22 +21,27 @@ const LONGEST_TEXT: usize = 4000;
 const LONGEST_ABOUT: usize = 500;
 
 /// A message to the operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
     /// The kind of event. The `[alerts] events` setting selects kinds.
-    #[serde(skip)]
     pub kind: AlertKind,
     /// The subject. Together with the kind it forms the key: `digest 2026-11-23T09:00:00Z`.
-    #[serde(skip)]
     pub about: String,
     /// The time after delivery before an alert with the same key is sent again. Default and maximum: 30 days.
-    #[serde(skip)]
     pub again_after: Duration,
     /// The message, one sentence.
-    pub text: String,
+    pub text: AlertText,
     /// The suggested action, usually a command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
+    pub next: Option<AlertText>,
+    /// What it is about.
+    pub subject: AlertSubject,
+    /// Counts by name.
+    pub figures: BTreeMap<&'static str, u64>,
+}
+
+/// The job, broadcast, script or app of an alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AlertSubject {
     /// The script's path, if the alert is about a script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
@@ -49,33 +57,26 @@ pub struct Alert {
     /// The app's name, if the alert is about an app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// Counts by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub figures: BTreeMap<&'static str, u64>,
 }
 
 impl Alert {
     /// Creates an alert with a text and no other details.
-    pub fn new(kind: AlertKind, about: impl Display, text: impl Display) -> Self {
+    pub fn new(kind: AlertKind, about: impl Display, text: AlertText) -> Self {
         Self {
             kind,
             about: cut(about.to_string(), LONGEST_ABOUT),
             again_after: ONCE,
-            text: cut(text.to_string(), LONGEST_TEXT),
+            text,
             next: None,
-            script: None,
-            job: None,
-            broadcast: None,
-            run: None,
-            app: None,
+            subject: AlertSubject::default(),
             figures: BTreeMap::new(),
         }
     }
 
     /// The job, broadcast, script or app of the alert, without the run. The per-minute limit counts alerts by it.
-    pub(super) fn subject(&self) -> String {
-        let parts = [&self.job, &self.broadcast, &self.script, &self.app];
-        let about = parts.into_iter().flatten().next();
+    pub(super) fn counted_by(&self) -> String {
+        let AlertSubject { script, job, broadcast, app, .. } = &self.subject;
+        let about = [job, broadcast, script, app].into_iter().flatten().next();
         format!("{} {}", self.kind.name(), about.map_or(self.about.as_str(), String::as_str))
     }
 
@@ -83,11 +84,17 @@ impl Alert {
     pub fn key(&self) -> String {
         format!("{} {}", self.kind.name(), self.about)
     }
+
+    /// Its text, at most 4,000 bytes.
+    pub fn say(&self, language: Language) -> String {
+        cut(self.text.say(language), LONGEST_TEXT)
+    }
 }
 
-fn cut(mut text: String, most: usize) -> String {
+/// Cuts a text to at most `most` bytes, and marks that it was cut.
+pub(super) fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
-        text.truncate(text.floor_char_boundary(most));
+        text.truncate(text.floor_char_boundary(most.saturating_sub(4)));
         text.push_str(" ...");
     }
     text

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use crate::config::AlertKind;
 use crate::delivery::Delivery;
-use crate::message::{counted, counted_as};
 use crate::quota::Quota;
 use crate::schedule::run_name;
 
-use super::{Alert, AlertSender};
+use super::{Alert, AlertSender, AlertSubject, AlertText};
 
 /// The polling interval. A refusal stays visible for a minute.
 const LOOK: Duration = Duration::from_secs(30);
@@ -24,7 +23,7 @@ impl AlertSender {
         let mut refused: BTreeMap<(usize, &'static str), (Duration, bool)> = BTreeMap::new();
         loop {
             for (index, app) in apps.iter().enumerate() {
-                for status in app.quotas().all().map(Quota::status) {
+                for status in app.quotas().all().into_iter().map(Quota::status) {
                     let now = self.clock.unix_time();
                     let place = (index, status.name);
                     if status.throttled_last_minute == 0 {
@@ -32,29 +31,31 @@ impl AlertSender {
                         continue;
                     }
                     let (since, told) = refused.entry(place).or_insert((now, false));
-                    if *told || self.to().is_none_or(|to| now.saturating_sub(*since) < to.settings.after) {
+                    let patience = self.quota_patience();
+                    if *told || patience.is_none_or(|patience| now.saturating_sub(*since) < patience) {
                         continue;
                     }
                     *told = true;
                     let (name, minutes) = (app.name(), now.saturating_sub(*since).as_secs() / 60);
                     let since = run_name(Duration::from_secs(since.as_secs()));
-                    let text = format!(
-                        "app `{name}`: the service has refused {} over its rate limit for {}; {} refused \
-                         in the last minute, and Mooncast now sends {:.0} of {} a second",
-                        status.name,
-                        counted(minutes, "minute"),
-                        counted_as(status.throttled_last_minute, "was", "were"),
-                        status.pace,
-                        status.per_second
+                    let refused = status.throttled_last_minute;
+                    let count = |name, n: u64| AlertText::named(name, [("n", n.to_string())]);
+                    let text = AlertText::Named(
+                        "quota_refused",
+                        vec![
+                            ("app", name.to_owned().into()),
+                            ("quota", status.name.to_owned().into()),
+                            ("minutes", count("minutes", minutes)),
+                            ("refused", count("count_was", refused)),
+                            ("pace", format!("{:.0}", status.pace).into()),
+                            ("limit", format!("{:.0}", status.per_second()).into()),
+                        ],
                     );
                     let about = format!("{name} {} {since}", status.name);
                     self.raise(Alert {
-                        next: Some(
-                            "check which other programs use the app, or set `share` under [app.limits]"
-                                .to_owned(),
-                        ),
-                        app: Some(name.to_owned()),
-                        figures: [("refused_last_minute", status.throttled_last_minute)].into(),
+                        next: Some(AlertText::named("quota_next", [])),
+                        subject: AlertSubject { app: Some(name.to_owned()), ..AlertSubject::default() },
+                        figures: [("refused_last_minute", refused)].into(),
                         ..Alert::new(AlertKind::Quota, about, text)
                     })
                     .await;

@@ -2,9 +2,9 @@
 
 use tokio::sync::oneshot;
 
-use crate::ledger::{EndedRun, JobState};
-use crate::protocol::HookRequest;
-use crate::run::{RunEnd, RunError};
+use crate::ledger::{EndedRun, JobState, OutputStream};
+use crate::protocol::JobInput;
+use crate::run::{RunEnd, RunError, RunOutcome};
 use crate::schedule::run_name;
 
 use super::super::alerts::ALERT_HEADER;
@@ -14,26 +14,31 @@ use super::{AGAIN, ActiveRun, ClaimedRun, RunQueue};
 
 impl RunQueue {
     /// Records how a run ended. A run that ended only because the daemon stops is left to the next daemon.
-    pub(super) async fn ended(&self, task: &ClaimedRun, flight: &ActiveRun, ended: RunEnd) {
+    pub(super) async fn ended(&self, task: &ClaimedRun, flight: &ActiveRun, attempt: u32, ended: &RunEnd) {
         if flight.lost.get() {
             return;
         }
         let (job, run) = (task.job.clone(), run_name(task.scheduled_at));
         let counts = flight.services.get().map(|services| services.tally.counts()).unwrap_or_default();
         let cut_short = |failed: &RunError| matches!(failed, RunError::Script(error) if error.kind.as_deref() == Some("cancelled"));
-        let (state, note) = match (flight.cancelled.get(), ended) {
-            (Some(why), RunEnd::Failed(_) | RunEnd::Interrupted) => (JobState::Cancelled, Some(why.clone())),
-            (_, RunEnd::Finished) => (JobState::Done, None),
-            (None, RunEnd::Interrupted) => return self.cut_short(task).await,
-            (None, RunEnd::Failed(failed)) if self.stopping.get() && cut_short(&failed) => {
-                return self.cut_short(task).await;
+        let outcome = match (flight.cancelled.get(), ended) {
+            (Some(why), RunEnd::Failed(_) | RunEnd::Interrupted) => RunOutcome::cancelled(why),
+            (None, RunEnd::Interrupted) => return self.cut_short(task, flight).await,
+            (None, RunEnd::Failed(failed)) if self.stopping.is_cancelled() && cut_short(failed) => {
+                return self.cut_short(task, flight).await;
             }
-            (None, RunEnd::Failed(failed)) => (JobState::Failed, Some(failed.to_string())),
+            _ => RunOutcome::of(ended, flight.services.get(), attempt == 1),
         };
+        if let Some(record) = &flight.record {
+            outcome.tell(record);
+            record.close().await;
+        }
+        let RunOutcome { state, note, .. } = outcome;
         figures::run_ended(&job, state);
         let note_text = note.as_deref().unwrap_or_default();
         match state {
             JobState::Done => tracing::info!(job, run, "run finished"),
+            JobState::AlreadySent => tracing::info!(job, run, "run finished: {note_text}"),
             JobState::Cancelled => tracing::warn!(job, run, "run cancelled: {note_text}"),
             _ => tracing::error!(job, run, "run failed: {note_text}"),
         }
@@ -53,14 +58,19 @@ impl RunQueue {
             self.setup.tell(DaemonEvent::RunFailed { job, script, run, why }).await;
         }
         if !counts.all_delivered() && tells {
-            let groups = counts.rejected + counts.in_doubt + counts.not_sent;
-            self.setup.tell(DaemonEvent::RunUndelivered { job, run, groups }).await;
+            let recipients = counts.rejected + counts.in_doubt + counts.not_sent;
+            let calls = counts.requests_in_doubt;
+            self.setup.tell(DaemonEvent::RunUndelivered { job, run, recipients, calls }).await;
         }
+        let note = match (flight.event.get(), note) {
+            (Some(event), Some(why)) => Some(format!("{event}: {why}")),
+            (event, note) => note.or_else(|| event.cloned()),
+        };
         self.record_end(task, state, note.as_deref()).await;
     }
 
     /// Leaves a run to the next daemon, and records in the ledger that this daemon did not crash during it.
-    async fn cut_short(&self, task: &ClaimedRun) {
+    async fn cut_short(&self, task: &ClaimedRun, flight: &ActiveRun) {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
         let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
         tracing::warn!(
@@ -68,6 +78,13 @@ impl RunQueue {
             run,
             "run interrupted, because the daemon is shutting down; the next daemon continues it"
         );
+        if let Some(record) = &flight.record {
+            record.say(
+                OutputStream::Host,
+                "interrupted, because the daemon is shutting down; the next daemon continues it",
+            );
+            record.close().await;
+        }
         if let Err(error) = ledger.mark_run_interrupted(job, task.scheduled_at, owner).await {
             tracing::warn!(
                 job,
@@ -111,7 +128,8 @@ impl RunQueue {
     }
 }
 
-/// Whether a request is an alert that a Mooncast daemon posted.
-pub(in super::super) fn is_alert(request: &HookRequest) -> bool {
+/// Whether an input is an alert that a Mooncast daemon posted.
+pub(in super::super) fn is_alert(input: &JobInput) -> bool {
+    let JobInput::Request(request) = input else { return false };
     request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(ALERT_HEADER))
 }

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::ledger::BeginResult;
-use crate::protocol::{HookRequest, JobStart};
-use crate::run::{JobContext, ProjectInputs, RunBuilder, RunEnd, RunError, job_start};
+use crate::protocol::{JobInput, JobStart};
+use crate::run::{JobContext, ProjectInputs, RecordedOutput, RunBuilder, RunEnd, RunError, job_start};
 use crate::schedule::run_name;
 
 use super::super::DaemonSetup;
@@ -21,10 +21,13 @@ impl RunQueue {
         attempt: Option<u32>,
     ) {
         if let Some(attempt) = self.begun(&task, attempt).await {
-            let ended = self.run(&task, &flight, attempt).await;
-            self.ended(&task, &flight, ended).await;
+            let ended = Box::pin(self.run(&task, &flight, attempt)).await;
+            self.ended(&task, &flight, attempt, &ended).await;
         }
-        self.flights.borrow_mut().remove(&task.job);
+        self.flights.borrow_mut().remove(&task.key());
+        if task.group.is_some() {
+            self.event_ended.notify_one();
+        }
         self.figures.running.set(self.count() as f64);
         self.next();
     }
@@ -43,7 +46,7 @@ impl RunQueue {
                     return None;
                 }
                 Ok(BeginResult::Gone) => return None,
-                Err(_) if self.stopping.get() => return None,
+                Err(_) if self.stopping.is_cancelled() => return None,
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
                     tracing::error!(job, run, "cannot start the run: {error}");
@@ -57,11 +60,26 @@ impl RunQueue {
         if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
             return RunEnd::Finished;
         }
-        let request = match self.request(task).await {
-            Ok(request) => request,
+        if let Some(record) = flight.record.as_ref().filter(|_| attempt > 1)
+            && let Err(error) = record.go_on(attempt).await
+        {
+            let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
+            tracing::warn!(job, run, "cannot read the output of the run's earlier attempts: {error}");
+        }
+        let input = match self.input(task).await {
+            Ok(input) => input,
             Err(ended) => return ended,
         };
-        flight.of_alert.set(request.as_ref().is_some_and(is_alert));
+        if let Some(words) = input.as_ref().and_then(JobInput::event_words) {
+            // This is the only place that sets it.
+            let _ = flight.event.set(words);
+        }
+        flight.of_alert.set(input.as_ref().is_some_and(is_alert));
+        if task.group.is_some() && input.is_none() {
+            // The event was dropped between its choice and its claim. The flight is new, so it is not cancelled yet.
+            let _ = flight.cancelled.set("its event was dropped, because too many events wait".to_owned());
+            return RunEnd::Interrupted;
+        }
         let DaemonSetup { registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
@@ -76,7 +94,10 @@ impl RunQueue {
         let path = path.canonicalize().unwrap_or(path);
         let mut prepared = RunBuilder::new(&here, &settings, apps, clock, &path, task.script.clone());
         prepared.program.clone_from(program);
-        prepared.output = Rc::clone(output);
+        prepared.output = match &flight.record {
+            Some(record) => Rc::new(RecordedOutput { next: Rc::clone(output), record: Rc::clone(record) }),
+            None => Rc::clone(output),
+        };
         prepared.modules = Some(Arc::clone(&task.modules));
         prepared.memory = Some(self.memory.of_run(settings.scripts.host_memory));
         prepared.limits.timeout = task.timeout.or(settings.scripts.timeout);
@@ -92,12 +113,19 @@ impl RunQueue {
             project: ProjectInputs::of(&here, &settings, &task.script.name).ok(),
             loose: tokio::sync::OnceCell::new(),
         });
-        match &task.args {
-            Some(args) => prepared.args.clone_from(args),
-            None => {
-                prepared.run_job(JobStart { attempt, request, ..job_start(&task.job, task.scheduled_at) });
-            }
+        if task.args.is_none() {
+            prepared.run_job(JobStart { attempt, input, ..job_start(&task.job, task.scheduled_at) });
         }
+        // The uploaded files live as long as the run.
+        let held_to_plan = self.hold(task, &here, &path, &mut prepared);
+        let _files = tokio::select! {
+            files = held_to_plan => match files {
+                Ok(files) => files,
+                // The refusal says by itself that nothing was sent.
+                Err(why) => return RunEnd::Failed(RunError::Stopped(why)),
+            },
+            () = flight.interrupt.finish.cancelled() => return RunEnd::Interrupted,
+        };
         let prepared = match prepared.build() {
             Ok(prepared) if held.is_at(&here) => prepared,
             Ok(_) => {
@@ -105,8 +133,20 @@ impl RunQueue {
             }
             Err(error) => return not_started(error.to_string()),
         };
+        if task.args.as_ref().is_some_and(|asked| asked.test_only) {
+            prepared.services.broadcasts.only_test();
+        }
         // This is the only place that sets it.
         let _ = flight.services.set(Rc::clone(&prepared.services));
+        if let Some(record) = &flight.record {
+            record.hide_secrets_of(&prepared.services);
+        }
+        self.log_begin(task, flight, attempt);
+        prepared.run_until(flight.interrupt.clone()).await
+    }
+
+    fn log_begin(&self, task: &ClaimedRun, flight: &ActiveRun, attempt: u32) {
+        let (clock, run) = (&self.setup.clock, run_name(task.scheduled_at));
         let late = clock.unix_time().saturating_sub(task.scheduled_at);
         self.figures.begins(attempt, late);
         let (job, script) = (task.job.as_str(), task.script.name.as_str());
@@ -115,16 +155,16 @@ impl RunQueue {
             run,
             attempt,
             script,
+            event = flight.event.get().map(String::as_str),
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "run started"
         );
-        prepared.run_until(flight.interrupt.clone()).await
     }
 
-    /// The hook's request that this run handles. The run ends if the stored request is invalid, or if the daemon
-    /// stops before the request can be read.
-    async fn request(&self, task: &ClaimedRun) -> Result<Option<HookRequest>, RunEnd> {
-        if !task.hook {
+    /// The hook's request or the event that this run handles. The run ends if the stored input is invalid, or if the
+    /// daemon stops before the input can be read.
+    async fn input(&self, task: &ClaimedRun) -> Result<Option<JobInput>, RunEnd> {
+        if !task.has_input {
             return Ok(None);
         }
         let DaemonSetup { ledger, clock, .. } = &*self.setup;
@@ -132,18 +172,18 @@ impl RunQueue {
             match ledger.hook_request(&task.job, task.scheduled_at).await {
                 Ok(None) => return Ok(None),
                 Ok(Some((head, body))) => {
-                    return HookRequest::of_parts(&head, body).map(Some).map_err(|error| {
-                        let why = format!("its request in the ledger is invalid: {error}");
+                    return JobInput::of_parts(&head, body).map(Some).map_err(|error| {
+                        let why = format!("its input in the ledger is invalid: {error}");
                         RunEnd::Failed(RunError::NotStarted(why))
                     });
                 }
-                Err(_) if self.stopping.get() => return Err(RunEnd::Interrupted),
+                Err(_) if self.stopping.is_cancelled() => return Err(RunEnd::Interrupted),
                 Err(error) => {
                     let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
                     tracing::error!(
                         job,
                         run,
-                        "cannot read the run's request from the ledger, retrying: {error}"
+                        "cannot read the run's input from the ledger, retrying: {error}"
                     );
                     clock.sleep(AGAIN).await;
                 }

@@ -1,10 +1,12 @@
 //! Executes runs, each in its own worker. The number of concurrent runs is limited, and a job has at most one run
-//! at a time; other runs wait.
+//! at a time; other runs wait. A job that runs for events has at most one run at a time for each group, and at most
+//! [`EVENT_RUNS`] in all.
 //!
-//! - `execute`: one run; `end`: how runs end; `removed`: waiting runs whose jobs are gone.
+//! - `execute`: one run; `held`: holds a requested run to its plan; `end`: how runs end; `removed`: waiting runs whose jobs are gone.
 
 mod end;
 mod execute;
+mod held;
 mod removed;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -14,13 +16,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Instant;
-use crate::ledger::{BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun};
+use crate::ledger::{BroadcastCommand, EndedRun, JobRunAction, JobState, NewJobRun, RunRequest};
 use crate::protocol::LuaSource;
-use crate::run::{BroadcastSupervisor, HostMemory, Interrupt, ModuleSnapshot, RunServices};
+use crate::run::{
+    BroadcastSupervisor, HostMemory, Interrupt, ModuleSnapshot, OutputWriter, RunRecord, RunServices,
+};
 use crate::schedule::{OverlapPolicy, run_name};
 
 use super::DaemonSetup;
@@ -32,6 +37,24 @@ pub(super) use end::is_alert;
 /// The wait before a failed write to the ledger is retried.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The most runs of a job for events of different groups at a time.
+const EVENT_RUNS: usize = 4;
+
+/// Runs with the same key follow each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct RunKey {
+    pub(super) job: String,
+    /// The group of the event that the run is for.
+    pub(super) group: Option<String>,
+}
+
+impl RunKey {
+    /// The key of runs that are not for events.
+    pub(super) fn of_job(job: &str) -> Self {
+        Self { job: job.to_owned(), group: None }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct ClaimedRun {
     pub(super) job: String,
@@ -40,16 +63,23 @@ pub(super) struct ClaimedRun {
     pub(super) script: LuaSource,
     pub(super) modules: Arc<ModuleSnapshot>,
     pub(super) timeout: Option<Duration>,
-    /// Whether this may be the run of a hook's request.
-    pub(super) hook: bool,
-    /// The arguments, if the run is a run of the script itself and not of one of its jobs.
-    pub(super) args: Option<Vec<String>>,
+    /// Whether the run may have a stored input: a hook's request, or an event.
+    pub(super) has_input: bool,
+    /// The group of the event that the run is for.
+    pub(super) group: Option<String>,
+    /// What was asked for, if the run is a run of the script itself and not of one of its jobs.
+    pub(super) args: Option<RunRequest>,
     /// Whether the run had begun before its process died.
     pub(super) entered: bool,
 }
 
 impl ClaimedRun {
-    pub(super) fn new(version: &ScriptVersion, run: &NewJobRun, hook: bool) -> Self {
+    pub(super) fn new(
+        version: &ScriptVersion,
+        run: &NewJobRun,
+        has_input: bool,
+        group: Option<String>,
+    ) -> Self {
         Self {
             job: run.job.clone(),
             scheduled_at: run.scheduled_at,
@@ -57,10 +87,15 @@ impl ClaimedRun {
             script: version.script.clone(),
             modules: Arc::clone(&version.modules),
             timeout: run.timeout,
-            hook,
+            has_input,
+            group,
             args: run.args.clone(),
             entered: false,
         }
+    }
+
+    pub(super) fn key(&self) -> RunKey {
+        RunKey { job: self.job.clone(), group: self.group.clone() }
     }
 }
 
@@ -75,22 +110,28 @@ struct ActiveRun {
     /// The reason of a requested cancel.
     cancelled: OnceCell<String>,
     services: OnceCell<Rc<RunServices>>,
+    /// The event that the run is for, in words.
+    event: OnceCell<String>,
     /// Whether the run handles an alert of this daemon. Its end raises no alert.
     of_alert: Cell<bool>,
+    /// Records its output; `None` if none is kept.
+    record: Option<Rc<RunRecord>>,
 }
 
 /// Queues and executes job runs.
 pub(super) struct RunQueue {
     setup: Rc<DaemonSetup>,
     keeper: Rc<BroadcastSupervisor>,
-    flights: RefCell<HashMap<String, Rc<ActiveRun>>>,
+    flights: RefCell<HashMap<RunKey, Rc<ActiveRun>>>,
     waiting: RefCell<VecDeque<ClaimedRun>>,
     /// Runs that wait for another process.
     held: RefCell<Vec<ClaimedRun>>,
     /// Ended runs that are not recorded yet. `writing` is set while one task records them.
     endings: RefCell<Vec<(EndedRun, oneshot::Sender<()>)>>,
     writing: Cell<bool>,
-    stopping: Cell<bool>,
+    stopping: CancellationToken,
+    /// Notified when a run for an event has ended, since the next event may have waited for it.
+    event_ended: Notify,
     /// The paused jobs. Their waiting runs do not begin.
     paused: RefCell<HashSet<String>>,
     /// Jobs with waiting runs that no script declares, and when that was first seen.
@@ -99,12 +140,14 @@ pub(super) struct RunQueue {
     elsewhere: RefCell<BTreeSet<String>>,
     tasks: TaskTracker,
     figures: RunMetrics,
+    outputs: Rc<OutputWriter>,
     /// The memory that the calls of all runs on this host hold.
     memory: HostMemory,
 }
 
 impl RunQueue {
     pub(super) fn new(setup: Rc<DaemonSetup>, keeper: Rc<BroadcastSupervisor>) -> Rc<Self> {
+        let outputs = OutputWriter::new(setup.clock.clone());
         Rc::new(Self {
             setup,
             keeper,
@@ -113,26 +156,28 @@ impl RunQueue {
             held: RefCell::default(),
             endings: RefCell::default(),
             writing: Cell::new(false),
-            stopping: Cell::new(false),
+            stopping: CancellationToken::new(),
+            event_ended: Notify::new(),
             paused: RefCell::default(),
             removed: RefCell::default(),
             elsewhere: RefCell::default(),
             tasks: TaskTracker::new(),
             figures: RunMetrics::default(),
+            outputs,
             memory: HostMemory::default(),
         })
     }
 
     /// Decides what happens to a new run of a job, given its active and waiting runs. `taken` counts the runs that
     /// the same decision starts.
-    pub(super) async fn entry(&self, job: &str, overlap: OverlapPolicy, taken: usize) -> JobRunAction {
+    pub(super) async fn entry(&self, key: &RunKey, overlap: OverlapPolicy, taken: usize) -> JobRunAction {
         self.end_lost();
         // The active run belongs to another host now and is only ending here.
-        if self.flights.borrow().get(job).is_some_and(|flight| flight.lost.get()) {
+        if self.flights.borrow().get(key).is_some_and(|flight| flight.lost.get()) {
             return JobRunAction::Wait;
         }
-        let running = self.flights.borrow().get(job).map(|flight| flight.scheduled_at);
-        if let Some(earlier) = running.or_else(|| self.waits(job)) {
+        let running = self.flights.borrow().get(key).map(|flight| flight.scheduled_at);
+        if let Some(earlier) = running.or_else(|| self.waits(key)) {
             return match overlap {
                 OverlapPolicy::Skip => {
                     let how = if running.is_some() { "is still running" } else { "is still queued" };
@@ -140,7 +185,8 @@ impl RunQueue {
                 }
                 OverlapPolicy::Queue => JobRunAction::Wait,
                 OverlapPolicy::Cancel => {
-                    self.cancel(job, "the job's next scheduled time has come (`overlap = \"cancel\"`)").await;
+                    self.cancel(&key.job, "the job's next scheduled time has come (`overlap = \"cancel\"`)")
+                        .await;
                     JobRunAction::Wait
                 }
             };
@@ -160,12 +206,24 @@ impl RunQueue {
                 .waiting
                 .borrow()
                 .iter()
-                .all(|task| flights.contains_key(&task.job) || !self.may_begin(task))
+                .all(|task| flights.contains_key(&task.key()) || !self.may_begin(task))
     }
 
-    fn waits(&self, job: &str) -> Option<Duration> {
+    fn waits(&self, key: &RunKey) -> Option<Duration> {
         let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
-        waiting.iter().chain(held.iter()).find(|task| task.job == job).map(|task| task.scheduled_at)
+        waiting.iter().chain(held.iter()).find(|task| task.key() == *key).map(|task| task.scheduled_at)
+    }
+
+    /// Whether a job may have another run for an event. Further events wait in the ledger.
+    pub(super) fn takes_event(&self, job: &str) -> bool {
+        let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
+        let waiting = waiting.iter().chain(held.iter()).filter(|task| task.job == job).count();
+        waiting + self.flights.borrow().keys().filter(|key| key.job == job).count() < EVENT_RUNS
+    }
+
+    /// Returns once a run for an event has ended.
+    pub(super) async fn event_ended(&self) {
+        self.event_ended.notified().await;
     }
 
     pub(super) fn queue(self: &Rc<Self>, task: ClaimedRun) {
@@ -184,10 +242,10 @@ impl RunQueue {
     /// Starts waiting runs while workers are free.
     fn next(self: &Rc<Self>) {
         let workers = self.setup.registry.settings().scripts.workers as usize;
-        while !self.stopping.get() && self.flights.borrow().len() < workers {
+        while !self.stopping.is_cancelled() && self.flights.borrow().len() < workers {
             let task = {
                 let (flights, mut waiting) = (self.flights.borrow(), self.waiting.borrow_mut());
-                let may = |task: &ClaimedRun| !flights.contains_key(&task.job) && self.may_begin(task);
+                let may = |task: &ClaimedRun| !flights.contains_key(&task.key()) && self.may_begin(task);
                 let first = waiting.iter().position(may);
                 first.and_then(|index| waiting.remove(index))
             };
@@ -217,6 +275,11 @@ impl RunQueue {
     }
 
     fn add_active(&self, task: &ClaimedRun) -> Rc<ActiveRun> {
+        let scripts = self.setup.registry.settings().scripts;
+        let kept = !scripts.keep_output.is_zero();
+        let (ledger, at) = (self.setup.ledger.clone(), task.scheduled_at);
+        let place = move || Some((ledger.clone(), at));
+        let record = || self.outputs.record(&task.job, place, scripts.keep_output_size);
         let flight = Rc::new(ActiveRun {
             scheduled_at: task.scheduled_at,
             owner: self.setup.owner.id(),
@@ -224,14 +287,16 @@ impl RunQueue {
             interrupt: Interrupt::default(),
             cancelled: OnceCell::new(),
             services: OnceCell::new(),
+            event: OnceCell::new(),
             of_alert: Cell::new(false),
+            record: kept.then(record),
         });
-        self.flights.borrow_mut().insert(task.job.clone(), Rc::clone(&flight));
+        self.flights.borrow_mut().insert(task.key(), Rc::clone(&flight));
         self.figures.running.set(self.count() as f64);
         flight
     }
 
-    /// Cancels the active run of a job, with its broadcasts, and its waiting runs. Returns the number of runs.
+    /// Cancels the active runs of a job, with their broadcasts, and its waiting runs. Returns the number of runs.
     pub(super) async fn cancel(&self, job: &str, why: &str) -> usize {
         let gone: Vec<ClaimedRun> = {
             let (held, waiting) = (self.held.borrow(), self.waiting.borrow());
@@ -245,24 +310,29 @@ impl RunQueue {
             tracing::warn!(job, run, "queued run cancelled: {why}");
             self.record_end(task, JobState::Cancelled, Some(why)).await;
         }
-        let flight = self.flights.borrow().get(job).filter(|flight| !flight.lost.get()).map(Rc::clone);
-        let Some(flight) = flight else { return gone.len() };
-        if flight.cancelled.set(why.to_owned()).is_ok() {
-            flight.interrupt.press();
-            let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
-            for id in broadcasts.unwrap_or_default() {
-                // A finished broadcast needs no cancel.
-                let _ = self.setup.ledger.request_command(id, BroadcastCommand::Cancel, Some(why)).await;
+        let flights: Vec<Rc<ActiveRun>> = {
+            let flights = self.flights.borrow();
+            let of_job = flights.iter().filter(|(key, flight)| key.job == job && !flight.lost.get());
+            of_job.map(|(_, flight)| Rc::clone(flight)).collect()
+        };
+        for flight in &flights {
+            if flight.cancelled.set(why.to_owned()).is_ok() {
+                flight.interrupt.press();
+                let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
+                for id in broadcasts.unwrap_or_default() {
+                    // A finished broadcast needs no cancel.
+                    let _ = self.setup.ledger.request_command(id, BroadcastCommand::Cancel, Some(why)).await;
+                }
             }
         }
-        gone.len() + 1
+        gone.len() + flights.len()
     }
 
     /// Ends at once the runs that another host took over because this host sent no heartbeat for too long. They are
     /// run again there if their job allows it.
     pub(super) fn end_lost(&self) {
         let owner = self.setup.owner.id();
-        for (job, flight) in self.flights.borrow().iter() {
+        for (RunKey { job, .. }, flight) in self.flights.borrow().iter() {
             if flight.owner != owner && !flight.lost.replace(true) {
                 let run = run_name(flight.scheduled_at);
                 tracing::warn!(
@@ -277,7 +347,7 @@ impl RunQueue {
 
     /// Stops starting new runs.
     pub(super) fn stop(&self) {
-        self.stopping.set(true);
+        self.stopping.cancel();
     }
 
     /// Asks all runs to finish what is in flight. A second call ends them at once.

@@ -9,10 +9,10 @@ use super::super::DaemonSetup;
 use super::super::figures;
 use super::{ClaimedRun, RunQueue};
 
-/// How long a job must be gone before its waiting runs are cancelled. A hook's runs wait longer, because the hook
-/// accepted their requests.
+/// How long a job must be gone before its waiting runs are cancelled. Runs for requests and
+/// events wait longer, because these were accepted.
 const REMOVED: Duration = Duration::from_secs(10);
-const REMOVED_HOOK: Duration = Duration::from_hours(24);
+const REMOVED_INPUT: Duration = Duration::from_hours(24);
 /// The note of a run that is cancelled because its job is gone.
 const NO_JOB: &str = "no script declares the job now";
 
@@ -36,9 +36,6 @@ impl RunQueue {
     /// cannot tell.
     async fn ask_the_others(&self) -> bool {
         let DaemonSetup { ledger, owner, .. } = &*self.setup;
-        if !ledger.is_shared() {
-            return true;
-        }
         let jobs: Vec<String> = {
             let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
             let gone = waiting.iter().chain(held.iter()).filter(|task| self.is_gone_here(task));
@@ -72,7 +69,7 @@ impl RunQueue {
             gone.into_iter()
                 .filter(|task| {
                     let since = *removed.entry(task.job.clone()).or_insert(now);
-                    let patience = if task.hook { REMOVED_HOOK } else { REMOVED };
+                    let patience = if task.has_input { REMOVED_INPUT } else { REMOVED };
                     now.saturating_since(since) >= patience
                 })
                 .collect()

@@ -2,12 +2,14 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::core::Call;
 use crate::ledger::{Broadcast, RecipientCounts};
 use crate::quota::Quota;
 
 use super::super::{BroadcastWait, Delivery};
+use super::hours::SendingHours;
 use super::{BroadcastProgress, DriveResult};
 
 /// A broadcast that this process drives, during the driving and after it.
@@ -19,6 +21,7 @@ pub struct ActiveBroadcast {
     pub progress: BroadcastProgress,
     /// The broadcast's own rate limit, in messages a second.
     pub cap: Option<f64>,
+    hours: SendingHours,
     delivery: Rc<Delivery>,
     call: Call,
     driven: OnceCell<DriveResult>,
@@ -32,6 +35,8 @@ impl ActiveBroadcast {
             run: broadcast.run.clone(),
             progress: BroadcastProgress::default(),
             cap: broadcast.spec.rate,
+            // The driver refuses hours that cannot be read.
+            hours: SendingHours::new(broadcast.spec.window.as_ref()).unwrap_or_default(),
             delivery: Rc::clone(delivery),
             call: broadcast.spec.call,
             driven: OnceCell::new(),
@@ -40,10 +45,7 @@ impl ActiveBroadcast {
 
     /// The quota that the broadcast's calls take permits from.
     pub fn quota(&self) -> &Quota {
-        match self.call {
-            Call::Group => &self.delivery.quotas.group,
-            Call::Targeted => &self.delivery.quotas.targeted,
-        }
+        self.delivery.quotas.of_call(self.call)
     }
 
     /// What the broadcast waits for; `None` if it does not wait.
@@ -57,6 +59,19 @@ impl ActiveBroadcast {
             delivery.token_wait(),
             &delivery.clock,
         )
+    }
+
+    /// The time until `left` recipients will have been sent to in the broadcast's hours, at the recent rate, or at the
+    /// highest possible rate (`most`) while nothing can be sent. `None` if it cannot be predicted.
+    pub fn time_left(
+        &self,
+        left: u64,
+        rate: Option<f64>,
+        most: f64,
+        wait: Option<&BroadcastWait>,
+    ) -> Option<Duration> {
+        let now = self.delivery.clock.unix_time();
+        self.hours.ends_at(now, left, rate, most, wait).map(|end| end.saturating_sub(now))
     }
 
     /// Records how the driving ended.

@@ -6,15 +6,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, FailureClass, TokenRenewals};
 use crate::core::RequestFailure;
-use crate::ledger::{DeliveryState, LedgerError, RecipientOutcome};
+use crate::ledger::{self, LedgerError, RecipientOutcome, RecipientState};
+use crate::reconcile::mark;
 
 use super::super::failpoint::CrashPoint;
 use super::super::lazy_ledger::retry_until_written;
+use super::super::reconcile::marked;
 use super::super::send::SendRoute;
+use super::BroadcastDriver;
 use super::batches::CallBatch;
 use super::progress::{CountGuard, WaitReason};
 use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
-use super::{BroadcastDriver, ledger};
 
 impl BroadcastDriver<'_> {
     /// Sends a batch. If `halt` is pressed before the intent is written, nothing is sent. After that the call runs to
@@ -33,19 +35,29 @@ impl BroadcastDriver<'_> {
         halt: CancellationToken,
         place: WaitingCall<'_>,
     ) -> Result<CallResult, LedgerError> {
-        let message = match &pack.message {
+        let mut message = match &pack.message {
             Ok(message) => message.clone(),
             Err(why) => return Box::pin(self.refuse(&pack, why)).await,
         };
-        let body = message.to_json();
-        let (quota, cost) = self.delivery.price(&message);
+        let mut body = message.to_json();
+        let price = self.delivery.price(&message);
         let mut tries = RetryBackoffs::of(&self.delivery.clock);
         let mut renewals = TokenRenewals::default();
         let mut place = Some(place);
         loop {
+            if let [one] = pack.recipients.as_slice()
+                && let Some(mark) = mark(self.spec, one.seq, one.attempts)
+            {
+                // Each try has a mark of its own.
+                message = match marked(&message, mark) {
+                    Ok(message) => message,
+                    Err(why) => return Box::pin(self.refuse(&pack, &why)).await,
+                };
+                body = message.to_json();
+            }
             let waits = place.take().unwrap_or_else(|| self.place());
-            let permit = match self.turn(pack.recipients.len(), &halt).await {
-                Ok(()) => self.delivery.permit(quota, cost, self.spec.priority, None, &halt).await,
+            let permit = match self.turn(&pack, &halt).await {
+                Ok(()) => self.delivery.permits(&price, self.spec.priority, None, &halt).await,
                 Err(halted) => Err(halted),
             };
             drop(waits);
@@ -70,7 +82,9 @@ impl BroadcastDriver<'_> {
                 }
             };
             self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
-            self.ledger.intend(self.lease, seqs(&pack)).await?;
+            if !self.claim(&pack).await? {
+                return Ok(CallResult::Untouched);
+            }
             self.delivery.fail_point.pass(CrashPoint::AfterIntent);
             let in_flight = self.progress.in_flight();
             let answer = self
@@ -80,7 +94,7 @@ impl BroadcastDriver<'_> {
             drop(in_flight);
             self.delivery.fail_point.pass(CrashPoint::AfterRequest);
 
-            let refused = answer.as_ref().err().filter(|failure| failure.status == Some(401)).cloned();
+            let refused = answer.as_ref().err().filter(|failure| failure.refuses_token()).cloned();
             let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
             let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut tries);
             for (recipient, outcome) in pack.recipients.iter_mut().zip(&verdict.outcomes) {
@@ -136,9 +150,11 @@ impl BroadcastDriver<'_> {
 
     /// Marks the batch as rejected without a request, because its message can never be sent.
     async fn refuse(&self, pack: &CallBatch, why: &str) -> Result<CallResult, LedgerError> {
-        self.ledger.intend(self.lease, seqs(pack)).await?;
+        if !self.claim(pack).await? {
+            return Ok(CallResult::Untouched);
+        }
         let outcome = |one: &ledger::Recipient| {
-            RecipientOutcome::failed(one.seq, DeliveryState::Rejected, why, one.attempts)
+            RecipientOutcome::failed(one.seq, RecipientState::Rejected, why, one.attempts)
         };
         self.settle(pack.recipients.iter().map(outcome).collect()).await?;
         Ok(CallResult::Failed(why.to_owned()))
@@ -156,15 +172,15 @@ impl BroadcastDriver<'_> {
     }
 
     /// Waits for this call's turn under the broadcast's own rate limit, and for its sending hours.
-    async fn turn(&self, messages: usize, halt: &CancellationToken) -> Result<(), RequestFailure> {
+    async fn turn(&self, pack: &CallBatch, halt: &CancellationToken) -> Result<(), RequestFailure> {
         let clock = &self.delivery.clock;
         let now = clock.now();
-        let wait = self.pace.turn(messages, now).saturating_since(now);
+        let wait = self.pace.turn(pack.recipients.len(), now).saturating_since(now);
         if wait > Duration::ZERO {
             self.delivery.pause(wait, None, halt).await?;
         }
         loop {
-            let closed = self.hours.closed_for(clock.unix_time());
+            let closed = self.hours.closed_for(clock.unix_time(), pack.zone());
             if closed == Duration::ZERO {
                 return Ok(());
             }
@@ -191,8 +207,4 @@ impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
         self.room.notify_one();
     }
-}
-
-fn seqs(pack: &CallBatch) -> Vec<i64> {
-    pack.recipients.iter().map(|recipient| recipient.seq).collect()
 }

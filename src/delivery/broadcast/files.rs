@@ -45,7 +45,7 @@ impl BroadcastDriver<'_> {
     /// The shortest time in which the pending recipients can be sent to, by the quota and the broadcast's own rate
     /// limit.
     fn time_left(&self) -> Duration {
-        let quota = f64::from(self.quota().status().per_second);
+        let quota = self.quota().status().per_second();
         let rate = self.spec.rate.map_or(quota, |cap| cap.min(quota));
         let pending = self.progress.snapshot().counts.pending;
         Duration::try_from_secs_f64(pending as f64 / rate).unwrap_or_default()

@@ -1,27 +1,40 @@
 //! Drives a broadcast from its stored plan to its end. The driver needs neither the script nor the audience.
 //!
 //! - `batches`: recipients from the ledger, grouped into calls;
+//! - `claim`: records the intent of a call, and leaves out recipients that get nothing;
 //! - `call`: one call from its permit to its outcome; `verdict`: what an answer means, a pure function;
 //! - `round`: many calls at once, until none is pending or something stops them;
 //! - `files`: files of messages that expire at the service before they can be sent;
+//! - `ramp`: its stages, and the condition by which it pauses itself;
 //! - `window`, `pace`: how many calls run at once, and the broadcast's own rate limit;
+//! - `takeover`: from one driver to the next;
+//! - `waits`: what it waits for between rounds; `wait_for_others`: waits while other hosts send it; `await_records`: waits for what the service's records prove;
+//! - `outlook`: when it would be sent;
 //! - `progress`, `active_broadcast`, `report`: what this process shows; `status_writer`: what it writes to the ledger
 //!   for other processes.
 
 mod active_broadcast;
+mod await_records;
 mod batches;
 mod call;
+mod claim;
 mod files;
 mod hours;
+mod outlook;
 mod pace;
 mod progress;
+mod ramp;
 mod report;
 mod round;
 mod status_writer;
+mod takeover;
 mod verdict;
+mod wait_for_others;
+mod waits;
 mod window;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -30,17 +43,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 
 use crate::clock::Instant;
+use crate::core::{StopCounts, StopIf};
 use crate::ledger::{
-    self, Broadcast, BroadcastCommand, BroadcastSpec, BroadcastStage, Lease, Ledger, LedgerError,
-    RecipientCounts,
+    AppId, Broadcast, BroadcastCommand, BroadcastStage, CapRule, Lease, Ledger, LedgerError, RecipientCounts,
+    StoredSpec,
 };
 
 use super::Delivery;
 use hours::SendingHours;
 use pace::RateCap;
+use ramp::RampLimits;
 use round::StopReason;
 
 pub use active_broadcast::ActiveBroadcast;
+pub use outlook::SendingOutlook;
 pub use progress::{BroadcastProgress, ProgressSnapshot, WaitReason};
 pub use report::BroadcastSummary;
 
@@ -85,7 +101,24 @@ struct BroadcastDriver<'a> {
     delivery: &'a Delivery,
     ledger: &'a Ledger,
     lease: Lease,
-    spec: &'a BroadcastSpec,
+    app: AppId,
+    /// The cap on messages to a group, if it has one.
+    cap: Option<Arc<CapRule>>,
+    /// Whether recipients wait until it is known whether messages in flight count for their cap.
+    undecided: Cell<bool>,
+    /// When the first of the recipients can be sent to that the last round passed over, since 1970.
+    opens_at: Cell<Option<Duration>>,
+    /// Its stages, if it has some.
+    ramp: Option<RampLimits>,
+    /// The recipients that this round may send to, in a stage.
+    released: Cell<Option<u64>>,
+    /// The recipients whose intents this round has written.
+    claimed: Cell<u64>,
+    /// The condition by which it pauses itself.
+    stop_if: Option<StopIf>,
+    /// The missing messages, and the counts that the condition takes no account of.
+    stop_counts: Cell<(u64, StopCounts)>,
+    spec: &'a StoredSpec,
     stop: &'a CancellationToken,
     progress: &'a BroadcastProgress,
     pace: RateCap,
@@ -97,6 +130,12 @@ struct BroadcastDriver<'a> {
     /// Failures since the last success.
     failures: Cell<u64>,
     renewed: Cell<Instant>,
+    /// The messages in doubt whose records the driver waits for, and the end of that wait.
+    awaited: Cell<(u64, Option<Duration>)>,
+    /// Whether it waits for an approval because this host's settings demand one.
+    demanded: Cell<bool>,
+    /// The plan of which it is logged that it waits for an approval.
+    told_approval: RefCell<Option<String>>,
     /// The earliest expiry (since 1970) of the files of pending messages; `None` if there are no files.
     files_until: Cell<Option<Duration>>,
 }
@@ -122,7 +161,7 @@ impl Delivery {
         &self,
         ledger: &Ledger,
         lease: Lease,
-        spec: &BroadcastSpec,
+        spec: &StoredSpec,
         stop: &CancellationToken,
         watch: &BroadcastProgress,
     ) -> Result<DriveResult, LedgerError> {
@@ -130,10 +169,34 @@ impl Delivery {
             tracing::error!("the window of broadcast {} cannot be read: {why}", lease.broadcast);
             LedgerError::NotNow { broadcast: lease.broadcast, is: "held", why: "its window cannot be read" }
         })?;
+        let broadcast = ledger.show(lease.broadcast).await?;
+        let app = broadcast.app;
+        let unreadable = |why: String| {
+            tracing::error!("the ramp or `stop_if` of broadcast {} cannot be read: {why}", lease.broadcast);
+            let why = "its ramp or `stop_if` cannot be read";
+            LedgerError::NotNow { broadcast: lease.broadcast, is: "held", why }
+        };
+        let ramp = RampLimits::of(spec, broadcast.counts.total()).map_err(unreadable)?;
+        let stop_if = ramp::stop_if(spec).map_err(unreadable)?;
+        let cap = spec.cap.clone().map(|cap| {
+            cap.within().map(|within| Arc::new(CapRule { app, cap, within })).map_err(|why| {
+                tracing::error!("the cap of broadcast {} cannot be read: {why}", lease.broadcast);
+                LedgerError::NotNow { broadcast: lease.broadcast, is: "held", why: "its cap cannot be read" }
+            })
+        });
         let run = BroadcastDriver {
             delivery: self,
             ledger,
             lease,
+            app,
+            cap: cap.transpose()?,
+            undecided: Cell::new(false),
+            opens_at: Cell::new(None),
+            ramp,
+            released: Cell::new(None),
+            claimed: Cell::new(0),
+            stop_if,
+            stop_counts: Cell::default(),
             spec,
             stop,
             progress: watch,
@@ -143,6 +206,9 @@ impl Delivery {
             room: Notify::new(),
             failures: Cell::new(0),
             renewed: Cell::new(self.clock.now()),
+            awaited: Cell::default(),
+            demanded: Cell::new(false),
+            told_approval: RefCell::default(),
             files_until: Cell::new(None),
         };
         let over = CancellationToken::new();
@@ -164,53 +230,6 @@ impl Delivery {
     }
 }
 
-impl Delivery {
-    /// Releases a broadcast whose plan is fixed to the other hosts of a fleet. Waits until they have sent it, or until
-    /// `stop` is pressed.
-    pub async fn wait_for_others(
-        &self,
-        ledger: &Ledger,
-        lease: Lease,
-        stop: &CancellationToken,
-        watch: &BroadcastProgress,
-    ) -> Result<DriveResult, LedgerError> {
-        let began = self.clock.now();
-        ledger.release(lease).await?;
-        let mut before = None;
-        loop {
-            let now = match ledger.show(lease.broadcast).await {
-                Err(error) if error.is_away() && !stop.is_cancelled() => {
-                    watch.waits_for(Some(WaitReason::Store(error.to_string())));
-                    // The loop checks `stop` below.
-                    let _ = self.pause(LOOK, None, stop).await;
-                    continue;
-                }
-                other => other?,
-            };
-            watch.begin(now.counts);
-            let paused = (now.command == BroadcastCommand::Pause)
-                .then(|| WaitReason::Resume(now.command_note.clone()));
-            watch.waits_for(Some(paused.unwrap_or(WaitReason::Hosts)));
-            let sent_before = *before.get_or_insert(now.counts.sent);
-            let end = match now.stage {
-                BroadcastStage::Finished => DriveEnd::Finished,
-                BroadcastStage::Cancelled => DriveEnd::Cancelled,
-                BroadcastStage::Building | BroadcastStage::Ready if stop.is_cancelled() => DriveEnd::Stopped,
-                BroadcastStage::Building | BroadcastStage::Ready => {
-                    let _ = self.pause(LOOK, None, stop).await;
-                    continue;
-                }
-            };
-            let elapsed = self.clock.now().saturating_since(began);
-            let sent_now = now.counts.sent.saturating_sub(sent_before);
-            return Ok(DriveResult {
-                end,
-                report: BroadcastSummary::new(&now, &now.counts, sent_now, elapsed),
-            });
-        }
-    }
-}
-
 impl BroadcastDriver<'_> {
     async fn to_its_end(&self) -> Result<DriveResult, LedgerError> {
         let began = self.delivery.clock.now();
@@ -225,7 +244,7 @@ impl BroadcastDriver<'_> {
                 Err(error) if error.is_away() && !self.stop.is_cancelled() => {
                     self.wait_for_store(&error).await;
                 }
-                Err(LedgerError::LeaseLost(_)) if self.ledger.is_shared() => {
+                Err(error) if self.ledger.is_left_to_others(&error) => {
                     return self.left_to_others(&broadcast, began).await;
                 }
                 Err(error) => return Err(error),
@@ -237,7 +256,14 @@ impl BroadcastDriver<'_> {
     async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<DriveResult>, LedgerError> {
         let halt = match self.permission().await? {
             BroadcastCommand::Run => match self.renew_files(broadcast.app).await? {
-                Ok(()) => self.round().await?,
+                Ok(()) => {
+                    if !self.ramp_turn().await? {
+                        return Ok(None);
+                    }
+                    let ended = self.round().await;
+                    self.end_ramp_turn().await?;
+                    ended?
+                }
                 Err(_) if self.stop.is_cancelled() => StopReason::Stopped,
                 Err(why) => StopReason::Paused(why),
             },
@@ -247,14 +273,28 @@ impl BroadcastDriver<'_> {
                 StopReason::Over
             }
         };
+        if self.undecided.replace(false) && !self.stop.is_cancelled() {
+            // The caller checks `stop`.
+            let _ = self.delivery.pause(LOOK, None, self.stop).await;
+        }
         let over = matches!(halt, StopReason::Over);
         if over {
             self.ledger.hand_back(self.lease).await?;
         }
         let counts = self.ledger.counts(self.lease.broadcast).await?;
         self.progress.begin(counts);
-        if over && self.ledger.is_shared() && counts.pending + counts.sending > 0 {
+        if over
+            && counts.pending > 0
+            && let Some(opens_at) = self.opens_at.take()
+        {
+            self.wait_until(opens_at, WaitReason::Window(opens_at)).await?;
+            return Ok(None);
+        }
+        if over && self.ledger.others_send(&counts) {
             self.wait_for_hosts().await?;
+            return Ok(None);
+        }
+        if over && counts.pending == 0 && self.awaits_records(&counts).await? {
             return Ok(None);
         }
         let report = self.report(broadcast, &counts, began);
@@ -273,7 +313,11 @@ impl BroadcastDriver<'_> {
                     .request_command(self.lease.broadcast, BroadcastCommand::Pause, Some(&note))
                     .await
                 {
-                    Ok(()) => DriveEnd::Paused(why),
+                    // Stored afterwards, so that a crash in between pauses once more and not once less.
+                    Ok(()) => {
+                        self.store_stop_counts(&counts).await?;
+                        DriveEnd::Paused(why)
+                    }
                     // A command cancelled the broadcast meanwhile.
                     Err(LedgerError::NotNow { .. }) => return Ok(None),
                     Err(error) => return Err(error),
@@ -285,100 +329,9 @@ impl BroadcastDriver<'_> {
 
     fn report(&self, broadcast: &Broadcast, counts: &RecipientCounts, began: Instant) -> BroadcastSummary {
         let elapsed = self.delivery.clock.now().saturating_since(began);
-        let sent_now = if self.ledger.is_shared() {
-            // Sent by all hosts.
-            counts.sent.saturating_sub(broadcast.counts.sent)
-        } else {
-            self.progress.snapshot().sent_now
-        };
+        // Other hosts may have sent a part of it.
+        let sent_now = counts.sent.saturating_sub(broadcast.counts.sent);
         BroadcastSummary::new(broadcast, counts, sent_now, elapsed)
-    }
-
-    /// Waits for the other hosts, which send to the rest. Then settles what dead hosts left in flight.
-    async fn wait_for_hosts(&self) -> Result<(), LedgerError> {
-        self.progress.waits_for(Some(WaitReason::Hosts));
-        // The caller checks `stop`.
-        let _ = self.delivery.pause(LOOK, None, self.stop).await;
-        self.progress.waits_for(None);
-        self.renew().await?;
-        self.settle_dead().await
-    }
-
-    /// Waits because the store does not answer. Nothing can be sent meanwhile.
-    async fn wait_for_store(&self, error: &LedgerError) {
-        self.progress.waits_for(Some(WaitReason::Store(error.to_string())));
-        let _ = self.delivery.pause(LOOK, None, self.stop).await;
-        self.progress.waits_for(None);
-    }
-
-    /// Ends the driving after the lease was lost: another host has ended the broadcast, or has declared this host dead.
-    async fn left_to_others(
-        &self,
-        broadcast: &Broadcast,
-        began: Instant,
-    ) -> Result<DriveResult, LedgerError> {
-        let now = self.ledger.show(broadcast.id).await?;
-        self.progress.begin(now.counts);
-        let end = match now.stage {
-            BroadcastStage::Finished => DriveEnd::Finished,
-            BroadcastStage::Cancelled => DriveEnd::Cancelled,
-            BroadcastStage::Building | BroadcastStage::Ready => DriveEnd::Stopped,
-        };
-        Ok(DriveResult { end, report: self.report(broadcast, &now.counts, began) })
-    }
-
-    /// Takes the broadcast over from an earlier driver.
-    async fn begin(&self) -> Result<Broadcast, LedgerError> {
-        let id = self.lease.broadcast;
-        let broadcast = self.ledger.show(id).await?;
-        if broadcast.stage != BroadcastStage::Ready {
-            let why = "only a broadcast whose plan is fixed and that has not ended can be sent";
-            return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
-        }
-        self.settle_dead().await?;
-        let note = broadcast.command_note.as_deref().unwrap_or_default();
-        if broadcast.command == BroadcastCommand::Pause && note.starts_with(BY_ITSELF) {
-            self.ledger.request_command(id, BroadcastCommand::Run, None).await?;
-        }
-        self.progress.begin(self.ledger.counts(id).await?);
-        Ok(broadcast)
-    }
-
-    /// Settles the calls that dead drivers left in flight.
-    async fn settle_dead(&self) -> Result<(), LedgerError> {
-        let taken = self.ledger.take_over(self.lease).await?;
-        self.delivery.figures.messages(self.spec.call, ledger::DeliveryState::InDoubt, taken.in_doubt);
-        if taken.in_doubt > 0 {
-            tracing::warn!(
-                broadcast = %self.lease.broadcast,
-                in_doubt = taken.in_doubt,
-                "another driver ended before these answers came; they may have been sent"
-            );
-        }
-        Ok(())
-    }
-
-    /// Waits while the broadcast is paused. Returns a pause only when the process asks this driver to stop, or when the
-    /// inputs of the broadcast have changed.
-    async fn permission(&self) -> Result<BroadcastCommand, LedgerError> {
-        loop {
-            if self.stop.is_cancelled() {
-                return Ok(BroadcastCommand::Pause);
-            }
-            let wishes = self.ledger.requested_command(self.lease.broadcast).await?;
-            if wishes.command != BroadcastCommand::Pause {
-                self.progress.waits_for(None);
-                return Ok(wishes.command);
-            }
-            if wishes.note.as_deref().is_some_and(|note| note.starts_with(ledger::CHANGED)) {
-                // A new plan may replace this one. Replacing it needs the lease.
-                return Ok(BroadcastCommand::Pause);
-            }
-            self.progress.waits_for(Some(WaitReason::Resume(wishes.note)));
-            self.renew().await?;
-            // The loop checks `stop` above.
-            let _ = self.delivery.pause(LOOK, None, self.stop).await;
-        }
     }
 
     /// Renews the lease when it is older than [`RENEW_AFTER`].
@@ -400,8 +353,7 @@ impl BroadcastDriver<'_> {
             Ok(_) => Ok(Some(DriveEnd::Finished)),
             Err(error @ LedgerError::NotNow { .. }) => {
                 let counts = self.ledger.counts(self.lease.broadcast).await?;
-                let others = self.ledger.is_shared() && counts.sending > 0;
-                if counts.pending > 0 || others { Ok(None) } else { Err(error) }
+                if counts.pending > 0 || self.ledger.others_send(&counts) { Ok(None) } else { Err(error) }
             }
             Err(error) => Err(error),
         }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::ledger::{DeliveryState, RecipientCounts, RecipientOutcome};
+use crate::ledger::{RecipientCounts, RecipientOutcome, RecipientState};
 
 /// Counts that the driver updates and other code reads.
 #[derive(Debug, Default)]
@@ -20,8 +20,17 @@ pub struct BroadcastProgress {
 pub enum WaitReason {
     /// A command that resumes it. The text is the note of the pause, if it has one.
     Resume(Option<String>),
+    /// An approval of its plan.
+    Approval,
     /// The start of its sending hours, at this time since 1970.
     Window(Duration),
+    /// The next stage of its ramp.
+    Ramp {
+        /// The stage that is over, from 1.
+        stage: u32,
+        /// Since 1970.
+        until: Duration,
+    },
     /// The retry of failed calls.
     Retry {
         /// The number of calls.
@@ -35,6 +44,13 @@ pub enum WaitReason {
     Store(String),
     /// Other hosts, which send to the remaining recipients.
     Hosts,
+    /// The service's records of messages in doubt.
+    Records {
+        /// The number of messages in doubt.
+        doubts: u64,
+        /// When the records are complete at the latest, since 1970.
+        until: Option<Duration>,
+    },
 }
 
 /// A copy of a [`BroadcastProgress`] at one time.
@@ -90,17 +106,24 @@ impl BroadcastProgress {
         for outcome in outcomes {
             let counts = &mut look.counts;
             let count = match outcome.state {
-                DeliveryState::Sent => &mut counts.sent,
-                DeliveryState::Rejected => &mut counts.rejected,
-                DeliveryState::InDoubt => &mut counts.in_doubt,
+                RecipientState::Sent => &mut counts.sent,
+                RecipientState::Rejected => &mut counts.rejected,
+                RecipientState::InDoubt => &mut counts.in_doubt,
                 // The recipient is still pending.
                 _ => continue,
             };
             *count += 1;
             counts.pending = counts.pending.saturating_sub(1);
-            look.sent_now += u64::from(outcome.state == DeliveryState::Sent);
+            look.sent_now += u64::from(outcome.state == RecipientState::Sent);
             look.settled_now += 1;
         }
+    }
+
+    /// Counts recipients that were skipped instead of sent to.
+    pub(super) fn skipped(&self, recipients: u64) {
+        let counts = &mut self.look.borrow_mut().counts;
+        counts.skipped += recipients;
+        counts.pending = counts.pending.saturating_sub(recipients);
     }
 
     /// Counts a call as in flight for as long as the guard lives.

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Instant;
-use crate::core::Call;
-use crate::ledger::{BroadcastCommand, LedgerError};
+use crate::ledger::{BroadcastCommand, LedgerError, Recipient};
 use crate::quota::Quota;
 
 use super::batches::Batches;
@@ -83,7 +83,9 @@ impl<F: Future> PendingCalls<F> {
 impl BroadcastDriver<'_> {
     pub(super) async fn round(&self) -> Result<StopReason, LedgerError> {
         let clock = &self.delivery.clock;
-        let mut packs = Batches::new(self.ledger, self.lease, self.spec, self.delivery.limits.get());
+        let most_bytes = self.delivery.settings().message_bytes;
+        let mut packs =
+            Batches::new(self.ledger, self.lease, self.app, self.spec, most_bytes, self.released.get());
         let mut window = ConcurrencyWindow::new(clock.now());
         let mut calls = PendingCalls::default();
         let halted = CancellationToken::new();
@@ -96,7 +98,9 @@ impl BroadcastDriver<'_> {
                 && calls.under_way.len() < window.size()
                 && self.waiting.get() < most_waiting
             {
-                match calls.beside(packs.next()).await {
+                let next = calls.beside(packs.next(|recipient| self.opens_at(recipient))).await;
+                self.progress.skipped(packs.take_skipped());
+                match next {
                     Ok(Some(pack)) => calls.under_way.push(self.call(pack, halted.clone(), self.place())),
                     Ok(None) => {}
                     Err(error) => {
@@ -106,6 +110,7 @@ impl BroadcastDriver<'_> {
                 }
             }
             if calls.are_over() && (halt.is_some() || packs.ended()) {
+                self.opens_at.set(packs.opens_at());
                 return halt.unwrap_or(Ok(StopReason::Over));
             }
             if self.waiting.get() >= most_waiting {
@@ -136,10 +141,18 @@ impl BroadcastDriver<'_> {
         }
     }
 
+    /// When a recipient with a time zone of its own can be sent to. None if it can be now.
+    fn opens_at(&self, recipient: &Recipient) -> Option<Duration> {
+        let zone = recipient.zone.as_deref()?;
+        let now = self.delivery.clock.unix_time();
+        let closed = self.hours.closed_for(now, Some(zone));
+        (closed > Duration::ZERO).then(|| now + closed)
+    }
+
     fn stop_after(&self, ended: Result<CallResult, LedgerError>) -> Option<Result<StopReason, LedgerError>> {
         match ended {
             Ok(CallResult::Delivered) => self.failures.set(0),
-            Ok(CallResult::Untouched) => {}
+            Ok(CallResult::Untouched) => return None,
             Ok(CallResult::Locked(why)) => return Some(Ok(StopReason::Paused(why))),
             Ok(CallResult::Failed(why)) => {
                 let failures = self.failures.get() + 1;
@@ -151,17 +164,18 @@ impl BroadcastDriver<'_> {
             }
             Err(error) => return Some(Err(error)),
         }
-        None
+        self.stops_if().map(|why| Ok(StopReason::Paused(why)))
     }
 
     /// Reads the broadcast's commands and renews the lease.
     async fn poll_commands(&self, next: &mut Instant) -> Option<Result<StopReason, LedgerError>> {
         let looked = async {
             self.renew().await?;
-            if self.ledger.is_shared() {
-                // Other hosts change the recipients' states too.
-                self.progress.begin(self.ledger.counts(self.lease.broadcast).await?);
+            if let Some(counts) = self.ledger.counts_beside_others(self.lease.broadcast).await? {
+                self.progress.begin(counts);
             }
+            self.read_stop_counts().await?;
+            self.demand_approval().await?;
             self.ledger.poll_command(self.lease.broadcast).await
         }
         .await;
@@ -175,13 +189,11 @@ impl BroadcastDriver<'_> {
     }
 
     pub(super) fn quota(&self) -> &Quota {
-        match self.spec.call {
-            Call::Group => &self.delivery.quotas.group,
-            Call::Targeted => &self.delivery.quotas.targeted,
-        }
+        self.delivery.quotas.of_call(self.spec.call)
     }
 
     fn most_waiting(&self) -> u64 {
-        u64::from((self.quota().status().per_second / WAITING_PART).clamp(2, 64))
+        let calls = self.delivery.quotas.counting_calls(self.spec.call).unwrap_or_else(|| self.quota());
+        u64::from((calls.status().limit / WAITING_PART).clamp(2, 64))
     }
 }

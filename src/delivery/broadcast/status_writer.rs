@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::status::{BroadcastWait, DriverStatus, RateMeter, WaitKind};
+use super::super::status::{BroadcastWait, DriverStatus, RateMeter};
 use super::{ActiveBroadcast, BroadcastDriver};
 use crate::clock::Instant;
 
@@ -67,29 +67,9 @@ impl BroadcastDriver<'_> {
         let capped = self.spec.rate.is_some_and(|cap| cap <= quota.pace);
         let most = self.spec.rate.map_or(quota.pace, |cap| cap.min(quota.pace));
         let wait = BroadcastWait::seen(&look, &quota, capped, self.delivery.token_wait(), clock);
-        let ends_at = self.ends_at(ActiveBroadcast::left(&look.counts), rate, most, wait.as_ref());
+        let left = ActiveBroadcast::left(&look.counts);
+        let ends_at = self.hours.ends_at(clock.unix_time(), left, rate, most, wait.as_ref());
         DriverStatus { rate, most, wait, ends_at }
-    }
-
-    /// When the remaining recipients will have been sent to, at the recent rate, or at the highest possible rate while
-    /// nothing can be sent. `None` while the broadcast waits for a person, the store or a driver.
-    fn ends_at(
-        &self,
-        left: u64,
-        rate: Option<f64>,
-        most: f64,
-        wait: Option<&BroadcastWait>,
-    ) -> Option<Duration> {
-        let now = self.delivery.clock.unix_time();
-        if let Some(WaitKind::Resume | WaitKind::Store | WaitKind::Driver) = wait.map(|wait| wait.kind) {
-            return None;
-        }
-        let usual = wait.is_none_or(|wait| wait.kind.is_usual());
-        let rate = rate.filter(|rate| *rate > 0.0 && usual).unwrap_or(most);
-        let sending = Duration::try_from_secs_f64(left as f64 / rate).ok()?;
-        let begins =
-            wait.filter(|wait| !wait.kind.is_usual()).and_then(|wait| wait.until).unwrap_or(now).max(now);
-        Some(self.hours.end_of(begins, sending))
     }
 }
 
@@ -114,6 +94,7 @@ fn is_news(before: &DriverStatus, now: &DriverStatus, age: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::status::WaitKind;
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::{CallError, FailureClass, SendReceipts};
 use crate::clock::Clock;
-use crate::ledger::{DeliveryState, InDoubtPolicy, Recipient, RecipientOutcome};
+use crate::ledger::{InDoubtPolicy, Recipient, RecipientOutcome, RecipientState};
 
 use super::super::retry::Backoff;
 
@@ -78,32 +78,33 @@ pub(super) fn judge(
             let outcomes = recipients
                 .iter()
                 .map(|one| {
-                    RecipientOutcome::failed(one.seq, DeliveryState::Pending, why.as_str(), one.attempts)
+                    RecipientOutcome::failed(one.seq, RecipientState::Pending, why.as_str(), one.attempts)
                 })
                 .collect();
             CallVerdict { outcomes, next: NextAction::Again(None) }
         }
         FailureClass::Auth => CallVerdict {
-            outcomes: all(DeliveryState::Pending),
+            outcomes: all(RecipientState::Pending),
             next: NextAction::End(CallResult::Locked(why)),
         },
         FailureClass::NothingSent | FailureClass::Repeat => match tries.unsent.next(failure.retry_after) {
             Some(wait) => {
-                CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) }
+                CallVerdict { outcomes: all(RecipientState::Pending), next: NextAction::Again(Some(wait)) }
             }
-            None => ends(DeliveryState::Pending),
+            None => ends(RecipientState::Pending),
         },
-        FailureClass::Permanent if !packed => ends(DeliveryState::Rejected),
+        FailureClass::Permanent if !packed => ends(RecipientState::Rejected),
         // Some groups of a refused batch may have the message (design). The answer does not say which.
         FailureClass::Permanent | FailureClass::InDoubt => match policy {
-            InDoubtPolicy::Hold => ends(DeliveryState::InDoubt),
+            InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => ends(RecipientState::InDoubt),
             // Each recipient is sent to alone from now on, so that one group's refusal does not affect the others.
-            InDoubtPolicy::Resend if packed => ends(DeliveryState::Pending),
+            InDoubtPolicy::Resend if packed => ends(RecipientState::Pending),
             InDoubtPolicy::Resend => match tries.doubtful.next(failure.retry_after) {
-                Some(wait) => {
-                    CallVerdict { outcomes: all(DeliveryState::Pending), next: NextAction::Again(Some(wait)) }
-                }
-                None => ends(DeliveryState::InDoubt),
+                Some(wait) => CallVerdict {
+                    outcomes: all(RecipientState::Pending),
+                    next: NextAction::Again(Some(wait)),
+                },
+                None => ends(RecipientState::InDoubt),
             },
         },
     }
@@ -129,7 +130,7 @@ fn accepted(
             if let Some((_, message)) = receipt {
                 return RecipientOutcome::sent(one.seq, message, attempts);
             }
-            let state = if again.is_some() { DeliveryState::Pending } else { DeliveryState::InDoubt };
+            let state = if again.is_some() { RecipientState::Pending } else { RecipientState::InDoubt };
             RecipientOutcome::failed(one.seq, state, LACKING, attempts)
         })
         .collect();
@@ -164,9 +165,11 @@ mod tests {
 
     fn one() -> Vec<Recipient> {
         vec![Recipient {
+            zone: None,
             seq: 1,
             group_id: "g".to_owned(),
             users: Vec::new(),
+            target: None,
             message: Bytes::new(),
             message_number: 1,
             attempts: 0,
@@ -185,11 +188,11 @@ mod tests {
             for _ in 0..5 {
                 let verdict = judged(doubtful());
                 assert!(matches!(verdict.next, NextAction::Again(Some(_))), "{verdict:?}");
-                assert_eq!(verdict.outcomes[0].state, DeliveryState::Pending);
+                assert_eq!(verdict.outcomes[0].state, RecipientState::Pending);
             }
             let last = judged(doubtful());
             assert!(matches!(last.next, NextAction::End(CallResult::Failed(_))));
-            assert_eq!(last.outcomes[0].state, DeliveryState::InDoubt);
+            assert_eq!(last.outcomes[0].state, RecipientState::InDoubt);
         }
     }
 }

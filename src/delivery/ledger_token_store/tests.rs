@@ -60,12 +60,11 @@ impl Service {
     }
 }
 
+#[async_trait]
 impl InProcessService for Service {
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, ServiceResponse> {
-        Box::pin(async move {
-            self.clock.sleep(Duration::from_millis(300)).await;
-            ServiceResponse::Whole(self.answer(&request))
-        })
+    async fn carry(&self, request: Request<Bytes>) -> ServiceResponse {
+        self.clock.sleep(Duration::from_millis(300)).await;
+        ServiceResponse::Whole(self.answer(&request))
     }
 }
 
@@ -76,6 +75,7 @@ async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, L
         prefix: KEY.into(),
         credentials: Credentials::Client { id: "id".into(), secret: secret.to_owned().into() },
         limits: AppLimits::default(),
+        records: crate::config::RecordSettings::default(),
         timeouts: Timeouts::default(),
     };
     let clock = service.clock.clone();

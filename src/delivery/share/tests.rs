@@ -15,13 +15,14 @@ use crate::core::Priority;
 use crate::ledger::Ledger;
 use crate::ledger::tests::server;
 use crate::quota::tests::model::{Counting, Service};
-use crate::quota::{PermitOutcome, Quota, QuotaSettings, SendHistory};
+use crate::quota::{PermitOutcome, Quota, QuotaPeriod, QuotaSettings, SendHistory};
 
 /// The ledger, the clock and the services that all processes use.
 struct World {
     clock: Clock,
     folder: PathBuf,
-    per_second: NonZeroU32,
+    limit: NonZeroU32,
+    period: QuotaPeriod,
     random: RefCell<StdRng>,
     services: RefCell<Vec<Service>>,
     refused: RefCell<u64>,
@@ -49,11 +50,19 @@ impl World {
         let app = ledger.app("a").await.unwrap();
         let settings = QuotaSettings {
             history: SendHistory::Unused,
+            period: self.period,
             shared: true,
-            ..QuotaSettings::new("messages", self.per_second)
+            ..QuotaSettings::new("messages", self.limit)
         };
         let quota = Quota::new(settings, self.clock.clone());
-        let claimant = QuotaClaimer { ledger, owner, app, quota: quota.clone(), clock: self.clock.clone() };
+        let claimant = QuotaClaimer {
+            ledger,
+            owner,
+            app,
+            name: quota.name().to_owned(),
+            quota: quota.clone(),
+            clock: self.clock.clone(),
+        };
         let keeper = tokio::spawn(claimant.renew_claims());
         let death = self.clock.now() + Duration::from_secs_f64(until - from);
         let mut sent = 0;
@@ -80,14 +89,21 @@ impl World {
 
 /// Runs a process for each (start, end) in `lives`. Returns how much each sent.
 fn play(per_second: u32, seed: u64, lives: &[(f64, f64)]) -> Vec<u64> {
+    play_over(QuotaPeriod::Second, per_second, seed, lives)
+}
+
+/// The same with a quota of `limit` messages a period.
+fn play_over(period: QuotaPeriod, limit: u32, seed: u64, lives: &[(f64, f64)]) -> Vec<u64> {
+    let length = Duration::from_secs(period.seconds().into());
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::simulated(Duration::from_secs(1_700_000_000));
     let world = Rc::new(World {
         clock: clock.clone(),
         folder: folder.path().to_owned(),
-        per_second: NonZeroU32::new(per_second).unwrap(),
+        limit: NonZeroU32::new(limit).unwrap(),
+        period,
         random: RefCell::new(StdRng::seed_from_u64(seed)),
-        services: RefCell::new(Counting::ALL.map(|counting| Service::new(counting, per_second)).into()),
+        services: RefCell::new(Counting::ALL.map(|counting| Service::over(length, counting, limit)).into()),
         refused: RefCell::default(),
     });
     let sent = clock
@@ -104,8 +120,8 @@ fn play(per_second: u32, seed: u64, lives: &[(f64, f64)]) -> Vec<u64> {
             sent
         })
         .unwrap();
-    println!("{per_second}/s, {lives:?}: {sent:?} sent, {} refused", world.refused.borrow());
-    assert_eq!(*world.refused.borrow(), 0, "{per_second}/s, seed {seed}, {lives:?}");
+    println!("{limit} in {length:?}, {lives:?}: {sent:?} sent, {} refused", world.refused.borrow());
+    assert_eq!(*world.refused.borrow(), 0, "{limit} in {length:?}, seed {seed}, {lives:?}");
     sent
 }
 
@@ -138,4 +154,21 @@ fn two_share_alike_and_one_alone_has_it_all() {
         let sent = play(per_second, 1, &[(0.0, 4.0), (4.0, 12.0)]);
         assert!(sent[1] >= n * 4, "{per_second}/s: {sent:?}");
     }
+}
+
+#[test]
+fn a_minute_s_quota_is_shared_and_nothing_is_refused() {
+    let minutes = |seed, lives: &[(f64, f64)]| play_over(QuotaPeriod::Minute, 600, seed, lives);
+    for seed in 0..3 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut lives = vec![(0.0, 600.0)];
+        for _ in 0..5 {
+            let from = random.random_range(0.0..500.0);
+            lives.push((from, from + random.random_range(5.0..200.0)));
+        }
+        let sent: u64 = minutes(seed, &lives).into_iter().sum();
+        assert!(sent >= 600 * 5, "{sent}");
+    }
+    let alone = minutes(1, &[(0.0, 600.0)]);
+    assert!(alone[0] * 100 >= 600 * 10 * 92, "{alone:?}");
 }

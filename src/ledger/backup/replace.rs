@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx_sqlite::SqliteConnectOptions;
+use sqlx_sqlite::SqliteConnection;
 
 use crate::clock::Clock;
+use crate::core::Act;
 use crate::ledger::postgres;
 use crate::ledger::sql::sql;
 use crate::ledger::sqlite::{FILE, FOLDER, is_alive, lock_opening};
-use crate::ledger::store::{Transaction, from_millis, millis};
-use crate::ledger::tables::TABLES;
+use crate::ledger::store::{count, from_millis, millis};
+use crate::ledger::tables::{TABLES, used_table};
 use crate::ledger::transfer::{compare, copy_rows, idle, living};
-use crate::ledger::{InstanceName, Ledger, LedgerError, LedgerLocation};
+use crate::ledger::{InstanceName, Ledger, LedgerError, LedgerLocation, StoreFault};
 
 use super::prepare::prepare;
 use super::work_folder::{WorkFolder, publish, sync};
@@ -41,12 +43,13 @@ pub enum ReplacedLedger {
 }
 
 /// Tables of a server that hold transient state. They are emptied too.
-const OF_THE_SERVER: &str = "app_tokens, driver_status, drivers, enlisted, owners, shares, stretches";
+const OF_THE_SERVER: &str =
+    "app_tokens, driver_status, drivers, registered_jobs, instances, quota_shares, ranges";
 
 impl Ledger {
     /// Replaces the ledger in `place` by the backup `from`. `state` is the folder on this machine in which the new
     /// ledger is prepared, and in which a server's replaced ledger is kept. Nothing is sent from the restored ledger
-    /// until [`Ledger::accept_restore`].
+    /// until [`Ledger::accept_restore`]. `act` is its entry in the audit.
     ///
     /// # Errors
     ///
@@ -56,6 +59,7 @@ impl Ledger {
         from: &Path,
         state: &Path,
         clock: &Clock,
+        act: &Act,
         step: &dyn Fn(BackupStep),
     ) -> Result<RestoredLedger, BackupError> {
         let opening = lock_opening(state)?;
@@ -64,7 +68,7 @@ impl Ledger {
         match place {
             LedgerLocation::Folder(folder) => {
                 let now = millis(clock.unix_time());
-                let taken_at = prepare(from, &new, now, clock).await?;
+                let taken_at = prepare(from, &new, now, clock, act).await?;
                 step(BackupStep::Prepared);
                 let to = folder.join(FILE);
                 let kept = into_folder(&new, folder, now, step).await?;
@@ -78,7 +82,7 @@ impl Ledger {
             LedgerLocation::Server(address) => {
                 // The prepared ledger is opened in a separate folder.
                 drop(opening);
-                into_server(address, from, &work, state, clock, step).await
+                into_server(address, from, &work, state, (clock, act), step).await
             }
         }
     }
@@ -151,7 +155,9 @@ async fn may_be_replaced(file: &Path) -> Result<(), BackupError> {
     let closed = connection.close().await;
     match mode.and_then(|mode| closed.map(|()| mode)).map_err(|error| LedgerError::of(file, &error)) {
         Ok(mode) if mode == "delete" => Ok(()),
-        Ok(_) | Err(LedgerError::Locked { .. }) => Err(in_use("another process".to_owned())),
+        Ok(_) | Err(LedgerError::Store(StoreFault::Locked { .. })) => {
+            Err(in_use("another process".to_owned()))
+        }
         Err(_) => Ok(()),
     }
 }
@@ -167,9 +173,9 @@ fn alive(file: &Path) -> Vec<String> {
 async fn names(connection: &mut SqliteConnection, locks: &[String]) -> Result<Vec<String>, sqlx::Error> {
     let mut names = Vec::new();
     for lock in locks {
-        let question = sqlx::query_as("SELECT name, pid FROM owners WHERE lock = ?").bind(lock);
+        let question = sqlx::query_as("SELECT name, pid FROM instances WHERE lock = ?").bind(lock);
         let found: Option<(String, i64)> = question.fetch_optional(&mut *connection).await?;
-        names.extend(found.map(|(name, pid)| shown(&InstanceName::new(name, pid))));
+        names.extend(found.map(|(name, pid)| shown(&InstanceName { name, pid: count(pid) })));
     }
     Ok(names)
 }
@@ -200,14 +206,14 @@ async fn into_server(
     from: &Path,
     work: &WorkFolder,
     state: &Path,
-    clock: &Clock,
+    (clock, act): (&Clock, &Act),
     step: &dyn Fn(BackupStep),
 ) -> Result<RestoredLedger, BackupError> {
     let target = Ledger::open_at(&LedgerLocation::Server(address.clone()), clock.clone()).await?;
     let to = target.path().to_owned();
     let (now, new) = (target.store().now(), work.join("new"));
     fs::create_dir(&new).map_err(BackupError::of_file(&new))?;
-    let taken_at = prepare(from, &new.join(FILE), now, clock).await?;
+    let taken_at = prepare(from, &new.join(FILE), now, clock, act).await?;
     let source = Ledger::open(&new, clock.clone()).await?;
     step(BackupStep::Prepared);
 
@@ -217,7 +223,7 @@ async fn into_server(
     if let Some(by) = living(&mut write).await? {
         return Err(BackupError::InUse { path: to, by: shown(&by) });
     }
-    let kept = if is_empty(&mut write).await? {
+    let kept = if used_table(&mut write).await?.is_none() {
         None
     } else {
         let copy = work.join("kept");
@@ -232,7 +238,7 @@ async fn into_server(
         publish(&file, &name, false)?;
         Some(ReplacedLedger::Backup(name))
     };
-    let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+    let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
     write.run(sql(format!("TRUNCATE {}, {OF_THE_SERVER}", tables.join(", ")))).await?;
     let copied = copy_rows(&mut read, &mut write).await?;
     compare(&mut write, &copied).await?;
@@ -243,14 +249,4 @@ async fn into_server(
     write.end(Ok(())).await?;
     read.end(Ok(())).await?;
     Ok(RestoredLedger { to, taken_at: from_millis(taken_at), kept })
-}
-
-async fn is_empty(write: &mut Transaction<'_>) -> Result<bool, LedgerError> {
-    for table in TABLES {
-        let question = format!("SELECT count(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS first", table.name);
-        if write.row::<(i64,)>(sql(question)).await? != Some((0,)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx_sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
 use crate::clock::Clock;
 use crate::ledger::sqlite::FILE;
 use crate::ledger::store::{from_millis, millis};
-use crate::ledger::{Ledger, LedgerError, LedgerLocation};
+use crate::ledger::{Ledger, LedgerError, LedgerLocation, StoreFault};
 
 use super::work_folder::{WorkFolder, folder_of, make, publish};
 use super::{BackupError, BackupStep, seal};
@@ -24,7 +24,7 @@ pub struct BackupInfo {
 }
 
 /// Tables whose rows are transient, and the app's token.
-const LEFT_OUT: [&str; 4] = ["app_tokens", "owners", "shares", "driver_status"];
+const LEFT_OUT: [&str; 4] = ["app_tokens", "instances", "quota_shares", "driver_status"];
 
 impl Ledger {
     /// Takes a backup of the ledger in `place` into the new file `to`. Other processes may use the ledger meanwhile.
@@ -100,7 +100,10 @@ pub(super) async fn copy_database(from: &Path, to: &Path) -> Result<(), BackupEr
 }
 
 /// Reads a whole database and checks it for damage.
-pub(super) async fn check(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<(), LedgerError> {
+pub(super) async fn check(
+    connection: &mut sqlx_sqlite::SqliteConnection,
+    path: &Path,
+) -> Result<(), LedgerError> {
     let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
         .fetch_one(connection)
         .await
@@ -108,7 +111,7 @@ pub(super) async fn check(connection: &mut sqlx::SqliteConnection, path: &Path) 
     if found == "ok" {
         return Ok(());
     }
-    Err(LedgerError::Corrupt { path: path.to_owned(), detail: found })
+    Err(StoreFault::Corrupt { path: path.to_owned(), detail: found }.into())
 }
 
 /// Writes the seal at the end of a copy.

@@ -1,16 +1,19 @@
 //! Builds a plan: recipients and their messages, before anything is sent.
 
 use bytes::Bytes;
+use const_format::formatcp;
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use crate::ledger::sql::sql;
+use crate::ledger::state::recipient::{PENDING, SKIPPED};
+use crate::ledger::state::stage::BUILDING;
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{BroadcastStage, DeliveryState, Ledger, LedgerError};
+use crate::ledger::{BroadcastStage, Ledger, LedgerError, RecipientState};
 
 use super::message_dedup::{MessageDedup, MessageHash};
 use super::shift::RANGE_LENGTH;
-use super::{BroadcastId, BroadcastSpec, CountsDelta, Lease, apply, fields};
+use super::{BroadcastId, CountsDelta, Lease, StoredSpec, apply, fields};
 
 /// A recipient as the audience provides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,10 @@ pub struct NewRecipient {
     pub group_id: String,
     /// The members of a targeted message, in the order in which they are sent; empty for the whole group.
     pub users: Vec<String>,
+    /// The id of the message to edit; `None` for a message of its own.
+    pub target: Option<String>,
+    /// Its own time zone for the window of the broadcast.
+    pub zone: Option<String>,
     /// The message; `None` if the recipient is skipped.
     pub message: Option<NewMessage>,
     /// The audience's own columns, as names and values, for exports. Columns that identify the recipient are left out.
@@ -46,18 +53,15 @@ impl Ledger {
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn append(&self, lease: Lease, recipients: &[NewRecipient]) -> Result<i64, LedgerError> {
         let mut desk = self.0.desks.take(lease);
-        let mut write = self.store().write().await?;
-        let result = append(&mut write, &mut desk, lease, recipients).await;
-        let last = write.end(result).await?;
+        let last =
+            self.store().transaction(async |write| append(write, &mut desk, lease, recipients).await).await?;
         self.0.desks.put(lease, desk);
         Ok(last)
     }
 
     /// Records audience lines that cannot be sent to, each with its reason. They are `skipped`, without a group.
     pub async fn append_skipped(&self, lease: Lease, reasons: &[String]) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = append_skipped(&mut write, lease, reasons).await;
-        write.end(result).await
+        self.store().transaction(async |write| append_skipped(write, lease, reasons).await).await
     }
 
     /// Deletes a broadcast whose plan was never fixed, as if it had never been requested.
@@ -68,7 +72,8 @@ impl Ledger {
     pub async fn forget_unbuilt(&self, lease: Lease) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         self.clear(lease.broadcast, Some(lease.number)).await?;
-        let statement = sql("DELETE FROM broadcasts WHERE id = ? AND lease_number = ? AND state = 0");
+        let statement =
+            sql(formatcp!("DELETE FROM broadcasts WHERE id = ? AND lease_number = ? AND state = {BUILDING}"));
         let mut write = self.store().write().await?;
         let result = match write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await {
             Ok(0) => Err(why_not(&mut write, lease).await?),
@@ -82,28 +87,28 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
-    pub async fn discard_unbuilt(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
+    pub async fn discard_unbuilt(&self, lease: Lease, spec: &StoredSpec) -> Result<(), LedgerError> {
         drop(self.0.desks.take(lease));
         let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
-        let mut write = self.store().write().await?;
-        let result = async {
-            let statement =
-                sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0")
-                    .bind(spec)
-                    .bind(lease.broadcast.0)
-                    .bind(lease.number);
-            if write.run(statement).await? == 0 {
-                return Err(why_not(&mut write, lease).await?);
-            }
-            Ok(())
-        }
-        .await;
-        write.end(result).await?;
+        self.store()
+            .transaction(async |write| {
+                let statement = sql(formatcp!(
+                    "UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = {BUILDING}"
+                ))
+                .bind(spec)
+                .bind(lease.broadcast.0)
+                .bind(lease.number);
+                if write.run(statement).await? == 0 {
+                    return Err(why_not(write, lease).await?);
+                }
+                Ok(())
+            })
+            .await?;
         self.clear(lease.broadcast, Some(lease.number)).await?;
         // Otherwise the numbers of the deleted recipients would count as duplicates when the plan is fixed.
-        let statement = sql(
-            "UPDATE broadcasts SET next_seq = 1, next_message = 1 WHERE id = ? AND lease_number = ? AND state = 0",
-        );
+        let statement = sql(formatcp!(
+            "UPDATE broadcasts SET next_seq = 1, next_message = 1 WHERE id = ? AND lease_number = ? AND state = {BUILDING}"
+        ));
         let mut write = self.store().write().await?;
         let result = match write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await {
             Ok(0) => Err(why_not(&mut write, lease).await?),
@@ -120,9 +125,8 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut after = 0;
         loop {
-            let mut write = self.store().write().await?;
-            let result = clear_range(&mut write, id, lease, after).await;
-            let last = write.end(result).await?;
+            let last =
+                self.store().transaction(async |write| clear_range(write, id, lease, after).await).await?;
             after += RANGE_LENGTH;
             if after >= last {
                 return Ok(());
@@ -134,12 +138,19 @@ impl Ledger {
 /// Returns the reason why a builder's write changed nothing.
 pub(super) async fn why_not(write: &mut Transaction<'_>, lease: Lease) -> Result<LedgerError, LedgerError> {
     let question = sql("SELECT state FROM broadcasts WHERE id = ? AND lease_number = ?");
-    let row: Option<(i64,)> = write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
+    let row: Option<(BroadcastStage,)> =
+        write.row(question.bind(lease.broadcast.0).bind(lease.number)).await?;
     let Some((stage,)) = row else { return Ok(LedgerError::LeaseLost(lease.broadcast)) };
-    let stage = BroadcastStage::from_number(stage).map_err(|detail| write.store.record(detail))?;
     let why =
         if stage == BroadcastStage::Building { "its plan is not fixed yet" } else { "its plan is fixed" };
     Ok(LedgerError::NotNow { broadcast: lease.broadcast, is: stage.name(), why })
+}
+
+/// The numbers that a plan's next recipient and its next message get.
+#[derive(sqlx::FromRow)]
+struct NextNumbers {
+    next_seq: i64,
+    next_message: i64,
 }
 
 async fn append(
@@ -163,18 +174,20 @@ async fn append(
     }
     let skipped = hashes.iter().filter(|hash| hash.is_none()).count() as u64;
     let (many, messages) = (recipients.len() as u64, fresh.len() as u64);
-    let statement = sql("UPDATE broadcasts SET next_seq = next_seq + ?, next_message = next_message + ?
-            WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq, next_message")
+    let statement = sql(formatcp!(
+        "UPDATE broadcasts SET next_seq = next_seq + ?, next_message = next_message + ?
+            WHERE id = ? AND lease_number = ? AND state = {BUILDING} RETURNING next_seq, next_message"
+    ))
     .bind(stored(many))
     .bind(stored(messages))
     .bind(lease.broadcast.0)
     .bind(lease.number);
-    let Some((next_seq, next_message)) = write.row::<(i64, i64)>(statement).await? else {
+    let Some(NextNumbers { next_seq, next_message }) = write.row(statement).await? else {
         return Err(why_not(write, lease).await?);
     };
     let mut delta = CountsDelta::default();
-    delta.add(DeliveryState::Pending, stored(many - skipped));
-    delta.add(DeliveryState::Skipped, stored(skipped));
+    delta.add(RecipientState::Pending, stored(many - skipped));
+    delta.add(RecipientState::Skipped, stored(skipped));
     apply(write, lease.broadcast, Some(lease.number), &delta).await?;
 
     let mut rows = Vec::with_capacity(fresh.len());
@@ -193,12 +206,15 @@ async fn append(
     let mut rows = Vec::with_capacity(recipients.len());
     for (recipient, hash) in recipients.iter().zip(&hashes) {
         let number = hash.and_then(|hash| desk.number(&hash).or_else(|| numbers.get(&hash).copied()));
-        rows.push((&recipient.group_id, users_json(write, &recipient.users)?, number));
+        let users = users_json(write, &recipient.users)?;
+        rows.push((&recipient.group_id, users, number, &recipient.target, &recipient.zone));
     }
     let statement =
-        sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message)
-            SELECT ?, ? + key, CASE WHEN value ->> 2 IS NULL THEN 5 ELSE 0 END, ?, value ->> 0, value ->> 1,
-                CAST(value ->> 2 AS BIGINT) FROM json_each(?)")
+        sql(formatcp!(
+            "INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message, target, zone)
+            SELECT ?, ? + key, CASE WHEN value ->> 2 IS NULL THEN {SKIPPED} ELSE {PENDING} END, ?, value ->> 0, value ->> 1,
+                CAST(value ->> 2 AS BIGINT), value ->> 3, value ->> 4 FROM json_each(?)"
+        ))
         .bind(lease.broadcast.0)
         .bind(next_seq - stored(many))
         .bind(write.store.now())
@@ -217,8 +233,10 @@ async fn append_skipped(
     reasons: &[String],
 ) -> Result<(), LedgerError> {
     let many = stored(reasons.len() as u64);
-    let statement = sql("UPDATE broadcasts SET next_seq = next_seq + ?
-            WHERE id = ? AND lease_number = ? AND state = 0 RETURNING next_seq")
+    let statement = sql(formatcp!(
+        "UPDATE broadcasts SET next_seq = next_seq + ?
+            WHERE id = ? AND lease_number = ? AND state = {BUILDING} RETURNING next_seq"
+    ))
     .bind(many)
     .bind(lease.broadcast.0)
     .bind(lease.number);
@@ -226,11 +244,13 @@ async fn append_skipped(
         return Err(why_not(write, lease).await?);
     };
     let mut delta = CountsDelta::default();
-    delta.add(DeliveryState::Skipped, many);
+    delta.add(RecipientState::Skipped, many);
     apply(write, lease.broadcast, Some(lease.number), &delta).await?;
     let rows: Vec<[&String; 1]> = reasons.iter().map(|reason| [reason]).collect();
-    let statement = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, error)
-            SELECT ?, ? + key, 5, ?, '', '', value ->> 0 FROM json_each(?)")
+    let statement = sql(formatcp!(
+        "INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, error)
+            SELECT ?, ? + key, {SKIPPED}, ?, '', '', value ->> 0 FROM json_each(?)"
+    ))
     .bind(lease.broadcast.0)
     .bind(next_seq - many)
     .bind(write.store.now())
@@ -263,11 +283,10 @@ async fn clear_range(
     let states = sql(
         "SELECT state, count(*) FROM recipients WHERE broadcast = ? AND seq BETWEEN ? AND ? GROUP BY state",
     );
-    let states: Vec<(i64, i64)> =
+    let states: Vec<(RecipientState, i64)> =
         write.rows(states.bind(id.0).bind(after + 1).bind(after + RANGE_LENGTH)).await?;
     let mut delta = CountsDelta::default();
     for (state, many) in states {
-        let state = DeliveryState::from_number(state).map_err(|detail| write.store.record(detail))?;
         delta.add(state, -many);
     }
     apply(write, id, lease, &delta).await?;

@@ -1,11 +1,14 @@
 //! Broadcasts whose inputs changed. Such a broadcast is paused until an operator decides how it continues.
 
+use const_format::formatcp;
+
 use crate::ledger::instance::lives;
 use crate::ledger::sql::sql;
+use crate::ledger::state::command::{PAUSE, RUN};
 use crate::ledger::store::Transaction;
 use crate::ledger::{BroadcastCommand, Instance, Ledger, LedgerError};
 
-use super::{Broadcast, BroadcastChanges, BroadcastId, BroadcastSpec, CHANGED, OperatorDecision};
+use super::{Broadcast, BroadcastChanges, BroadcastId, CHANGED, OperatorDecision, StoredSpec};
 
 impl Broadcast {
     /// Whether the broadcast is paused because its inputs changed.
@@ -33,15 +36,16 @@ impl Ledger {
         note: &str,
         changes: BroadcastChanges,
     ) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            amend(&mut write, id, |spec| spec.changes = Some(changes)).await?;
-            let statement = sql("UPDATE broadcasts SET wish = 1, wish_note = ?
-                    WHERE id = ? AND (wish = 0 OR (wish = 1 AND wish_note LIKE ?))");
-            write.run(statement.bind(note).bind(id.0).bind(format!("{CHANGED}%"))).await.map(drop)
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                amend(write, id, |spec| spec.changes = Some(changes)).await?;
+                let statement = sql(formatcp!(
+                    "UPDATE broadcasts SET command = {PAUSE}, command_note = ?
+                    WHERE id = ? AND (command = {RUN} OR (command = {PAUSE} AND command_note LIKE ?))"
+                ));
+                write.run(statement.bind(note).bind(id.0).bind(format!("{CHANGED}%"))).await.map(drop)
+            })
+            .await
     }
 
     /// Stores an operator's decision about changed inputs; `None` removes it. This does not end the pause.
@@ -50,6 +54,9 @@ impl Ledger {
         id: BroadcastId,
         decision: Option<OperatorDecision>,
     ) -> Result<(), LedgerError> {
+        if decision == Some(OperatorDecision::Replan) {
+            self.add_hand(id).await?;
+        }
         self.amend_spec(id, |spec| {
             spec.decision = decision;
             if decision == Some(OperatorDecision::Continue) {
@@ -76,31 +83,27 @@ impl Ledger {
 
     /// Returns whether the instance with this number is alive.
     pub async fn owner_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = lives(&mut write, number).await;
-        write.end(result).await
+        self.store().transaction(async |write| lives(write, number).await).await
     }
 
     async fn amend_spec(
         &self,
         id: BroadcastId,
-        change: impl FnOnce(&mut BroadcastSpec),
+        change: impl FnOnce(&mut StoredSpec),
     ) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = amend(&mut write, id, change).await;
-        write.end(result).await
+        self.store().transaction(async |write| amend(write, id, change).await).await
     }
 }
 
 async fn amend(
     write: &mut Transaction<'_>,
     id: BroadcastId,
-    change: impl FnOnce(&mut BroadcastSpec),
+    change: impl FnOnce(&mut StoredSpec),
 ) -> Result<(), LedgerError> {
     let row: Option<(String,)> =
         write.row(sql("SELECT spec FROM broadcasts WHERE id = ?").bind(id.0)).await?;
     let (json,) = row.ok_or(LedgerError::Unknown(id))?;
-    let mut spec: BroadcastSpec = serde_json::from_str(&json).map_err(|error| write.store.record(error))?;
+    let mut spec: StoredSpec = serde_json::from_str(&json).map_err(|error| write.store.record(error))?;
     change(&mut spec);
     let json = serde_json::to_string(&spec).map_err(|error| write.store.record(error))?;
     write.run(sql("UPDATE broadcasts SET spec = ? WHERE id = ?").bind(json).bind(id.0)).await.map(drop)

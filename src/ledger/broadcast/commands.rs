@@ -1,15 +1,27 @@
 //! Commands for a broadcast. Any process can give them; the broadcast's driver polls them.
 
+use const_format::formatcp;
+
 use crate::ledger::sql::sql;
-use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, LedgerError};
+use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError, RecipientState};
 
 use super::BroadcastId;
+use super::approval::AWAITS;
 
 /// The latest command for a broadcast; see [`Ledger::requested_command`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct NotedCommand {
     pub command: BroadcastCommand,
+    #[sqlx(rename = "command_note")]
     pub note: Option<String>,
+    /// Whether it waits for an approval.
+    awaits_approval: i64,
+}
+
+impl NotedCommand {
+    pub const fn awaits_approval(&self) -> bool {
+        self.awaits_approval != 0
+    }
 }
 
 /// How recipients in doubt are settled.
@@ -31,71 +43,72 @@ impl Ledger {
     pub async fn request_command(
         &self,
         id: BroadcastId,
-        wish: BroadcastCommand,
+        command: BroadcastCommand,
         note: Option<&str>,
     ) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
-            let question = sql("SELECT state, wish FROM broadcasts WHERE id = ?").bind(id.0);
-            let row: Option<(i64, i64)> = write.row(question).await?;
-            let (stage, was) = row.ok_or(LedgerError::Unknown(id))?;
-            let stage = BroadcastStage::from_number(stage).map_err(|detail| self.store().record(detail))?;
-            if matches!(stage, BroadcastStage::Finished | BroadcastStage::Cancelled) {
-                return Err(LedgerError::NotNow {
-                    broadcast: id,
-                    is: stage.name(),
-                    why: "nothing is left to send",
-                });
-            }
-            if was == BroadcastCommand::Cancel.number() && wish != BroadcastCommand::Cancel {
-                return Err(LedgerError::NotNow {
-                    broadcast: id,
-                    is: "being cancelled",
-                    why: "that cannot be taken back",
-                });
-            }
-            let statement = sql("UPDATE broadcasts SET wish = ?, wish_note = ? WHERE id = ?");
-            write.run(statement.bind(wish.number()).bind(note).bind(id.0)).await
-        }
-        .await;
-        write.end(result).await.map(drop)
+        self.store()
+            .transaction(async |write| {
+                let question = sql("SELECT state, command FROM broadcasts WHERE id = ?").bind(id.0);
+                let row: Option<(BroadcastStage, BroadcastCommand)> = write.row(question).await?;
+                let (stage, was) = row.ok_or(LedgerError::Unknown(id))?;
+                if matches!(stage, BroadcastStage::Finished | BroadcastStage::Cancelled) {
+                    return Err(LedgerError::NotNow {
+                        broadcast: id,
+                        is: stage.name(),
+                        why: "nothing is left to send",
+                    });
+                }
+                if was == BroadcastCommand::Cancel && command != BroadcastCommand::Cancel {
+                    return Err(LedgerError::NotNow {
+                        broadcast: id,
+                        is: "being cancelled",
+                        why: "that cannot be taken back",
+                    });
+                }
+                let statement = sql("UPDATE broadcasts SET command = ?, command_note = ? WHERE id = ?");
+                write.run(statement.bind(command).bind(note).bind(id.0)).await
+            })
+            .await
+            .map(drop)
     }
 
-    /// Returns the command that arrived for a broadcast while it is sent. Its driver polls this.
+    /// Returns the command that arrived for a broadcast while it is sent: a pause also if it waits for an approval. Its
+    /// driver polls this.
     pub async fn poll_command(&self, id: BroadcastId) -> Result<BroadcastCommand, LedgerError> {
-        // No other process gives commands in a temporary ledger, and hours of a simulated clock would have many polls.
-        if self.store().driver.is_temporary() {
+        // Hours of a simulated clock would have many polls.
+        if !self.store().driver.has_other_processes() {
             return Ok(BroadcastCommand::Run);
         }
-        Ok(self.requested_command(id).await?.command)
+        let requested = self.requested_command(id).await?;
+        if requested.awaits_approval() && requested.command == BroadcastCommand::Run {
+            return Ok(BroadcastCommand::Pause);
+        }
+        Ok(requested.command)
     }
 
     /// Returns the latest command for a broadcast.
     pub async fn requested_command(&self, id: BroadcastId) -> Result<NotedCommand, LedgerError> {
-        let mut read = self.store().read_now().await?;
-        let question = sql("SELECT wish, wish_note FROM broadcasts WHERE id = ?").bind(id.0);
-        let row: Option<(i64, Option<String>)> = read.row(question).await?;
-        read.done();
-        let (wish, note) = row.ok_or(LedgerError::Unknown(id))?;
-        Ok(NotedCommand {
-            command: BroadcastCommand::from_number(wish).map_err(|detail| self.store().record(detail))?,
-            note,
-        })
+        let question = sql(formatcp!(
+            "SELECT command, command_note, CAST(CASE WHEN {AWAITS} THEN 1 ELSE 0 END AS BIGINT) AS awaits_approval
+                FROM broadcasts WHERE id = ?"
+        ))
+        .bind(id.0);
+        self.store().row_now(question).await?.ok_or(LedgerError::Unknown(id))
     }
 
     /// Makes rejected recipients pending again; returns how many. A finished broadcast becomes ready again. A driver
     /// that is sending the broadcast sends to them before it ends.
     pub async fn retry_rejected(&self, id: BroadcastId) -> Result<u64, LedgerError> {
-        self.shift(id, None, DeliveryState::Rejected, DeliveryState::Pending, None).await
+        self.shift(id, None, RecipientState::Rejected, RecipientState::Pending, None).await
     }
 
     /// Settles recipients in doubt; returns how many. Those to be sent again become pending, as with
     /// [`Ledger::retry_rejected`].
     pub async fn settle_doubts(&self, id: BroadcastId, settlement: Settlement) -> Result<u64, LedgerError> {
         let (to, error) = match settlement {
-            Settlement::AsSent => (DeliveryState::Sent, Some("was in doubt; settled as sent")),
-            Settlement::Again => (DeliveryState::Pending, None),
+            Settlement::AsSent => (RecipientState::Sent, Some("was in doubt; settled as sent")),
+            Settlement::Again => (RecipientState::Pending, None),
         };
-        self.shift(id, None, DeliveryState::InDoubt, to, error).await
+        self.shift(id, None, RecipientState::InDoubt, to, error).await
     }
 }

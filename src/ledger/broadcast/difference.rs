@@ -1,8 +1,10 @@
 //! The difference between a draft and the broadcast next to it.
 
+use const_format::formatcp;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::sql::sql;
+use crate::ledger::state::recipient::{CANCELLED, PENDING, SKIPPED};
 use crate::ledger::store::count;
 use crate::ledger::{Ledger, LedgerError};
 
@@ -12,7 +14,7 @@ use super::BroadcastId;
 const NAMED: i64 = 5;
 
 /// The states of recipients that are never sent to: skipped and cancelled.
-const SENT_TO_NONE: &str = "5, 6";
+const SENT_TO_NONE: &str = formatcp!("{SKIPPED}, {CANCELLED}");
 
 /// The difference between two plans, in recipients and messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub struct PlanDifference {
     pub added: u64,
     /// The groups of the first of them.
     pub first_added: Vec<String>,
-    /// Recipients that only the stored plan has.
+    /// The number of recipients that only the stored plan has.
     pub removed: u64,
     /// The groups of the first of them.
     pub first_removed: Vec<String>,
@@ -30,7 +32,7 @@ pub struct PlanDifference {
 }
 
 /// The message of one recipient in both plans.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct MessageChange {
     pub group_id: String,
     /// The message of the stored plan, as JSON.
@@ -58,16 +60,15 @@ impl Ledger {
     ) -> Result<PlanDifference, LedgerError> {
         let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
         let (added, first_added) = self.only_in(new, old, SENT_TO_NONE).await?;
-        let question = sql("SELECT n.group_id, om.content, nm.content FROM recipients n
+        let question = sql(formatcp!(
+            "SELECT n.group_id, om.content AS old, nm.content AS new FROM recipients n
                 JOIN messages nm ON nm.broadcast = n.broadcast AND nm.id = n.message
                 JOIN recipients o ON o.broadcast = ?1 AND o.group_id = n.group_id AND o.users = n.users
                 JOIN messages om ON om.broadcast = o.broadcast AND om.id = o.message
-                WHERE n.broadcast = ?2 AND n.state = 0
-                ORDER BY CASE WHEN om.hash = nm.hash THEN 1 ELSE 0 END, n.seq LIMIT 1");
-        let mut read = self.store().read_now().await?;
-        let first: Option<(String, String, String)> = read.row(question.bind(old.0).bind(new.0)).await?;
-        read.done();
-        let first = first.map(|(group_id, old, new)| MessageChange { group_id, old, new });
+                WHERE n.broadcast = ?2 AND n.state = {PENDING}
+                ORDER BY CASE WHEN om.hash = nm.hash THEN 1 ELSE 0 END, n.seq LIMIT 1"
+        ));
+        let first = self.store().row_now(question.bind(old.0).bind(new.0)).await?;
         Ok(PlanDifference { added, first_added, removed, first_removed, first })
     }
 
@@ -79,7 +80,7 @@ impl Ledger {
         new: BroadcastId,
     ) -> Result<PlanDifference, LedgerError> {
         let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
-        let (added, first_added) = self.only_in(new, old, "6").await?;
+        let (added, first_added) = self.only_in(new, old, formatcp!("{CANCELLED}")).await?;
         Ok(PlanDifference { added, first_added, removed, first_removed, first: None })
     }
 

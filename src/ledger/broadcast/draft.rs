@@ -1,12 +1,15 @@
 //! Drafts: plans that are built next to a broadcast, to be compared with it or tested. A draft is never sent itself.
 
 use bytes::Bytes;
+use const_format::formatcp;
 
 use crate::ledger::sql::sql;
+use crate::ledger::state::recipient::PENDING;
+use crate::ledger::state::stage::BUILDING;
 use crate::ledger::store::Transaction;
 use crate::ledger::{AppId, Ledger, LedgerError};
 
-use super::{Broadcast, BroadcastId, BroadcastSpec, Lease};
+use super::{Broadcast, BroadcastId, Lease, StoredSpec};
 
 /// The first character of a draft's name. Names of broadcasts have no control characters, so none equals a draft's
 /// name.
@@ -18,6 +21,13 @@ const UNTAKEN: i64 = 60_000;
 /// The most recipients of one group that are shown.
 const ROWS: u32 = 20;
 
+#[derive(sqlx::FromRow)]
+struct PlannedMessage {
+    /// As a JSON list.
+    users: String,
+    content: String,
+}
+
 impl Ledger {
     /// Returns the draft next to the broadcast with this name and run, and creates it if there is none. Claim it
     /// before use, and discard what an earlier attempt has left in it ([`Ledger::discard_unbuilt`]).
@@ -26,7 +36,7 @@ impl Ledger {
         app: AppId,
         name: &str,
         run: &str,
-        spec: &BroadcastSpec,
+        spec: &StoredSpec,
     ) -> Result<Broadcast, LedgerError> {
         let name = format!("{MARK}{name}");
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
@@ -34,9 +44,7 @@ impl Ledger {
                 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
         let insert = insert.bind(app.0).bind(name.as_str()).bind(run).bind(json);
         let insert = insert.bind(self.store().now()).bind(true);
-        let mut write = self.store().write().await?;
-        let result = write.run(insert).await;
-        write.end(result).await?;
+        self.store().change(insert).await?;
         let found = self.find(app, &name, run).await?;
         found.ok_or_else(|| self.store().record("a draft that was not made"))
     }
@@ -47,35 +55,32 @@ impl Ledger {
         id: BroadcastId,
         group_id: &str,
     ) -> Result<Vec<(Vec<String>, Bytes)>, LedgerError> {
-        let question = sql("SELECT r.users, m.content FROM recipients r
+        let question = sql(formatcp!(
+            "SELECT r.users, m.content FROM recipients r
                 JOIN messages m ON m.broadcast = r.broadcast AND m.id = r.message
-                WHERE r.broadcast = ? AND r.group_id = ? AND r.state = 0 ORDER BY r.seq LIMIT ?");
-        let mut read = self.store().read_now().await?;
-        let rows: Vec<(String, String)> = read.rows(question.bind(id.0).bind(group_id).bind(ROWS)).await?;
-        read.done();
-        rows.into_iter().map(|(users, message)| Ok((self.users(&users)?, Bytes::from(message)))).collect()
+                WHERE r.broadcast = ? AND r.group_id = ? AND r.state = {PENDING} ORDER BY r.seq LIMIT ?"
+        ));
+        let rows: Vec<PlannedMessage> =
+            self.store().rows_now(question.bind(id.0).bind(group_id).bind(ROWS)).await?;
+        rows.into_iter().map(|row| Ok((self.users(&row.users)?, Bytes::from(row.content)))).collect()
     }
 
     /// Deletes a draft. If another process has taken it over, that process keeps it.
     pub async fn delete_draft(&self, lease: Lease) -> Result<(), LedgerError> {
         self.clear(lease.broadcast, Some(lease.number)).await?;
-        let statement =
-            sql("DELETE FROM broadcasts WHERE id = ? AND lease_number = ? AND draft AND state = 0");
-        let mut write = self.store().write().await?;
-        let result = write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await;
-        write.end(result).await.map(drop)
+        let statement = sql(formatcp!(
+            "DELETE FROM broadcasts WHERE id = ? AND lease_number = ? AND draft AND state = {BUILDING}"
+        ));
+        self.store().change(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
     }
 
     /// Deletes drafts of dead processes; returns how many. A draft that no process has claimed is kept for a minute.
     pub async fn delete_dead_drafts(&self) -> Result<u64, LedgerError> {
-        let mut read = self.store().read_now().await?;
-        let drafts: Vec<(i64,)> = read.rows(sql("SELECT id FROM broadcasts WHERE draft ORDER BY id")).await?;
-        read.done();
+        let drafts: Vec<(i64,)> =
+            self.store().rows_now(sql("SELECT id FROM broadcasts WHERE draft ORDER BY id")).await?;
         let mut deleted = 0;
         for (id,) in drafts {
-            let mut write = self.store().write().await?;
-            let result = take_from_dead(&mut write, id).await;
-            if !write.end(result).await? {
+            if !self.store().transaction(async |write| take_from_dead(write, id).await).await? {
                 continue;
             }
             self.clear(BroadcastId(id), None).await?;
@@ -91,9 +96,11 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
-    pub async fn keep_spec(&self, lease: Lease, spec: &BroadcastSpec) -> Result<(), LedgerError> {
+    pub async fn keep_spec(&self, lease: Lease, spec: &StoredSpec) -> Result<(), LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
-        let statement = sql("UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = 0");
+        let statement = sql(formatcp!(
+            "UPDATE broadcasts SET spec = ? WHERE id = ? AND lease_number = ? AND state = {BUILDING}"
+        ));
         let statement = statement.bind(json).bind(lease.broadcast.0).bind(lease.number);
         let mut write = self.store().write().await?;
         let result = match write.run(statement).await {

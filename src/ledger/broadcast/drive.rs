@@ -1,18 +1,24 @@
 //! The work of a driver: taking recipients, recording which ones it is about to send to, and recording the outcomes.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use const_format::formatcp;
 use serde::Deserialize;
 use sqlx::FromRow;
 
+use crate::core::InDoubtPolicy;
 use crate::ledger::commit_request::CommitRequest;
+use crate::ledger::reservation::Reservation;
 use crate::ledger::sql::sql;
-use crate::ledger::store::count;
-use crate::ledger::{BroadcastCommand, BroadcastStage, DeliveryState, Ledger, LedgerError, RecipientCounts};
+use crate::ledger::state::stage::{BUILDING, CANCELLED, FINISHED, READY};
+use crate::ledger::{
+    BroadcastCommand, BroadcastStage, CapRule, Ledger, LedgerError, RecipientCounts, RecipientState,
+    Unreserved,
+};
 
-use super::{BroadcastId, InDoubtPolicy, Lease, holds};
+use super::{BroadcastId, Lease, holds};
 
 /// A pending recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +28,10 @@ pub struct Recipient {
     pub group_id: String,
     /// The members of a targeted message; empty for the whole group.
     pub users: Vec<String>,
+    /// The id of the message to edit; `None` for a message of its own.
+    pub target: Option<String>,
+    /// Its own time zone for the window of the broadcast.
+    pub zone: Option<String>,
     /// The message without its recipients, as JSON. Recipients of one message share it.
     pub message: Bytes,
     /// The number of that message. Within a broadcast, equal numbers mean equal messages.
@@ -35,8 +45,8 @@ pub struct Recipient {
 pub struct RecipientOutcome {
     /// Its sequence number in the plan.
     pub seq: i64,
-    /// Its new state. [`DeliveryState::Pending`] means that it is proved that nothing was sent.
-    pub state: DeliveryState,
+    /// Its new state. [`RecipientState::Pending`] means that it is proved that nothing was sent.
+    pub state: RecipientState,
     /// The service's id of the message, if it was sent.
     pub message_id: Option<String>,
     /// Why it failed or is in doubt. Keep it short.
@@ -48,11 +58,11 @@ pub struct RecipientOutcome {
 impl RecipientOutcome {
     /// The outcome of a delivered message.
     pub fn sent(seq: i64, message_id: impl Into<String>, attempts: u32) -> Self {
-        Self { seq, state: DeliveryState::Sent, message_id: Some(message_id.into()), error: None, attempts }
+        Self { seq, state: RecipientState::Sent, message_id: Some(message_id.into()), error: None, attempts }
     }
 
     /// The outcome of a message that was not delivered, or is in doubt.
-    pub fn failed(seq: i64, state: DeliveryState, error: impl Into<String>, attempts: u32) -> Self {
+    pub fn failed(seq: i64, state: RecipientState, error: impl Into<String>, attempts: u32) -> Self {
         Self { seq, state, message_id: None, error: Some(error.into()), attempts }
     }
 }
@@ -74,6 +84,8 @@ pub(in crate::ledger) struct PendingRow {
     /// The message's number.
     message: i64,
     attempts: i64,
+    target: Option<String>,
+    zone: Option<String>,
 }
 
 /// The messages of the current page of each broadcast.
@@ -87,22 +99,6 @@ impl MessageCache {
 
     fn put(&self, id: BroadcastId, page: HashMap<i64, Bytes>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, page);
-    }
-}
-
-/// Pending, sending, sent, rejected, in doubt, skipped, cancelled.
-type CountsRow = (i64, i64, i64, i64, i64, i64, i64);
-
-pub(super) fn recipient_counts(row: CountsRow) -> RecipientCounts {
-    let (pending, sending, sent, rejected, in_doubt, skipped, cancelled) = row;
-    RecipientCounts {
-        pending: count(pending),
-        sending: count(sending),
-        sent: count(sent),
-        rejected: count(rejected),
-        in_doubt: count(in_doubt),
-        skipped: count(skipped),
-        cancelled: count(cancelled),
     }
 }
 
@@ -134,7 +130,7 @@ impl Ledger {
         }
         read.done();
         let mut recipients = Vec::with_capacity(rows.len());
-        for PendingRow { seq, group_id, users, message: number, attempts } in rows {
+        for PendingRow { seq, group_id, users, message: number, attempts, target, zone } in rows {
             let message = known.get(&number).ok_or_else(|| {
                 self.store().record(format!("message {number} of broadcast {id} is missing"))
             })?;
@@ -143,6 +139,8 @@ impl Ledger {
                 seq,
                 group_id,
                 users: self.users(&users)?,
+                target,
+                zone,
                 message: message.clone(),
                 message_number: number,
                 attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
@@ -172,6 +170,20 @@ impl Ledger {
         self.0.queue.ask(CommitRequest::Intend { lease, seqs }).await.map(drop)
     }
 
+    /// As [`Ledger::intend`], under a cap: if one of the recipients is at its cap, none is recorded. Those that certainly
+    /// are at their cap are skipped.
+    pub async fn reserve(
+        &self,
+        lease: Lease,
+        rule: &Arc<CapRule>,
+        seqs: Vec<i64>,
+    ) -> Result<Unreserved, LedgerError> {
+        let reservation = Reservation::new(seqs, rule);
+        let request = CommitRequest::Reserve { lease, reservation: reservation.clone() };
+        self.0.queue.ask(request).await?;
+        Ok(reservation.answer())
+    }
+
     /// Records the outcomes of recipients that were in flight. It is safe to repeat this after an error.
     ///
     /// # Errors
@@ -196,12 +208,14 @@ impl Ledger {
         in_doubt: InDoubtPolicy,
     ) -> Result<TakeoverCounts, LedgerError> {
         let (to, error) = match in_doubt {
-            InDoubtPolicy::Hold => (DeliveryState::InDoubt, Some("its sender ended before the answer")),
-            InDoubtPolicy::Resend => (DeliveryState::Pending, None),
+            InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => {
+                (RecipientState::InDoubt, Some("its sender ended before the answer"))
+            }
+            InDoubtPolicy::Resend => (RecipientState::Pending, None),
         };
         let moved = self.store().driver.take_over(self, lease, to, error).await?;
         Ok(match to {
-            DeliveryState::Pending => TakeoverCounts { in_doubt: 0, pending: moved },
+            RecipientState::Pending => TakeoverCounts { in_doubt: 0, pending: moved },
             _ => TakeoverCounts { in_doubt: moved, pending: 0 },
         })
     }
@@ -211,8 +225,8 @@ impl Ledger {
         self.shift(
             lease.broadcast,
             Some(lease.number),
-            DeliveryState::Pending,
-            DeliveryState::Cancelled,
+            RecipientState::Pending,
+            RecipientState::Cancelled,
             None,
         )
         .await
@@ -226,44 +240,40 @@ impl Ledger {
     /// to send then. [`LedgerError::LeaseLost`]; an error if the store fails.
     pub async fn finish(&self, lease: Lease, report: &str) -> Result<BroadcastStage, LedgerError> {
         let id = lease.broadcast;
-        let mut write = self.store().write().await?;
         let driver = &self.store().driver;
         let statement = sql(format!(
-            "UPDATE broadcasts SET state = CASE WHEN wish = ?1 THEN 3 ELSE 2 END, report = ?2, finished_at = ?3,
+            "UPDATE broadcasts SET state = CASE WHEN command = ?1 THEN {CANCELLED} ELSE {FINISHED} END, report = ?2, finished_at = ?3,
                 owner = NULL, lease_until = 0
-                WHERE id = ?4 AND {} AND state = 1 AND n_pending = 0 AND n_sending = 0 RETURNING state",
+                WHERE id = ?4 AND {} AND state = {READY} AND n_pending = 0 AND n_sending = 0 RETURNING state",
             (driver.texts().lease_is_held)("?5")
         ))
-        .bind(BroadcastCommand::Cancel.number())
+        .bind(BroadcastCommand::Cancel)
         .bind(report)
         .bind(self.store().now())
         .bind(id.0)
         .bind(lease.number);
-        let result = async {
-            let stage =
-                |number| BroadcastStage::from_number(number).map_err(|detail| self.store().record(detail));
-            if let Some((ended,)) = write.row::<(i64,)>(statement).await? {
-                driver.end_drivers(&mut write, Some(id)).await?;
-                return stage(ended);
-            }
-            let held = holds(&mut write, lease).await?;
-            let found =
-                write.row::<(i64,)>(sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0)).await?;
-            let found = found.map(|(number,)| stage(number)).transpose()?;
-            match found {
-                Some(found) if held => {
-                    let why = if found == BroadcastStage::Ready {
-                        "some recipients are not settled"
-                    } else {
-                        "it is not being sent"
-                    };
-                    Err(LedgerError::NotNow { broadcast: id, is: found.name(), why })
+        let stage: BroadcastStage = self
+            .store()
+            .transaction(async |write| {
+                if let Some((ended,)) = write.row(statement).await? {
+                    driver.end_drivers(write, Some(id)).await?;
+                    return Ok(ended);
                 }
-                _ => Err(LedgerError::LeaseLost(id)),
-            }
-        }
-        .await;
-        let stage = write.end(result).await?;
+                let held = holds(write, lease).await?;
+                match write.row(sql("SELECT state FROM broadcasts WHERE id = ?").bind(id.0)).await? {
+                    Some((found,)) if held => {
+                        let found: BroadcastStage = found;
+                        let why = if found == BroadcastStage::Ready {
+                            "some recipients are not settled"
+                        } else {
+                            "it is not being sent"
+                        };
+                        Err(LedgerError::NotNow { broadcast: id, is: found.name(), why })
+                    }
+                    _ => Err(LedgerError::LeaseLost(id)),
+                }
+            })
+            .await?;
         drop(self.0.shelf.take(id));
         Ok(stage)
     }
@@ -277,25 +287,26 @@ impl Ledger {
     pub async fn end_cancelled(&self, lease: Lease, report: &str) -> Result<(), LedgerError> {
         let id = lease.broadcast;
         let statement =
-            sql("UPDATE broadcasts SET state = 3, report = ?, finished_at = ?, owner = NULL, lease_until = 0
-                WHERE id = ? AND wish = ? AND state IN (0, 1) AND n_pending = 0 AND n_sending = 0")
+            sql(formatcp!(
+                "UPDATE broadcasts SET state = {CANCELLED}, report = ?, finished_at = ?, owner = NULL, lease_until = 0
+                WHERE id = ? AND command = ? AND state IN ({BUILDING}, {READY}) AND n_pending = 0 AND n_sending = 0"
+            ))
             .bind(report)
             .bind(self.store().now())
             .bind(id.0)
-            .bind(BroadcastCommand::Cancel.number());
-        let mut write = self.store().write().await?;
-        let result = async {
-            if !holds(&mut write, lease).await? {
-                return Err(LedgerError::LeaseLost(id));
-            }
-            if write.run(statement).await? == 0 {
-                let why = "some recipients are not settled";
-                return Err(LedgerError::NotNow { broadcast: id, is: "being cancelled", why });
-            }
-            self.store().driver.end_drivers(&mut write, Some(id)).await
-        }
-        .await;
-        write.end(result).await?;
+            .bind(BroadcastCommand::Cancel);
+        self.store()
+            .transaction(async |write| {
+                if !holds(write, lease).await? {
+                    return Err(LedgerError::LeaseLost(id));
+                }
+                if write.run(statement).await? == 0 {
+                    let why = "some recipients are not settled";
+                    return Err(LedgerError::NotNow { broadcast: id, is: "being cancelled", why });
+                }
+                self.store().driver.end_drivers(write, Some(id)).await
+            })
+            .await?;
         drop(self.0.shelf.take(id));
         Ok(())
     }
@@ -305,10 +316,7 @@ impl Ledger {
         let question =
             sql("SELECT n_pending, n_sending, n_sent, n_rejected, n_in_doubt, n_skipped, n_cancelled
                 FROM broadcasts WHERE id = ?");
-        let mut read = self.store().read().await?;
-        let row: Option<CountsRow> = read.row(question.bind(id.0)).await?;
-        read.done();
-        Ok(recipient_counts(row.ok_or(LedgerError::Unknown(id))?))
+        self.store().row(question.bind(id.0)).await?.ok_or(LedgerError::Unknown(id))
     }
 
     /// Parses the users of a recipient from their stored form.

@@ -8,9 +8,10 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde_json::Value;
 
+use crate::core::Call;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Transaction;
-use crate::ledger::{DeliveryState, Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, RecipientState};
 
 use super::{BroadcastId, ExportedRecipient, NewRecipient};
 
@@ -30,8 +31,7 @@ pub(super) async fn keep(
     first: i64,
     recipients: &[NewRecipient],
 ) -> Result<(), LedgerError> {
-    // A scratch ledger is deleted before it could be exported.
-    if write.store.driver.is_temporary() {
+    if !write.store.driver.is_exported() {
         return Ok(());
     }
     let mut first = first;
@@ -106,13 +106,19 @@ struct FieldBatch {
 pub struct ExportPages {
     ledger: Ledger,
     id: BroadcastId,
-    states: Vec<DeliveryState>,
+    states: Vec<RecipientState>,
     names: Vec<String>,
+    call: Call,
     after: i64,
     batch: Option<FieldBatch>,
 }
 
 impl ExportPages {
+    /// Returns the call whose recipients these are.
+    pub fn recipients(&self) -> Call {
+        self.call
+    }
+
     /// Returns the names of the audience's own columns, in the order of their first appearance. Empty for a broadcast
     /// from before columns were stored.
     pub fn names(&self) -> &[String] {
@@ -152,30 +158,29 @@ impl Ledger {
     pub async fn export_pages(
         &self,
         id: BroadcastId,
-        states: &[DeliveryState],
+        states: &[RecipientState],
     ) -> Result<ExportPages, LedgerError> {
         // Steps from one list of names to the next different one: there are many rows, and usually a single list.
         let question =
             sql("SELECT names FROM recipient_fields WHERE broadcast = ? GROUP BY names ORDER BY min(first)");
-        let mut read = self.store().read().await?;
-        let lists: Vec<(String,)> = read.rows(question.bind(id.0)).await?;
-        read.done();
+        let lists: Vec<(String,)> = self.store().rows(question.bind(id.0)).await?;
         let mut names: Vec<String> = Vec::new();
         for (list,) in lists {
             let list: Vec<String> =
                 serde_json::from_str(&list).map_err(|error| self.store().record(error))?;
             names.extend(list.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
         }
-        Ok(ExportPages { ledger: self.clone(), id, states: states.to_vec(), names, after: 0, batch: None })
+        let call = self.show(id).await?.spec.recipients();
+        let states = states.to_vec();
+        Ok(ExportPages { ledger: self.clone(), id, states, names, call, after: 0, batch: None })
     }
 
     /// Returns the batch that contains a recipient, if it has columns.
     async fn batch_at(&self, id: BroadcastId, seq: i64) -> Result<Option<FieldBatch>, LedgerError> {
         let question = sql("SELECT first, last, names, content FROM recipient_fields
                 WHERE broadcast = ? AND first <= ? ORDER BY first DESC LIMIT 1");
-        let mut read = self.store().read().await?;
-        let row: Option<(i64, i64, String, Vec<u8>)> = read.row(question.bind(id.0).bind(seq)).await?;
-        read.done();
+        let row: Option<(i64, i64, String, Vec<u8>)> =
+            self.store().row(question.bind(id.0).bind(seq)).await?;
         let Some((first, last, names, content)) = row else { return Ok(None) };
         let names = serde_json::from_str(&names).map_err(|error| self.store().record(error))?;
         let rows = unpack(&content).map_err(|error| self.store().record(error))?;
@@ -191,7 +196,14 @@ mod tests {
 
     fn recipient(fields: &[(&str, Value)]) -> NewRecipient {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        NewRecipient { group_id: "g".to_owned(), users: Vec::new(), message: None, fields }
+        NewRecipient {
+            zone: None,
+            group_id: "g".to_owned(),
+            users: Vec::new(),
+            message: None,
+            fields,
+            target: None,
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::core::BroadcastStatus;
 use crate::ledger::sql::sql;
+use crate::ledger::state::stage::{BUILDING, CANCELLED, FINISHED, READY};
 use crate::ledger::store::{Transaction, millis, stored};
 use crate::ledger::{AppId, BroadcastStage, Ledger, LedgerError};
 
-use super::{Broadcast, BroadcastId, BroadcastSpec};
+use super::{Broadcast, BroadcastId, StoredSpec};
 
 /// The result of looking up a name and a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,7 @@ pub enum BroadcastLookup {
     Unbuilt(Broadcast),
     /// Its plan is fixed, and something is left to send.
     Unfinished(Broadcast),
-    /// Nothing of it is left to send.
+    /// Nothing is left to send.
     Finished(Broadcast),
 }
 
@@ -42,6 +43,8 @@ pub struct BroadcastFilter {
     pub unfinished: bool,
     /// Only broadcasts that have finished.
     pub finished: bool,
+    /// Only broadcasts with recipients in doubt.
+    pub in_doubt: bool,
     /// Only broadcasts with this [`Broadcast::status`].
     pub state: Option<BroadcastStatus>,
     /// Only broadcasts that were created before this one.
@@ -59,20 +62,18 @@ impl Ledger {
         app: AppId,
         name: &str,
         run: &str,
-        spec: &BroadcastSpec,
+        spec: &StoredSpec,
     ) -> Result<BroadcastLookup, LedgerError> {
         let json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
-        let mut write = self.store().write().await?;
-        let result = async {
+        let (made, found) = self.store().transaction(async |write| {
             let insert = sql(
-                "INSERT INTO broadcasts (app, name, run, spec, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO broadcasts (app, name, run, spec, created_at, corrects) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             );
             let insert = insert.bind(app.0).bind(name).bind(run).bind(json).bind(self.store().now());
+            let insert = insert.bind(spec.corrects.as_ref().map(|corrected| corrected.id));
             let made = write.run(insert).await?;
-            Ok((made, named(&mut write, app, name, run).await?))
-        }
-        .await;
-        let (made, found) = write.end(result).await?;
+            Ok((made, named(write, app, name, run).await?))
+        }).await?;
         let found = found.ok_or_else(|| self.store().record("a broadcast that was not made"))?;
         Ok(match found.stage {
             _ if made > 0 => BroadcastLookup::New(found),
@@ -85,11 +86,22 @@ impl Ledger {
     /// Returns a broadcast by its number.
     pub async fn show(&self, id: BroadcastId) -> Result<Broadcast, LedgerError> {
         let text = format!("{} WHERE b.id = ?2", self.store().driver.texts().broadcasts);
-        let mut read = self.store().read().await?;
         let found: Option<Broadcast> =
-            read.row(sql(text).bind(self.store().dead_before()).bind(id.0)).await?;
-        read.done();
+            self.store().row(sql(text).bind(self.store().dead_before()).bind(id.0)).await?;
         found.map(|found| self.with_living_driver(found)).ok_or(LedgerError::Unknown(id))
+    }
+
+    /// Returns those of these broadcasts that were not pruned, in this order.
+    pub(in crate::ledger) async fn show_each(&self, ids: Vec<(i64,)>) -> Result<Vec<Broadcast>, LedgerError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for (id,) in ids {
+            match self.show(BroadcastId(id)).await {
+                Ok(broadcast) => found.push(broadcast),
+                Err(LedgerError::Unknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     pub async fn find(&self, app: AppId, name: &str, run: &str) -> Result<Option<Broadcast>, LedgerError> {
@@ -111,8 +123,10 @@ impl Ledger {
         });
         let limit = if filter.limit == 0 { 1_000 } else { filter.limit };
         let text = format!(
-            "{} WHERE (?2 IS NULL OR b.app = ?2) AND (?3 IS NULL OR b.name = ?3) AND (NOT ?4 OR b.state IN (0, 1))
-                AND b.created_at >= ?5 AND NOT b.draft AND (NOT ?7 OR b.state IN (2, 3)) AND (?8 IS NULL OR b.id < ?8) AND (?9 IS NULL OR ?9 = {})
+            "{} WHERE (?2 IS NULL OR b.app = ?2) AND (?3 IS NULL OR b.name = ?3)
+                AND (NOT ?4 OR b.state IN ({BUILDING}, {READY})) AND b.created_at >= ?5 AND NOT b.draft
+                AND (NOT ?7 OR b.state IN ({FINISHED}, {CANCELLED})) AND (?8 IS NULL OR b.id < ?8) AND (?9 IS NULL OR ?9 = {})
+                AND (NOT ?10 OR b.n_in_doubt > 0)
                 ORDER BY b.id DESC LIMIT ?6",
             self.store().driver.texts().broadcasts,
             Broadcast::STATUS
@@ -126,10 +140,9 @@ impl Ledger {
             .bind(if by_driver.is_some() { i64::MAX } else { stored(limit) })
             .bind(filter.finished)
             .bind(filter.before.map(|before| before.0))
-            .bind(filter.state.filter(|_| by_driver.is_none()).map(BroadcastStatus::name));
-        let mut read = self.store().read().await?;
-        let found: Vec<Broadcast> = read.rows(question).await?;
-        read.done();
+            .bind(filter.state.filter(|_| by_driver.is_none()).map(BroadcastStatus::name))
+            .bind(filter.in_doubt);
+        let found: Vec<Broadcast> = self.store().rows(question).await?;
         let found = found.into_iter().map(|found| self.with_living_driver(found));
         let wanted = found.filter(|found| by_driver.is_none_or(|state| found.status() == state));
         Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())

@@ -34,6 +34,26 @@ impl Ledger {
         self.claim_as(id, owner, length, true).await
     }
 
+    /// The same. If a process holds the lease that may be dead, waits until that is known.
+    pub async fn claim_when_dead(
+        &self,
+        id: BroadcastId,
+        owner: &Instance,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        let lease = self.claim(id, owner, length).await?;
+        if lease.is_some() || !self.has_fleet() {
+            return Ok(lease);
+        }
+        tracing::info!(
+            "another process has the lease of broadcast {id} and may be dead; waiting for its next heartbeat"
+        );
+        if self.wait_for_driver_heartbeat(id).await? {
+            return Ok(None);
+        }
+        self.claim(id, owner, length).await
+    }
+
     /// The same, but exclusive on every store.
     #[cfg(test)]
     pub(in crate::ledger) async fn claim_alone(
@@ -52,10 +72,10 @@ impl Ledger {
         length: Duration,
         shared: bool,
     ) -> Result<Option<Lease>, LedgerError> {
-        let mut write = self.store().write().await?;
         let length = millis(length);
-        let result = self.store().driver.claim(&mut write, id, owner.id(), length, shared).await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| self.store().driver.claim(write, id, owner.id(), length, shared).await)
+            .await
     }
 
     /// Renews a lease for `length` from now.
@@ -76,10 +96,24 @@ impl Ledger {
 
     /// Releases a lease. It is no error if the lease is already lost.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = self.store().driver.release(&mut write, lease).await;
-        write.end(result).await
+        self.store().transaction(async |write| self.store().driver.release(write, lease).await).await
     }
+}
+
+/// Gives a broadcast its next lease; `None` if there is no such broadcast. `length` is in milliseconds.
+pub(in crate::ledger) async fn next_lease(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    owner: i64,
+    length: i64,
+) -> Result<Option<Lease>, LedgerError> {
+    let statement = sql(
+        "UPDATE broadcasts SET owner = ?, lease_number = lease_number + 1, lease_until = ?, lease_for = ?
+            WHERE id = ? RETURNING lease_number",
+    );
+    let until = write.store.now().saturating_add(length);
+    let row = write.row::<(i64,)>(statement.bind(owner).bind(until).bind(length).bind(id.0)).await?;
+    Ok(row.map(|(number,)| Lease { broadcast: id, number }))
 }
 
 /// Returns whether a lease is still held.

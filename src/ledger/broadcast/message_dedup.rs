@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Lease;
 
-/// How many messages a builder remembers. An equal message that comes later is stored again.
+/// How many of the latest messages a builder remembers. A message that equals an older one is stored again.
 const REMEMBERED: usize = 1024;
 
 /// The SHA-256 of a message.

@@ -2,17 +2,23 @@
 //!
 //! Memory use does not grow with the number of recipients: the store sorts on disk, and rows are streamed.
 
+use const_format::formatcp;
 use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::core::{Call, SuppressedKind};
 use crate::ledger::connection::Connection;
 use crate::ledger::sql::Statement;
 use crate::ledger::sql::sql;
+use crate::ledger::state::recipient::{PENDING, SKIPPED};
+use crate::ledger::state::stage::{BUILDING, READY};
 use crate::ledger::store::{count, stored};
-use crate::ledger::{DeliveryState, Ledger, LedgerError};
+use crate::ledger::{AppId, Ledger, LedgerError, RecipientState};
+use crate::message::DEFAULT_SENDER;
 
+use super::approval::ApprovalColumns;
 use super::build::{json, why_not};
 use super::{BroadcastId, CountsDelta, Lease, apply};
 
@@ -26,7 +32,7 @@ pub struct Exclusion {
     /// The earlier broadcasts.
     pub broadcasts: Vec<BroadcastId>,
     /// The states in those broadcasts that exclude a recipient.
-    pub states: Vec<DeliveryState>,
+    pub states: Vec<RecipientState>,
 }
 
 /// A plan that was fixed or checked.
@@ -40,10 +46,20 @@ pub struct BroadcastPlan {
     pub excluded: u64,
     /// All `skipped` recipients, including excluded ones.
     pub skipped: u64,
+    /// Recipients that are on the suppression list when the plan is made. Those that still are when their turn comes are
+    /// skipped then.
+    #[serde(default)]
+    pub suppressed: u64,
+    /// Recipients that are at the cap of the broadcast when the plan is made, likewise.
+    #[serde(default)]
+    pub capped: u64,
     /// The size of the largest message in bytes, as the service's limit counts them.
     pub largest_message_bytes: u64,
     /// SHA-256 over the group, users and message of each recipient in order, in hexadecimal.
     pub hash: String,
+    /// The same over the rest of each recipient: its time zone, and the message that it edits.
+    #[serde(default)]
+    pub details: String,
 }
 
 /// What happens to the rows of a query.
@@ -51,6 +67,34 @@ pub struct BroadcastPlan {
 enum SweepAction {
     Dropped,
     Skipped,
+}
+
+/// The recipients of a plan that are not sent to.
+#[derive(sqlx::FromRow)]
+struct UnsentCounts {
+    duplicates: i64,
+    n_skipped: i64,
+}
+
+impl UnsentCounts {
+    /// Returns the plan with these counts.
+    fn of(&self, plan: BroadcastPlan) -> BroadcastPlan {
+        BroadcastPlan { duplicates: count(self.duplicates), skipped: count(self.n_skipped), ..plan }
+    }
+}
+
+/// A recipient as the plan's hash covers it.
+#[derive(sqlx::FromRow)]
+struct PlannedRow {
+    group_id: String,
+    /// As a JSON list.
+    users: String,
+    /// The message's hash.
+    hash: String,
+    /// The message's size in bytes.
+    size: i64,
+    target: Option<String>,
+    zone: Option<String>,
 }
 
 impl Ledger {
@@ -85,7 +129,7 @@ impl Ledger {
         if checked.total == 0 {
             return Ok(checked);
         }
-        self.fix(lease, checked.excluded, checked.total, checked.largest_message_bytes, checked.hash).await
+        self.fix(lease, checked).await
     }
 
     /// Fixes a plan that was checked. If recipients were added since, it is checked again.
@@ -99,8 +143,7 @@ impl Ledger {
         if checked.total == 0 {
             return Ok(checked);
         }
-        let BroadcastPlan { excluded, total, largest_message_bytes: largest, hash, .. } = checked;
-        match self.fix(lease, excluded, total, largest, hash).await {
+        match self.fix(lease, checked).await {
             Err(LedgerError::NotNow { is: "building", .. }) => {
                 self.fix_plan(lease, exclude, max_recipients).await
             }
@@ -120,66 +163,55 @@ impl Ledger {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
-        let duplicates = sql("SELECT seq, state FROM (SELECT seq, state,
+        let duplicates = sql(formatcp!(
+            "SELECT seq, state FROM (SELECT seq, state,
                 row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
-                FROM recipients WHERE broadcast = ? AND NOT (state = 5 AND group_id = '')) n WHERE nth > 1");
+                FROM recipients WHERE broadcast = ? AND NOT (state = {SKIPPED} AND group_id = '')) n WHERE nth > 1"
+        ));
         self.sweep(lease, &mut reader, duplicates.bind(id), SweepAction::Dropped).await?;
         let mut excluded = 0;
         if let Some(exclusion) = exclude {
             let ids: Vec<i64> = exclusion.broadcasts.iter().map(|id| id.0).collect();
             let states: Vec<i64> = exclusion.states.iter().map(|state| state.number()).collect();
             let text = |list: &[i64]| serde_json::to_string(list).map_err(|error| self.store().record(error));
-            let question = sql(
-                "SELECT seq, state FROM recipients WHERE broadcast = ? AND state = 0 AND (group_id, users) IN (
+            let question = sql(formatcp!(
+                "SELECT seq, state FROM recipients WHERE broadcast = ? AND state = {PENDING} AND (group_id, users) IN (
                     SELECT group_id, users FROM recipients WHERE broadcast IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))
-                    AND state IN (SELECT CAST(atom AS BIGINT) FROM json_each(?)))",
-            );
+                    AND state IN (SELECT CAST(atom AS BIGINT) FROM json_each(?)))"
+            ));
             let question = question.bind(id).bind(text(&ids)?).bind(text(&states)?);
             self.sweep(lease, &mut reader, question, SweepAction::Skipped).await?;
             // An earlier attempt that failed may have excluded some recipients, so all marked rows are counted.
-            let marked = sql(
-                "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = 5 AND error = 'excluded'",
-            );
+            let marked = sql(formatcp!(
+                "SELECT count(*) FROM recipients WHERE broadcast = ? AND state = {SKIPPED} AND error = 'excluded'"
+            ));
             let marked: Option<(i64,)> =
                 reader.row(marked.bind(id)).await.map_err(|error| self.store().error(&error))?;
             excluded = count(marked.unwrap_or_default().0);
         }
-        let (total, largest, hash) = self.digest(lease.broadcast, &mut reader).await?;
+        let mut digest = self.digest(lease.broadcast, &mut reader).await?;
+        let broadcast = self.show(lease.broadcast).await?;
+        digest.suppressed = self.count_suppressed(&broadcast).await?;
+        digest.capped = self.count_capped(&broadcast).await?;
+        self.store_plan_senders(lease.broadcast, &mut reader).await?;
         drop(reader);
+        let (total, largest) = (digest.total, digest.largest_message_bytes);
         if let Some(max) = max_recipients.filter(|max| total > *max) {
             return Err(LedgerError::TooMany { total, max });
         }
-        if wanted.is_some_and(|wanted| wanted != hash) {
+        if wanted.is_some_and(|wanted| wanted != digest.hash) {
             return Err(LedgerError::OtherPlan { total, largest });
         }
-        self.figures(lease, excluded, total, largest, hash).await
-    }
-
-    /// Returns the totals of a plan that is not fixed.
-    async fn figures(
-        &self,
-        lease: Lease,
-        excluded: u64,
-        total: u64,
-        largest: u64,
-        hash: String,
-    ) -> Result<BroadcastPlan, LedgerError> {
-        let question = sql("SELECT next_seq - 1 - n_pending - n_skipped, n_skipped FROM broadcasts
-                WHERE id = ? AND lease_number = ? AND state = 0")
+        // Of the plan that is not fixed.
+        let question = sql(formatcp!(
+            "SELECT next_seq - 1 - n_pending - n_skipped AS duplicates, n_skipped FROM broadcasts
+                WHERE id = ? AND lease_number = ? AND state = {BUILDING}"
+        ))
         .bind(lease.broadcast.0)
         .bind(lease.number);
-        let mut read = self.store().read().await?;
-        let row: Option<(i64, i64)> = read.row(question).await?;
-        read.done();
-        let (dropped, skipped) = row.ok_or(LedgerError::LeaseLost(lease.broadcast))?;
-        Ok(BroadcastPlan {
-            total,
-            duplicates: count(dropped),
-            excluded,
-            skipped: count(skipped),
-            largest_message_bytes: largest,
-            hash,
-        })
+        let row: Option<UnsentCounts> = self.store().row(question).await?;
+        let unsent = row.ok_or(LedgerError::LeaseLost(lease.broadcast))?;
+        Ok(unsent.of(BroadcastPlan { excluded, ..digest }))
     }
 
     /// Drops or skips the rows of a query, in short writes.
@@ -190,7 +222,8 @@ impl Ledger {
         question: Statement,
         fate: SweepAction,
     ) -> Result<(), LedgerError> {
-        let mut rows = reader.stream::<(i64, i64)>(question).map_err(|error| self.store().error(&error))?;
+        let mut rows =
+            reader.stream::<(i64, RecipientState)>(question).map_err(|error| self.store().error(&error))?;
         let mut chunk = Vec::new();
         loop {
             let row = rows.try_next().await.map_err(|error| self.store().error(&error))?;
@@ -209,109 +242,128 @@ impl Ledger {
     async fn sweep_chunk(
         &self,
         lease: Lease,
-        chunk: &[(i64, i64)],
+        chunk: &[(i64, RecipientState)],
         fate: SweepAction,
     ) -> Result<(), LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = async {
+        self.store().transaction(async |write| {
             let mut delta = CountsDelta::default();
             let mut seqs = Vec::with_capacity(chunk.len());
             for &(seq, state) in chunk {
-                let state = DeliveryState::from_number(state).map_err(|detail| self.store().record(detail))?;
                 delta.add(state, -1);
                 if matches!(fate, SweepAction::Skipped) {
-                    delta.add(DeliveryState::Skipped, 1);
+                    delta.add(RecipientState::Skipped, 1);
                 }
                 seqs.push(seq);
             }
-            let seqs = json(&write, &seqs)?;
+            let seqs = json(write, &seqs)?;
             let statement = match fate {
                 SweepAction::Dropped => sql(
                     "DELETE FROM recipients WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 )
                 .bind(lease.broadcast.0)
                 .bind(seqs),
-                SweepAction::Skipped => sql(
-                    "UPDATE recipients SET state = 5, error = 'excluded'
-                        WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
-                )
+                SweepAction::Skipped => sql(formatcp!(
+                    "UPDATE recipients SET state = {SKIPPED}, error = 'excluded'
+                        WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))"
+                ))
                 .bind(lease.broadcast.0)
                 .bind(seqs),
             };
             if write.run(statement).await? != chunk.len() as u64 {
                 return Err(LedgerError::LeaseLost(lease.broadcast));
             }
-            apply(&mut write, lease.broadcast, Some(lease.number), &delta).await
-        }
-        .await;
-        write.end(result).await
+            apply(write, lease.broadcast, Some(lease.number), &delta).await
+        }).await
     }
 
-    /// Returns the count, the largest message and the hash of what will be sent.
-    async fn digest(
-        &self,
-        id: BroadcastId,
-        reader: &mut Connection,
-    ) -> Result<(u64, u64, String), LedgerError> {
-        let question = sql("SELECT r.group_id, r.users, m.hash, m.size FROM recipients r
+    /// Stores the senders of a plan's messages, so that the service's records of these messages are kept.
+    async fn store_plan_senders(&self, id: BroadcastId, reader: &mut Connection) -> Result<(), LedgerError> {
+        let sender = self.store().driver.texts().message_sender;
+        let text = format!(
+            "SELECT DISTINCT b.app, coalesce({sender}, ?2) FROM broadcasts b JOIN messages m ON m.broadcast = b.id WHERE b.id = ?1"
+        );
+        let question = sql(text).bind(id.0).bind(DEFAULT_SENDER);
+        let senders: Vec<(AppId, String)> =
+            reader.rows(question).await.map_err(|error| self.store().error(&error))?;
+        let Some((app, _)) = senders.first() else { return Ok(()) };
+        let names: Vec<&str> = senders.iter().map(|(_, name)| name.as_str()).collect();
+        self.store_senders(*app, &names).await
+    }
+
+    /// Returns the count, the largest message and the hash of what will be sent; the other figures are 0.
+    async fn digest(&self, id: BroadcastId, reader: &mut Connection) -> Result<BroadcastPlan, LedgerError> {
+        let call = self.show(id).await?.spec.call;
+        let question = sql(formatcp!(
+            "SELECT r.group_id, r.users, m.hash, m.size, r.target, r.zone FROM recipients r
                 CROSS JOIN messages m ON m.broadcast = r.broadcast AND m.id = r.message
-                WHERE r.broadcast = ? AND r.state = 0 ORDER BY r.seq")
+                WHERE r.broadcast = ? AND r.state = {PENDING} ORDER BY r.seq"
+        ))
         .bind(id.0);
-        let mut rows = reader
-            .stream::<(String, String, String, i64)>(question)
-            .map_err(|error| self.store().error(&error))?;
+        let mut rows = reader.stream::<PlannedRow>(question).map_err(|error| self.store().error(&error))?;
         let (mut total, mut largest) = (0, 0);
-        let mut hasher = Sha256::new();
-        while let Some((group, users, message, size)) =
-            rows.try_next().await.map_err(|error| self.store().error(&error))?
-        {
+        let (mut hasher, mut details) = (Sha256::new(), Sha256::new());
+        if matches!(call, Call::User | Call::Room) {
+            // A group may have the id of a user or a room.
+            hasher.update(format!("{call}\n"));
+        }
+        while let Some(row) = rows.try_next().await.map_err(|error| self.store().error(&error))? {
             total += 1;
-            largest = largest.max(size);
+            largest = largest.max(row.size);
             // No field can contain a line feed: ids are checked, and users are JSON.
-            for field in [&group, &users, &message] {
+            for field in [&row.group_id, &row.users, &row.hash] {
                 hasher.update(field);
                 hasher.update(b"\n");
             }
+            // The id of a message and the name of a zone have no line feed either.
+            for field in [&row.target, &row.zone] {
+                details.update(field.as_deref().unwrap_or_default());
+                details.update(b"\n");
+            }
         }
-        Ok((total, count(largest), HEXLOWER.encode(&hasher.finalize())))
+        Ok(BroadcastPlan {
+            total,
+            duplicates: 0,
+            excluded: 0,
+            skipped: 0,
+            suppressed: 0,
+            capped: 0,
+            largest_message_bytes: count(largest),
+            hash: HEXLOWER.encode(&hasher.finalize()),
+            details: HEXLOWER.encode(&details.finalize()),
+        })
     }
 
-    async fn fix(
-        &self,
-        lease: Lease,
-        excluded: u64,
-        total: u64,
-        largest: u64,
-        hash: String,
-    ) -> Result<BroadcastPlan, LedgerError> {
+    async fn fix(&self, lease: Lease, checked: BroadcastPlan) -> Result<BroadcastPlan, LedgerError> {
+        let spec = self.show(lease.broadcast).await?.spec;
+        let approval = ApprovalColumns::new(self, &checked, &spec);
         // Rows that an earlier failed attempt dropped count too.
-        let statement = sql(
-            "UPDATE broadcasts SET state = 1, duplicates = next_seq - 1 - n_pending - n_skipped, excluded = ?,
-                largest = ?, plan = ?, planned_at = ?
-                WHERE id = ? AND lease_number = ? AND state = 0 AND n_pending = ? RETURNING duplicates, n_skipped",
-        )
-        .bind(stored(excluded))
-        .bind(stored(largest))
-        .bind(&hash)
+        let statement = sql(formatcp!(
+            "UPDATE broadcasts SET state = {READY}, duplicates = next_seq - 1 - n_pending - n_skipped, excluded = ?,
+                largest = ?, plan = ?, planned_at = ?, kind = ?, overrides = ?, tag = ?,
+                needs_approval = ?, approval_hash = ?, approved = NULL, begun_by = ?
+                WHERE id = ? AND lease_number = ? AND state = {BUILDING} AND n_pending = ? RETURNING duplicates, n_skipped"
+        ))
+        .bind(stored(checked.excluded))
+        .bind(stored(checked.largest_message_bytes))
+        .bind(&checked.hash)
         .bind(self.store().now())
+        .bind(SuppressedKind::of(spec.call).map(SuppressedKind::name))
+        .bind(spec.overrides)
+        .bind(&spec.tag)
+        .bind(approval.needs)
+        .bind(approval.hash)
+        .bind(approval.begun_by.concat())
         .bind(lease.broadcast.0)
         .bind(lease.number)
-        .bind(stored(total));
+        .bind(stored(checked.total));
         let mut write = self.store().write().await?;
-        let result = match write.row::<(i64, i64)>(statement).await {
+        let result = match write.row::<UnsentCounts>(statement).await {
             Ok(None) => Err(why_not(&mut write, lease).await.unwrap_or_else(|error| error)),
             Ok(Some(row)) => Ok(row),
             Err(error) => Err(error),
         };
-        let (dropped, skipped) = write.end(result).await?;
+        let unsent = write.end(result).await?;
         drop(self.0.desks.take(lease));
-        Ok(BroadcastPlan {
-            total,
-            duplicates: count(dropped),
-            excluded,
-            skipped: count(skipped),
-            largest_message_bytes: largest,
-            hash,
-        })
+        Ok(unsent.of(checked))
     }
 }

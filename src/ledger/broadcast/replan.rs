@@ -3,21 +3,42 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::ledger::sql::sql;
-use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{BroadcastStage, Ledger, LedgerError};
+use const_format::formatcp;
 
+use crate::core::SuppressedKind;
+use crate::ledger::sql::sql;
+use crate::ledger::state::command::{PAUSE, RUN};
+use crate::ledger::state::recipient::{CANCELLED, IN_DOUBT, PENDING, REJECTED, SENT, SKIPPED};
+use crate::ledger::state::stage::{FINISHED, READY};
+use crate::ledger::store::{Transaction, stored};
+use crate::ledger::{BroadcastStage, Ledger, LedgerError, RecipientState};
+
+use super::approval::{ApprovalColumns, add_hands};
 use super::build::json;
-use super::{Broadcast, BroadcastId, BroadcastPlan, BroadcastSpec, Lease, holds};
+use super::{Broadcast, BroadcastId, BroadcastPlan, Lease, StoredSpec, holds};
 
 /// The start of the note of a broadcast that is paused because its inputs changed.
 pub const CHANGED: &str = "inputs changed";
 
 /// Ends a pause of that kind, and clears any command of a finished broadcast.
-const LIFTED: &str = "wish = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN 0 ELSE wish END,
-    wish_note = CASE WHEN state = 2 OR (wish = 1 AND wish_note LIKE ?10) THEN NULL ELSE wish_note END";
+const LIFTED: &str = formatcp!(
+    "command = CASE WHEN {IS_LIFTED} THEN {RUN} ELSE command END,
+        command_note = CASE WHEN {IS_LIFTED} THEN NULL ELSE command_note END"
+);
+
+const IS_LIFTED: &str = formatcp!("state = {FINISHED} OR (command = {PAUSE} AND command_note LIKE ?10)");
 
 const REMOVED: &str = "the new plan does not have it";
+
+/// What the columns of a broadcast hold of its spec.
+struct SpecColumns {
+    json: String,
+    /// What its recipients are to the suppression list.
+    kind: Option<&'static str>,
+    overrides: bool,
+    tag: Option<String>,
+    approval: ApprovalColumns,
+}
 
 impl Ledger {
     /// Replaces the unsent part of a broadcast's plan by a draft. Recipients that were sent to or are in doubt stay as
@@ -40,16 +61,22 @@ impl Ledger {
         lease: Lease,
         draft: Lease,
         plan: &BroadcastPlan,
-        spec: &BroadcastSpec,
+        spec: &StoredSpec,
         step: &dyn Fn(),
     ) -> Result<Broadcast, LedgerError> {
         let _hold = self.store().clock.hold();
-        let spec_json = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         let was = self.show(lease.broadcast).await?;
         let call_differs = was.spec.call != spec.call;
-        let mut write = self.store().write().await?;
-        let result = replan(&mut write, lease, draft, plan, spec_json, call_differs, step).await;
-        write.end(result).await?;
+        let columns = SpecColumns {
+            json: serde_json::to_string(spec).map_err(|error| self.store().record(error))?,
+            kind: SuppressedKind::of(spec.call).map(SuppressedKind::name),
+            overrides: spec.overrides,
+            tag: spec.tag.clone(),
+            approval: ApprovalColumns::new(self, plan, spec),
+        };
+        self.store()
+            .transaction(async |write| replan(write, lease, draft, plan, columns, call_differs, step).await)
+            .await?;
         drop(self.0.desks.take(draft));
         drop(self.0.shelf.take(lease.broadcast));
         self.show(lease.broadcast).await
@@ -59,9 +86,9 @@ impl Ledger {
 impl Ledger {
     /// Returns whether other hosts drive the broadcast too.
     pub async fn has_other_drivers(&self, lease: Lease) -> Result<bool, LedgerError> {
-        let mut write = self.store().write().await?;
-        let result = self.store().driver.has_other_drivers(&mut write, lease).await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| self.store().driver.has_other_drivers(write, lease).await)
+            .await
     }
 }
 
@@ -70,64 +97,73 @@ async fn replan(
     lease: Lease,
     draft: Lease,
     plan: &BroadcastPlan,
-    spec: String,
+    spec: SpecColumns,
     call_differs: bool,
     step: &dyn Fn(),
 ) -> Result<(), LedgerError> {
     let (id, new) = (lease.broadcast, draft.broadcast);
     for lease in [lease, draft] {
         // This locks the row, so that no other driver joins meanwhile.
-        let lock = sql("UPDATE broadcasts SET wish_note = wish_note WHERE id = ?").bind(lease.broadcast.0);
+        let lock =
+            sql("UPDATE broadcasts SET command_note = command_note WHERE id = ?").bind(lease.broadcast.0);
         if write.run(lock).await? == 0 || !holds(write, lease).await? {
             return Err(LedgerError::LeaseLost(lease.broadcast));
         }
     }
     let has_finished = may_change(write, lease, call_differs).await? == BroadcastStage::Finished;
     step();
-    without_those_who_have_it(write, id, new, if has_finished { "2, 3, 4" } else { "2, 4" }).await?;
+    let (sent, unsent) = if has_finished {
+        (formatcp!("{SENT}, {REJECTED}, {IN_DOUBT}"), formatcp!("{PENDING}"))
+    } else {
+        (formatcp!("{SENT}, {IN_DOUBT}"), formatcp!("{PENDING}, {REJECTED}"))
+    };
+    without_those_who_have_it(write, id, new, sent).await?;
     // Deletes the unsent recipients that the draft replaces.
-    let replaced = sql("DELETE FROM recipients WHERE broadcast = ?1 AND (state = 5 OR (state IN (0, 3, 6)
-            AND (group_id, users) IN (SELECT group_id, users FROM recipients WHERE broadcast = ?2)))");
+    let replaced = sql(formatcp!(
+        "DELETE FROM recipients WHERE broadcast = ?1 AND (state = {SKIPPED}
+            OR (state IN ({PENDING}, {REJECTED}, {CANCELLED})
+                AND (group_id, users) IN (SELECT group_id, users FROM recipients WHERE broadcast = ?2)))"
+    ));
     write.run(replaced.bind(id.0).bind(new.0)).await?;
     let cancelled = sql(format!(
-        "UPDATE recipients SET state = 6, error = ?, updated_at = ? WHERE broadcast = ? AND state IN ({})",
-        if has_finished { "0" } else { "0, 3" }
+        "UPDATE recipients SET state = {CANCELLED}, error = ?, updated_at = ? WHERE broadcast = ? AND state IN ({unsent})"
     ));
     let now = write.store.now();
     step();
     write.run(cancelled.bind(REMOVED).bind(now).bind(id.0)).await?;
-    let question = sql("SELECT next_seq - 1, next_message - 1 FROM broadcasts WHERE id = ?");
-    let before: Option<(i64, i64)> = write.row(question.bind(id.0)).await?;
-    let (seqs, messages) = before.ok_or(LedgerError::Unknown(id))?;
-    let added: Option<(i64, i64)> = write.row(question_of(new)).await?;
-    let (more_seqs, more_messages) = added.ok_or(LedgerError::Unknown(new))?;
+    let PlanEnd { seqs, messages } = PlanEnd::of(write, id).await?;
+    let added = PlanEnd::of(write, new).await?;
     // The draft's messages and its export columns are moved too, with the next numbers.
     let moved = sql("INSERT INTO messages (broadcast, id, hash, size, content)
             SELECT ?, id + ?, hash, size, content FROM messages WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(messages).bind(new.0)).await?;
-    let moved = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message, error)
-            SELECT ?, seq + ?, state, ?, group_id, users, message + ?, error FROM recipients WHERE broadcast = ?");
+    let moved = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message, error, target, zone)
+            SELECT ?, seq + ?, state, ?, group_id, users, message + ?, error, target, zone FROM recipients WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(seqs).bind(now).bind(messages).bind(new.0)).await?;
     let moved = sql("INSERT INTO recipient_fields (broadcast, first, last, names, content)
             SELECT ?, first + ?, last + ?, names, content FROM recipient_fields WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(seqs).bind(seqs).bind(new.0)).await?;
     step();
-    let counts: Vec<String> = COUNTED
-        .iter()
-        .map(|(column, state)| {
-            format!("{column} = (SELECT count(*) FROM recipients WHERE broadcast = ?1 AND state = {state})")
-        })
-        .collect();
+    let counts = RecipientState::ALL.map(|state| {
+        let (name, number) = (state.name(), state.number());
+        format!("n_{name} = (SELECT count(*) FROM recipients WHERE broadcast = ?1 AND state = {number})")
+    });
     let statement = sql(format!(
         "UPDATE broadcasts SET spec = ?2, plan = ?3, largest = ?4, duplicates = ?5, excluded = ?6, planned_at = ?7,
-            next_seq = ?8, next_message = ?9, state = 1, {LIFTED}, {} WHERE id = ?1",
+            next_seq = ?8, next_message = ?9, kind = ?11, overrides = ?12, tag = ?13,
+            approved = CASE WHEN approval_hash = ?14 THEN approved END, approval_hash = ?14,
+            needs_approval = CASE WHEN needs_approval = 1 THEN 1 ELSE ?15 END,
+            ramp_stage = 0, ramp_released = 0, ramp_until = NULL, state = {READY}, {LIFTED}, {} WHERE id = ?1",
         counts.join(", ")
     ));
-    let statement = statement.bind(id.0).bind(spec).bind(plan.hash.as_str());
+    let statement = statement.bind(id.0).bind(spec.json).bind(plan.hash.as_str());
     let statement = statement.bind(stored(plan.largest_message_bytes)).bind(stored(plan.duplicates));
     let statement = statement.bind(stored(plan.excluded)).bind(now);
-    let statement = statement.bind(seqs + more_seqs + 1).bind(messages + more_messages + 1);
-    write.run(statement.bind(format!("{CHANGED}%"))).await?;
+    let statement = statement.bind(seqs + added.seqs + 1).bind(messages + added.messages + 1);
+    let statement = statement.bind(format!("{CHANGED}%")).bind(spec.kind).bind(spec.overrides).bind(spec.tag);
+    let statement = statement.bind(spec.approval.hash).bind(spec.approval.needs);
+    write.run(statement).await?;
+    add_hands(write, id, &spec.approval.begun_by).await?;
     write.store.driver.forget_ranges(write, id).await?;
     write.store.driver.end_drivers(write, Some(new)).await?;
     for statement in [
@@ -142,19 +178,38 @@ async fn replan(
     Ok(())
 }
 
-/// The count columns of a broadcast, and the state that each one counts.
-const COUNTED: [(&str, i64); 7] = [
-    ("n_pending", 0),
-    ("n_sending", 1),
-    ("n_sent", 2),
-    ("n_rejected", 3),
-    ("n_in_doubt", 4),
-    ("n_skipped", 5),
-    ("n_cancelled", 6),
-];
+/// The last numbers of a plan's recipients and messages.
+#[derive(sqlx::FromRow)]
+struct PlanEnd {
+    seqs: i64,
+    messages: i64,
+}
 
-fn question_of(id: BroadcastId) -> crate::ledger::sql::Statement {
-    sql("SELECT next_seq - 1, next_message - 1 FROM broadcasts WHERE id = ?").bind(id.0)
+impl PlanEnd {
+    async fn of(write: &mut Transaction<'_>, id: BroadcastId) -> Result<Self, LedgerError> {
+        let question =
+            sql("SELECT next_seq - 1 AS seqs, next_message - 1 AS messages FROM broadcasts WHERE id = ?");
+        write.row(question.bind(id.0)).await?.ok_or(LedgerError::Unknown(id))
+    }
+}
+
+/// The progress of a broadcast.
+#[derive(sqlx::FromRow)]
+struct Progress {
+    #[sqlx(rename = "state")]
+    stage: BroadcastStage,
+    sending: i64,
+    /// Sent, or in doubt.
+    delivered: i64,
+}
+
+/// A recipient of a group's members.
+#[derive(sqlx::FromRow)]
+struct Members {
+    seq: i64,
+    group_id: String,
+    /// As a JSON list.
+    users: String,
 }
 
 /// Returns an error if a change could give a recipient two messages; otherwise returns the broadcast's stage.
@@ -164,10 +219,11 @@ async fn may_change(
     call_differs: bool,
 ) -> Result<BroadcastStage, LedgerError> {
     let id = lease.broadcast;
-    let question = sql("SELECT state, n_sending, n_sent + n_in_doubt FROM broadcasts WHERE id = ?");
-    let row: Option<(i64, i64, i64)> = write.row(question.bind(id.0)).await?;
-    let (stage, sending, delivered) = row.ok_or(LedgerError::Unknown(id))?;
-    let stage = BroadcastStage::from_number(stage).map_err(|detail| write.store.record(detail))?;
+    let question = sql(
+        "SELECT state, n_sending AS sending, n_sent + n_in_doubt AS delivered FROM broadcasts WHERE id = ?",
+    );
+    let row: Option<Progress> = write.row(question.bind(id.0)).await?;
+    let Progress { stage, sending, delivered } = row.ok_or(LedgerError::Unknown(id))?;
     let not_now = |why| Err(LedgerError::NotNow { broadcast: id, is: stage.name(), why });
     if !matches!(stage, BroadcastStage::Ready | BroadcastStage::Finished) {
         return not_now("only a plan that is fixed and not cancelled can be replaced");
@@ -202,13 +258,14 @@ async fn without_those_who_have_it(
     write.run(same.bind(new.0).bind(id.0)).await?;
     // The users of a group may be divided among recipients in another way than before.
     let have = sql(format!(
-        "SELECT group_id, users FROM recipients WHERE broadcast = ?1 AND state IN ({states}) AND users <> ''
+        "SELECT seq, group_id, users FROM recipients WHERE broadcast = ?1 AND state IN ({states}) AND users <> ''
             AND group_id IN (SELECT group_id FROM recipients WHERE broadcast = ?2 AND users <> '')"
     ));
     let mut known: HashMap<String, BTreeSet<String>> = HashMap::new();
-    for (group, users) in write.rows::<(String, String)>(have.bind(id.0).bind(new.0)).await? {
-        let users: Vec<String> = serde_json::from_str(&users).map_err(|error| write.store.record(error))?;
-        known.entry(group).or_default().extend(users);
+    for row in write.rows::<Members>(have.bind(id.0).bind(new.0)).await? {
+        let users: Vec<String> =
+            serde_json::from_str(&row.users).map_err(|error| write.store.record(error))?;
+        known.entry(row.group_id).or_default().extend(users);
     }
     if known.is_empty() {
         return Ok(());
@@ -217,9 +274,9 @@ async fn without_those_who_have_it(
             AND group_id IN (SELECT value ->> 0 FROM json_each(?))");
     let groups_of_one: Vec<[&String; 1]> = known.keys().map(|group| [group]).collect();
     let list = json(write, &groups_of_one)?;
-    for (seq, group, users) in write.rows::<(i64, String, String)>(rows.bind(new.0).bind(list)).await? {
+    for Members { seq, group_id, users } in write.rows(rows.bind(new.0).bind(list)).await? {
         let all: Vec<String> = serde_json::from_str(&users).map_err(|error| write.store.record(error))?;
-        let have = known.get(&group);
+        let have = known.get(&group_id);
         let left: Vec<&String> =
             all.iter().filter(|user| !have.is_some_and(|have| have.contains(*user))).collect();
         if left.len() == all.len() {

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use const_format::formatcp;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use crate::core::BroadcastStatus;
+use crate::core::{BroadcastStatus, Person};
+use crate::ledger::columns::recipient_counts;
 use crate::ledger::instance::InstanceName;
+use crate::ledger::state::command::{CANCEL, PAUSE};
+use crate::ledger::state::stage::{BUILDING, CANCELLED, FINISHED, READY};
 use crate::ledger::store::{count, from_millis};
 use crate::ledger::{AppId, BroadcastCommand, BroadcastStage, RecipientCounts};
 
-use super::{BroadcastId, BroadcastSpec};
+use super::approval::{self, Approval};
+use super::{BroadcastId, StoredSpec};
 
 /// A broadcast and its current state. The store's driver has the query for it (`SqlTexts::broadcasts`).
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +27,17 @@ pub struct Broadcast {
     pub name: String,
     pub run: String,
     /// Its specification.
-    pub spec: BroadcastSpec,
+    pub spec: StoredSpec,
     pub stage: BroadcastStage,
+    /// Whether it is sent only after an approval.
+    pub needs_approval: bool,
+    /// The hash of what an approval covers: the plan, and the settings that change who gets what and when. `None` while the
+    /// plan is not fixed.
+    pub approval_hash: Option<String>,
+    /// The approval of this plan, if there is one.
+    pub approval: Option<Approval>,
+    /// Who began it or changed its plan. Empty if a schedule, a hook or an event did.
+    pub begun_by: Vec<Person>,
     /// The latest command for it.
     pub command: BroadcastCommand,
     pub command_note: Option<String>,
@@ -62,9 +76,14 @@ pub struct LeaseHolder {
 
 impl Broadcast {
     /// The SQL expression for the name of [`Broadcast::status`], without regard to the driver.
-    pub(super) const STATUS: &'static str =
-        "CASE WHEN b.state = 3 THEN 'cancelled' WHEN b.state = 2 THEN 'finished' WHEN b.wish = 1 THEN 'paused'
-            WHEN b.wish = 2 THEN 'cancelling' WHEN b.state = 0 THEN 'building' ELSE 'ready' END";
+    pub(super) const STATUS: &'static str = formatcp!(
+        "CASE WHEN b.state = {CANCELLED} THEN 'cancelled' WHEN b.state = {FINISHED} THEN 'finished'
+            WHEN b.command = {PAUSE} THEN 'paused' WHEN b.command = {CANCEL} THEN 'cancelling'
+            WHEN b.state = {READY} AND b.needs_approval = 1
+                AND (b.approved IS NULL OR b.approved IS DISTINCT FROM b.approval_hash)
+                THEN 'awaiting_approval'
+            WHEN b.state = {BUILDING} THEN 'building' ELSE 'ready' END"
+    );
 
     /// Returns `NAME/RUN`.
     pub fn full_name(&self) -> String {
@@ -72,16 +91,22 @@ impl Broadcast {
     }
 
     /// Returns its status. It is interrupted if it has not finished, is not paused, and has no driver.
-    pub const fn status(&self) -> BroadcastStatus {
+    pub fn status(&self) -> BroadcastStatus {
+        if self.awaits_approval() && matches!(self.command, BroadcastCommand::Run) {
+            return BroadcastStatus::AwaitingApproval;
+        }
         if self.is_interrupted() { BroadcastStatus::Interrupted } else { self.stage.status(self.command) }
     }
 
     /// Whether something is left to send, sending is allowed, and no process drives it.
-    pub const fn is_interrupted(&self) -> bool {
-        !self.is_over() && self.driver.is_none() && matches!(self.command, BroadcastCommand::Run)
+    pub fn is_interrupted(&self) -> bool {
+        !self.is_over()
+            && !self.awaits_approval()
+            && self.driver.is_none()
+            && matches!(self.command, BroadcastCommand::Run)
     }
 
-    /// Whether nothing of it is left to send.
+    /// Whether nothing is left to send.
     pub const fn is_over(&self) -> bool {
         self.stage.is_over()
     }
@@ -103,14 +128,29 @@ where
         let owner: Option<String> = row.try_get("owner_name")?;
         let driver = match owner {
             Some(name) => Some(LeaseHolder {
-                owner: InstanceName::new(name, number("owner_pid")?),
+                owner: InstanceName { name, pid: many("owner_pid")? },
                 until: from_millis(number("lease_until")?),
                 given: from_millis(number("lease_for")?),
                 lock: row.try_get("owner_lock")?,
             }),
             None => None,
         };
+        let text = |column: &str| row.try_get::<Option<String>, _>(column);
+        let (approval_hash, approved) = (text("approval_hash")?, text("approved")?);
+        let approval = match (
+            approval::people(&text("approved_by")?.unwrap_or_default()).pop(),
+            instant("approved_at")?,
+        ) {
+            (Some(by), Some(at)) if approved.is_some() && approved == approval_hash => {
+                Some(Approval { by, at, note: text("approval_note")? })
+            }
+            _ => None,
+        };
         Ok(Self {
+            needs_approval: number("needs_approval")? != 0,
+            approval_hash,
+            approval,
+            begun_by: approval::people(&row.try_get::<String, _>("begun_by")?),
             id: BroadcastId(number("id")?),
             app: AppId(number("app")?),
             app_key: row.try_get("app_key")?,
@@ -118,19 +158,11 @@ where
             run: row.try_get("run")?,
             spec: serde_json::from_str(&row.try_get::<String, _>("spec")?)
                 .map_err(|error| bad(error.to_string()))?,
-            stage: BroadcastStage::from_number(number("state")?).map_err(bad)?,
-            command: BroadcastCommand::from_number(number("wish")?).map_err(bad)?,
-            command_note: row.try_get("wish_note")?,
+            stage: row.try_get("state")?,
+            command: row.try_get("command")?,
+            command_note: row.try_get("command_note")?,
             driver,
-            counts: RecipientCounts {
-                pending: many("n_pending")?,
-                sending: many("n_sending")?,
-                sent: many("n_sent")?,
-                rejected: many("n_rejected")?,
-                in_doubt: many("n_in_doubt")?,
-                skipped: many("n_skipped")?,
-                cancelled: many("n_cancelled")?,
-            },
+            counts: recipient_counts(row, "n_")?,
             duplicates: many("duplicates")?,
             excluded: many("excluded")?,
             largest_message_bytes: many("largest")?,

@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::BroadcastChanges;
-use crate::core::{Call, Priority};
+use crate::core::{Call, GroupFindings, InDoubtPolicy, MessageCap, Person, Priority, Ramp};
 
 /// The specification of a broadcast, as far as resuming it needs it. Stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BroadcastSpec {
+pub struct StoredSpec {
     /// The call that sends its messages.
     pub call: Call,
     /// What happens to recipients in doubt.
     #[serde(default)]
     pub in_doubt: InDoubtPolicy,
-    /// The number of groups in one call, 1 to 3.
-    pub pack: u8,
+    /// The number of recipients in one call: 1 to 3 groups, 600 users or 10 rooms.
+    pub pack: u16,
     /// Its priority in a quota that it shares.
     #[serde(default)]
     pub priority: Priority,
@@ -24,6 +24,39 @@ pub struct BroadcastSpec {
     /// The sending window in the broadcast's own form. The broadcast waits outside of it.
     #[serde(default)]
     pub window: Option<serde_json::Value>,
+    /// Whether it is also sent to recipients on the suppression list.
+    #[serde(default)]
+    pub overrides: bool,
+    /// What kind of messages it sends, as its script names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// How many messages a group gets within a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<MessageCap>,
+    /// The stages in which it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// The condition by which it pauses itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_if: Option<String>,
+    /// It needs an approval if it has more recipients than this; None if neither the settings nor its script demand one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_over: Option<u64>,
+    /// Whether the messages of its test groups were sent before its plan was fixed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tested: bool,
+    /// Whether its groups are looked up at the service before its plan is fixed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preflight: bool,
+    /// What that found. None if it was not asked for, or could not be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Box<GroupFindings>>,
+    /// Who asked for the run that made its plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun_by: Vec<Person>,
+    /// The text with which the marks of its messages begin; `None` if they have none.
+    #[serde(default)]
+    pub mark: Option<String>,
     /// The number of consecutive failures after which it pauses; `None` for the default.
     #[serde(default)]
     pub stop_after_failures: Option<u64>,
@@ -48,12 +81,15 @@ pub struct BroadcastSpec {
     /// How its inputs changed, while it is paused because of that.
     #[serde(default)]
     pub changes: Option<BroadcastChanges>,
+    /// The broadcast whose messages it edits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<CorrectedRun>,
     /// Other data that its driver stores.
     #[serde(default)]
     pub more: serde_json::Value,
 }
 
-impl BroadcastSpec {
+impl StoredSpec {
     /// A specification with only default values.
     pub const fn new(call: Call) -> Self {
         Self {
@@ -63,6 +99,17 @@ impl BroadcastSpec {
             priority: Priority::Normal,
             rate: None,
             window: None,
+            overrides: false,
+            tag: None,
+            cap: None,
+            ramp: None,
+            stop_if: None,
+            approval_over: None,
+            tested: false,
+            preflight: false,
+            targets: None,
+            begun_by: Vec::new(),
+            mark: None,
             stop_after_failures: None,
             script: None,
             inputs: Vec::new(),
@@ -71,20 +118,40 @@ impl BroadcastSpec {
             compared_by: None,
             decision: None,
             changes: None,
+            corrects: None,
             more: serde_json::Value::Null,
         }
     }
 }
 
-/// What happens to recipients in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InDoubtPolicy {
-    /// They are reported, and a person settles them.
-    #[default]
-    Hold,
-    /// They are sent again.
-    Resend,
+impl StoredSpec {
+    /// The call whose recipients it has: for an edit, the call that sent the messages.
+    pub fn recipients(&self) -> Call {
+        self.corrects.as_ref().map_or(self.call, |corrected| corrected.call)
+    }
+}
+
+/// The broadcast whose messages another one edits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrectedRun {
+    pub id: i64,
+    pub name: String,
+    pub run: String,
+    /// The call that sent its messages.
+    #[serde(default = "to_groups")]
+    pub call: Call,
+}
+
+/// The call of a broadcast that was stored before there were other recipients than groups.
+const fn to_groups() -> Call {
+    Call::Group
+}
+
+impl CorrectedRun {
+    /// Returns `NAME/RUN`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.name, self.run)
+    }
 }
 
 /// An input of a plan, with a hash of its content.

@@ -10,24 +10,22 @@ impl Ledger {
     /// Stores a driver's status of its broadcast, in place of the previous one. Also deletes the status of drivers of
     /// this broadcast that have ended.
     pub async fn write_status(&self, lease: Lease, status: &str) -> Result<(), LedgerError> {
-        // No other process reads a temporary ledger.
-        if self.store().driver.is_temporary() {
+        if !self.store().driver.has_other_processes() {
             return Ok(());
         }
-        let mut write = self.store().write().await?;
-        let told = sql("INSERT INTO driver_status (broadcast, driver, said_at, status) VALUES (?, ?, ?, ?)
-                ON CONFLICT (broadcast, driver) DO UPDATE SET said_at = excluded.said_at, status = excluded.status")
+        let told = sql("INSERT INTO driver_status (broadcast, driver, reported_at, status) VALUES (?, ?, ?, ?)
+                ON CONFLICT (broadcast, driver) DO UPDATE SET reported_at = excluded.reported_at, status = excluded.status")
         .bind(lease.broadcast.0)
         .bind(lease.number)
         .bind(self.store().now())
         .bind(status);
         let old = sql(self.store().driver.texts().delete_old_status);
-        let result = async {
-            write.run(told).await?;
-            write.run(old.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
-        }
-        .await;
-        write.end(result).await
+        self.store()
+            .transaction(async |write| {
+                write.run(told).await?;
+                write.run(old.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
+            })
+            .await
     }
 
     /// Deletes the status of a driver that ends.
@@ -42,9 +40,7 @@ impl Ledger {
         id: Option<BroadcastId>,
     ) -> Result<Vec<(BroadcastId, String)>, LedgerError> {
         let question = sql(self.store().driver.texts().driver_statuses);
-        let mut read = self.store().read_now().await?;
-        let rows: Vec<(i64, String)> = read.rows(question.bind(id.map(|id| id.0))).await?;
-        read.done();
+        let rows: Vec<(i64, String)> = self.store().rows_now(question.bind(id.map(|id| id.0))).await?;
         Ok(rows.into_iter().map(|(id, status)| (BroadcastId(id), status)).collect())
     }
 }

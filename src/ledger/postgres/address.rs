@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx_postgres::PgConnectOptions;
 
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, StoreFault};
 
 /// The server rolls back a transaction that is idle for this long. Its program was stopped or cut off, and all other
 /// programs wait for it.
@@ -16,7 +16,7 @@ const ABANDONED: &str = "5s";
 /// credentials.
 pub(super) fn parse(address: &str) -> Result<(PgConnectOptions, PathBuf), LedgerError> {
     let shown = PathBuf::from(without_credentials(address));
-    let unreadable = |detail: String| LedgerError::Unreadable { path: shown.clone(), detail };
+    let unreadable = |detail: String| StoreFault::Unreadable { path: shown.clone(), detail }.into();
     // The library would ignore an unknown parameter and write it to the log.
     if let Some(name) = unknown_parameter(address) {
         return Err(unreadable(format!("it has no setting `{name}`")));

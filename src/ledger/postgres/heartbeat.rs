@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
-use crate::ledger::instance::{Liveness, NewInstance, reap};
+use crate::ledger::driver::InstanceDriver;
+use crate::ledger::instance::{Liveness, NewInstance, is_known, reap};
 use crate::ledger::sql::{Statement, sql};
-use crate::ledger::store::{Transaction, millis};
-use crate::ledger::{BroadcastId, Instance, Ledger, LedgerError, Reaped};
+use crate::ledger::store::{Store, Transaction, millis};
+use crate::ledger::{BroadcastId, Instance, Ledger, LedgerError, StoreFault};
 
 use super::migrate::still_readable;
+use super::server::PostgresServer;
 
 /// An instance without a heartbeat for this long is dead.
 pub(in crate::ledger) const LIFE: Duration = Duration::from_secs(10);
@@ -66,18 +69,16 @@ impl Heartbeat {
         let store = ledger.store();
         let mut read = store.read_now().await?;
         still_readable(store, &mut read).await.inspect_err(|error| {
-            if matches!(error, LedgerError::Newer { .. }) {
+            if matches!(error, LedgerError::Store(StoreFault::Newer { .. })) {
                 store.outdated(error);
             }
         })?;
         read.done();
-        let mut write = store.write().await?;
-        let beaten = write.run(self.beat_statement(store.now())).await;
-        Ok(write.end(beaten).await? > 0)
+        Ok(store.change(self.beat_statement(store.now())).await? > 0)
     }
 
     fn beat_statement(&self, now: i64) -> Statement {
-        sql("UPDATE owners SET alive_until = ? WHERE id = ?")
+        sql("UPDATE instances SET alive_until = ? WHERE id = ?")
             .bind(now + millis(LIFE))
             .bind(self.id.load(Ordering::Relaxed))
     }
@@ -102,65 +103,61 @@ impl Drop for BeatingInstance {
     }
 }
 
-/// As [`Ledger::register`].
-pub(super) async fn register(ledger: &Ledger, name: &str) -> Result<Instance, LedgerError> {
-    let heartbeat = Arc::new(Heartbeat { id: AtomicI64::new(0), name: name.to_owned() });
-    heartbeat.insert_row(ledger).await?;
-    let task = tokio::spawn(Arc::clone(&heartbeat).beat(ledger.clone())).abort_handle();
-    Ok(Instance::new(BeatingInstance { heartbeat, task }))
+/// The instance that drives a broadcast, and when its latest heartbeat expires.
+#[derive(PartialEq, Clone, Copy, sqlx::FromRow)]
+struct DriverHeartbeat {
+    id: i64,
+    alive_until: i64,
 }
 
-/// As [`Ledger::unregister`].
-pub(super) async fn unregister(ledger: &Ledger, owner: i64) -> Result<(), LedgerError> {
-    let mut write = ledger.store().write().await?;
-    let result = reap(&mut write, owner).await.map(drop);
-    write.end(result).await
-}
-
-/// As [`Ledger::wait_for_driver_heartbeat`].
-pub(super) async fn wait_for_driver(ledger: &Ledger, id: BroadcastId) -> Result<bool, LedgerError> {
-    let store = ledger.store();
-    let mut heard = None;
-    loop {
-        let question = sql("SELECT o.id, o.alive_until FROM broadcasts b JOIN owners o ON o.id = b.owner
-                WHERE b.id = ? AND o.alive_until >= ?");
-        let mut read = store.read_now().await?;
-        let now: Option<(i64, i64)> = read.row(question.bind(id.0).bind(store.dead_before())).await?;
-        read.done();
-        match (now, heard) {
-            (None, _) => return Ok(false),
-            (Some(now), Some(before)) if now != before => return Ok(true),
-            _ => heard = now,
-        }
-        store.clock.sleep(LOOK).await;
+#[async_trait]
+impl InstanceDriver for PostgresServer {
+    fn dead_before(&self, store: &Store) -> i64 {
+        self.dead_since(store)
     }
-}
 
-/// As [`Ledger::reap_dead`].
-pub(super) async fn reap_dead(ledger: &Ledger) -> Result<Reaped, LedgerError> {
-    let store = ledger.store();
-    let mut read = store.read().await?;
-    let question = sql("SELECT id FROM owners WHERE alive_until < ?").bind(store.dead_before());
-    let owners: Vec<(i64,)> = read.rows(question).await?;
-    read.done();
-    let mut reaped = Reaped::default();
-    for (id,) in owners {
-        let mut write = store.write().await?;
-        let result = async {
-            if lives(&mut write, id).await? { Ok(None) } else { reap(&mut write, id).await.map(Some) }
-        }
-        .await;
-        if let Some(moved) = write.end(result).await? {
-            reaped.owners += 1;
-            reaped.in_doubt += moved;
+    async fn register(&self, ledger: &Ledger, name: &str) -> Result<Instance, LedgerError> {
+        let heartbeat = Arc::new(Heartbeat { id: AtomicI64::new(0), name: name.to_owned() });
+        heartbeat.insert_row(ledger).await?;
+        let task = tokio::spawn(Arc::clone(&heartbeat).beat(ledger.clone())).abort_handle();
+        Ok(Instance::new(BeatingInstance { heartbeat, task }))
+    }
+
+    async fn unregister(&self, ledger: &Ledger, owner: i64) -> Result<(), LedgerError> {
+        ledger.store().transaction(async |write| reap(write, owner).await.map(drop)).await
+    }
+
+    async fn dead(&self, store: &Store) -> Result<Vec<i64>, LedgerError> {
+        let question = sql("SELECT id FROM instances WHERE alive_until < ?").bind(store.dead_before());
+        let dead: Vec<(i64,)> = store.rows(question).await?;
+        Ok(dead.into_iter().map(|(id,)| id).collect())
+    }
+
+    async fn is_known(&self, store: &Store, owner: i64) -> Result<bool, LedgerError> {
+        store.transaction(async |write| is_known(write, owner).await).await
+    }
+
+    async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+        let question = sql("SELECT id FROM instances WHERE id = ? AND alive_until >= ?").bind(owner);
+        let row: Option<(i64,)> = write.row(question.bind(write.store.dead_before())).await?;
+        Ok(row.is_some())
+    }
+
+    async fn wait_for_driver(&self, ledger: &Ledger, id: BroadcastId) -> Result<bool, LedgerError> {
+        let store = ledger.store();
+        let mut heard = None;
+        loop {
+            let question =
+                sql("SELECT o.id, o.alive_until FROM broadcasts b JOIN instances o ON o.id = b.owner
+                    WHERE b.id = ? AND o.alive_until >= ?");
+            let now: Option<DriverHeartbeat> =
+                store.row_now(question.bind(id.0).bind(store.dead_before())).await?;
+            match (now, heard) {
+                (None, _) => return Ok(false),
+                (Some(now), Some(before)) if now != before => return Ok(true),
+                _ => heard = now,
+            }
+            store.clock.sleep(LOOK).await;
         }
     }
-    Ok(reaped)
-}
-
-/// Returns whether the heartbeat of an instance has not expired.
-pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-    let question = sql("SELECT id FROM owners WHERE id = ? AND alive_until >= ?").bind(owner);
-    let row: Option<(i64,)> = write.row(question.bind(write.store.dead_before())).await?;
-    Ok(row.is_some())
 }

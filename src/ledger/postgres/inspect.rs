@@ -8,18 +8,26 @@ use crate::ledger::sql::sql;
 use crate::ledger::store::{Store, count};
 use crate::ledger::{LedgerError, ServerInspection, StoreInspection};
 
-use super::migrate::known;
+use super::migrate::{SchemaVersion, VERSIONS, known};
 use super::server::{PostgresServer, connect_once};
 
 /// The size in bytes of the schema's tables, with their indices.
 const SIZE: &str = "(SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
     WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema()))";
 
+/// What a server tells of itself and of the schema.
+#[derive(Default, sqlx::FromRow)]
+struct ServerRow {
+    version: String,
+    /// The version of TLS, if the connection is encrypted.
+    tls: Option<String>,
+    has_schema: bool,
+    size: i64,
+}
+
 /// Returns the size in bytes of a ledger on its server.
 pub(super) async fn size(store: &Store) -> Result<u64, LedgerError> {
-    let mut read = store.read_now().await?;
-    let size: Option<(i64,)> = read.row(sql(format!("SELECT {SIZE}"))).await?;
-    read.done();
+    let size: Option<(i64,)> = store.row_now(sql(format!("SELECT {SIZE}"))).await?;
     Ok(count(size.unwrap_or_default().0))
 }
 
@@ -38,17 +46,17 @@ pub(in crate::ledger) async fn inspect(address: &str, clock: &Clock) -> Result<S
     // The round trip gives a lower bound: the server read its clock at an unknown point of it.
     let apart = before.0.saturating_sub(theirs).max(theirs.saturating_sub(latest));
     let question = sql(format!(
-        "SELECT version(), (SELECT CASE WHEN ssl THEN version END FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
-            to_regclass('schema_version') IS NOT NULL, {SIZE}"
+        "SELECT version() AS version, to_regclass('schema_version') IS NOT NULL AS has_schema, {SIZE} AS size,
+            (SELECT CASE WHEN ssl THEN version END FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls"
     ));
-    let row: Option<(String, Option<String>, bool, i64)> = store.answer(connection.row(question)).await?;
-    let (version, tls, made, size) = row.unwrap_or_default();
-    let question = sql("SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version");
-    let schema: Option<(i64, i64)> = if made { store.answer(connection.row(question)).await? } else { None };
-    let (schema, least) = schema.unwrap_or_default();
+    let row: Option<ServerRow> = store.answer(connection.row(question)).await?;
+    let ServerRow { version, tls, has_schema, size } = row.unwrap_or_default();
+    let schema: Option<SchemaVersion> =
+        if has_schema { store.answer(connection.row(sql(VERSIONS))).await? } else { None };
+    let schema = schema.unwrap_or_default();
     // "PostgreSQL 17.2 (Debian 17.2-1) on x86_64 …"
     let version = version.split(" on ").next().unwrap_or_default().to_owned();
     let server = Some(ServerInspection { version, tls, apart });
-    let (path, known) = (shown, known());
-    Ok(StoreInspection { path, version: schema, least, known, size: count(size), server })
+    let (path, known, size) = (shown, known(), count(size));
+    Ok(StoreInspection { path, version: schema.version, least: schema.least, known, size, server })
 }

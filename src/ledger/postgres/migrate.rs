@@ -8,13 +8,14 @@
 use std::sync::LazyLock;
 
 use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _};
+use sqlx_postgres::PgConnection;
 
 use crate::clock::Clock;
-use crate::ledger::LedgerError;
 use crate::ledger::migrate::{MigrationVersions, newest, run_steps};
 use crate::ledger::sql::sql;
 use crate::ledger::store::{ReadConnection, Store};
+use crate::ledger::{LedgerError, StoreFault};
 
 use super::server::{PostgresServer, connect_once};
 
@@ -30,7 +31,15 @@ const BEGIN: &str = "SELECT pg_advisory_xact_lock(hashtextextended(current_schem
     CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL, least BIGINT NOT NULL);
     INSERT INTO schema_version (version, least) SELECT 0, 1 WHERE NOT EXISTS (SELECT 1 FROM schema_version)";
 
-const VERSIONS: &str = "SELECT coalesce(max(version), 0), coalesce(max(least), 0) FROM schema_version";
+pub(super) const VERSIONS: &str =
+    "SELECT coalesce(max(version), 0) AS version, coalesce(max(least), 0) AS least FROM schema_version";
+
+/// The version of a schema, and the lowest version that a program must support to work on it.
+#[derive(Default, sqlx::FromRow)]
+pub(super) struct SchemaVersion {
+    pub(super) version: i64,
+    pub(super) least: i64,
+}
 
 /// Returns the newest schema version that this program supports.
 pub(in crate::ledger) fn known() -> i64 {
@@ -64,13 +73,13 @@ async fn migrate(store: &Store, connection: &mut PgConnection) -> Result<Migrati
     let schema: Option<String> = schema.map_err(error)?;
     if schema.is_none() {
         let detail = "it has no schema to write to: create the one that search_path names".to_owned();
-        return Err(LedgerError::ReadOnly { path: store.path.clone(), detail });
+        return Err(StoreFault::ReadOnly { path: store.path.clone(), detail }.into());
     }
     let mut transaction = connection.begin().await.map_err(error)?;
     transaction.execute(sqlx::raw_sql(BEGIN)).await.map_err(error)?;
-    let versions = sqlx::query_as(VERSIONS).fetch_one(&mut *transaction).await;
-    let (found, least): (i64, i64) = versions.map_err(error)?;
-    check(store, found, least)?;
+    let schema = sqlx::query_as(VERSIONS).fetch_one(&mut *transaction).await.map_err(error)?;
+    check(store, &schema)?;
+    let found = schema.version;
     let known = known();
     if found < known {
         run_steps(store, &STEPS, &mut *transaction, found).await?;
@@ -78,19 +87,19 @@ async fn migrate(store: &Store, connection: &mut PgConnection) -> Result<Migrati
         done.execute(&mut *transaction).await.map_err(error)?;
     }
     transaction.commit().await.map_err(error)?;
-    Ok((found, found.max(known)))
+    Ok(MigrationVersions { found, now: found.max(known) })
 }
 
-fn check(store: &Store, version: i64, least: i64) -> Result<(), LedgerError> {
-    if known() < least {
-        return Err(LedgerError::Newer { path: store.path.clone(), found: version, known: known() });
+fn check(store: &Store, schema: &SchemaVersion) -> Result<(), LedgerError> {
+    if known() < schema.least {
+        let (path, found) = (store.path.clone(), schema.version);
+        return Err(StoreFault::Newer { path, found, known: known() }.into());
     }
     Ok(())
 }
 
 /// Returns an error if a newer program has changed the schema so that this program cannot use it.
 pub(super) async fn still_readable(store: &Store, read: &mut ReadConnection<'_>) -> Result<(), LedgerError> {
-    let row: Option<(i64, i64)> = read.row(sql(VERSIONS)).await?;
-    let (version, least) = row.unwrap_or_default();
-    check(store, version, least)
+    let schema: Option<SchemaVersion> = read.row(sql(VERSIONS)).await?;
+    check(store, &schema.unwrap_or_default())
 }

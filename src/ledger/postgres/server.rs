@@ -5,15 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::Rng as _;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Executor, PgConnection, Row as _};
+use sqlx::{ConnectOptions, Executor, Row as _};
+use sqlx_postgres::PgConnectOptions;
+use sqlx_postgres::PgConnection;
 
 use crate::clock::Instant;
-use crate::ledger::LedgerError;
 use crate::ledger::connection::Connection;
 use crate::ledger::driver::WriteScope;
 use crate::ledger::sql::sql;
 use crate::ledger::store::Store;
+use crate::ledger::{LedgerError, StoreFault};
 
 use super::address::parse;
 
@@ -64,7 +65,7 @@ impl PostgresServer {
                 && now.saturating_since(since) >= PATIENCE
                 && now.saturating_since(tried) < LOOK
             {
-                return Err(LedgerError::Unhealthy(Box::new(error)));
+                return Err(StoreFault::Unhealthy(Box::new(error)).into());
             }
             let error = match connect_once(&self.options, store).await {
                 Ok(connection) => {
@@ -78,7 +79,7 @@ impl PostgresServer {
                 return Err(error);
             }
             if store.clock.now().saturating_since(since) >= PATIENCE {
-                return Err(LedgerError::Unhealthy(Box::new(error)));
+                return Err(StoreFault::Unhealthy(Box::new(error)).into());
             }
             // Random waits keep the hosts of a fleet from reconnecting all at once.
             let part = rand::rng().random_range(0.5..1.0);
@@ -154,10 +155,10 @@ pub(super) async fn connect_once(
 ) -> Result<PgConnection, LedgerError> {
     match store.clock.timeout(CONNECT, options.connect()).await {
         Ok(connected) => connected.map_err(|error| store.error(&error)),
-        Err(_) => Err(LedgerError::Away {
+        Err(_) => Err(LedgerError::Store(StoreFault::Away {
             path: store.path.clone(),
             detail: format!("no connection in {} s", CONNECT.as_secs()),
-        }),
+        })),
     }
 }
 

@@ -4,7 +4,7 @@
 //! which is its own transaction.
 
 use super::super::store::Transaction;
-use super::super::{DeliveryState, LedgerError};
+use super::super::{LedgerError, RecipientState};
 use super::{NewSend, SendOutcome};
 
 /// The most rows of one statement.
@@ -17,7 +17,7 @@ pub(in crate::ledger) const MOST: usize = 512;
 pub(in crate::ledger) async fn write(
     write: &mut Transaction<'_>,
     fresh: &[(i64, &NewSend)],
-    state: DeliveryState,
+    state: RecipientState,
     settled: &[(i64, i64, &SendOutcome)],
 ) -> Result<Vec<i64>, LedgerError> {
     let refused = || {
@@ -25,7 +25,7 @@ pub(in crate::ledger) async fn write(
             [(_, id, _)] => format!("send {id}"),
             _ => "some sends".to_owned(),
         };
-        LedgerError::NotIn { what, wanted: DeliveryState::Sending, count: settled.len() as u64 }
+        LedgerError::NotIn { what, wanted: RecipientState::Sending, count: settled.len() as u64 }
     };
     let mut ids: Vec<i64> = settled.iter().map(|(_, id, _)| *id).collect();
     ids.sort_unstable();

@@ -4,11 +4,16 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::ledger::instance::{Liveness, NewInstance, reap};
+use async_trait::async_trait;
+
+use crate::ledger::driver::{InstanceDriver, JobDriver};
+use crate::ledger::instance::{Liveness, NewInstance};
+use crate::ledger::registered_job::upsert_text;
 use crate::ledger::sql::sql;
 use crate::ledger::store::{Store, Transaction};
-use crate::ledger::{Instance, Ledger, LedgerError, Reaped};
+use crate::ledger::{BroadcastId, Instance, Ledger, LedgerError};
 
+use super::SqliteFile;
 use super::open::private;
 
 /// The folder of the lock files, next to the ledger.
@@ -34,57 +39,54 @@ impl Drop for LockedInstance {
     }
 }
 
-/// As [`Ledger::register`].
-pub(super) async fn register(ledger: &Ledger, name: &str) -> Result<Instance, LedgerError> {
-    let folder = folder(ledger.store());
-    let (lock_name, lock) = make_lock(&folder).map_err(|error| LedgerError::of_system(&folder, &error))?;
-    let id = NewInstance { name, lock: &lock_name, life: None }.insert(ledger.store()).await?;
-    Ok(Instance::new(LockedInstance { id, lock }))
-}
-
-/// As [`Ledger::reap_dead`].
-pub(super) async fn reap_dead(ledger: &Ledger) -> Result<Reaped, LedgerError> {
-    let store = ledger.store();
-    let mut read = store.read().await?;
-    let owners: Vec<(i64, String)> = read.rows(sql("SELECT id, lock FROM owners")).await?;
-    read.done();
-    let mut reaped = Reaped::default();
-    for (id, lock) in owners {
-        let path = folder(store).join(lock);
-        if is_alive(&path) {
-            continue;
-        }
-        let mut write = store.write().await?;
-        let moved = reap(&mut write, id).await;
-        let moved = write.end(moved).await?;
-        // The file has no meaning any more, so a failure to delete it does not matter.
-        let _ = std::fs::remove_file(&path);
-        reaped.owners += 1;
-        reaped.in_doubt += moved;
+#[async_trait]
+impl<K: Send + Sync> InstanceDriver for SqliteFile<K> {
+    async fn register(&self, ledger: &Ledger, name: &str) -> Result<Instance, LedgerError> {
+        let folder = folder(ledger.store());
+        let (lock_name, lock) =
+            make_lock(&folder).map_err(|error| LedgerError::of_system(&folder, &error))?;
+        let id = NewInstance { name, lock: &lock_name, life: None }.insert(ledger.store()).await?;
+        Ok(Instance::new(LockedInstance { id, lock }))
     }
-    Ok(reaped)
+
+    async fn dead(&self, store: &Store) -> Result<Vec<i64>, LedgerError> {
+        let instances: Vec<(i64, String)> = store.rows(sql("SELECT id, lock FROM instances")).await?;
+        let mut dead = Vec::new();
+        for (id, lock) in instances {
+            let path = folder(store).join(lock);
+            if !is_alive(&path) {
+                // The file has no meaning any more, so a failure to delete it does not matter.
+                let _ = std::fs::remove_file(&path);
+                dead.push(id);
+            }
+        }
+        Ok(dead)
+    }
+
+    async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+        let lock: Option<(String,)> =
+            write.row(sql("SELECT lock FROM instances WHERE id = ?").bind(owner)).await?;
+        Ok(lock.is_some_and(|(lock,)| is_alive(&folder(write.store).join(lock))))
+    }
+
+    async fn wait_for_driver(&self, ledger: &Ledger, id: BroadcastId) -> Result<bool, LedgerError> {
+        Ok(ledger.show(id).await?.driver.is_some())
+    }
 }
 
-/// Returns whether the instance with this number is alive.
-pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-    let lock: Option<(String,)> = write.row(sql("SELECT lock FROM owners WHERE id = ?").bind(owner)).await?;
-    Ok(lock.is_some_and(|(lock,)| is_alive(&folder(write.store).join(lock))))
-}
-
-/// Records the active jobs of this machine, and marks all others as gone.
-pub(super) async fn register_jobs(write: &mut Transaction<'_>, rows: &str) -> Result<(), LedgerError> {
-    let statement = sql("INSERT INTO jobs (name, script, times, decided_until, version)
-            SELECT value ->> 0, value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4
-                FROM json_each(?) WHERE true
-            ON CONFLICT (name) DO UPDATE SET script = excluded.script, times = excluded.times,
-                version = excluded.version, gone_at = NULL, decided_until = CASE
-                    WHEN jobs.times = excluded.times THEN jobs.decided_until
-                    WHEN jobs.decided_until > excluded.decided_until THEN jobs.decided_until
-                    ELSE excluded.decided_until END");
-    write.run(statement.bind(rows)).await?;
-    let statement = sql("UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
-            AND name NOT IN (SELECT value ->> 0 FROM json_each(?))");
-    write.run(statement.bind(write.store.now()).bind(rows)).await.map(drop)
+#[async_trait]
+impl<K: Send + Sync> JobDriver for SqliteFile<K> {
+    async fn register_jobs(
+        &self,
+        write: &mut Transaction<'_>,
+        _owner: i64,
+        rows: &str,
+    ) -> Result<(), LedgerError> {
+        write.run(sql(upsert_text("?", "true")).bind(rows)).await?;
+        let gone = sql("UPDATE jobs SET gone_at = ? WHERE gone_at IS NULL
+                AND name NOT IN (SELECT value ->> 0 FROM json_each(?))");
+        write.run(gone.bind(write.store.now()).bind(rows)).await.map(drop)
+    }
 }
 
 /// The folder of a store's lock files.

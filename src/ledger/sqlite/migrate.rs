@@ -1,11 +1,12 @@
 //! The schema of a file. Its version is the file's `user_version`, by which older programs refuse a newer ledger.
 
+use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx_sqlite::SqliteConnection;
 
-use crate::ledger::LedgerError;
 use crate::ledger::migrate::{MigrationVersions, newest, run_steps};
 use crate::ledger::store::Store;
+use crate::ledger::{LedgerError, StoreFault};
 
 static STEPS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
 
@@ -27,7 +28,7 @@ pub(super) async fn migrate(
     let known = known();
     let found = version(connection).await.map_err(|error| store.error(&error))?;
     if found > known {
-        return Err(LedgerError::Newer { path: store.path.clone(), found, known });
+        return Err(StoreFault::Newer { path: store.path.clone(), found, known }.into());
     }
     if found < known {
         let begun = connection.begin_with("BEGIN IMMEDIATE").await;
@@ -37,5 +38,5 @@ pub(super) async fn migrate(
         sqlx::raw_sql(done).execute(&mut *transaction).await.map_err(|error| store.error(&error))?;
         transaction.commit().await.map_err(|error| store.error(&error))?;
     }
-    Ok((found, known))
+    Ok(MigrationVersions { found, now: known })
 }

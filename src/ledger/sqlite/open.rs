@@ -6,16 +6,19 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use sqlx_sqlite::SqliteConnection;
+use sqlx_sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::clock::Clock;
+use crate::ledger::driver::StoreDriver;
 use crate::ledger::migrate::MigrationVersions;
 use crate::ledger::store::Store;
-use crate::ledger::{LedgerError, StoreInspection};
+use crate::ledger::{LedgerError, StoreFault, StoreInspection};
 
-use super::SqliteFile;
 use super::migrate::{known, migrate, version};
+use super::scratch::{Scratch, TimedScratch};
+use super::{Durable, SqliteFile};
 
 /// The name of a ledger's file in its folder.
 pub const FILE: &str = "ledger.db";
@@ -23,13 +26,32 @@ pub const FILE: &str = "ledger.db";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Opening checks a file of up to this many pages (of 4 KB) from end to end, which takes about 20 ms.
 const CHECKED_PAGES: i64 = 1024;
-/// Opens the ledger in `folder`, and creates the folder if it does not exist. A scratch ledger's data need not reach
-/// the disk.
+/// Opens the ledger in `folder`, and creates the folder if it does not exist.
 pub(in crate::ledger) async fn open(
     folder: &Path,
     clock: Clock,
-    scratch: bool,
 ) -> Result<(Store, MigrationVersions), LedgerError> {
+    open_kind::<Durable>(folder, clock, SqliteSynchronous::Full).await
+}
+
+/// As [`open`], for a scratch ledger, whose data need not reach the disk.
+pub(in crate::ledger) async fn open_scratch(folder: &Path, clock: Clock) -> Result<Store, LedgerError> {
+    Ok(open_kind::<Scratch>(folder, clock, SqliteSynchronous::Off).await?.0)
+}
+
+/// As [`open_scratch`], with each move written at its time.
+pub(in crate::ledger) async fn open_timed_scratch(folder: &Path, clock: Clock) -> Result<Store, LedgerError> {
+    Ok(open_kind::<TimedScratch>(folder, clock, SqliteSynchronous::Off).await?.0)
+}
+
+async fn open_kind<K: Default + Send + Sync + 'static>(
+    folder: &Path,
+    clock: Clock,
+    synchronous: SqliteSynchronous,
+) -> Result<(Store, MigrationVersions), LedgerError>
+where
+    SqliteFile<K>: StoreDriver,
+{
     let hold = clock.hold();
     let path = folder.join(FILE);
     // Only one process at a time opens: changing the journal mode of a new file while another process opens it is an
@@ -38,12 +60,12 @@ pub(in crate::ledger) async fn open(
         let (folder, path) = (folder.to_owned(), path.clone());
         move || prepare(&folder, &path)
     });
-    let opening = prepared.await.map_err(|_| LedgerError::Closed)??;
+    let opening = prepared.await.map_err(|_| StoreFault::Closed)??;
     let options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(if scratch { SqliteSynchronous::Off } else { SqliteSynchronous::Full })
+        .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
         .row_buffer_size(256)
@@ -54,7 +76,7 @@ pub(in crate::ledger) async fn open(
         // Planning a million recipients takes seconds; slow-statement warnings would be noise.
         .disable_statement_logging();
     let mut connection = connect(&path, &options).await?;
-    let store = Store::new(&path, SqliteFile::new(options, scratch), clock.clone());
+    let store = Store::new(&path, SqliteFile::<K>::new(options), clock.clone());
     probe(&store, &mut connection).await?;
     let step = migrate(&store, &mut connection).await?;
     connection.close().await.map_err(|error| store.error(&error))?;
@@ -122,7 +144,11 @@ async fn probe(store: &Store, connection: &mut SqliteConnection) -> Result<(), L
         .fetch_one(connection)
         .await
         .map_err(|error| store.error(&error))?;
-    if found == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { path: store.path.clone(), detail: found }) }
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(StoreFault::Corrupt { path: store.path.clone(), detail: found }.into())
+    }
 }
 
 /// Opens a ledger's file on one connection, for a process that has exclusive use of it, and migrates its schema to the
@@ -139,7 +165,7 @@ pub(in crate::ledger) async fn open_alone(
         .foreign_keys(true)
         .disable_statement_logging();
     let mut connection = connect(path, &options).await?;
-    let store = Store::new(path, SqliteFile::new(options, false), clock);
+    let store = Store::new(path, SqliteFile::<Durable>::new(options), clock);
     migrate(&store, &mut connection).await?;
     Ok((store, connection))
 }

@@ -3,10 +3,17 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
+use const_format::formatcp;
+
+use crate::ledger::driver::SendDriver;
 use crate::ledger::sends::{MOST, NewSend, SendOutcome};
 use crate::ledger::sql::sql;
+use crate::ledger::state::recipient::{IN_DOUBT, PENDING, SENDING};
 use crate::ledger::store::{Transaction, stored};
-use crate::ledger::{DeliveryState, LedgerError};
+use crate::ledger::{LedgerError, RecipientState};
+
+use super::SqliteFile;
 
 /// Statements for up to this many rows each. Unused rows are filtered out, so a few statements serve every number of
 /// rows.
@@ -18,50 +25,60 @@ fn statement(rows: usize) -> String {
         // A send that may not be settled gets a NULL state, which the table rejects, and the whole statement has no
         // effect. A send may be settled if it belongs to its owner, or if it has no owner and is pending. It must also
         // be pending or in flight, or already have this state.
-        "INSERT INTO sends (updated_at, created_at, id, owner, app, once, hash, recipients, origin, state, attempts, receipts, error)
+        formatcp!("INSERT INTO sends (updated_at, created_at, id, owner, app, once, hash, recipients, origin, state,
+                attempts, receipts, error, fingerprints, files, job_run)
             SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7,
                 CASE WHEN column1 IS NULL OR EXISTS (SELECT 1 FROM sends WHERE id = column1 AND
-                    (owner = column12 OR (owner = 0 AND state = 0)) AND state IN (0, 1, column8)) THEN column8 END,
-                column9, column10, column11 FROM (VALUES ",
+                    (owner = column13 OR (owner = 0 AND state = {PENDING})) AND state IN ({PENDING}, {SENDING}, column8))
+                    THEN column8 END,
+                column9, column10, column11, column12, column14, column15 FROM (VALUES "),
     );
     for row in 0..rows {
         // Writing to a string cannot fail.
-        let _ = write!(text, "{}(?,?,?,?,?,?,?,?,?,?,?,?)", if row == 0 { "" } else { "," });
+        let _ = write!(text, "{}(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", if row == 0 { "" } else { "," });
     }
     text.push_str(
-        ") WHERE column2 IS NOT NULL
+        formatcp!(") WHERE column2 IS NOT NULL
             ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, state = excluded.state, attempts = excluded.attempts,
-                receipts = excluded.receipts, error = excluded.error, updated_at = excluded.updated_at",
+                receipts = excluded.receipts, error = excluded.error,
+                updated_at = CASE WHEN excluded.state = {IN_DOUBT} THEN sends.updated_at ELSE excluded.updated_at END"),
     );
     text
 }
 
-/// As `sends::write`; `None` if an outcome was refused.
-pub(super) async fn write(
-    write: &mut Transaction<'_>,
-    fresh: &[(i64, &NewSend)],
-    state: DeliveryState,
-    settled: &[(i64, i64, &SendOutcome)],
-) -> Result<Option<Vec<i64>>, LedgerError> {
-    let Some((_, text)) = STATEMENTS.iter().find(|(most, _)| fresh.len() + settled.len() <= *most) else {
-        return Err(write.store.record("more sends than a statement takes"));
-    };
-    let now = write.store.now();
-    let mut statement = sql(text.as_str()).bind(now).bind(now);
-    for (owner, id, outcome) in settled {
-        let receipts = serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
-        // A send that is proved not to have been sent has no owner until it is tried again.
-        let next = if outcome.state == DeliveryState::Pending { 0 } else { *owner };
-        statement = statement.bind(id).bind(next).bind(0).bind(None::<&str>).bind("").bind("").bind("");
-        statement = statement.bind(outcome.state.number()).bind(outcome.attempts).bind(receipts);
-        statement = statement.bind(outcome.error.as_deref()).bind(owner);
+#[async_trait]
+impl<K: Send + Sync> SendDriver for SqliteFile<K> {
+    async fn write_sends(
+        &self,
+        write: &mut Transaction<'_>,
+        fresh: &[(i64, &NewSend)],
+        state: RecipientState,
+        settled: &[(i64, i64, &SendOutcome)],
+    ) -> Result<Option<Vec<i64>>, LedgerError> {
+        let Some((_, text)) = STATEMENTS.iter().find(|(most, _)| fresh.len() + settled.len() <= *most) else {
+            return Err(write.store.record("more sends than a statement takes"));
+        };
+        let now = write.store.now();
+        let mut statement = sql(text.as_str()).bind(now).bind(now);
+        for (owner, id, outcome) in settled {
+            let receipts =
+                serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
+            // A send that is proved not to have been sent has no owner until it is tried again.
+            let next = if outcome.state == RecipientState::Pending { 0 } else { *owner };
+            statement = statement.bind(id).bind(next).bind(0).bind(None::<&str>).bind("").bind("").bind("");
+            statement = statement.bind(outcome.state).bind(outcome.attempts).bind(receipts);
+            statement = statement.bind(outcome.error.as_deref()).bind(None::<&str>).bind(owner);
+            statement = statement.bind(None::<&str>).bind(None::<&str>);
+        }
+        // New sends go last, so that the last row id is the id of a new send.
+        for (owner, send) in fresh {
+            statement = statement.bind(None::<i64>).bind(owner).bind(send.app.0).bind(send.once.as_deref());
+            statement = statement.bind(&*send.hash).bind(&*send.recipients).bind(&*send.origin);
+            statement = statement.bind(state).bind(0).bind(None::<&str>).bind(None::<&str>);
+            statement = statement.bind(&*send.fingerprints).bind(owner).bind(send.files.as_deref());
+            statement = statement.bind(send.job_run.as_deref());
+        }
+        let last = write.insert(statement).await?;
+        Ok(last.map(|last| (last + 1 - stored(fresh.len() as u64)..=last).collect()))
     }
-    // New sends go last, so that the last row id is the id of a new send.
-    for (owner, send) in fresh {
-        statement = statement.bind(None::<i64>).bind(owner).bind(send.app.0).bind(send.once.as_deref());
-        statement = statement.bind(&*send.hash).bind(&*send.recipients).bind(&*send.origin);
-        statement = statement.bind(state.number()).bind(0).bind(None::<&str>).bind(None::<&str>).bind(owner);
-    }
-    let last = write.insert(statement).await?;
-    Ok(last.map(|last| (last + 1 - stored(fresh.len() as u64)..=last).collect()))
 }

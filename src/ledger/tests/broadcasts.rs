@@ -18,8 +18,8 @@ fn a_broadcast_is_built_sent_and_found_again() {
         assert_eq!(ledger.pending(lease, 0, 9).await.unwrap().len(), 2);
         let outcomes = vec![
             RecipientOutcome::sent(1, "m1", 1),
-            RecipientOutcome::failed(2, DeliveryState::Rejected, "no such group", 1),
-            RecipientOutcome::failed(3, DeliveryState::Pending, "not connected", 1),
+            RecipientOutcome::failed(2, RecipientState::Rejected, "no such group", 1),
+            RecipientOutcome::failed(3, RecipientState::Pending, "not connected", 1),
         ];
         ledger.settle(lease, outcomes.clone()).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
@@ -70,6 +70,8 @@ fn duplicates_are_dropped_and_exclusions_skipped() {
         ledger.append(lease, &groups(0..4, &plain())).await.unwrap();
         ledger.append(lease, &groups(2..6, &other)).await.unwrap();
         let users = |list: &[&str]| NewRecipient {
+            zone: None,
+            target: None,
             group_id: "g1".into(),
             users: list.iter().map(ToString::to_string).collect(),
             message: Some(plain()),
@@ -79,11 +81,18 @@ fn duplicates_are_dropped_and_exclusions_skipped() {
         ledger
             .append(
                 lease,
-                &[NewRecipient { group_id: "g9".into(), users: vec![], message: None, fields: vec![] }],
+                &[NewRecipient {
+                    zone: None,
+                    group_id: "g9".into(),
+                    users: vec![],
+                    message: None,
+                    fields: vec![],
+                    target: None,
+                }],
             )
             .await
             .unwrap();
-        let exclude = Exclusion { broadcasts: vec![first.broadcast], states: vec![DeliveryState::Sent] };
+        let exclude = Exclusion { broadcasts: vec![first.broadcast], states: vec![RecipientState::Sent] };
         let error = ledger.fix_plan(lease, Some(&exclude), Some(3)).await.unwrap_err();
         assert_eq!(error, LedgerError::TooMany { total: 7, max: 3 });
         assert!(ledger.intend(lease, vec![1]).await.is_err());

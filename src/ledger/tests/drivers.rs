@@ -52,11 +52,11 @@ impl Driver {
 
 /// Creates a broadcast with a fixed plan and no driver; `None` on a file.
 async fn fixed(ledger: &Ledger, in_doubt: InDoubtPolicy) -> Option<BroadcastId> {
-    if !ledger.is_shared() {
+    if !ledger.has_fleet() {
         return None;
     }
     let owner = ledger.register("run").await.unwrap();
-    let lease = planned(ledger, &owner, &BroadcastSpec { in_doubt, ..spec() }, MANY).await;
+    let lease = planned(ledger, &owner, &StoredSpec { in_doubt, ..spec() }, MANY).await;
     ledger.release(lease).await.unwrap();
     ledger.unregister(&owner).await.unwrap();
     Some(lease.broadcast)
@@ -66,7 +66,7 @@ fn sent(seq: i64) -> RecipientOutcome {
     RecipientOutcome::sent(seq, format!("m{seq}"), 1)
 }
 
-async fn states(ledger: &Ledger, id: BroadcastId) -> Vec<DeliveryState> {
+async fn states(ledger: &Ledger, id: BroadcastId) -> Vec<RecipientState> {
     counted(ledger, id).await;
     ledger.export(id, 0, 99).await.unwrap().iter().map(|row| row.state).collect()
 }
@@ -194,7 +194,7 @@ enum Step {
     Next(usize, u32),
     /// Begins some of the recipients that it was given.
     Intend(usize, usize),
-    Settle(usize, usize, DeliveryState),
+    Settle(usize, usize, RecipientState),
     /// Its process dies, and another one replaces it.
     Die(usize),
     Renew(usize),
@@ -207,11 +207,11 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Step> {
     let settled = prop::sample::select(vec![
-        DeliveryState::Pending,
-        DeliveryState::Sent,
-        DeliveryState::Sent,
-        DeliveryState::Rejected,
-        DeliveryState::InDoubt,
+        RecipientState::Pending,
+        RecipientState::Sent,
+        RecipientState::Sent,
+        RecipientState::Rejected,
+        RecipientState::InDoubt,
     ]);
     let who = 0..2_usize;
     prop_oneof![
@@ -243,7 +243,7 @@ fn keeps<T>(driver: &mut Driver, told: Result<T, LedgerError>) -> Option<T> {
 async fn agree(ledger: &Ledger, id: BroadcastId, times: &[u32], step: &Step) {
     for (state, times) in states(ledger, id).await.into_iter().zip(times) {
         let right = match state {
-            DeliveryState::Pending | DeliveryState::Rejected => *times == 0,
+            RecipientState::Pending | RecipientState::Rejected => *times == 0,
             _ => *times == 1,
         };
         assert!(right, "{state:?}, and it was sent {times} times, after {step:?}");
@@ -282,11 +282,11 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
                     continue;
                 }
                 let seq = driver.sending.remove(which);
-                let id = (state == DeliveryState::Sent).then(|| format!("m{seq}"));
+                let id = (state == RecipientState::Sent).then(|| format!("m{seq}"));
                 let outcome = RecipientOutcome { seq, state, message_id: id, error: None, attempts: 1 };
                 let done = driver.ledger.settle(lease, vec![outcome]).await;
                 if keeps(driver, done).is_some()
-                    && [DeliveryState::Pending, DeliveryState::Rejected].contains(&state)
+                    && [RecipientState::Pending, RecipientState::Rejected].contains(&state)
                 {
                     // It is proved that it was not sent.
                     times[at(seq)] -= 1;

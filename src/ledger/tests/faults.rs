@@ -40,7 +40,7 @@ fn a_newer_ledger_is_left_alone() {
         let done = write.run(sql("PRAGMA user_version = 99")).await;
         write.end(done).await.unwrap();
         let error = Ledger::open(&folder, clock).await.unwrap_err();
-        assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
+        assert!(matches!(error, LedgerError::Store(StoreFault::Newer { found: 99, .. })), "{error}");
     });
 }
 
@@ -71,7 +71,7 @@ fn noise_and_a_cut_file_are_told_before_anything_is_sent() {
             std::fs::create_dir(&other).unwrap();
             std::fs::write(other.join("ledger.db"), bytes).unwrap();
             let error = Ledger::open(&other, clock.clone()).await.unwrap_err();
-            assert!(matches!(error, LedgerError::Corrupt { .. }), "case {case}: {error}");
+            assert!(matches!(error, LedgerError::Store(StoreFault::Corrupt { .. })), "case {case}: {error}");
             assert!(error.to_string().contains("ledger.db"), "{error}");
             assert_eq!(&std::fs::read(other.join("ledger.db")).unwrap(), bytes, "case {case} was written to");
         }
@@ -84,7 +84,10 @@ fn a_folder_that_cannot_be_written_is_an_error() {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), "").unwrap();
         let error = Ledger::open(&folder.join("file"), clock.clone()).await.unwrap_err();
-        assert!(matches!(error, LedgerError::ReadOnly { .. } | LedgerError::Io { .. }), "{error}");
+        assert!(
+            matches!(error, LedgerError::Store(StoreFault::ReadOnly { .. } | StoreFault::Io { .. })),
+            "{error}"
+        );
         // The root user may write to read-only files.
         if rustix::process::geteuid().is_root() {
             return;
@@ -96,7 +99,7 @@ fn a_folder_that_cannot_be_written_is_an_error() {
             let mode = if target.is_dir() { 0o500 } else { 0o400 };
             std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode)).unwrap();
             let error = Ledger::open(&place, clock.clone()).await.unwrap_err();
-            assert!(matches!(error, LedgerError::ReadOnly { .. }), "{error}");
+            assert!(matches!(error, LedgerError::Store(StoreFault::ReadOnly { .. })), "{error}");
         }
     });
 }
@@ -114,7 +117,7 @@ fn a_full_disk_stops_sending_until_there_is_space() {
         let long = "x".repeat(60_000);
         let filling = RecipientOutcome { error: Some(long), ..RecipientOutcome::sent(1, "m1", 1) };
         let error = ledger.settle(lease, vec![filling]).await.unwrap_err();
-        assert!(matches!(error, LedgerError::Full { .. }), "{error}");
+        assert!(matches!(error, LedgerError::Store(StoreFault::Full { .. })), "{error}");
         assert!(!ledger.is_healthy());
         let before = counted(&ledger, lease.broadcast).await;
         assert_eq!((before.sending, before.sent), (1, 0));
@@ -139,12 +142,15 @@ fn while_the_file_is_gone_nothing_leads_to_a_send() {
         // Its connection still works, but writes to a file that no later process would find.
         for _ in 0..2 {
             let error = ledger.intend(lease, vec![1]).await.unwrap_err();
-            assert!(matches!(error, LedgerError::Gone { .. }), "{error}");
+            assert!(matches!(error, LedgerError::Store(StoreFault::Gone { .. })), "{error}");
         }
         std::fs::create_dir(&folder).unwrap();
         std::fs::copy(away.join("ledger.db"), folder.join("ledger.db")).unwrap();
         let error = ledger.intend(lease, vec![1]).await.unwrap_err();
-        assert!(matches!(error, LedgerError::Gone { .. }), "another file in its place: {error}");
+        assert!(
+            matches!(error, LedgerError::Store(StoreFault::Gone { .. })),
+            "another file in its place: {error}"
+        );
         std::fs::remove_dir_all(&folder).unwrap();
         std::fs::rename(&away, &folder).unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
@@ -203,14 +209,14 @@ fn after_a_failure_a_write_must_succeed_first() {
         let ledger = open_file(&folder, &clock).await;
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 10).await;
-        // Only the `pulse` table cannot be written; all others can.
+        // Only the `write_proof` table cannot be written; all others can.
         let mut other = ledger.store().connect().await.unwrap();
-        let stop = "CREATE TRIGGER stop BEFORE UPDATE ON pulse BEGIN SELECT raise(ABORT, 'no'); END";
+        let stop = "CREATE TRIGGER stop BEFORE UPDATE ON write_proof BEGIN SELECT raise(ABORT, 'no'); END";
         other.run(sql(stop)).await.unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();
         drop(ledger.store().write().await.unwrap());
         let error = ledger.intend(lease, vec![2]).await.unwrap_err();
-        assert!(matches!(error, LedgerError::Unhealthy(_)), "{error}");
+        assert!(matches!(error, LedgerError::Store(StoreFault::Unhealthy(_))), "{error}");
         other.run(sql("DROP TRIGGER stop")).await.unwrap();
         ledger.intend(lease, vec![2]).await.unwrap();
         assert_eq!(counted(&ledger, lease.broadcast).await.sending, 2);

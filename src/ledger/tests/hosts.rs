@@ -70,7 +70,7 @@ fn one_who_leaves_is_gone_at_once() {
 fn a_job_runs_where_the_version_is_that_was_saved_last() {
     with_folder(|folder, clock| async move {
         let (one, two) = (open(&folder, &clock).await, open(&folder, &clock).await);
-        if !one.is_shared() {
+        if !one.has_fleet() {
             // A file has one daemon, so the version of that daemon is active.
             let owner = one.register("serve").await.unwrap();
             one.register_jobs(&owner, &[job("a", "v1")]).await.unwrap();
@@ -119,7 +119,7 @@ fn who_was_buried_claims_nothing() {
         let owner = ledger.register("serve").await.unwrap();
         assert!(ledger.is_known(&owner).await.unwrap());
         ledger.unregister(&owner).await.unwrap();
-        if ledger.is_shared() {
+        if ledger.has_fleet() {
             assert!(!ledger.is_known(&owner).await.unwrap());
             let claimed = ledger.claim_job_runs(&owner, &[run("a", "v1", START)], &[], &[]).await;
             assert!(matches!(claimed, Err(LedgerError::Buried)), "{claimed:?}");
@@ -138,7 +138,7 @@ fn a_job_is_gone_when_no_host_has_it() {
             ledger.register_jobs(owner, &[job("a", "v1")]).await.unwrap();
         }
         ledger.register_jobs(&one, &[]).await.unwrap();
-        assert_eq!(ledger.job_rows(None).await.unwrap().len(), usize::from(ledger.is_shared()));
+        assert_eq!(ledger.job_rows(None).await.unwrap().len(), usize::from(ledger.has_fleet()));
         ledger.register_jobs(&two, &[]).await.unwrap();
         assert_eq!(ledger.job_rows(None).await.unwrap(), []);
     });

@@ -40,7 +40,7 @@ fn decided(until: Duration) -> DecidedUntil {
     DecidedUntil { job: "a".to_owned(), until, next: Some(until + HOUR) }
 }
 
-fn enlisted(name: &str, times: &str, decided_until: Duration) -> RegisteredJob {
+fn registered_jobs(name: &str, times: &str, decided_until: Duration) -> RegisteredJob {
     RegisteredJob {
         name: name.to_owned(),
         script: "scripts/a.lua".to_owned(),
@@ -86,21 +86,25 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
         let again = NewJobRun { rerun: true, ..run("again", START, now()) };
-        for new in [run("loose", START, now()), again, run("waits", START, JobRunAction::Wait)] {
+        for new in [run("not_rerunnable", START, now()), again, run("waits", START, JobRunAction::Wait)] {
             claim(&ledger, &one, new).await;
         }
-        assert!(ledger.mark_not_rerunnable("loose", START, &one).await.unwrap());
+        assert!(ledger.mark_not_rerunnable("not_rerunnable", START, &one).await.unwrap());
         assert!(ledger.mark_not_rerunnable("again", START, &one).await.unwrap());
-        assert!(!ledger.mark_not_rerunnable("loose", START, &two).await.unwrap(), "it is not its own");
+        assert!(
+            !ledger.mark_not_rerunnable("not_rerunnable", START, &two).await.unwrap(),
+            "it is not its own"
+        );
         dies(&ledger, one, &clock).await;
         let orphans = ledger.take_over_job_runs(&two).await.unwrap();
         let waits: Vec<_> =
             orphans.iter().map(|orphan| (orphan.job.as_str(), orphan.why.is_none())).collect();
-        assert_eq!(waits, [("again", true), ("loose", false), ("waits", true)]);
-        let loose = &ledger.job_runs(Some("loose"), 9).await.unwrap()[0];
+        assert_eq!(waits, [("again", true), ("not_rerunnable", false), ("waits", true)]);
+        let not_rerunnable = &ledger.job_runs(Some("not_rerunnable"), 9).await.unwrap()[0];
         assert!(
-            loose.state == JobState::Interrupted && loose.note.as_ref().unwrap().contains("rerun"),
-            "{loose:?}"
+            not_rerunnable.state == JobState::Interrupted
+                && not_rerunnable.note.as_ref().unwrap().contains("rerun"),
+            "{not_rerunnable:?}"
         );
         assert_eq!(
             ledger.begin_job_run("waits", START, &two).await.unwrap(),
@@ -187,7 +191,7 @@ fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() 
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
         let enlist = async |rule: &str, at: Duration| {
-            ledger.register_jobs(&owner, &[enlisted("a", rule, at)]).await.unwrap()
+            ledger.register_jobs(&owner, &[registered_jobs("a", rule, at)]).await.unwrap()
         };
         assert_eq!(enlist("every", START).await, [START]);
         assert_eq!(enlist("every", START + HOUR).await, [START]);
@@ -212,7 +216,7 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let owner = ledger.register("serve").await.unwrap();
-        ledger.register_jobs(&owner, &[enlisted("a", "every", START)]).await.unwrap();
+        ledger.register_jobs(&owner, &[registered_jobs("a", "every", START)]).await.unwrap();
         claim(&ledger, &owner, run("a", START, now())).await;
         let first = ledger.trigger_job("a").await.unwrap();
         let second = ledger.trigger_job("a").await.unwrap();

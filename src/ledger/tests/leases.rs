@@ -65,7 +65,7 @@ fn a_dead_driver_is_followed_at_once() {
             let folder = folder.join(format!("{in_doubt:?}"));
             let ledger = open(&folder, &clock).await;
             let owner = ledger.register("run").await.unwrap();
-            let lease = planned(&ledger, &owner, &BroadcastSpec { in_doubt, ..spec() }, 4).await;
+            let lease = planned(&ledger, &owner, &StoredSpec { in_doubt, ..spec() }, 4).await;
             ledger.intend(lease, vec![1, 3, 4]).await.unwrap();
             dies(&ledger, owner, &clock).await;
             drop(ledger);
@@ -147,10 +147,10 @@ fn of_two_who_would_send_the_same_only_one_may() {
         assert!(first.is_ok() != second.is_ok() && third.is_ok());
         let rows = ledger.export(lease.broadcast, 0, 9).await.unwrap();
         let sending: Vec<_> =
-            rows.iter().filter(|row| row.state == DeliveryState::Sending).map(|row| row.seq).collect();
+            rows.iter().filter(|row| row.state == RecipientState::Sending).map(|row| row.seq).collect();
         assert_eq!(sending, [1, 3]);
         let sent = || vec![RecipientOutcome::sent(1, "m", 1)];
-        let other = vec![RecipientOutcome::failed(1, DeliveryState::Rejected, "no", 1)];
+        let other = vec![RecipientOutcome::failed(1, RecipientState::Rejected, "no", 1)];
         let (first, second, third) = tokio::join!(
             ledger.settle(lease, sent()),
             ledger.settle(lease, sent()),

@@ -1,15 +1,23 @@
 //! Tests of the ledger.
 
+mod approval;
+mod audit;
 mod broadcasts;
+mod callbacks;
+mod command_runs;
+mod doubts;
 mod drivers;
+mod events;
 mod faults;
 mod hooks;
 mod hosts;
 mod jobs;
 mod leases;
+mod left_out;
 mod migrations;
 mod model;
 mod rest;
+mod run_output;
 pub(crate) mod server;
 mod shares;
 mod sketch;
@@ -89,7 +97,7 @@ async fn open(folder: &Path, clock: &Clock) -> Ledger {
 /// Lets the process of an instance die, and waits until every other process can know that.
 async fn dies(ledger: &Ledger, owner: Instance, clock: &Clock) {
     drop(owner);
-    if ledger.is_shared() {
+    if ledger.has_fleet() {
         clock.sleep(postgres::LIFE + Duration::from_secs(1)).await;
     }
 }
@@ -105,6 +113,8 @@ fn plain() -> NewMessage {
 fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient> {
     range
         .map(|group| NewRecipient {
+            zone: None,
+            target: None,
             group_id: format!("g{group}"),
             users: vec![],
             message: Some(message.clone()),
@@ -114,7 +124,7 @@ fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient
 }
 
 /// Creates a broadcast to `many` groups with its plan fixed; returns the lease of `owner`.
-async fn planned(ledger: &Ledger, owner: &Instance, spec: &BroadcastSpec, many: u32) -> Lease {
+async fn planned(ledger: &Ledger, owner: &Instance, spec: &StoredSpec, many: u32) -> Lease {
     let app = ledger.app("https://service/org/app").await.unwrap();
     let found = ledger.find_or_create(app, "news", "1", spec).await.unwrap();
     let lease = ledger.claim_alone(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
@@ -130,21 +140,21 @@ async fn counted(ledger: &Ledger, id: BroadcastId) -> RecipientCounts {
     let mut counted = RecipientCounts::default();
     for row in ledger.export(id, 0, u32::MAX).await.unwrap() {
         *match row.state {
-            DeliveryState::Pending => &mut counted.pending,
-            DeliveryState::Sending => &mut counted.sending,
-            DeliveryState::Sent => &mut counted.sent,
-            DeliveryState::Rejected => &mut counted.rejected,
-            DeliveryState::InDoubt => &mut counted.in_doubt,
-            DeliveryState::Skipped => &mut counted.skipped,
-            DeliveryState::Cancelled => &mut counted.cancelled,
+            RecipientState::Pending => &mut counted.pending,
+            RecipientState::Sending => &mut counted.sending,
+            RecipientState::Sent => &mut counted.sent,
+            RecipientState::Rejected => &mut counted.rejected,
+            RecipientState::InDoubt => &mut counted.in_doubt,
+            RecipientState::Skipped => &mut counted.skipped,
+            RecipientState::Cancelled => &mut counted.cancelled,
         } += 1;
     }
     assert_eq!(kept, counted);
     counted
 }
 
-fn spec() -> BroadcastSpec {
-    BroadcastSpec::new(Call::Group)
+fn spec() -> StoredSpec {
+    StoredSpec::new(Call::Group)
 }
 
 /// Polls a future once; returns whether it is ready.

@@ -14,7 +14,7 @@ enum Step {
     Intend(Vec<usize>),
     /// Requests an intent and does not wait for it.
     IntendAndLeave(usize),
-    Settle(usize, DeliveryState),
+    Settle(usize, RecipientState),
     /// The process dies, and another one continues.
     Crash,
     /// An earlier driver wakes up.
@@ -35,12 +35,12 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Step> {
     let settled = prop::sample::select(vec![
-        DeliveryState::Pending,
-        DeliveryState::Sent,
-        DeliveryState::Rejected,
-        DeliveryState::InDoubt,
+        RecipientState::Pending,
+        RecipientState::Sent,
+        RecipientState::Rejected,
+        RecipientState::InDoubt,
     ]);
-    let wish =
+    let command =
         prop::sample::select(vec![BroadcastCommand::Run, BroadcastCommand::Pause, BroadcastCommand::Cancel]);
     prop_oneof![
         6 => prop::collection::hash_set(ALL, 1..4).prop_map(|set| Step::Intend(set.into_iter().collect())),
@@ -48,7 +48,7 @@ fn steps() -> impl Strategy<Value = Step> {
         8 => (ALL, settled).prop_map(|(index, state)| Step::Settle(index, state)),
         1 => Just(Step::Crash),
         1 => (ALL).prop_map(Step::Ghost),
-        1 => wish.prop_map(Step::Request),
+        1 => command.prop_map(Step::Request),
         1 => Just(Step::CancelRest),
         1 => Just(Step::Retry),
         1 => prop::sample::select(vec![Settlement::AsSent, Settlement::Again]).prop_map(Step::Doubts),
@@ -62,14 +62,14 @@ fn steps() -> impl Strategy<Value = Step> {
 
 /// The expected content of the ledger.
 struct Model {
-    states: Vec<DeliveryState>,
+    states: Vec<RecipientState>,
     /// How often each recipient was tried: once when it was settled, and once more for each sender that ended before
     /// that.
     attempts: Vec<u32>,
     /// Whether each recipient has a message id.
     known: Vec<bool>,
     stage: BroadcastStage,
-    wish: BroadcastCommand,
+    command: BroadcastCommand,
     /// When the lease expires.
     until: Duration,
 }
@@ -78,32 +78,32 @@ impl Model {
     /// All recipients are pending, and the lease was just taken.
     fn new(until: Duration) -> Self {
         Self {
-            states: vec![DeliveryState::Pending; ALL.len()],
+            states: vec![RecipientState::Pending; ALL.len()],
             attempts: vec![0; ALL.len()],
             known: vec![false; ALL.len()],
             stage: BroadcastStage::Ready,
-            wish: BroadcastCommand::Run,
+            command: BroadcastCommand::Run,
             until,
         }
     }
 
     /// Moves all recipients from one state to another; returns how many.
-    fn shift(&mut self, from: DeliveryState, to: DeliveryState) -> u64 {
+    fn shift(&mut self, from: RecipientState, to: RecipientState) -> u64 {
         let mut moved = 0;
         for (state, attempts) in self.states.iter_mut().zip(&mut self.attempts) {
             if *state == from {
                 *state = to;
-                *attempts += u32::from(from == DeliveryState::Sending);
+                *attempts += u32::from(from == RecipientState::Sending);
                 moved += 1;
             }
         }
-        if to == DeliveryState::Pending && moved > 0 && self.stage != BroadcastStage::Ready {
-            (self.stage, self.wish) = (BroadcastStage::Ready, BroadcastCommand::Run);
+        if to == RecipientState::Pending && moved > 0 && self.stage != BroadcastStage::Ready {
+            (self.stage, self.command) = (BroadcastStage::Ready, BroadcastCommand::Run);
         }
         moved
     }
 
-    fn none(&self, wanted: &[DeliveryState]) -> bool {
+    fn none(&self, wanted: &[RecipientState]) -> bool {
         !self.states.iter().any(|state| wanted.contains(state))
     }
 }
@@ -112,8 +112,8 @@ fn seq(index: usize) -> i64 {
     i64::try_from(index).unwrap() + 1
 }
 
-fn outcome(index: usize, state: DeliveryState) -> RecipientOutcome {
-    let id = (state == DeliveryState::Sent).then(|| format!("m{index}"));
+fn outcome(index: usize, state: RecipientState) -> RecipientOutcome {
+    let id = (state == RecipientState::Sent).then(|| format!("m{index}"));
     RecipientOutcome { seq: seq(index), state, message_id: id, error: None, attempts: 1 }
 }
 
@@ -154,17 +154,17 @@ async fn agree(driver: &Driver, id: BroadcastId, model: &Model, step: &Step) {
         let waiting: Vec<i64> =
             ledger.pending(lease, 0, 99).await.unwrap().iter().map(|recipient| recipient.seq).collect();
         let pending: Vec<i64> =
-            ALL.filter(|index| model.states[*index] == DeliveryState::Pending).map(seq).collect();
+            ALL.filter(|index| model.states[*index] == RecipientState::Pending).map(seq).collect();
         assert_eq!(waiting, pending, "after {step:?}");
     }
     let shown = ledger.show(id).await.unwrap();
-    assert_eq!((shown.stage, shown.command), (model.stage, model.wish), "after {step:?}");
+    assert_eq!((shown.stage, shown.command), (model.stage, model.command), "after {step:?}");
 }
 
 #[expect(clippy::too_many_lines, reason = "an arm a step")]
 async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec<Step>) {
     let mut driver = Driver::start(folder, clock).await;
-    let lease = planned(&driver.ledger, &driver.owner, &BroadcastSpec { in_doubt, ..spec() }, MANY).await;
+    let lease = planned(&driver.ledger, &driver.owner, &StoredSpec { in_doubt, ..spec() }, MANY).await;
     driver.lease = Some(lease);
     let id = lease.broadcast;
     let mut ghost = None;
@@ -179,18 +179,18 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
         match step.clone() {
             Step::Intend(set) => {
                 let allowed = model.stage == BroadcastStage::Ready
-                    && set.iter().all(|index| model.states[*index] == DeliveryState::Pending);
+                    && set.iter().all(|index| model.states[*index] == RecipientState::Pending);
                 let done = driver.ledger.intend(lease, set.iter().copied().map(seq).collect()).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
                     for index in set {
-                        model.states[index] = DeliveryState::Sending;
+                        model.states[index] = RecipientState::Sending;
                     }
                 }
             }
             Step::IntendAndLeave(index) => {
                 let allowed =
-                    model.stage == BroadcastStage::Ready && model.states[index] == DeliveryState::Pending;
+                    model.stage == BroadcastStage::Ready && model.states[index] == RecipientState::Pending;
                 {
                     let intend = driver.ledger.intend(lease, vec![seq(index)]);
                     let intend = std::pin::pin!(intend);
@@ -199,15 +199,15 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 // This intent is behind it in the queue.
                 driver.ledger.intend(lease, vec![]).await.unwrap();
                 if allowed {
-                    model.states[index] = DeliveryState::Sending;
+                    model.states[index] = RecipientState::Sending;
                 }
             }
             Step::Settle(index, state) => {
                 // Repeating the same outcome is no error, because the answer to it may have been lost.
-                let known = state == DeliveryState::Sent;
+                let known = state == RecipientState::Sent;
                 let again =
                     model.states[index] == state && model.attempts[index] == 1 && model.known[index] == known;
-                let allowed = model.states[index] == DeliveryState::Sending || again;
+                let allowed = model.states[index] == RecipientState::Sending || again;
                 let done = driver.ledger.settle(lease, vec![outcome(index, state)]).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
@@ -244,40 +244,40 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 let Some(ghost) = ghost else { continue };
                 changes_nothing(&driver.ledger, ghost, index).await;
             }
-            Step::Request(wish) => {
+            Step::Request(command) => {
                 let over = model.stage != BroadcastStage::Ready;
-                let allowed =
-                    !over && (model.wish != BroadcastCommand::Cancel || wish == BroadcastCommand::Cancel);
-                let done = driver.ledger.request_command(id, wish, None).await;
+                let allowed = !over
+                    && (model.command != BroadcastCommand::Cancel || command == BroadcastCommand::Cancel);
+                let done = driver.ledger.request_command(id, command, None).await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
-                    model.wish = wish;
+                    model.command = command;
                 }
             }
             Step::CancelRest => {
                 let moved = driver.ledger.cancel_rest(lease).await.unwrap();
-                assert_eq!(moved, model.shift(DeliveryState::Pending, DeliveryState::Cancelled));
+                assert_eq!(moved, model.shift(RecipientState::Pending, RecipientState::Cancelled));
             }
             Step::Retry => {
                 let moved = driver.ledger.retry_rejected(id).await.unwrap();
-                assert_eq!(moved, model.shift(DeliveryState::Rejected, DeliveryState::Pending));
+                assert_eq!(moved, model.shift(RecipientState::Rejected, RecipientState::Pending));
             }
             Step::Doubts(settlement) => {
                 let to = if settlement == Settlement::AsSent {
-                    DeliveryState::Sent
+                    RecipientState::Sent
                 } else {
-                    DeliveryState::Pending
+                    RecipientState::Pending
                 };
                 let moved = driver.ledger.settle_doubts(id, settlement).await.unwrap();
-                assert_eq!(moved, model.shift(DeliveryState::InDoubt, to));
+                assert_eq!(moved, model.shift(RecipientState::InDoubt, to));
             }
             Step::Finish => {
                 let allowed = model.stage == BroadcastStage::Ready
-                    && model.none(&[DeliveryState::Pending, DeliveryState::Sending]);
+                    && model.none(&[RecipientState::Pending, RecipientState::Sending]);
                 let done = driver.ledger.finish(lease, "{}").await;
                 assert_eq!(done.is_ok(), allowed, "{step:?}: {done:?}");
                 if allowed {
-                    model.stage = if model.wish == BroadcastCommand::Cancel {
+                    model.stage = if model.command == BroadcastCommand::Cancel {
                         BroadcastStage::Cancelled
                     } else {
                         BroadcastStage::Finished
@@ -300,7 +300,7 @@ async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> 
 /// Checks that a driver whose broadcast was taken over cannot change anything.
 async fn changes_nothing(ledger: &Ledger, ghost: Lease, index: usize) {
     assert!(ledger.intend(ghost, vec![seq(index)]).await.is_err());
-    assert!(ledger.settle(ghost, vec![outcome(index, DeliveryState::Sent)]).await.is_err());
+    assert!(ledger.settle(ghost, vec![outcome(index, RecipientState::Sent)]).await.is_err());
     assert!(ledger.renew(ghost, LEASE).await.is_err());
     assert!(ledger.take_over(ghost).await.is_err());
     assert!(ledger.cancel_rest(ghost).await.is_err());
@@ -319,8 +319,8 @@ async fn takes_over(
     let lease = driver.lease(id).await;
     model.until = clock.unix_time() + LEASE;
     let taken = driver.ledger.take_over(lease).await.unwrap();
-    let to = if in_doubt == InDoubtPolicy::Hold { DeliveryState::InDoubt } else { DeliveryState::Pending };
-    assert_eq!(taken.in_doubt + taken.pending, model.shift(DeliveryState::Sending, to));
+    let to = if in_doubt == InDoubtPolicy::Hold { RecipientState::InDoubt } else { RecipientState::Pending };
+    assert_eq!(taken.in_doubt + taken.pending, model.shift(RecipientState::Sending, to));
 }
 
 proptest! {

@@ -11,12 +11,15 @@ fn send(app: AppId, once: Option<&str>, hash: &str) -> NewSend {
         hash: hash.to_owned(),
         recipients: "[\"g1\"]".to_owned(),
         origin: "hello.lua".to_owned(),
+        fingerprints: String::new(),
+        files: None,
+        job_run: None,
     }
 }
 
-fn ended(state: DeliveryState) -> SendOutcome {
+fn ended(state: RecipientState) -> SendOutcome {
     let receipts =
-        if state == DeliveryState::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
+        if state == RecipientState::Sent { vec![("g1".to_owned(), "m1".to_owned())] } else { vec![] };
     SendOutcome { state, receipts, error: None, attempts: 1 }
 }
 
@@ -33,14 +36,14 @@ fn once_means_once() {
         ledger.intend_send(&mut ticket).await.unwrap();
         assert_eq!(begin("h").await, BeginSendResult::InFlight);
         // It is proved that it was not sent, and the same call tries again.
-        ledger.settle_send(&ticket, ended(DeliveryState::Pending)).await.unwrap();
+        ledger.settle_send(&ticket, ended(RecipientState::Pending)).await.unwrap();
         ledger.intend_send(&mut ticket).await.unwrap();
-        ledger.settle_send(&ticket, ended(DeliveryState::Rejected)).await.unwrap();
+        ledger.settle_send(&ticket, ended(RecipientState::Rejected)).await.unwrap();
         let BeginSendResult::New(mut ticket) = begin("h").await else { panic!() };
         ledger.intend_send(&mut ticket).await.unwrap();
-        ledger.settle_send(&ticket, ended(DeliveryState::Sent)).await.unwrap();
-        ledger.settle_send(&ticket, ended(DeliveryState::Sent)).await.unwrap();
-        assert!(ledger.settle_send(&ticket, ended(DeliveryState::Rejected)).await.is_err());
+        ledger.settle_send(&ticket, ended(RecipientState::Sent)).await.unwrap();
+        ledger.settle_send(&ticket, ended(RecipientState::Sent)).await.unwrap();
+        assert!(ledger.settle_send(&ticket, ended(RecipientState::Rejected)).await.is_err());
         assert_eq!(begin("h").await, BeginSendResult::Done(vec![("g1".to_owned(), "m1".to_owned())]));
         let elsewhere = ledger.app("b").await.unwrap();
         let other = ledger.begin_send(&owner, send(elsewhere, Some("key"), "h")).await.unwrap();
@@ -71,12 +74,12 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
         let living = ledger.register("serve").await.unwrap();
         assert_eq!(ledger.reap_dead().await.unwrap(), Reaped::default());
         dies(&ledger, owner, &clock).await;
-        assert_eq!(ledger.reap_dead().await.unwrap(), Reaped { owners: 1, in_doubt: 2 });
+        assert_eq!(ledger.reap_dead().await.unwrap(), Reaped { instances: 1, in_doubt: 2 });
         let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
         assert!(matches!(again("key").await, BeginSendResult::InDoubt { .. }));
         // Nothing of this one can have been sent.
         assert!(matches!(again("begun").await, BeginSendResult::New(_)));
-        let doubts = SendFilter { state: Some(DeliveryState::InDoubt), ..SendFilter::default() };
+        let doubts = SendFilter { state: Some(RecipientState::InDoubt), ..SendFilter::default() };
         let found = ledger.sends(doubts, 9).await.unwrap();
         assert_eq!(found.len(), 2);
         assert!(ledger.settle_send_doubt(found[0].id, false).await.unwrap());
@@ -117,7 +120,7 @@ fn data_is_kept_swapped_and_listed() {
                 .await
                 .unwrap()
                 .into_iter()
-                .map(|row| row.0)
+                .map(|entry| entry.key)
                 .collect()
         };
         assert_eq!(keys("a%", "").await, ["a%1", "a%2"]);
@@ -187,7 +190,7 @@ fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
         let owner = ledger.register("run").await.unwrap();
         let lease = planned(&ledger, &owner, &spec(), 2).await;
         ledger.intend(lease, vec![1, 2]).await.unwrap();
-        let doubt = RecipientOutcome::failed(2, DeliveryState::InDoubt, "no answer", 1);
+        let doubt = RecipientOutcome::failed(2, RecipientState::InDoubt, "no answer", 1);
         ledger.settle(lease, vec![RecipientOutcome::sent(1, "m", 1), doubt]).await.unwrap();
         ledger.finish(lease, "{}").await.unwrap();
         clock.sleep(Duration::from_secs(100)).await;
@@ -234,7 +237,7 @@ fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
         // The first recipient becomes pending and is tried again, all before the next read.
         ledger.intend(lease, vec![1, 2]).await.unwrap();
         ledger
-            .settle(lease, vec![RecipientOutcome::failed(1, DeliveryState::Pending, "no", 1)])
+            .settle(lease, vec![RecipientOutcome::failed(1, RecipientState::Pending, "no", 1)])
             .await
             .unwrap();
         ledger.intend(lease, vec![1]).await.unwrap();

@@ -50,6 +50,8 @@ fn what_only_the_running_script_knows_is_taken_as_right() {
         "local m = im\nm = {}\nm.whatever()",
         "local json = require('own')\njson.whatever()",
         "local json = require('json')\nif x then json = {} end\njson.whatever()",
+        "im.request({ method = method, path = '/chatgroups/' .. id, body = body })",
+        "im.request { method = 'GET', path = '/chatgroups/1', query = { limit = 5 }, timeout = '5s' }",
         "local message = { note = 1 }\nmessage.note = nil\nim.group_send(message)",
         "local message = { note = 1 }\nstrip(message)\nim.group_send(message)",
         "local message = { note = 1 }\nlocal other = message\nother.note = nil\nim.group_send(message)",

@@ -6,31 +6,46 @@ use serde_json::{Map, Value};
 
 use super::object::ObjectReader;
 use super::readers::{degrees, object, secret, string, text, whole};
-use super::{file, unknown};
+use super::{CheckRules, file, unknown};
+use crate::message::draft::ExtraFields;
 use crate::message::problem::Findings;
 use crate::message::{
     CUSTOM_EVENT_CHARS, CUSTOM_EXTS, ImageSize, MessageBody, MessageKind, MessageProblem, ShareSecret, shown,
 };
 
-/// Reads a body that has at least one field.
+/// Reads a body that has at least one field, and those of its fields that are not checked.
 pub(super) fn read(
     kind: MessageKind,
     body: Map<String, Value>,
     may_be_empty: bool,
+    rules: CheckRules<'_>,
     problems: &mut Findings,
-) -> MessageBody {
+) -> (MessageBody, ExtraFields) {
     let mut fields = ObjectReader::new("body.", body, problems);
     let body = match kind {
         MessageKind::Txt => MessageBody::Txt { msg: read_text(&mut fields, may_be_empty) },
         MessageKind::Img => {
             let (url, secret, filename, file) = read_file(&mut fields, kind);
-            MessageBody::Img { url, secret, filename, size: read_size(&mut fields).or(file.size) }
+            let size = read_size(&mut fields).or(file.size);
+            MessageBody::Img {
+                url,
+                secret,
+                filename,
+                size,
+                file_length: fields.optional("file_length", whole),
+            }
         }
         MessageKind::Audio => {
             let (url, secret, filename, file) = read_file(&mut fields, kind);
             let length = read_audio_length(&mut fields).or(file.duration);
             note_unmeasured(&mut fields, &file, length);
-            MessageBody::Audio { url, secret, filename, length }
+            MessageBody::Audio {
+                url,
+                secret,
+                filename,
+                length,
+                file_length: fields.optional("file_length", whole),
+            }
         }
         MessageKind::Video => {
             let (url, share_secret, filename, file) = read_file(&mut fields, kind);
@@ -49,20 +64,24 @@ pub(super) fn read(
         }
         MessageKind::File => {
             let (url, secret, filename, _) = read_file(&mut fields, kind);
-            MessageBody::File { url, secret, filename }
+            MessageBody::File { url, secret, filename, file_length: fields.optional("file_length", whole) }
         }
         MessageKind::Loc => MessageBody::Loc {
             lat: fields.required("lat", "the latitude in degrees", degrees),
             lng: fields.required("lng", "the longitude in degrees", degrees),
             addr: fields.required("addr", "the place in words", text),
         },
-        MessageKind::Cmd => MessageBody::Cmd { action: fields.required("action", "the command", text) },
+        MessageKind::Cmd => MessageBody::Cmd {
+            action: fields.required("action", "the command", text),
+            param: fields.optional("param", object),
+        },
         MessageKind::Custom => {
             MessageBody::Custom { event: read_event(&mut fields), exts: read_exts(&mut fields) }
         }
     };
+    let extra = fields.take_extra(|name| rules.lets_in_body(name));
     fields.end(|name| unknown::body(kind, name));
-    body
+    (body, extra)
 }
 
 /// Reads the text of a message. A text without visible characters is refused unless `may_be_empty`: it is usually a
@@ -129,7 +148,7 @@ fn read_size(fields: &mut ObjectReader<'_>) -> Option<ImageSize> {
     Some(ImageSize { width, height })
 }
 
-/// Reads the duration. The seed's table writes `Length`, its example `length`.
+/// Reads the duration. The vendor's table writes `Length`, its example `length`.
 fn read_audio_length(fields: &mut ObjectReader<'_>) -> Option<u64> {
     let (lower, upper) = (fields.optional("length", whole), fields.optional("Length", whole));
     if lower.is_some() && upper.is_some() {

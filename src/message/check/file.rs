@@ -79,7 +79,7 @@ fn note_unlike(body: &mut ObjectReader<'_>, kind: MessageKind, media: &str) {
             _ => "a file of another kind; send it as a message of type file",
         };
         let message = format!(
-            "`{field}` is {found}, or, if it is right as it is, upload it with `im.upload(path, {{ force = true }})`"
+            "`{field}` is {found}; to send it as it is, upload it with `im.upload(path, {{ force = true }})`"
         );
         MessageProblem::new(field, message).limit(&wanted).value(&shown::text(media))
     });

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::readers::FieldError;
 use crate::message::MessageProblem;
+use crate::message::draft::ExtraFields;
 use crate::message::problem::Findings;
 
 /// The fields not yet read, and the list that their problems are added to.
@@ -67,6 +68,12 @@ impl<'p> ObjectReader<'p> {
 
     pub(super) fn problems(&mut self) -> &mut Findings {
         self.problems
+    }
+
+    /// Takes out the fields that are not checked.
+    pub(super) fn take_extra(&mut self, is_extra: impl Fn(&str) -> bool) -> ExtraFields {
+        let names: Vec<String> = self.map.keys().filter(|name| is_extra(name)).cloned().collect();
+        ExtraFields(names.iter().filter_map(|name| self.map.remove_entry(name)).collect())
     }
 
     /// Adds the problem that `unknown` gives for each field that was not read.

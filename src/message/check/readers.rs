@@ -5,6 +5,9 @@ use serde_json::{Map, Number, Value};
 use crate::message::ids::{self, InvalidId, whole_digits};
 use crate::message::{IdKind, MessageProblem, ShareSecret, shown};
 
+/// The most letters of `env`.
+const ROUTE_LETTERS: usize = 8;
+
 /// Why a value does not fit its field.
 #[derive(Debug)]
 pub(super) enum FieldError {
@@ -31,9 +34,9 @@ impl FieldError {
     }
 }
 
-/// Reads the id of a group.
-pub(super) fn group(value: Value) -> Result<String, FieldError> {
-    ids::read(value, IdKind::Group).map_err(FieldError::Id)
+/// Reads an id.
+pub(super) fn id(value: Value, of: IdKind) -> Result<String, FieldError> {
+    ids::read(value, of).map_err(FieldError::Id)
 }
 
 /// Reads the id of a user.
@@ -67,6 +70,19 @@ pub(super) fn boolean(value: Value) -> Result<bool, FieldError> {
     match value {
         Value::Bool(answer) => Ok(answer),
         other => Err(FieldError::new("a boolean", &other)),
+    }
+}
+
+/// Reads `env`, the route of a message's callbacks: at most 8 letters and digits (vendor's page).
+pub(super) fn route(value: Value) -> Result<String, FieldError> {
+    match value {
+        Value::String(route)
+            if (1..=ROUTE_LETTERS).contains(&route.len())
+                && route.bytes().all(|letter| letter.is_ascii_alphanumeric()) =>
+        {
+            Ok(route)
+        }
+        _ => Err(FieldError::new("1 to 8 letters and digits", &value)),
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::object::ObjectReader;
 use super::{readers, unwritable};
-use crate::core::Call;
+use crate::core::{Call, UserScope};
+use crate::message::limits::MESSAGE_ID_BYTES;
 use crate::message::problem::Findings;
 use crate::message::{Draft, IdKind, Message, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown};
 
@@ -14,10 +15,11 @@ use crate::message::{Draft, IdKind, Message, MessageProblem, MessageProblems, US
 pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: Call) -> Vec<String> {
     match fields.take("to") {
         None => {
-            fields.note("to", |field| MessageProblem::missing(field, "the id of a group, or a list of ids"));
+            let expected = format!("the id of a {}, or a list of ids", call.recipient());
+            fields.note("to", |field| MessageProblem::missing(field, &expected));
             Vec::new()
         }
-        Some(value @ (Value::String(_) | Value::Number(_))) => match readers::group(value) {
+        Some(value @ (Value::String(_) | Value::Number(_))) => match readers::id(value, call.id_kind()) {
             Ok(id) => vec![id],
             Err(wrong) => {
                 fields.note("to", |field| wrong.at(field));
@@ -26,13 +28,33 @@ pub(super) fn read_to(fields: &mut ObjectReader<'_>, call: Call) -> Vec<String> 
         },
         Some(value) => {
             let is_list = value.is_array();
-            let ids = list("to", value, "the id of a group or a list of ids", IdKind::Group, fields);
+            let expected = match call {
+                Call::Group | Call::Targeted | Call::Edit => "the id of a group or a list of ids",
+                Call::User => "the id of a user or a list of ids",
+                Call::Room => "the id of a room or a list of ids",
+                Call::Announce => "the users",
+            };
+            let ids = list("to", value, expected, call.id_kind(), fields);
             if is_list {
                 check_to(&ids, call, fields.problems());
             }
             ids
         }
     }
+}
+
+/// Reads the users that an announcement goes to.
+pub(super) fn read_scope(fields: &mut ObjectReader<'_>) -> Option<UserScope> {
+    const EXPECTED: &str =
+        "\"all\" for all users of the app, or \"online\" for the users who are online at that moment";
+    match fields.take("to") {
+        None => fields.note("to", |field| MessageProblem::missing(field, EXPECTED)),
+        Some(Value::String(word)) if UserScope::from_name(&word).is_some() => {
+            return UserScope::from_name(&word);
+        }
+        Some(other) => fields.note("to", |field| MessageProblem::wrong_type(field, EXPECTED, &other)),
+    }
+    None
 }
 
 /// Reads `users`, a list of ids.
@@ -53,12 +75,12 @@ pub(super) fn read_users(fields: &mut ObjectReader<'_>) -> Vec<String> {
 
 /// Adds a problem for each recipient field in a message that must have none.
 pub(super) fn refuse(fields: &mut ObjectReader<'_>, call: Call) {
-    // For another call `users` is reported as a field of that call.
+    // For another call `users` is reported as a field of a targeted message.
     let names: &[&str] = if call == Call::Targeted { &["to", "users"] } else { &["to"] };
     for &name in names {
         if let Some(value) = fields.take(name) {
             let message =
-                format!("`{name}` has no place in a broadcast's message: it comes from each recipient");
+                format!("`{name}` is not allowed in a broadcast's message: each recipient has its own");
             fields.note(name, |field| {
                 MessageProblem::new(field, message).limit("absent").value(&shown::value(&value))
             });
@@ -79,9 +101,8 @@ pub(super) fn list(
         fields.note(name, |field| MessageProblem::wrong_type(field, expected, &value));
         return Vec::new();
     };
-    let id_of = if of == IdKind::Group { readers::group } else { readers::user };
     let mut read = |(index, value)| {
-        id_of(value).unwrap_or_else(|wrong| {
+        readers::id(value, of).unwrap_or_else(|wrong| {
             fields.note(name, |field| wrong.at(format!("{field}[{}]", index + 1)));
             String::new()
         })
@@ -90,13 +111,14 @@ pub(super) fn list(
 }
 
 fn check_to(to: &[String], call: Call, problems: &mut Findings) {
-    let (max, call) = (call.max_groups(), call.noun());
+    let (max, recipient, call) = (call.max_recipients(), call.recipient(), call.noun());
     if to.is_empty() {
-        problems.add(MessageProblem::empty("to", "at least one group is needed"));
+        problems.add(MessageProblem::empty("to", &format!("at least one {recipient} is needed")));
     }
     if to.len() > max {
-        let groups = shown::counted(max, "group");
-        let message = format!("`to` names {} groups, {call} goes to at most {groups} in one call", to.len());
+        let most = shown::counted(max, recipient);
+        let message =
+            format!("`to` has {} {recipient}s; {call} goes to at most {most} in one call", to.len());
         problems.add(MessageProblem::new("to", message).limit(&max).value(&to.len()));
     }
     check_repeats("to", to, problems);
@@ -108,7 +130,7 @@ fn check_users(users: &[String], problems: &mut Findings) {
     }
     if users.len() > USERS_PER_CALL {
         let message = format!(
-            "`users` names {} members, a targeted message goes to at most {USERS_PER_CALL} in one call",
+            "`users` has {} members; a targeted message goes to at most {USERS_PER_CALL} in one call",
             users.len()
         );
         problems.add(MessageProblem::new("users", message).limit(&USERS_PER_CALL).value(&users.len()));
@@ -126,7 +148,7 @@ fn check_repeats(name: &str, ids: &[String], problems: &mut Findings) {
         if before != index {
             let id = shown::text(id);
             let (field, before) = (format!("{name}[{}]", index + 1), before + 1);
-            let message = format!("`{field}` repeats the id {id} of `{name}[{before}]`");
+            let message = format!("`{field}` has the same id, {id}, as `{name}[{before}]`");
             problems.add(MessageProblem::new(field, message).limit("each id once").value(&id));
         }
     }
@@ -138,35 +160,66 @@ pub(super) fn join(draft: Draft, to: Vec<String>, users: Vec<String>) -> Result<
 }
 
 impl Draft {
-    /// Returns the message to these recipients: groups, and for a targeted message the members of its one group.
+    /// Returns the message to these recipients: groups, users or rooms, and for a targeted message the members of its one
+    /// group.
     ///
     /// # Errors
     ///
     /// - repeated ids
     /// - ids that [`id_text`](crate::message::id_text) refuses or changes
     /// - more ids than the call may name, or none
-    /// - members for a group message
+    /// - members for a message that is not targeted
     pub fn address(&self, to: Vec<String>, users: Vec<String>) -> Result<Message, MessageProblems> {
         let mut problems = Findings::default();
-        check_ids("to", &to, IdKind::Group, &mut problems);
+        check_ids("to", &to, self.call().id_kind(), &mut problems);
         check_to(&to, self.call(), &mut problems);
         match self.call() {
             Call::Targeted => {
                 check_ids("users", &users, IdKind::User, &mut problems);
                 check_users(&users, &mut problems);
             }
-            Call::Group if users.is_empty() => {}
-            Call::Group => problems.add(super::unknown::top_level(Call::Group, "users")),
+            Call::Group | Call::User | Call::Room if users.is_empty() => {}
+            call @ (Call::Group | Call::User | Call::Room) => {
+                problems.add(super::unknown::top_level(call, "users"));
+            }
+            Call::Announce => {
+                let why = "an announcement goes to all users or to those online; use im.announce";
+                problems.add(MessageProblem::new("to", why));
+            }
+            Call::Edit => {
+                problems
+                    .add(MessageProblem::new("to", "an edit goes to the message with an id; use im.edit"));
+            }
         }
         problems.verdict(Some(()))?;
         join(self.clone(), to, users)
     }
 }
 
-impl Message {
-    /// Returns the same message to other groups. A targeted message keeps its members.
-    pub fn with_to(&self, to: Vec<String>) -> Result<Self, MessageProblems> {
-        self.draft().address(to, self.users().to_vec())
+impl Draft {
+    /// Returns the edit of the message with this id, which went to this group, user or room.
+    ///
+    /// # Errors
+    ///
+    /// Problems if the draft is no edit, or if one of the ids cannot be an id.
+    pub fn edit(&self, to: String, message_id: String) -> Result<Message, MessageProblems> {
+        let mut problems = Findings::default();
+        // The rules for users' ids also allow every id of a group or a room.
+        check_ids("to", std::slice::from_ref(&to), IdKind::User, &mut problems);
+        let is_id = |id: &str| {
+            let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            (1..=MESSAGE_ID_BYTES).contains(&id.len()) && id.bytes().all(letter)
+        };
+        if !is_id(&message_id) {
+            let id = shown::text(&message_id);
+            let message = format!("`message_id` {id} is not the id of a message, as a receipt has it");
+            problems.add(MessageProblem::new("message_id", message).value(&id));
+        }
+        if self.call() != Call::Edit {
+            problems.add(MessageProblem::new("body", "this is a message and no edit"));
+        }
+        problems.verdict(Some(()))?;
+        Message::edit(self.clone(), to, message_id).map_err(|error| unwritable(&error).into())
     }
 }
 

@@ -6,22 +6,19 @@ use crate::message::{MessageKind, MessageProblem, body_fields, fields, shown};
 /// Reports a field of the message itself that `call` does not have.
 pub(super) fn top_level(call: Call, name: &str) -> MessageProblem {
     let (known, shown) = (fields(call), shown::text(name));
-    let other = match call {
-        Call::Group => Call::Targeted,
-        Call::Targeted => Call::Group,
-    };
+    let owner = [Call::Group, Call::Targeted, Call::User, Call::Room]
+        .into_iter()
+        .find(|&other| other != call && fields(other).contains(&name));
     let mut meant = None;
-    let message = if fields(other).contains(&name) {
-        let way = match other {
-            Call::Targeted => "im.targeted_send",
-            Call::Group => "im.group_send",
-        };
+    let message = if let Some(other) = owner {
+        let way = other.function();
         format!("`{shown}` is not a field of {}: it belongs to {} ({way})", call.noun(), other.noun())
     } else if MessageKind::ALL.iter().any(|&kind| body_fields(kind).contains(&name)) {
         format!("`{shown}` is not a field of {}: it belongs inside `body`", call.noun())
     } else {
         meant = nearest(name, known.iter().copied());
-        format!("`{shown}` is not a field of {}{}", call.noun(), did_you_mean(meant))
+        let newer = newer("extra_fields");
+        format!("`{shown}` is not a field of {}{}{newer}", call.noun(), did_you_mean(meant))
     };
     MessageProblem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
 }
@@ -37,15 +34,20 @@ pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
     let mut meant = None;
     let hint = if !owners.is_empty() {
         format!(": it belongs to {}", owners.join(", "))
-    } else if [Call::Group, Call::Targeted].iter().any(|&call| fields(call).contains(&name)) {
+    } else if Call::ALL.iter().any(|&call| fields(call).contains(&name)) {
         ": it belongs beside `body`, not inside".to_owned()
     } else {
         meant = nearest(name, known.iter().copied());
-        did_you_mean(meant)
+        format!("{}{}", did_you_mean(meant), newer("body_fields"))
     };
     let message = format!("`body.{shown}` is not a field of a message of type {kind}{hint}");
     let meant = meant.map(|meant| format!("body.{meant}"));
     MessageProblem { meant, ..report(format!("body.{shown}"), message, known) }
+}
+
+/// Says how a field of the service that is newer than this program is sent.
+fn newer(setting: &str) -> String {
+    format!("; if the service has it by now, name it in `{setting}` of [app]")
 }
 
 /// Reports a field that the object at `path` does not have.

@@ -5,9 +5,10 @@
 mod drafts;
 mod filled;
 mod malformed;
+mod newer;
 mod properties;
 mod refused;
-mod seed;
+mod vendor_examples;
 
 use serde_json::Value;
 

@@ -78,7 +78,7 @@ fn any_body() -> impl Strategy<Value = (&'static str, Value)> {
                         "size",
                         size.map_or(Value::Null, |(width, height)| json!({"width": width, "height": height})),
                     )),
-                    "audio" => given.push(("Length", json!(length))),
+                    "audio" => given.extend([("Length", json!(length)), ("file_length", json!(bytes))]),
                     "video" => given.extend([
                         ("length", json!(length)),
                         ("file_length", json!(bytes)),
@@ -131,16 +131,16 @@ fn any_message() -> impl Strategy<Value = (Call, Value)> {
 proptest! {
     #[test]
     fn what_is_accepted_is_accepted_again_and_the_same((call, message) in any_message()) {
-        let first = check(call, message, &MessageLimits { message_bytes: usize::MAX }).unwrap();
+        let first = check(call, message, &MessageLimits { message_bytes: usize::MAX, ..MessageLimits::default() }).unwrap();
         let json = first.to_json();
         let sent: Value = serde_json::from_slice(&json).unwrap();
-        let second = check(call, sent.clone(), &MessageLimits { message_bytes: first.size() }).unwrap();
+        let second = check(call, sent.clone(), &MessageLimits { message_bytes: first.size(), ..MessageLimits::default() }).unwrap();
         prop_assert_eq!(&first, &second);
         prop_assert_eq!(&serde_json::to_vec(&first).unwrap(), &json);
 
         // The size counts exactly the bytes that are sent.
         let text = String::from_utf8(json.to_vec()).unwrap();
-        let body = serde_json::to_string(first.draft().body()).unwrap();
+        let body = serde_json::to_string(first.draft().body().unwrap()).unwrap();
         let has_body = text.contains(&format!("\"body\":{body}"));
         prop_assert!(has_body);
         let ext = first.draft().ext_json().map_or("", |ext| std::str::from_utf8(ext).unwrap());
@@ -150,7 +150,7 @@ proptest! {
         prop_assert_eq!(first.size(), body.len() + ext.len());
         prop_assert_eq!(first.draft().body_json(), body.as_bytes());
 
-        let too_small = MessageLimits { message_bytes: first.size() - 1 };
+        let too_small = MessageLimits { message_bytes: first.size() - 1, ..MessageLimits::default() };
         prop_assert!(check(call, sent, &too_small).is_err());
     }
 
@@ -202,7 +202,7 @@ proptest! {
         // `ext` takes any object.
         prop_assume!(name != "ext" || !junk.is_object());
         message[&name] = junk;
-        let problems = check(call, message, &MessageLimits { message_bytes: usize::MAX }).unwrap_err();
+        let problems = check(call, message, &MessageLimits { message_bytes: usize::MAX, ..MessageLimits::default() }).unwrap_err();
         prop_assert!(problems.iter().all(|problem| problem.field.starts_with(&name)), "{name}: {problems}");
     }
 

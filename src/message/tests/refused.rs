@@ -106,14 +106,14 @@ fn a_problem_names_limit_and_value() {
     assert_eq!(problems.to_string(), expected);
     assert_eq!(
         said(Call::Group, message(json!({"to": numbered(5)}))),
-        "`to` names 5 groups, a group message goes to at most 3 groups in one call"
+        "`to` has 5 groups; a group message goes to at most 3 groups in one call"
     );
     assert_eq!(said(Call::Group, message(json!({"ext": null}))), "`ext` must be an object, not null");
 }
 
 #[test]
 fn the_size_limit_is_the_apps_own() {
-    let limits = MessageLimits { message_bytes: 11 };
+    let limits = MessageLimits { message_bytes: 11, ..MessageLimits::default() };
     assert_eq!(check(Call::Group, body("txt", json!({"msg": "m"})), &limits).unwrap().size(), 11);
     assert!(check(Call::Group, body("txt", json!({"msg": "mm"})), &limits).is_err());
 }

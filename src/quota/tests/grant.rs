@@ -45,7 +45,7 @@ fn another_rate_is_kept_from_the_second_in_which_it_is_granted() {
             let at = |seconds| start + Duration::from_secs(seconds);
             let slow = send_until(&quota, &clock, at(5)).await;
             assert!(quota.set_rate(rate(50), 1.0));
-            assert_eq!(quota.status().per_second, 50);
+            assert_eq!(quota.status().limit, 50);
             let fast = send_until(&quota, &clock, at(10)).await;
             assert!(quota.set_rate(rate(10), 1.0));
             let slower = send_until(&quota, &clock, at(20)).await;

@@ -2,6 +2,7 @@
 
 mod converge;
 mod grant;
+mod minutes;
 pub(crate) mod model;
 mod scene;
 mod taking_turns;

@@ -6,8 +6,6 @@ use std::time::Duration;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// The four ways in which a service may count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counting {
@@ -23,11 +21,12 @@ impl Counting {
         [Self::WallSecond, Self::StrictWallSecond, Self::SlidingSecond, Self::Bucket];
 }
 
-/// A service that takes `limit` messages a second.
+/// A service that takes `limit` messages a second, or in another period.
 #[derive(Debug)]
 pub(crate) struct Service {
     counting: Counting,
     limit: u32,
+    period: Duration,
     second: u64,
     count: u32,
     taken: VecDeque<Duration>,
@@ -36,17 +35,19 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(counting: Counting, limit: u32) -> Self {
+    pub(crate) fn over(period: Duration, counting: Counting, limit: u32) -> Self {
         let tokens = f64::from(limit);
-        Self { counting, limit, second: 0, count: 0, taken: VecDeque::new(), tokens, filled: Duration::ZERO }
+        let (taken, filled) = (VecDeque::new(), Duration::ZERO);
+        Self { counting, limit, period, second: 0, count: 0, taken, tokens, filled }
     }
 
     /// Whether a call of `cost` that arrives at `at` is accepted. Instants must not go back.
     pub(crate) fn takes(&mut self, at: Duration, cost: u32) -> bool {
         match self.counting {
             Counting::WallSecond | Counting::StrictWallSecond => {
-                if at.as_secs() != self.second {
-                    self.second = at.as_secs();
+                let second = at.as_secs() / self.period.as_secs();
+                if second != self.second {
+                    self.second = second;
                     self.count = 0;
                 }
                 let takes = self.count + cost <= self.limit;
@@ -56,7 +57,7 @@ impl Service {
                 takes
             }
             Counting::SlidingSecond => {
-                while self.taken.front().is_some_and(|taken| *taken + SECOND <= at) {
+                while self.taken.front().is_some_and(|taken| *taken + self.period <= at) {
                     self.taken.pop_front();
                 }
                 let takes = self.taken.len() + cost as usize <= self.limit as usize;
@@ -67,7 +68,8 @@ impl Service {
             }
             Counting::Bucket => {
                 let limit = f64::from(self.limit);
-                self.tokens = (self.tokens + at.saturating_sub(self.filled).as_secs_f64() * limit).min(limit);
+                let periods = at.saturating_sub(self.filled).as_secs_f64() / self.period.as_secs_f64();
+                self.tokens = (self.tokens + periods * limit).min(limit);
                 self.filled = at;
                 // Fractions of a token are not exact in binary.
                 let takes = self.tokens + 1e-6 >= f64::from(cost);

@@ -13,12 +13,15 @@ use rand::{Rng, SeedableRng};
 use super::model::{Backend, Counting, Service, all_take};
 use crate::clock::{Clock, Instant};
 use crate::core::Priority;
-use crate::quota::{Permit, PermitOutcome, Quota, QuotaSettings, SendHistory};
+use crate::quota::{Permit, PermitOutcome, Quota, QuotaPeriod, QuotaSettings, SendHistory};
 
 /// The settings of a simulation.
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
+    /// The limit of a period.
     pub(super) per_second: u32,
+    pub(super) period: QuotaPeriod,
+    pub(super) largest_cost: u32,
     /// The one-way delay in milliseconds, drawn for each direction of each call.
     pub(super) delay: Range<f64>,
     /// The cost of a call, by its number.
@@ -39,6 +42,8 @@ impl Scene {
     pub(super) fn new(per_second: u32, delay: Range<f64>) -> Self {
         Self {
             per_second,
+            period: QuotaPeriod::Second,
+            largest_cost: 3,
             delay,
             cost: |_| 1,
             counting: Counting::ALL.to_vec(),
@@ -91,8 +96,9 @@ impl Scene {
         let backend = self.backend.map_or_else(Vec::new, |backend| {
             backend.arrivals(f64::from(self.per_second) / 2.0, end, &mut random)
         });
-        let services =
-            self.counting.iter().map(|counting| Service::new(*counting, self.per_second)).collect();
+        let period = Duration::from_secs(self.period.seconds().into());
+        let service = |counting: &Counting| Service::over(period, *counting, self.per_second);
+        let services = self.counting.iter().map(service).collect();
         let network = Network {
             clock: clock.clone(),
             random,
@@ -117,7 +123,8 @@ impl Network {
             let death = Instant::from_start(Duration::from_secs_f64(life));
             let quota = Quota::new(
                 QuotaSettings {
-                    largest_cost: NonZeroU32::new(3).unwrap(),
+                    largest_cost: NonZeroU32::new(self.scene.largest_cost).unwrap(),
+                    period: self.scene.period,
                     history: SendHistory::Unknown,
                     ..QuotaSettings::new("messages", NonZeroU32::new(self.scene.per_second).unwrap())
                 },

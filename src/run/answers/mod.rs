@@ -1,16 +1,22 @@
 //! Answers each request that a script makes of the host.
 //!
-//! - `send`, `recall`: the requests about messages.
+//! - `send`, `recall`, `edit`: the requests about messages;
+//! - `rest`: other calls of the service;
+//! - `suppress`: additions to the suppression list.
 
+mod edit;
 mod recall;
+mod rest;
 mod send;
+mod suppress;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::core::{Call, UploadOptions};
+use crate::core::{Call, UploadOptions, host_name};
 use crate::delivery::SendableFile;
 use crate::message::{self, IdKind};
 use crate::protocol::{
@@ -23,7 +29,7 @@ use super::uploads::UploadCall;
 use super::{broadcasts, console_steps, testing};
 pub(super) use send::refuse;
 
-/// Returns the refusal for a request that the top level of a script may not make: there a script may only declare.
+/// Returns the refusal of a request that the script's top level made. There a script may only declare jobs.
 pub(super) fn only_declares(services: &RunServices, request: &HostRequest) -> RequestFailure {
     if services.testbed.is_ok() {
         return RequestFailure::denied(
@@ -71,16 +77,24 @@ async fn answer_other(
         HostRequest::Send { app, call, message, options } => {
             send::send(services, app, call, &message, options).await
         }
-        HostRequest::Check { app, message } => send::check(services, app, &message),
+        HostRequest::Check { app, call, message } => send::check(services, app, call, &message),
         HostRequest::Console(asked) => console_steps::step(services, asked).await,
         HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
         HostRequest::Groups { app, cursor } => groups(services, app, cursor).await,
         HostRequest::Members { app, group_id, page } => members(services, app, &group_id, page).await,
-        HostRequest::Recall { app, receipts, force, from } => {
-            recall::receipts(services, app, &receipts, force, from.as_deref()).await
+        HostRequest::GroupDetails { app, ids } => group_details(services, app, &ids).await,
+        HostRequest::Recall { app, receipts, asked } => {
+            recall::receipts(services, app, &receipts, asked).await
         }
-        HostRequest::RecallBroadcast { app, name, run, force, from } => {
-            recall::broadcast(services, app, (&name, &run), force, from).await
+        HostRequest::RecallBroadcast { app, name, run, asked } => {
+            recall::broadcast(services, app, (&name, &run), asked).await
+        }
+        HostRequest::Edit { app, receipts, change, priority } => {
+            edit::receipts(services, app, receipts, &change, priority).await
+        }
+        HostRequest::Rest(request) => rest::call(services, *request).await,
+        HostRequest::Suppress { app, kind, ids, reason, expires } => {
+            suppress::add(services, app, kind, &ids, reason.as_deref(), expires).await
         }
         HostRequest::Broadcast(next) => {
             let is_building = next.builds();
@@ -128,11 +142,20 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
         }
         HostRequest::Send { call: Call::Group, .. } => "im.group_send was not sent",
         HostRequest::Send { call: Call::Targeted, .. } => "im.targeted_send was not sent",
+        HostRequest::Send { call: Call::Edit, .. } => "im.edit edited nothing",
+        HostRequest::Send { call: Call::User, .. } => "im.user_send was not sent",
+        HostRequest::Send { call: Call::Room, .. } => "im.room_send was not sent",
+        HostRequest::Send { call: Call::Announce, .. } => "im.announce was not sent",
         HostRequest::Recall { .. } | HostRequest::RecallBroadcast { .. }
             if services.broadcasts.only_tests() =>
         {
             "im.recall recalled nothing"
         }
+        HostRequest::Rest(request) if services.broadcasts.only_tests() && request.method != "GET" => {
+            "im.request made no call"
+        }
+        HostRequest::Edit { .. } if services.broadcasts.only_tests() => "im.edit edited nothing",
+        HostRequest::Suppress { .. } if services.broadcasts.only_tests() => "im.suppress added nothing",
         _ => return Ok(()),
     };
     Err(RequestFailure::denied(format!(
@@ -142,13 +165,13 @@ fn only_test(services: &RunServices, request: &HostRequest) -> Result<(), Reques
 
 /// Describes the machine and the program, for `host.info`.
 fn host_info() -> serde_json::Value {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = host_name();
     serde_json::json!({ "name": name, "version": env!("CARGO_PKG_VERSION") })
 }
 
 fn json<T: Serialize>(value: &T) -> Result<HostResponse, RequestFailure> {
     serde_json::to_vec(value).map(|json| HostResponse::Json(Bytes::from(json))).map_err(|error| {
-        RequestFailure::new(FailureKind::Invalid, format!("the answer has no JSON form: {error}"))
+        RequestFailure::new(FailureKind::Invalid, format!("the answer cannot be written as JSON: {error}"))
     })
 }
 
@@ -182,6 +205,18 @@ async fn members(
     json(&app.members(group_id, page.max(1), &services.stop.stop()).await?)
 }
 
+async fn group_details(
+    services: &RunServices,
+    app: u32,
+    ids: &[String],
+) -> Result<HostResponse, RequestFailure> {
+    let (app, _hold) = services.lists.open(app)?;
+    let ids: BTreeSet<&str> =
+        ids.iter().map(|id| id_of("group_id", id, IdKind::Group)).collect::<Result<_, _>>()?;
+    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+    json(&app.group_details(&ids, &services.stop.stop()).await?)
+}
+
 async fn upload(
     services: &RunServices,
     number: u32,
@@ -202,7 +237,20 @@ fn declare(services: &RunServices, declaration: &JobDeclaration) -> Result<HostR
     if let JobTrigger::Hook(hook) = &declaration.when {
         services.variables.secret(&hook.secret)?;
     }
-    nothing(services.jobs.declare(declaration))
+    if let JobTrigger::Event(event) = &declaration.when {
+        if !services.apps.iter().any(|app| app.name() == event.app) {
+            return Err(RequestFailure::invalid("app", format!("no app `{}` is configured", event.app)));
+        }
+        for (field, ids, of) in
+            [("group", &event.groups, IdKind::Group), ("from", &event.users, IdKind::User)]
+        {
+            for id in ids {
+                id_of(field, id, of)?;
+            }
+        }
+    }
+    let calendar = declaration.calendar.as_deref().map(|name| services.sources.calendar(name));
+    nothing(services.jobs.declare(declaration, calendar.transpose()?))
 }
 
 async fn store(services: &RunServices, request: StoreRequest) -> Result<HostResponse, RequestFailure> {

@@ -1,23 +1,36 @@
 //! Answers the requests to recall messages.
 
+use crate::core::Call;
 use crate::delivery::RecallOptions;
 use crate::message::IdKind;
-use crate::protocol::{FailureKind, HostResponse, RequestFailure};
+use crate::protocol::{FailureKind, HostResponse, RecallRequest, RequestFailure};
 use crate::run::services::RunServices;
 
 use super::{id_of, json};
+
+/// The service's name for the error of a recall whose messages it does not find.
+const NOT_FOUND: &str = "message_recall_error";
 
 /// Recalls messages by their receipts.
 pub(super) async fn receipts(
     services: &RunServices,
     app: u32,
     receipts: &[(String, String)],
-    force: bool,
-    from: Option<&str>,
+    asked: RecallRequest,
 ) -> Result<HostResponse, RequestFailure> {
     let app = services.app(app)?;
-    check_sender(from)?;
-    json(&app.recall(receipts, force, from, &services.stop.stop()).await?)
+    let names_kind = asked.kind.is_some();
+    let options = options_of(asked)?;
+    let recalled = app.recall(receipts, &options, &services.stop.stop()).await;
+    json(&recalled.map_err(|mut failure| {
+        // The service looks for the messages among those of groups only.
+        if failure.code.as_deref() == Some(NOT_FOUND) && !names_kind {
+            failure.message.push_str(
+                "; receipts of `im.user_send` and `im.room_send` need `{ kind = \"user\" }` or `{ kind = \"room\" }` as the options of `im.recall`",
+            );
+        }
+        failure
+    })?)
 }
 
 /// Recalls the messages of a broadcast.
@@ -25,11 +38,9 @@ pub(super) async fn broadcast(
     services: &RunServices,
     app: u32,
     (name, run): (&str, &str),
-    force: bool,
-    from: Option<String>,
+    asked: RecallRequest,
 ) -> Result<HostResponse, RequestFailure> {
-    check_sender(from.as_deref())?;
-    let options = RecallOptions { force, from, ..RecallOptions::default() };
+    let options = options_of(asked)?;
     let app = services.app(app)?;
     let found = match app.entry().await? {
         Some((open, id)) => {
@@ -50,6 +61,11 @@ pub(super) async fn broadcast(
     json(&app.recall_broadcast(&open.ledger, &found, &options, &stop).await?)
 }
 
-fn check_sender(from: Option<&str>) -> Result<(), RequestFailure> {
-    from.map_or(Ok(()), |from| id_of("options.from", from, IdKind::User).map(drop))
+fn options_of(asked: RecallRequest) -> Result<RecallOptions, RequestFailure> {
+    let RecallRequest { kind, force, from, note, with_attachments } = asked;
+    let kind = kind.unwrap_or(Call::Group);
+    if let Some(from) = &from {
+        id_of("options.from", from, IdKind::User)?;
+    }
+    Ok(RecallOptions { kind, force, from, note, with_attachments, ..RecallOptions::default() })
 }

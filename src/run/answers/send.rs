@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use crate::core::{Call, SendOptions};
 use crate::delivery::Delivery;
+use crate::message::Message;
 use crate::protocol::{HostRequest, HostResponse, RequestFailure};
-use crate::run::services::RunServices;
+use crate::run::services::{RunServices, announce_refused, override_refused};
 
 /// The largest message as JSON, in bytes: far more than any service accepts. Its parsed values take many times as
 /// much memory.
@@ -24,34 +25,52 @@ pub(super) async fn send(
         Ok(checked) => checked,
         Err(problems) => return services.policy.invalid(message, problems.into()),
     };
+    granted(services, &checked)?;
+    if options.overrides {
+        override_refused(services)?;
+    }
     services.policy.single(app.key(), &checked)?;
     if let (Some(job), None) = (&services.job, &options.once) {
         job.mark_not_rerunnable().await?;
     }
-    let options = SendOptions { origin: services.origin.clone(), ..options };
+    let job_run = services.recorded_run(app).await;
+    let options = SendOptions { origin: services.origin.clone(), job_run, ..options };
     app.send(&checked, options, &services.stop.stop(), &services.tally).await.map(HostResponse::Receipts)
 }
 
-/// Checks a message without sending it: as a targeted call if it has `users`, otherwise as a group call.
+/// Checks a message without sending it. If `call` is `None`, it is a targeted message if it has `users`, and otherwise a
+/// group message.
 pub(super) fn check(
     services: &RunServices,
     app: u32,
+    call: Option<Call>,
     message: &[u8],
 ) -> Result<HostResponse, RequestFailure> {
     let (app, json) = (services.app(app)?, parse(message)?);
-    let call = if json.get("users").is_some() { Call::Targeted } else { Call::Group };
+    let by_fields = if json.get("users").is_some() { Call::Targeted } else { Call::Group };
+    let call = call.unwrap_or(by_fields);
     app.check(call, json).map(|_| HostResponse::Nothing).map_err(RequestFailure::from)
 }
 
 /// Checks a request that is not carried out, as far as it can be checked without sending it. Returns the problem, if
 /// there is one.
 pub(in crate::run) fn refuse(services: &RunServices, request: &HostRequest) -> Option<RequestFailure> {
+    if let HostRequest::Rest(request) = request {
+        return super::rest::check(services, request).err();
+    }
     let HostRequest::Send { app, call, message, .. } = request else { return None };
     let checked = services.app(*app).and_then(|app: &Rc<Delivery>| {
         let json = parse(message)?;
-        app.check(*call, json).map(drop).map_err(RequestFailure::from)
+        let checked = app.check(*call, json).map_err(RequestFailure::from)?;
+        granted(services, &checked)
     });
     checked.err()
+}
+
+/// Refuses an announcement that the permissions do not grant.
+fn granted(services: &RunServices, message: &Message) -> Result<(), RequestFailure> {
+    let refused = message.scope().and_then(|scope| announce_refused(&services.announce, scope));
+    refused.map_or(Ok(()), Err)
 }
 
 fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {

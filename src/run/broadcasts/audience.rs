@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::core::BroadcastSpec;
 use crate::core::Call;
-use crate::input::{group_id, split_users, user};
+use crate::input::{recipient_id, split_users, user};
 use crate::message::{IdKind, USERS_PER_CALL, id};
 
 /// A recipient as the worker or the file supplied it, with its position and message.
@@ -21,6 +22,9 @@ pub(super) struct RawRecipient {
     /// Its message. A null message skips the recipient; `None` means that it gets the shared message.
     #[serde(rename = "m", default, deserialize_with = "present")]
     pub(super) message: Option<Value>,
+    /// The time zone that the script's function returned for it.
+    #[serde(rename = "z", default)]
+    pub(super) zone: Option<String>,
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -29,7 +33,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
 
 impl RawRecipient {
     pub(super) const fn of_line(recipient: Value, line: u64) -> Self {
-        Self { recipient, number: line, line: Some(line), message: None }
+        Self { recipient, number: line, line: Some(line), message: None, zone: None }
     }
 
     /// Returns the position of the recipient, from 1.
@@ -46,10 +50,12 @@ impl RawRecipient {
     }
 }
 
-/// A group, and the members that a targeted message names; empty for a message to the whole group.
+/// A recipient: a user, a room, or a group with the members that a targeted message names, none for the whole group.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct GroupMembers {
-    pub(super) group_id: String,
+pub(super) struct ParsedRecipient {
+    /// The call that this recipient needs.
+    pub(super) call: Call,
+    pub(super) recipient_id: String,
     pub(super) users: Vec<String>,
 }
 
@@ -57,16 +63,48 @@ pub(super) struct GroupMembers {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RecipientError(pub(super) &'static str, pub(super) String);
 
-/// Parses a recipient.
-pub(super) fn named(recipient: &Value) -> Result<GroupMembers, RecipientError> {
+/// Parses a recipient of a broadcast.
+pub(super) fn named(recipient: &Value, asked: &BroadcastSpec) -> Result<ParsedRecipient, RecipientError> {
+    match asked.kind {
+        Some(call @ (Call::User | Call::Room)) => single(recipient, call, asked.id_column.is_some()),
+        None | Some(Call::Group | Call::Targeted | Call::Edit | Call::Announce) => members(recipient),
+    }
+}
+
+/// Parses a user or a room. `is_chosen` says whether the script names the field of the ids.
+fn single(recipient: &Value, call: Call, is_chosen: bool) -> Result<ParsedRecipient, RecipientError> {
+    let (field, what) = (call.id_field(), call.recipient());
+    let found = |id: &Value| Ok(ParsedRecipient { call, recipient_id: id_of(id, call)?, users: Vec::new() });
+    let Value::Object(fields) = recipient else { return found(recipient) };
+    let is_given = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
+    let others = ["group_id", "user_id", "room_id", "users"].into_iter().filter(|name| *name != field);
+    if let Some(other) = others.into_iter().find(is_given).filter(|_| !is_chosen) {
+        return Err(RecipientError(
+            "id_column",
+            format!(
+                "it has the field `{other}`, and the broadcast goes to {what}s, so there are two ways to read it; leave `{other}` out, or say which field holds the ids of the {what}s: `id_column = \"{field}\"`"
+            ),
+        ));
+    }
+    match fields.get(field) {
+        None | Some(Value::Null) => {
+            Err(RecipientError(field, format!("`{field}` is missing: the id of the {what}")))
+        }
+        Some(id) => found(id),
+    }
+}
+
+/// Parses a group, and the members that it names.
+fn members(recipient: &Value) -> Result<ParsedRecipient, RecipientError> {
     let Value::Object(fields) = recipient else {
-        return Ok(GroupMembers { group_id: group_of(recipient)?, users: Vec::new() });
+        let recipient_id = id_of(recipient, Call::Group)?;
+        return Ok(ParsedRecipient { call: Call::Group, recipient_id, users: Vec::new() });
     };
     let group = match fields.get("group_id") {
         None | Some(Value::Null) => {
             return Err(RecipientError("group_id", "`group_id` is missing: the id of the group".to_owned()));
         }
-        Some(group) => group_of(group)?,
+        Some(group) => id_of(group, Call::Group)?,
     };
     let users = match fields.get("users") {
         None | Some(Value::Null) => Vec::new(),
@@ -84,17 +122,20 @@ pub(super) fn named(recipient: &Value) -> Result<GroupMembers, RecipientError> {
             .collect::<Result<_, _>>()?,
         Some(_) => return Err(RecipientError("users", "`users` must be a list of user ids".to_owned())),
     };
-    Ok(GroupMembers { group_id: group, users: without_repeats(users) })
+    let call = if users.is_empty() { Call::Group } else { Call::Targeted };
+    Ok(ParsedRecipient { call, recipient_id: group, users: without_repeats(users) })
 }
 
-fn group_of(value: &Value) -> Result<String, RecipientError> {
+fn id_of(value: &Value, call: Call) -> Result<String, RecipientError> {
+    let field = call.id_field();
     match value {
-        Value::String(text) => match group_id(text) {
+        Value::String(text) => match recipient_id(text, call) {
             Ok(id) => Ok(id.to_owned()),
-            Err(what) => Err(RecipientError("group_id", format!("`group_id`: {what}"))),
+            Err(what) => Err(RecipientError(field, format!("`{field}`: {what}"))),
         },
-        other => id("group_id", other.clone(), IdKind::Group)
-            .map_err(|problem| RecipientError("group_id", problem.message)),
+        other => {
+            id(field, other.clone(), call.id_kind()).map_err(|problem| RecipientError(field, problem.message))
+        }
     }
 }
 
@@ -114,18 +155,13 @@ fn without_repeats(users: Vec<String>) -> Vec<String> {
     users.into_iter().filter(|user| seen.insert(user.clone())).collect()
 }
 
-impl GroupMembers {
-    /// Returns the call that this recipient needs.
-    pub(super) const fn call(&self) -> Call {
-        if self.users.is_empty() { Call::Group } else { Call::Targeted }
-    }
-
+impl ParsedRecipient {
     /// Splits the users into recipients that are each within the limit of a call.
     pub(super) fn split(self) -> Vec<(String, Vec<String>)> {
         if self.users.len() <= USERS_PER_CALL {
-            return vec![(self.group_id, self.users)];
+            return vec![(self.recipient_id, self.users)];
         }
-        self.users.chunks(USERS_PER_CALL).map(|users| (self.group_id.clone(), users.to_vec())).collect()
+        self.users.chunks(USERS_PER_CALL).map(|users| (self.recipient_id.clone(), users.to_vec())).collect()
     }
 }
 
@@ -137,7 +173,9 @@ mod tests {
 
     #[test]
     fn recipients_are_ids_or_tables() {
-        let plain = |id: &str| GroupMembers { group_id: id.to_owned(), users: Vec::new() };
+        let plain =
+            |id: &str| ParsedRecipient { call: Call::Group, recipient_id: id.to_owned(), users: Vec::new() };
+        let named = |recipient: &Value| super::named(recipient, &BroadcastSpec::default());
         assert_eq!(named(&json!("g1")), Ok(plain("g1")));
         assert_eq!(named(&json!(184_524_748_161_025_i64)), Ok(plain("184524748161025")));
         assert_eq!(named(&json!({ "group_id": "g1", "users": "" })), Ok(plain("g1")));
@@ -152,9 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn a_recipient_that_names_another_kind_is_refused() {
+        let users = BroadcastSpec { kind: Some(Call::User), ..BroadcastSpec::default() };
+        let ann = ParsedRecipient { call: Call::User, recipient_id: "ann".to_owned(), users: Vec::new() };
+        assert_eq!(named(&json!("ann"), &users), Ok(ann));
+        assert_eq!(named(&json!({ "user_id": " ann", "name": "Ann" }), &users).unwrap().recipient_id, "ann");
+        for other in ["group_id", "room_id", "users"] {
+            let mixed = json!({ "user_id": "ann", other: "x" });
+            let RecipientError(field, what) = named(&mixed, &users).unwrap_err();
+            assert_eq!(field, "id_column");
+            assert!(what.contains(&format!("`{other}`")) && what.contains("`id_column = "), "{what}");
+            let chosen = BroadcastSpec { id_column: Some("user_id".to_owned()), ..users.clone() };
+            assert_eq!(named(&mixed, &chosen).unwrap().recipient_id, "ann");
+        }
+        assert_eq!(named(&json!({ "id": "ann" }), &users).unwrap_err().0, "user_id");
+        let rooms = BroadcastSpec { kind: Some(Call::Room), ..BroadcastSpec::default() };
+        assert_eq!(named(&json!({ "room_id": 7 }), &rooms).unwrap().recipient_id, "7");
+        assert_eq!(named(&json!({ "user_id": "ann" }), &rooms).unwrap_err().0, "id_column");
+    }
+
+    #[test]
     fn many_users_take_several_calls() {
         let users: Vec<String> = (0..45).map(|user| format!("u{user}")).collect();
-        let parts = GroupMembers { group_id: "g".to_owned(), users: users.clone() }.split();
+        let members =
+            ParsedRecipient { call: Call::Targeted, recipient_id: "g".to_owned(), users: users.clone() };
+        let parts = members.split();
         assert_eq!(parts.iter().map(|part| part.1.len()).collect::<Vec<_>>(), [20, 20, 5]);
         assert_eq!(parts.concat_users(), users);
     }

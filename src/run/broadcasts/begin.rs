@@ -4,22 +4,23 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::delivery::CrashPoint;
+use crate::core::{BroadcastSpec, OnChange, Person};
+use crate::delivery::{CrashPoint, Delivery, LEASE, OpenLedger};
 use crate::ledger::{
-    Broadcast, BroadcastCommand, BroadcastLookup, BroadcastStage, Ledger, LedgerError, OperatorDecision,
-    PlanInput, ScriptRef,
+    AppId, Broadcast, BroadcastCommand, BroadcastId, BroadcastLookup, BroadcastStage, Ledger, LedgerError,
+    OperatorDecision, PlanInput, ScriptRef, StoredSpec,
 };
 use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 use crate::run::rehearsal::BroadcastOrigin;
-use crate::run::services::RunServices;
+use crate::run::services::{RunServices, override_refused};
 
 use super::build::PlanBuilder;
-use super::change::{self, OnChange, StoredPlan};
+use super::change::{self, StoredPlan};
 use super::compare::RecipientComparison;
-use super::draft::{claim, draft, spec_of};
+use super::draft::{draft, spec_of};
 use super::drive::{BroadcastTask, LeasedBroadcast};
-use super::request::BroadcastRequest;
-use super::{LeaseRenewal, OpenBroadcast, continued, ended, fault, inputs, json_answer};
+use super::request::read_calendar;
+use super::{LeaseRenewal, OpenBroadcast, continued, correct, ended, fault, inputs, json_answer};
 
 /// Creates a broadcast, or finds the stored one.
 pub(super) async fn begin(
@@ -28,9 +29,13 @@ pub(super) async fn begin(
     spec: &[u8],
 ) -> Result<HostResponse, RequestFailure> {
     let delivery = services.app(number)?;
-    let mut asked = BroadcastRequest::read(spec)?;
+    let mut asked = BroadcastSpec::of_worker(spec)?;
     asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
     asked.test_only |= services.broadcasts.test_only.get();
+    if asked.overrides == Some(true) {
+        override_refused(services)?;
+    }
+    read_calendar(services, &mut asked).await?;
     let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| {
         RequestFailure::new(FailureKind::Invalid, "no ledger is open, and a broadcast needs one")
@@ -41,23 +46,22 @@ pub(super) async fn begin(
     {
         tracing::warn!("could not delete the drafts of dead processes; the next run tries again: {error}");
     }
-    let spec = spec_of(services, &asked);
+    let spec = stored_spec(services, delivery, (open, app), &mut asked).await?;
     let run = asked.run(services.job.as_deref());
     if asked.test_only {
-        if !asked.tested {
-            return Err(RequestFailure::invalid(
-                "test_only",
-                format!("`{}` has no test groups, so --test-only sends nothing of it", asked.name),
-            ));
-        }
+        check_tested(&asked)?;
         let role = draft(services, delivery, ledger, owner, (app, &asked.name, &run), &spec).await?;
         let building = PlanBuilder::begin(role, asked, spec, app, None).await?;
         services.broadcasts.plans.borrow_mut().push(building.underway());
         return Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"));
     }
     let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
+    services.link_broadcast(open, found.broadcast().id).await.map_err(fault)?;
+    correct::check_name(found.broadcast(), spec.corrects.as_ref())?;
+    check_kind(found.broadcast(), &spec)?;
     let has_ended = matches!(found, BroadcastLookup::Finished(_));
-    if has_ended && !ended::is_compared(services, &asked, found.broadcast()).await {
+    let corrects = spec.corrects.is_some();
+    if has_ended && (corrects || !ended::is_compared(services, &asked, found.broadcast()).await) {
         return ended::already(services, delivery, found.broadcast());
     }
     let id = found.broadcast().id;
@@ -86,7 +90,7 @@ pub(super) async fn begin(
             driving.ended().await;
         }
     }
-    let Some(lease) = claim(ledger, id, owner).await.map_err(fault)? else {
+    let Some(lease) = ledger.claim_when_dead(id, owner, LEASE).await.map_err(fault)? else {
         let broadcast = ledger.show(id).await.map_err(fault)?;
         if has_ended && broadcast.is_over() {
             // Another process compares its inputs.
@@ -113,7 +117,7 @@ pub(super) async fn begin(
         problems: services.policy.problem_number(),
     };
     if resumes {
-        return Ok(match reopen(services, number, role, asked, old_code).await? {
+        return Ok(match Box::pin(reopen(services, number, role, asked, old_code)).await? {
             ReopenResult::Open(open, state) => opened(services, open, state),
             ReopenResult::Over(answer) => answer,
         });
@@ -121,6 +125,49 @@ pub(super) async fn begin(
     let building = PlanBuilder::begin(role, asked, spec, app, None).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"))
+}
+
+/// Returns who asked for the run: nobody for a scheduled one, or one of a hook or an event.
+async fn people(services: &RunServices, open: &OpenLedger) -> Result<Vec<Person>, RequestFailure> {
+    match &services.job {
+        Some(job) => job.ledger.requesters(&job.name, job.scheduled_at).await.map_err(fault),
+        None => Ok(open.begun_by.iter().cloned().collect()),
+    }
+}
+
+/// Returns what the ledger stores of the specification. The kind and the name of an edit are set in `asked` first.
+async fn stored_spec(
+    services: &RunServices,
+    delivery: &Delivery,
+    (open, app): (&OpenLedger, AppId),
+    asked: &mut BroadcastSpec,
+) -> Result<StoredSpec, RequestFailure> {
+    let corrects = correct::resolve(services, &open.ledger, app, asked).await?;
+    let begun_by = people(services, open).await?;
+    let mut spec = StoredSpec { begun_by, ..spec_of(services, delivery, asked)? };
+    if let Some(corrected) = &corrects {
+        let corrected = open.ledger.show(BroadcastId(corrected.id)).await.map_err(fault)?;
+        let script = corrected.spec.script.as_ref().map(|script| script.path.as_str());
+        // The rule for the script of the messages counts for their edits too.
+        let over = delivery.approval_over(script, asked.approval)?;
+        spec.approval_over = spec.approval_over.into_iter().chain(over).min();
+    }
+    Ok(StoredSpec { corrects, ..spec })
+}
+
+/// Refuses a broadcast whose stored plan has recipients of another kind: a user and a group may have the same id.
+fn check_kind(broadcast: &Broadcast, asked: &StoredSpec) -> Result<(), RequestFailure> {
+    let (stored, now) = (broadcast.spec.call.recipient(), asked.call.recipient());
+    if broadcast.plan.is_none() || stored == now {
+        return Ok(());
+    }
+    Err(RequestFailure::invalid(
+        "kind",
+        format!(
+            "broadcast `{}` (run {}) was planned for {stored}s; to send to {now}s, set another `name` or `run`",
+            broadcast.name, broadcast.run
+        ),
+    ))
 }
 
 /// The result of reopening a stored broadcast.
@@ -135,14 +182,18 @@ async fn reopen(
     services: &RunServices,
     number: u32,
     role: LeasedBroadcast,
-    asked: BroadcastRequest,
+    asked: BroadcastSpec,
     old_code: Vec<PlanInput>,
 ) -> Result<ReopenResult, RequestFailure> {
     let stored = &role.broadcast.spec.inputs;
     let has_ended = role.broadcast.is_over();
     if !has_ended {
         let continues = asked.on_change == OnChange::Continue;
-        if stored.is_empty() || continues || role.broadcast.command == BroadcastCommand::Cancel {
+        if stored.is_empty()
+            || continues
+            || asked.corrects.is_some()
+            || role.broadcast.command == BroadcastCommand::Cancel
+        {
             if continues {
                 Box::pin(continued::tell(services, &role, &asked)).await;
             }
@@ -155,7 +206,7 @@ async fn reopen(
     changed.sort_unstable();
     changed.dedup();
     if !changed.is_empty() {
-        return beside(services, number, role, asked, (changed, has_old_code)).await;
+        return Box::pin(beside(services, number, role, asked, (changed, has_old_code))).await;
     }
     if asked.path.is_none() {
         return Ok(ReopenResult::Open(
@@ -178,7 +229,7 @@ pub(super) async fn compared(
     let changed = comparing.changed();
     let RecipientComparison { role, asked, app, .. } = comparing;
     let met = if !changed.is_empty() {
-        beside(services, app, role, asked, (changed, false)).await?
+        Box::pin(beside(services, app, role, asked, (changed, false))).await?
     } else if role.broadcast.is_over() {
         ReopenResult::Over(ended::left_as_it_is(services, role).await?)
     } else {
@@ -214,12 +265,21 @@ async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<Reo
     Ok(ReopenResult::Open(OpenBroadcast::Driving(BroadcastTask::start(services, role)), "resume"))
 }
 
+/// Refuses `--test-only` for a broadcast without test groups.
+fn check_tested(asked: &BroadcastSpec) -> Result<(), RequestFailure> {
+    if asked.tested {
+        return Ok(());
+    }
+    let message = format!("`{}` has no test groups, so --test-only sends nothing of it", asked.name);
+    Err(RequestFailure::invalid("test_only", message))
+}
+
 /// Begins to build a new plan beside the stored one.
 async fn beside(
     services: &RunServices,
     number: u32,
     role: LeasedBroadcast,
-    asked: BroadcastRequest,
+    asked: BroadcastSpec,
     (changed, old_code): (Vec<PlanInput>, bool),
 ) -> Result<ReopenResult, RequestFailure> {
     let begun = async {
@@ -234,7 +294,12 @@ async fn beside(
             change::settle_in_flight(&role.ledger, role.lease, &role.broadcast).await.map_err(fault)?;
         }
         delivery.pass(CrashPoint::BeforeDraft);
-        let spec = spec_of(services, &asked);
+        // What was sent before has the stored marks.
+        let stored = &role.broadcast.spec;
+        let begun_by = people(services, open).await?;
+        let asked_spec = StoredSpec { begun_by, ..spec_of(services, delivery, &asked)? };
+        let pack = if stored.mark.is_some() { 1 } else { asked_spec.pack };
+        let spec = StoredSpec { mark: stored.mark.clone(), pack, ..asked_spec };
         let (name, run) = (&role.broadcast.name, &role.broadcast.run);
         let draft = draft(services, delivery, &open.ledger, &open.owner, (app, name, run), &spec).await?;
         Ok((draft, spec, app))
@@ -254,7 +319,7 @@ async fn beside(
 }
 
 /// Applies the operator's decision as if the script had set it. An option of the command line has priority.
-fn decided(services: &RunServices, asked: &mut BroadcastRequest, broadcast: &Broadcast) {
+fn decided(services: &RunServices, asked: &mut BroadcastSpec, broadcast: &Broadcast) {
     match broadcast.spec.decision {
         _ if services.broadcasts.on_change.get().is_some() => {}
         Some(OperatorDecision::Replan) => asked.on_change = OnChange::Replan,
@@ -269,7 +334,7 @@ fn decided(services: &RunServices, asked: &mut BroadcastRequest, broadcast: &Bro
 /// `on_change`.
 async fn old_code(
     services: &RunServices,
-    asked: &mut BroadcastRequest,
+    asked: &mut BroadcastSpec,
     ledger: &Ledger,
     broadcast: &Broadcast,
 ) -> Result<Vec<PlanInput>, LedgerError> {

@@ -1,7 +1,6 @@
 //! Handles an unfinished broadcast whose inputs changed: refuses it, continues its stored plan, or plans it again.
 
-use serde::Deserialize;
-
+use crate::core::{Call, OnChange};
 use crate::ledger::{
     Broadcast, BroadcastChanges, BroadcastCommand, InDoubtPolicy, Lease, Ledger, LedgerError, MessageChange,
     PlanDifference, PlanInput,
@@ -13,19 +12,6 @@ use super::{fault, inputs, texts};
 
 /// The prefix of the note on a broadcast that is paused because its inputs changed.
 pub(super) const NOTE: &str = crate::ledger::CHANGED;
-
-/// What a run does with an unfinished broadcast whose inputs changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnChange {
-    /// Sends nothing, and reports the differences.
-    #[default]
-    Refuse,
-    /// Continues with the recipients and messages of the stored plan.
-    Continue,
-    /// Replaces the unsent part of the stored plan with a new plan.
-    Replan,
-}
 
 /// The stored plan beside which a draft is built.
 pub(super) struct StoredPlan {
@@ -66,7 +52,7 @@ pub(super) async fn settle_in_flight(
     lease: Lease,
     broadcast: &Broadcast,
 ) -> Result<(), LedgerError> {
-    if broadcast.counts.sending > 0 && broadcast.spec.in_doubt == InDoubtPolicy::Hold {
+    if broadcast.counts.sending > 0 && broadcast.spec.in_doubt != InDoubtPolicy::Resend {
         ledger.take_over_as(lease, InDoubtPolicy::Hold).await?;
     }
     Ok(())
@@ -85,7 +71,8 @@ pub(super) async fn release(role: &mut LeasedBroadcast) -> Result<(), RequestFai
 }
 
 /// Describes the differences in lines of text.
-pub(super) fn lines(changed: &[PlanInput], difference: &PlanDifference) -> Vec<String> {
+pub(super) fn lines(changed: &[PlanInput], difference: &PlanDifference, call: Call) -> Vec<String> {
+    let noun = call.recipient();
     let names: Vec<String> = changed.iter().map(inputs::words).collect();
     let mut lines = vec![format!("changed: {}", names.join(", "))];
     for (many, first, what) in [
@@ -99,12 +86,12 @@ pub(super) fn lines(changed: &[PlanInput], difference: &PlanDifference) -> Vec<S
     match &difference.first {
         Some(first) if first.old != first.new => {
             let (old, new) = texts::both(&first.old, &first.new);
-            lines.push(format!("group {} by the stored plan: {old}", first.group_id));
-            lines.push(format!("group {} by the new plan:    {new}", first.group_id));
+            lines.push(format!("{noun} {} by the stored plan: {old}", first.group_id));
+            lines.push(format!("{noun} {} by the new plan:    {new}", first.group_id));
         }
         Some(first) => {
             let (both, _) = texts::both(&first.old, &first.new);
-            lines.push(format!("group {}, both plans: {both}", first.group_id));
+            lines.push(format!("{noun} {}, both plans: {both}", first.group_id));
         }
         None => {}
     }
@@ -124,11 +111,11 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     RequestFailure::invalid(
         "on_change",
         format!(
-            "broadcast `{name}` (run {run}) was started from other inputs, and nothing more was sent ({} of \
-             {} were sent before); {}. Choose one: --continue sends the rest as stored; --replan sends the rest by the new plan, and nothing again to recipients that have it; another `run`, for example `run = \"2\"`, sends to all (in Lua: on_change = \"continue\" or \"replan\")",
+            "broadcast `{name}` (run {run}) was started from other inputs: {}. This call sent nothing; {} of {} \
+             were sent before. Choose one: --continue sends the rest as stored; --replan sends the rest by the new plan, and nothing again to recipients that have it; another `run`, for example `run = \"2\"`, sends to all (in Lua: on_change = \"continue\" or \"replan\")",
+            lines.join("; "),
             counts.sent,
-            counts.total(),
-            lines.join("; ")
+            counts.total()
         ),
     )
 }

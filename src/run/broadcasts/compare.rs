@@ -6,12 +6,12 @@ use crate::protocol::RequestFailure;
 use super::audience::{RawRecipient, named};
 use super::drive::LeasedBroadcast;
 use super::inputs::RecipientHasher;
-use super::request::BroadcastRequest;
+use crate::core::BroadcastSpec;
 
 /// An unfinished broadcast whose other inputs are unchanged.
 pub(super) struct RecipientComparison {
     pub(super) role: LeasedBroadcast,
-    pub(super) asked: BroadcastRequest,
+    pub(super) asked: BroadcastSpec,
     /// The app's index among the apps of the run.
     pub(super) app: u32,
     drawn: RecipientHasher,
@@ -20,7 +20,7 @@ pub(super) struct RecipientComparison {
 }
 
 impl RecipientComparison {
-    pub(super) fn new(role: LeasedBroadcast, asked: BroadcastRequest, app: u32) -> Self {
+    pub(super) fn new(role: LeasedBroadcast, asked: BroadcastSpec, app: u32) -> Self {
         Self { role, asked, app, drawn: RecipientHasher::default(), unreadable: false }
     }
 
@@ -29,7 +29,7 @@ impl RecipientComparison {
             RequestFailure::invalid("to", format!("the recipients cannot be read: {error}"))
         })?;
         for given in given {
-            match named(&given.recipient) {
+            match named(&given.recipient, &self.asked) {
                 Ok(named) => self.drawn.add(&named, &given.recipient),
                 Err(_) => self.unreadable = true,
             }

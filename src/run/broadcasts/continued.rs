@@ -10,15 +10,16 @@ use crate::run::services::RunServices;
 
 use super::audience::named;
 use super::drive::LeasedBroadcast;
-use super::request::BroadcastRequest;
 use super::{change, draft, fault, inputs};
+use crate::core::BroadcastSpec;
+use crate::input::AudienceOptions;
 
 /// Recipients read at once.
 const PAGE: usize = 500;
 
 /// Logs in which recipients the file differs from the stored plan. This changes nothing, so if the file cannot be
 /// read, that is only logged too.
-pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: &BroadcastRequest) {
+pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: &BroadcastSpec) {
     let Some(path) = &asked.path else { return };
     let broadcast = &role.broadcast;
     let Some(stored) = broadcast.spec.inputs.iter().find(|input| input.kind == InputKind::Audience) else {
@@ -63,13 +64,13 @@ pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: 
 async fn difference(
     services: &RunServices,
     role: &LeasedBroadcast,
-    asked: &BroadcastRequest,
+    asked: &BroadcastSpec,
     path: &str,
 ) -> Result<PlanDifference, RequestFailure> {
     let delivery = &role.delivery;
     let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no ledger is open"))?;
-    let spec = draft::spec_of(services, asked);
+    let spec = draft::spec_of(services, delivery, asked)?;
     let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
     let beside = draft::draft(services, delivery, &open.ledger, &open.owner, key, &spec).await?;
     let compared = async {
@@ -95,11 +96,11 @@ async fn difference(
 async fn put(
     services: &RunServices,
     draft: &LeasedBroadcast,
-    asked: &BroadcastRequest,
+    asked: &BroadcastSpec,
     path: &str,
 ) -> Result<(), RequestFailure> {
     let unreadable = |what: String| RequestFailure::invalid("to", format!("`{path}`: {what}"));
-    let options = asked.options()?;
+    let options = AudienceOptions::of(asked)?;
     Audience::check_name(path, &options).map_err(|(field, what)| RequestFailure::invalid(field, what))?;
     let opened = services.files.open_upload(path).await?.file;
     let name = path.to_owned();
@@ -117,10 +118,17 @@ async fn put(
         file = rest;
         let mut recipients = Vec::new();
         for line in page.map_err(|fault| unreadable(fault.to_string()))? {
-            let Some(named) = line.value.ok().and_then(|value| named(&value).ok()) else { continue };
+            let Some(named) = line.value.ok().and_then(|value| named(&value, asked).ok()) else { continue };
             for (group_id, users) in named.split() {
                 let message = Some(message.clone());
-                recipients.push(NewRecipient { group_id, users, message, fields: Vec::new() });
+                recipients.push(NewRecipient {
+                    zone: None,
+                    group_id,
+                    users,
+                    message,
+                    fields: Vec::new(),
+                    target: None,
+                });
             }
         }
         if !recipients.is_empty() {

@@ -1,15 +1,14 @@
-//! Claims the leases of broadcasts, and of plans that are built beside them.
+//! Creates plans that are built beside broadcasts.
 
 use std::rc::Rc;
 
-use crate::core::Call;
+use crate::core::{BroadcastSpec, Call};
 use crate::delivery::{Delivery, LEASE};
-use crate::ledger::{AppId, BroadcastId, BroadcastSpec, Instance, JobRunRef, Lease, Ledger, LedgerError};
+use crate::ledger::{AppId, Instance, JobRunRef, Ledger, StoredSpec};
 use crate::protocol::RequestFailure;
 use crate::run::services::RunServices;
 
 use super::drive::LeasedBroadcast;
-use super::request::BroadcastRequest;
 use super::{LeaseRenewal, fault};
 
 /// Creates a draft and claims its lease.
@@ -19,10 +18,10 @@ pub(super) async fn draft(
     ledger: &Ledger,
     owner: &Instance,
     (app, name, run): (AppId, &str, &str),
-    spec: &BroadcastSpec,
+    spec: &StoredSpec,
 ) -> Result<LeasedBroadcast, RequestFailure> {
     let broadcast = ledger.draft(app, name, run, spec).await.map_err(fault)?;
-    let Some(lease) = claim(ledger, broadcast.id, owner).await.map_err(fault)? else {
+    let Some(lease) = ledger.claim_when_dead(broadcast.id, owner, LEASE).await.map_err(fault)? else {
         return Err(RequestFailure::invalid(
             "name",
             format!("another process tests broadcast `{name}` (run {run}) or replans it; wait until it ends"),
@@ -41,33 +40,38 @@ pub(super) async fn draft(
 }
 
 /// Returns the specification of a broadcast: what the script requests, and what is known of the run.
-pub(super) fn spec_of(services: &RunServices, asked: &BroadcastRequest) -> BroadcastSpec {
+///
+/// # Errors
+///
+/// The script refuses an approval that the settings demand.
+pub(super) fn spec_of(
+    services: &RunServices,
+    delivery: &Delivery,
+    asked: &BroadcastSpec,
+) -> Result<StoredSpec, RequestFailure> {
     let job = services.job.as_deref();
-    BroadcastSpec {
+    let call = if asked.corrects.is_some() { Call::Edit } else { asked.kind.unwrap_or(Call::Group) };
+    // An edit keeps the mark of its message.
+    let is_message = call != Call::Edit;
+    let mark = is_message.then(|| delivery.new_mark(&asked.name, &asked.run(job))).flatten();
+    let stored = asked.spec(call, services.broadcasts.script_mark());
+    let script = stored.script.as_ref().map(|script| script.path.as_str());
+    let approval_over = delivery.approval_over(script, asked.approval)?;
+    Ok(StoredSpec {
+        approval_over,
         job: job.map(|job| JobRunRef {
             name: job.name.clone(),
             scheduled_at: u64::try_from(job.scheduled_at.as_millis()).unwrap_or(u64::MAX),
         }),
         args: services.inputs.args(),
         compared_by: job.map(|job| job.owner.id()),
-        ..asked.spec(Call::Group, services.broadcasts.script_mark())
-    }
-}
-
-/// Claims the lease of a broadcast. Returns `None` while a live process holds it. On a store that several hosts
-/// share, this waits until it is known whether the holder is alive.
-pub(super) async fn claim(
-    ledger: &Ledger,
-    id: BroadcastId,
-    owner: &Instance,
-) -> Result<Option<Lease>, LedgerError> {
-    let lease = ledger.claim(id, owner, LEASE).await?;
-    if lease.is_some() || !ledger.is_shared() {
-        return Ok(lease);
-    }
-    tracing::info!("another process holds broadcast {id} and may be dead; waiting for its next heartbeat");
-    if ledger.wait_for_driver_heartbeat(id).await? {
-        return Ok(None);
-    }
-    ledger.claim(id, owner, LEASE).await
+        pack: match call {
+            // A mark belongs to one recipient.
+            _ if mark.is_some() => 1,
+            Call::User => stored.pack.min(delivery.most_users_a_call()),
+            _ => stored.pack,
+        },
+        mark,
+        ..stored
+    })
 }

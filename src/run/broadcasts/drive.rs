@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -46,6 +45,24 @@ impl LeasedBroadcast {
             tracing::warn!("could not release the lease of broadcast {}: {error}", self.lease.broadcast);
         }
     }
+
+    /// Deletes a broadcast whose plan is not fixed, or a draft, and releases it. The next run builds it again.
+    pub(super) async fn give_up(self, is_draft: bool) {
+        let deleted = if is_draft {
+            self.ledger.delete_draft(self.lease).await
+        } else if self.broadcast.plan.is_none() {
+            self.ledger.forget_unbuilt(self.lease).await
+        } else {
+            Ok(())
+        };
+        if let Err(error) = deleted {
+            tracing::warn!(
+                "could not delete the incomplete plan of `{}`; a later run deletes it: {error}",
+                self.broadcast.name
+            );
+        }
+        self.release().await;
+    }
 }
 
 /// A broadcast that is being driven.
@@ -54,7 +71,7 @@ pub(super) struct BroadcastTask {
     lease: Lease,
     /// The report, or the reason why there is none, once the broadcast has ended.
     end: RefCell<Option<Result<Value, RequestFailure>>>,
-    ended: Notify,
+    ended: CancellationToken,
 }
 
 impl BroadcastTask {
@@ -83,14 +100,14 @@ impl BroadcastTask {
             ledger: role.ledger.clone(),
             lease: role.lease,
             end: RefCell::default(),
-            ended: Notify::new(),
+            ended: CancellationToken::new(),
         });
         let task = Rc::clone(&driving);
         let drive = async move {
             let end = to_end(role, sends, &stop, &tally, &underway).await;
             then(&end);
             task.end.replace(Some(end));
-            task.ended.notify_waiters();
+            task.ended.cancel();
         };
         // Traced as a part of the run that requested it.
         tokio::task::spawn_local(drive.in_current_span());
@@ -103,10 +120,7 @@ impl BroadcastTask {
 
     /// Waits until the broadcast ends.
     pub(super) async fn ended(&self) {
-        let ended = self.ended.notified();
-        if self.end.borrow().is_none() {
-            ended.await;
-        }
+        self.ended.cancelled().await;
     }
 
     /// Waits until the broadcast ends, but at most one second (one minute of simulated time), and returns its progress.
@@ -137,7 +151,13 @@ async fn to_end(
         delivery.wait_for_others(&ledger, lease, stop, watch).await
     };
     let driven = driven.map_err(fault)?;
-    tally.broadcast(&driven.report, watch.snapshot().sent_now);
+    // Messages in doubt that turned out to be sent count too.
+    let sent_now = if sends {
+        driven.report.sent.saturating_sub(broadcast.counts.sent)
+    } else {
+        watch.snapshot().sent_now
+    };
+    tally.broadcast(broadcast.spec.call, &driven.report, sent_now);
     underway.ended(&driven);
     let report = &driven.report;
     let stands = |how: &str| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::core::{BroadcastSpec, OnChange};
 use crate::delivery::{BroadcastSummary, Delivery};
 use crate::ledger::{Broadcast, BroadcastStage, InputKind};
 use crate::message::counted_as;
@@ -13,17 +14,18 @@ use crate::protocol::{HostResponse, RequestFailure};
 use crate::run::rehearsal::BroadcastOrigin;
 use crate::run::services::RunServices;
 
-use super::change::OnChange;
 use super::drive::LeasedBroadcast;
-use super::request::BroadcastRequest;
 use super::{inputs, json_answer, report};
+
+/// The begin of the note of a broadcast that an approver rejected.
+const REJECTED: &str = "rejected by ";
 
 /// Whether the recipients of an ended broadcast are compared with what its script requests now. They are not for a
 /// job's run (which goes on with the rest of its script), unless it replans, nor for a run whose audience file is
 /// gone.
 pub(super) async fn is_compared(
     services: &RunServices,
-    asked: &BroadcastRequest,
+    asked: &BroadcastSpec,
     broadcast: &Broadcast,
 ) -> bool {
     let stored = &broadcast.spec.inputs;
@@ -63,9 +65,19 @@ pub(super) fn already(
     delivery: &Delivery,
     broadcast: &Broadcast,
 ) -> Result<HostResponse, RequestFailure> {
-    services.policy.reopened(delivery.name(), broadcast, BroadcastOrigin::Already)?;
+    let is_cancelled = broadcast.stage == BroadcastStage::Cancelled && broadcast.spec.corrects.is_none();
+    let origin = if is_cancelled { BroadcastOrigin::Cancelled } else { BroadcastOrigin::Already };
+    services.policy.reopened(delivery.name(), broadcast, origin)?;
     let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
-    services.tally.broadcast(&BroadcastSummary::new(broadcast, counts, 0, Duration::ZERO), 0);
+    let summary = BroadcastSummary::new(broadcast, counts, 0, Duration::ZERO);
+    if is_cancelled {
+        services.tally.broadcast(broadcast.spec.call, &summary, 0);
+        let why = cancelled(broadcast);
+        tracing::warn!("{why}");
+        services.broadcasts.cancelled_before.borrow_mut().get_or_insert(why);
+        return Ok(answered(broadcast));
+    }
+    services.tally.broadcast_before(broadcast.spec.call, &summary);
     let doubts = match counts.in_doubt {
         0 => String::new(),
         many => format!(
@@ -75,6 +87,15 @@ pub(super) fn already(
             if many == 1 { "it" } else { "them" }
         ),
     };
+    if let Some(corrected) = &broadcast.spec.corrects {
+        tracing::warn!(
+            "the messages of {} got this edit before: {} ended at {}; nothing is edited again",
+            corrected.full_name(),
+            broadcast.full_name(),
+            end_of(broadcast)
+        );
+        return Ok(answered(broadcast));
+    }
     tracing::warn!(
         "broadcast `{name}` (run {run}) ended at {}: it was sent to {} of {} recipients{doubts}; nothing is \
          sent again. To send it again as another `run`, set `run` to a new value, for example `run = \"2\"`",
@@ -82,9 +103,29 @@ pub(super) fn already(
         counts.sent,
         counts.total(),
     );
+    Ok(answered(broadcast))
+}
+
+/// Says that a broadcast was rejected or cancelled, how much of it was sent, and what to do next.
+fn cancelled(broadcast: &Broadcast) -> String {
+    let Broadcast { name, run, counts, .. } = broadcast;
+    let how = match broadcast.command_note.as_deref() {
+        Some(note) if note.starts_with(REJECTED) => format!("was {note}"),
+        _ => format!("was cancelled at {}", end_of(broadcast)),
+    };
+    let sent = match counts.sent {
+        0 => "nothing of it was sent".to_owned(),
+        many => format!("it was sent to {many} of {} recipients", counts.total()),
+    };
+    format!(
+        "broadcast `{name}` (run {run}) {how}; {sent}, and nothing is sent now. To send it, correct it and set `run` to a new value, for example `run = \"2\"`"
+    )
+}
+
+fn answered(broadcast: &Broadcast) -> HostResponse {
     let mut report = report::stored(broadcast);
     report["already"] = Value::Bool(true);
-    Ok(json_answer(&json!({ "state": "already", "report": report })))
+    json_answer(&json!({ "state": "already", "report": report }))
 }
 
 /// Returns the refusal for an ended broadcast that has new recipients, with the differences and the ways to go on.
@@ -93,8 +134,8 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     RequestFailure::invalid(
         "on_change",
         format!(
-            "broadcast `{name}` (run {run}) ended at {}, sent to {} of {} recipients, and its inputs now \
-             have recipients that it does not have; this call sent nothing; {}. Choose one: --replan sends only to the added recipients; --continue leaves it as it is; another `run`, for example `run = \"2\"`, sends to all (in Lua: on_change = \"replan\" or \"continue\")",
+            "broadcast `{name}` (run {run}) ended at {}: it was sent to {} of {} recipients. Its inputs now have \
+             more recipients: {}. This call sent nothing. Choose one: --replan sends only to the added recipients; --continue leaves it as it is; another `run`, for example `run = \"2\"`, sends to all (in Lua: on_change = \"replan\" or \"continue\")",
             end_of(broadcast),
             counts.sent,
             counts.total(),

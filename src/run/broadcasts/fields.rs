@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::core::Call;
+
 /// The most columns of one broadcast.
 const MOST: usize = 200;
 
-/// The most characters of one value. A cell of a spreadsheet holds 32,767.
+/// The most characters of one value, an own choice. It is less than the 32,767 that a cell of a spreadsheet can hold.
 const LONGEST: usize = 4_000;
 
-/// The columns that identify the recipient, which every export has.
-const ITS_OWN: [&str; 2] = ["group_id", "users"];
+/// Whether a column identifies the recipient, so that every export has it.
+fn is_its_own(name: &str, call: Call) -> bool {
+    name == call.id_field() || name == "users" && call.recipient() == Call::Group.recipient()
+}
 
 /// Collects the columns of the recipients of one broadcast, within limits.
 #[derive(Debug, Default)]
@@ -27,6 +31,7 @@ impl AudienceColumns {
         &mut self,
         recipient: Value,
         header: Option<&[String]>,
+        call: Call,
         broadcast: &str,
     ) -> Vec<(String, Value)> {
         let Value::Object(mut fields) = recipient else { return Vec::new() };
@@ -35,7 +40,7 @@ impl AudienceColumns {
             ordered.extend(fields.remove_entry(name));
         }
         ordered.extend(fields);
-        ordered.retain(|(name, _)| !ITS_OWN.contains(&name.as_str()));
+        ordered.retain(|(name, _)| !is_its_own(name, call));
         let mut left_out = false;
         ordered.retain(|(name, _)| {
             let takes = self.takes(name);
@@ -86,23 +91,23 @@ mod tests {
         let mut columns = AudienceColumns::default();
         let header = ["z".to_owned(), "group_id".to_owned(), "名称".to_owned()];
         let row = json!({ "group_id": "g", "users": ["u"], "名称": "上海", "z": 1, "a": null });
-        let taken = columns.of(row, Some(&header), "news");
+        let taken = columns.of(row, Some(&header), Call::Group, "news");
         assert_eq!(
             taken,
             [("z", json!(1)), ("名称", json!("上海")), ("a", json!(null))].map(|(n, v)| (n.to_owned(), v))
         );
-        assert!(columns.of(json!("g"), None, "news").is_empty());
+        assert!(columns.of(json!("g"), None, Call::Group, "news").is_empty());
     }
 
     #[test]
     fn columns_and_values_are_bounded() {
         let mut columns = AudienceColumns::default();
         let many: serde_json::Map<String, Value> = (0..300).map(|n| (format!("c{n}"), json!(n))).collect();
-        assert_eq!(columns.of(Value::Object(many), None, "news").len(), MOST);
-        assert!(columns.of(json!({ "another": 1 }), None, "news").is_empty());
-        let long = columns.of(json!({ "c0": "长".repeat(5_000) }), None, "news");
+        assert_eq!(columns.of(Value::Object(many), None, Call::Group, "news").len(), MOST);
+        assert!(columns.of(json!({ "another": 1 }), None, Call::Group, "news").is_empty());
+        let long = columns.of(json!({ "c0": "长".repeat(5_000) }), None, Call::Group, "news");
         assert_eq!(long[0].1.as_str().unwrap().chars().count(), LONGEST + 1);
-        let nested = columns.of(json!({ "c0": vec!["x"; 3_000] }), None, "news");
+        let nested = columns.of(json!({ "c0": vec!["x"; 3_000] }), None, Call::Group, "news");
         assert!(nested[0].1.is_string());
     }
 }

@@ -9,8 +9,8 @@ use crate::protocol::RequestFailure;
 use crate::run::inputs;
 use crate::run::services::RunServices;
 
-use super::audience::GroupMembers;
-use super::request::BroadcastRequest;
+use super::audience::ParsedRecipient;
+use crate::core::{BroadcastSpec, sha256_hex};
 
 /// Hashes the file of the recipients, and leaves it at its beginning.
 pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, String), RequestFailure> {
@@ -24,8 +24,8 @@ pub(super) async fn of_file(file: std::fs::File) -> Result<(std::fs::File, Strin
 pub(super) struct RecipientHasher(Sha256);
 
 impl RecipientHasher {
-    pub(super) fn add(&mut self, named: &GroupMembers, recipient: &Value) {
-        self.0.update(named.group_id.as_bytes());
+    pub(super) fn add(&mut self, named: &ParsedRecipient, recipient: &Value) {
+        self.0.update(named.recipient_id.as_bytes());
         for user in &named.users {
             self.0.update(b"\x01");
             self.0.update(user.as_bytes());
@@ -53,11 +53,7 @@ impl RecipientHasher {
 }
 
 /// Returns all inputs of a plan, as they are stored with it.
-pub(super) fn of_plan(
-    services: &RunServices,
-    asked: &BroadcastRequest,
-    audience: PlanInput,
-) -> Vec<PlanInput> {
+pub(super) fn of_plan(services: &RunServices, asked: &BroadcastSpec, audience: PlanInput) -> Vec<PlanInput> {
     let mut all = services.inputs.all();
     all.push(PlanInput { kind: InputKind::Fields, name: String::new(), hash: asked.hash() });
     all.push(audience);
@@ -68,7 +64,7 @@ pub(super) fn of_plan(
 /// here: they must be drawn first.
 pub(super) async fn changed(
     services: &RunServices,
-    asked: &BroadcastRequest,
+    asked: &BroadcastSpec,
     stored: &[PlanInput],
 ) -> Vec<PlanInput> {
     let mut changed = Vec::new();
@@ -78,12 +74,12 @@ pub(super) async fn changed(
             InputKind::Module => match services.inputs.get(input.kind, &input.name) {
                 Some(hash) => Some(hash),
                 // The script may require the module only after it requests its broadcast.
-                None => services.sources.find(&input.name).ok().map(|source| inputs::hash(&source.text)),
+                None => services.sources.find(&input.name).ok().map(|source| sha256_hex(&source.text)),
             },
             InputKind::File => match services.inputs.get(input.kind, &input.name) {
                 Some(hash) => Some(hash),
                 None if services.inputs.is_written(&input.name) => continue,
-                None => services.files.read(&input.name).await.ok().map(|content| inputs::hash(&content)),
+                None => services.files.read(&input.name).await.ok().map(|content| sha256_hex(&content)),
             },
             InputKind::Fields => Some(asked.hash()),
             InputKind::Audience => audience(services, asked).await,
@@ -97,7 +93,7 @@ pub(super) async fn changed(
     changed
 }
 
-async fn audience(services: &RunServices, asked: &BroadcastRequest) -> Option<String> {
+async fn audience(services: &RunServices, asked: &BroadcastSpec) -> Option<String> {
     let opened = services.files.open_upload(asked.path.as_deref()?).await.ok()?;
     of_file(opened.file).await.ok().map(|(_, hash)| hash)
 }

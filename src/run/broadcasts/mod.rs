@@ -10,6 +10,7 @@ mod build;
 mod change;
 mod compare;
 mod continued;
+mod correct;
 mod draft;
 mod drive;
 mod ended;
@@ -27,19 +28,19 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::core::sha256_hex;
 use crate::delivery::{ActiveBroadcast, LEASE};
 use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptRef};
 use crate::protocol::{FailureKind, HostResponse, LuaSource, RequestFailure};
 
+pub use crate::core::OnChange;
 use build::PlanBuilder;
 pub use build::PlanProgress;
-pub use change::{OnChange, note as changed_note};
+pub use change::note as changed_note;
 use compare::RecipientComparison;
 use drive::BroadcastTask;
 
@@ -62,7 +63,11 @@ pub struct RunBroadcasts {
     plans: RefCell<Vec<Weak<PlanProgress>>>,
     on_change: Cell<Option<OnChange>>,
     test_only: Cell<bool>,
+    /// How many test messages of campaigns were asked for.
+    tests: Cell<u64>,
     refused: Cell<bool>,
+    /// Why a broadcast that was cancelled before sends nothing now, of the first such one.
+    cancelled_before: RefCell<Option<String>>,
     /// Whether drafts of dead processes have been deleted.
     swept: Cell<bool>,
 }
@@ -93,11 +98,19 @@ impl RunBroadcasts {
     /// Whether a message with this `once` key may be sent. With [`RunBroadcasts::only_test`] only the test messages
     /// of campaigns may, while their plan is being checked.
     pub(super) fn lets_through(&self, once: Option<&str>) -> bool {
+        if once.is_some_and(|key| key.starts_with(TEST_KEY)) {
+            self.tests.set(self.tests.get() + 1);
+        }
         if !self.test_only.get() {
             return true;
         }
         let testing = |open: &OpenBroadcast| matches!(open, OpenBroadcast::Building(building) if building.is_being_tested());
         once.is_some_and(|key| key.starts_with(TEST_KEY)) && self.open.borrow().values().any(testing)
+    }
+
+    /// How many test messages of campaigns were asked for.
+    pub fn tests(&self) -> u64 {
+        self.tests.get()
     }
 
     /// Whether only the test messages of campaigns may be sent.
@@ -108,6 +121,11 @@ impl RunBroadcasts {
     /// Whether a broadcast was refused because its inputs changed.
     pub fn refused(&self) -> bool {
         self.refused.get()
+    }
+
+    /// Returns why a broadcast of the run sends nothing: it was rejected or cancelled before. None if none was.
+    pub fn cancelled_before(&self) -> Option<String> {
+        self.cancelled_before.borrow().clone()
     }
 
     /// Returns the broadcasts that are being driven, and the ended ones that are still worth showing; the oldest
@@ -199,7 +217,7 @@ impl RunBroadcasts {
     fn script_mark(&self) -> Option<ScriptRef> {
         let script = self.script.borrow();
         let script = script.as_ref()?;
-        let hash = HEXLOWER.encode(&Sha256::digest(&script.text));
+        let hash = sha256_hex(&script.text);
         Some(ScriptRef { path: script.name.clone(), hash })
     }
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::config::{Project, Settings};
+use crate::core::sha256_hex;
+use crate::forms::UPLOAD;
 use crate::ledger::{InputKind, PlanInput};
 use crate::run::builder::SetupError;
 use crate::run::files::ProjectFiles;
-use crate::run::inputs::hash;
 use crate::run::sources::ModuleSources;
 
 use super::inputs::of_file;
@@ -33,9 +34,12 @@ impl ProjectInputs {
     /// draws are known only when the script runs.
     pub async fn changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let mut changed = self.code_changed(stored);
-        for input in stored {
+        // The name of an uploaded file has the hash of its content.
+        for input in stored.iter().filter(|input| !input.name.starts_with(UPLOAD)) {
             let now = match input.kind {
-                InputKind::File => self.files.read(&input.name).await.ok().map(|content| hash(&content)),
+                InputKind::File => {
+                    self.files.read(&input.name).await.ok().map(|content| sha256_hex(&content))
+                }
                 InputKind::Audience => match self.files.open_upload(&input.name).await {
                     Ok(opened) => of_file(opened.file).await.ok().map(|(_, hash)| hash),
                     Err(_) => None,
@@ -53,8 +57,10 @@ impl ProjectInputs {
     pub fn code_changed(&self, stored: &[PlanInput]) -> Vec<PlanInput> {
         let changed = stored.iter().filter(|input| {
             let now = match input.kind {
-                InputKind::Script => std::fs::read(&self.script).ok().map(|text| hash(&text)),
-                InputKind::Module => self.sources.find(&input.name).ok().map(|source| hash(&source.text)),
+                InputKind::Script => std::fs::read(&self.script).ok().map(|text| sha256_hex(&text)),
+                InputKind::Module => {
+                    self.sources.find(&input.name).ok().map(|source| sha256_hex(&source.text))
+                }
                 _ => return false,
             };
             now.as_ref() != Some(&input.hash)

@@ -1,157 +1,58 @@
 //! A script's request for a broadcast.
 
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::core::{Call, Priority};
+use crate::core::{BroadcastSpec, Call, InDoubtPolicy, MessageCap, SendWindow, WindowCalendar, WindowZone};
 use crate::input::AudienceOptions;
-use crate::ledger::{AppId, BroadcastSpec, DeliveryState, Exclusion, InDoubtPolicy, Ledger, ScriptRef};
+use crate::ledger::{AppId, Exclusion, Ledger, RecipientState, ScriptRef, StoredSpec};
 use crate::protocol::RequestFailure;
-use crate::zones::{DayTime, day_time, zone};
+use crate::run::calendars;
+use crate::run::services::RunServices;
+use crate::zones::{DayKind, DayTime, WeekdaySet, day_time, zone};
 
 use super::super::jobs::JobContext;
-use super::change::OnChange;
 use super::fault;
 
-/// The fields of `im.broadcast` as they arrive over the pipe. The worker has checked them to give the user good
-/// errors. The host checks them again because it does not trust the worker.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BroadcastRequest {
-    pub(super) name: String,
-    #[serde(default)]
-    run: Option<String>,
-    /// The audience file, if the recipients are in a file.
-    #[serde(default)]
-    pub(super) path: Option<String>,
-    /// The message, if it is the same for all recipients.
-    #[serde(default)]
-    pub(super) message: Option<Value>,
-    #[serde(default = "one")]
-    pack: u8,
-    #[serde(default)]
-    in_doubt: InDoubtPolicy,
-    #[serde(default)]
-    rate: Option<f64>,
-    #[serde(default)]
-    window: Option<Value>,
-    #[serde(default)]
-    priority: Priority,
-    #[serde(default)]
-    exclude: Option<ExclusionRequest>,
-    #[serde(default)]
-    stop_after_failures: Option<u64>,
-    #[serde(default)]
-    pub(super) max_recipients: Option<u64>,
-    #[serde(default)]
-    pub(super) skip_bad: bool,
-    #[serde(default)]
-    id_column: Option<String>,
-    #[serde(default)]
-    encoding: Option<String>,
-    #[serde(default)]
-    separator: Option<String>,
-    #[serde(default)]
-    sheet: Option<String>,
-    #[serde(default)]
-    pub(super) on_change: OnChange,
-    /// Whether test messages to a few groups are sent before it.
-    #[serde(default)]
-    pub(super) tested: bool,
-    /// Whether it ends after the test messages.
-    #[serde(default)]
-    pub(super) test_only: bool,
-    /// SHA-256 of the fields that determine how it is sent.
-    #[serde(skip)]
-    hash: String,
-}
-
 /// Fields that other inputs cover, or that do not affect the plan.
-const OF_NO_PLAN: [&str; 8] =
-    ["name", "run", "path", "message", "on_change", "on_progress", "tested", "test_only"];
+const OF_NO_PLAN: [&str; 9] =
+    ["name", "run", "path", "message", "on_change", "on_progress", "preflight", "tested", "test_only"];
 
-/// The recipients of an earlier broadcast that are excluded.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExclusionRequest {
-    broadcast: Option<String>,
-    run: Option<String>,
-    states: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WindowRequest {
-    from: String,
-    to: String,
-    tz: String,
-}
-
-const fn one() -> u8 {
-    1
-}
-
-impl BroadcastRequest {
-    pub(super) fn read(json: &[u8]) -> Result<Self, RequestFailure> {
-        let unreadable = |error: serde_json::Error| {
+impl BroadcastSpec {
+    /// Reads the fields as they arrive over the pipe. The worker has checked them to give the user good errors; the
+    /// host checks them again because it does not trust the worker.
+    pub(super) fn of_worker(json: &[u8]) -> Result<Self, RequestFailure> {
+        let fields: Value = serde_json::from_slice(json).map_err(|error| {
             RequestFailure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
-        };
-        let mut asked: Self = serde_json::from_slice(json).map_err(unreadable)?;
-        let fields: std::collections::BTreeMap<String, Value> =
-            serde_json::from_slice(json).map_err(unreadable)?;
-        let mut hasher = Sha256::new();
-        for (name, value) in fields.iter().filter(|(name, _)| !OF_NO_PLAN.contains(&name.as_str())) {
-            hasher.update(format!("{name}={value}\n"));
-        }
-        asked.hash = HEXLOWER.encode(&hasher.finalize());
-        if asked.name.is_empty() || asked.run.as_ref().is_some_and(String::is_empty) {
-            return Err(RequestFailure::invalid("name", "a broadcast needs a name and a run"));
-        }
-        if !(1..=3).contains(&asked.pack) {
-            return Err(RequestFailure::invalid(
-                "pack",
-                format!("`pack` must be 1 to 3, not {}", asked.pack),
-            ));
-        }
+        })?;
+        let asked = Self::read(&fields)?;
         if let Some(window) = &asked.window {
             check_window(window)?;
-        }
-        asked.options()?;
-        Ok(asked)
-    }
-
-    /// Returns how the audience file is to be read.
-    pub(super) fn options(&self) -> Result<AudienceOptions, RequestFailure> {
-        let invalid =
-            |field: &'static str, what: String| RequestFailure::invalid(field, format!("`{field}`: {what}"));
-        if self.path.is_none() {
-            for (field, given) in
-                [("encoding", &self.encoding), ("separator", &self.separator), ("sheet", &self.sheet)]
-            {
-                if given.is_some() {
-                    let what =
-                        "it applies only to a file of recipients, and `to` is not a file; leave it out";
-                    return Err(invalid(field, what.to_owned()));
-                }
+            if window.is_each() && asked.corrects.is_some() {
+                let why = "`window.tz`: an edit has one time zone for all; write it like \"Asia/Shanghai\"";
+                return Err(RequestFailure::invalid("window.tz", why));
             }
         }
-        if let Some(encoding) = &self.encoding {
-            AudienceOptions::check_encoding(encoding).map_err(|what| invalid("encoding", what))?;
-        }
-        let separator = self.separator.as_deref().map(AudienceOptions::separator).transpose();
-        Ok(AudienceOptions {
-            encoding: self.encoding.clone(),
-            separator: separator.map_err(|what| invalid("separator", what))?,
-            sheet: self.sheet.clone(),
-            id_column: self.id_column.clone(),
-        })
+        AudienceOptions::of(&asked)?;
+        Ok(asked)
     }
 
     /// Returns the SHA-256 of the fields that determine how it is sent.
     pub(super) fn hash(&self) -> String {
-        self.hash.clone()
+        let fields = serde_json::to_value(self).unwrap_or_default();
+        let mut hasher = Sha256::new();
+        for (name, value) in fields.as_object().into_iter().flatten().collect::<BTreeMap<_, _>>() {
+            // Several edits of one broadcast differ only by their message.
+            let counts =
+                !OF_NO_PLAN.contains(&name.as_str()) || (name == "message" && self.corrects.is_some());
+            if counts && !value.is_null() {
+                hasher.update(format!("{name}={value}\n"));
+            }
+        }
+        HEXLOWER.encode(&hasher.finalize())
     }
 
     /// Returns the `run` of the broadcast. The default is the one of the job that requests it, otherwise 1.
@@ -160,16 +61,32 @@ impl BroadcastRequest {
     }
 
     /// Returns the specification that the ledger stores.
-    pub(super) fn spec(&self, call: Call, script: Option<ScriptRef>) -> BroadcastSpec {
-        BroadcastSpec {
-            in_doubt: self.in_doubt,
-            pack: if call == Call::Targeted { 1 } else { self.pack },
-            priority: self.priority,
+    pub(super) fn spec(&self, call: Call, script: Option<ScriptRef>) -> StoredSpec {
+        StoredSpec {
+            in_doubt: match call {
+                // An edit that is made twice has the effect of one.
+                Call::Edit => InDoubtPolicy::Resend,
+                _ => self.in_doubt.unwrap_or_default(),
+            },
+            pack: match call {
+                Call::Group | Call::User | Call::Room => {
+                    self.pack.and_then(|pack| u16::try_from(pack).ok()).unwrap_or(1)
+                }
+                Call::Targeted | Call::Edit | Call::Announce => 1,
+            },
+            priority: self.priority.unwrap_or_default(),
             rate: self.rate,
-            window: self.window.clone(),
+            window: self.window.as_ref().map(stored_window),
+            overrides: self.overrides == Some(true),
+            ramp: self.ramp.clone(),
+            stop_if: self.stop_if.clone(),
+            tag: self.tag().cloned(),
+            cap: self.cap.clone().map(|cap| MessageCap { tag: self.tag().cloned(), ..cap }),
             stop_after_failures: self.stop_after_failures,
             script,
-            ..BroadcastSpec::new(call)
+            tested: self.tested,
+            preflight: self.preflight == Some(true),
+            ..StoredSpec::new(call)
         }
     }
 
@@ -180,12 +97,7 @@ impl BroadcastRequest {
         app: AppId,
     ) -> Result<Option<Exclusion>, RequestFailure> {
         let Some(excluded) = &self.exclude else { return Ok(None) };
-        let Some(name) = &excluded.broadcast else {
-            return Err(RequestFailure::invalid(
-                "exclude.broadcast",
-                "`exclude.broadcast` is missing: the name of an earlier one",
-            ));
-        };
+        let name = &excluded.broadcast;
         let run = excluded.run.as_deref().unwrap_or("1");
         let found = ledger.find(app, name, run).await.map_err(fault)?.ok_or_else(|| {
             RequestFailure::invalid(
@@ -193,28 +105,20 @@ impl BroadcastRequest {
                 format!("there is no broadcast `{name}` with the run `{run}` in this app"),
             )
         })?;
-        let states = match &excluded.states {
-            None => vec![DeliveryState::Sent],
-            Some(names) => names.iter().map(|name| state(name)).collect::<Result<_, _>>()?,
-        };
+        let (theirs, own) = (found.spec.call.recipient(), self.kind.unwrap_or(Call::Group).recipient());
+        if theirs != own {
+            return Err(RequestFailure::invalid(
+                "exclude.broadcast",
+                format!("broadcast `{name}` (run {run}) goes to {theirs}s, and this one goes to {own}s"),
+            ));
+        }
+        let states = excluded.states.clone().unwrap_or_else(|| vec![RecipientState::Sent]);
         Ok(Some(Exclusion { broadcasts: vec![found.id], states }))
     }
 }
 
-fn state(name: &str) -> Result<DeliveryState, RequestFailure> {
-    DeliveryState::from_name(name).ok_or_else(|| {
-        let known: Vec<_> = DeliveryState::ALL.iter().map(|state| state.name()).collect();
-        RequestFailure::invalid(
-            "exclude.states",
-            format!("there is no state `{name}`; the states are {}", known.join(", ")),
-        )
-    })
-}
-
-fn check_window(window: &Value) -> Result<(), RequestFailure> {
+fn check_window(window: &SendWindow) -> Result<(), RequestFailure> {
     let example = "`window` is like { from = \"09:00\", to = \"21:00\", tz = \"Asia/Shanghai\" }";
-    let window: WindowRequest = serde_json::from_value(window.clone())
-        .map_err(|error| RequestFailure::invalid("window", format!("{example}: {error}")))?;
     let time = |field: &str, text: &str| {
         day_time(text).map_err(|why| {
             RequestFailure::invalid(format!("window.{field}"), format!("`window.{field}`: {why}"))
@@ -231,7 +135,40 @@ fn check_window(window: &Value) -> Result<(), RequestFailure> {
             format!("{example}: `from` and `to` are the same; the whole day is from \"00:00\" to \"24:00\""),
         ));
     }
-    zone(&window.tz)
-        .map(drop)
-        .map_err(|why| RequestFailure::invalid("window.tz", format!("`window.tz`: {why}")))
+    let days = window.days.as_deref().map(WeekdaySet::parse).transpose();
+    days.map_err(|why| RequestFailure::invalid("window.days", format!("`window.days`: {why}")))?;
+    let WindowZone::All(name) = &window.tz else { return Ok(()) };
+    zone(name).map(drop).map_err(|why| RequestFailure::invalid("window.tz", format!("`window.tz`: {why}")))
+}
+
+/// The window as the ledger stores it, with the days of its calendar.
+fn stored_window(window: &SendWindow) -> Value {
+    let mut stored = serde_json::to_value(window).unwrap_or_default();
+    if let (Some(fields), Some(calendar)) = (stored.as_object_mut(), &window.calendar) {
+        fields.insert("calendar".to_owned(), serde_json::to_value(calendar).unwrap_or_default());
+    }
+    stored
+}
+
+/// Reads the calendar of a broadcast's window, which is an input of its plan.
+pub(super) async fn read_calendar(
+    services: &RunServices,
+    asked: &mut BroadcastSpec,
+) -> Result<(), RequestFailure> {
+    let Some(window) = &mut asked.window else { return Ok(()) };
+    let Some(except) = window.except.clone() else { return Ok(()) };
+    let invalid = |what: String| RequestFailure::invalid("window.except", format!("`window.except`: {what}"));
+    let (path, content) = if calendars::is_path(&except) {
+        let content = services.files.read(&except).await;
+        (except, content.map_err(|failure| invalid(failure.message))?)
+    } else {
+        let source = services.sources.calendar_file(&except).map_err(invalid)?;
+        (source.name, source.text)
+    };
+    services.inputs.file(&path, &content);
+    let calendar = calendars::read(&path, &content).map_err(invalid)?;
+    let days = |kind| calendar.days(kind).map(|day| day.to_string()).collect();
+    window.calendar =
+        Some(WindowCalendar { holidays: days(DayKind::Holiday), workdays: days(DayKind::Workday) });
+    Ok(())
 }

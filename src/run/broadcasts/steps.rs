@@ -59,7 +59,7 @@ pub(in crate::run) async fn step(
                 Ok(plan) if plan.total == 0 => {
                     let number = building.unplaced(services);
                     if building.has_nothing_new() {
-                        let answer = building.leave_as_it_is(services).await?;
+                        let answer = Box::pin(building.leave_as_it_is(services)).await?;
                         return Ok(noted(number, answer));
                     }
                     let report = building.end_without_recipients(services, &plan).await?;
@@ -114,7 +114,7 @@ async fn keep(
             Ok(noted(number, json_answer(&value)))
         }
         Err(failure) => {
-            building.abandon().await;
+            Box::pin(building.abandon()).await;
             Err(failure)
         }
     }

@@ -127,7 +127,9 @@ impl BroadcastSupervisor {
         project: &dyn Fn(&str) -> Option<ProjectInputs>,
     ) -> Result<bool, LedgerError> {
         let Broadcast { id, name, run, spec, .. } = broadcast;
+        // An edit's plan is made of the messages that it edits, which no file of the project changes.
         if spec.inputs.is_empty()
+            || spec.corrects.is_some()
             || broadcast.driver.is_some()
             || spec.decision == Some(OperatorDecision::Continue)
         {

@@ -21,7 +21,7 @@ use super::names;
 use super::protected::{PathGuard, ProtectedFiles};
 use super::sentence::{denied, escapes, invalid, nowhere, of_system, outside};
 use super::walk::{PathWalk, ResolvedPath, WalkError, kind};
-use super::{FileInfo, FileStore, MAX_READ, OpenedFile};
+use super::{FileInfo, FileStore, MAX_READ, MountedFile, OpenedFile};
 
 /// The most names of a folder that are listed, because they travel in one frame.
 const MAX_NAMES: usize = 50_000;
@@ -53,11 +53,11 @@ impl Disk {
         permissions: &Permissions,
         secret_files: &[PathBuf],
         script: Option<&Path>,
+        mounts: &[MountedFile],
     ) -> io::Result<Self> {
-        Ok(Self {
-            grants: PathGrants::open(project, permissions)?,
-            protected: ProtectedFiles::new(&project.root, script, secret_files),
-        })
+        let mut grants = PathGrants::open(project, permissions)?;
+        grants.mount(mounts)?;
+        Ok(Self { grants, protected: ProtectedFiles::new(&project.root, script, secret_files) })
     }
 
     pub(super) fn replace(&self, text: &str, content: &[u8]) -> Result<(), RequestFailure> {
@@ -197,9 +197,8 @@ impl Disk {
 impl FileStore for Disk {
     fn read(&self, text: &str) -> Result<Bytes, RequestFailure> {
         let (file, size) = self.open_regular(text)?;
-        let too_large = || {
-            invalid(text, &format!("is larger than {MAX_READ} bytes, which is the most that is read at once"))
-        };
+        let too_large =
+            || invalid(text, &format!("is larger than {MAX_READ} bytes, the most that one call reads"));
         if size > MAX_READ {
             return Err(too_large());
         }

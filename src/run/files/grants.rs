@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::config::{Permissions, Project};
 use crate::protocol::RequestFailure;
 
+use super::MountedFile;
 use super::access::Access;
 use super::inode::InodeId;
 use super::names;
@@ -61,6 +62,16 @@ impl PathGrant {
     /// Grants reading of an existing folder, and everything below it.
     pub(super) fn readable(folder: &Path) -> io::Result<Self> {
         Self::at(folder.to_owned(), folder.to_owned(), PathBuf::new(), [true, false], false)
+    }
+
+    /// Grants reading of one file of the host under another name, which is relative to the project's folder.
+    fn mounted(mount: &MountedFile, project: &Path) -> io::Result<Self> {
+        let nowhere = || io::Error::new(ErrorKind::NotFound, mount.path.display().to_string());
+        let folder = mount.path.parent().ok_or_else(nowhere)?.to_owned();
+        let name = mount.path.file_name().ok_or_else(nowhere)?;
+        let grant = Self::at(project.join(&mount.name), folder, name.into(), [true, false], false)?;
+        // The host keeps the file in a folder of its own, of which only this file is granted.
+        Ok(Self { above: Vec::new(), ..grant })
     }
 
     /// Grants writing to the project's `data` folder: a name in the project folder, which may be a link.
@@ -130,6 +141,14 @@ impl PathGrants {
             }
         }
         Ok(Self { start, grants })
+    }
+
+    /// Grants reading of files under other names.
+    pub(super) fn mount(&mut self, mounts: &[MountedFile]) -> io::Result<()> {
+        for mount in mounts {
+            self.grants.push(PathGrant::mounted(mount, &self.start)?);
+        }
+        Ok(())
     }
 
     pub(super) fn start(&self) -> &Path {

@@ -69,6 +69,15 @@ pub(super) trait FileStore: Debug + Send + Sync {
     }
 }
 
+/// A file of the host that a script may read under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedFile {
+    /// The script's path for it, relative to the project's folder.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileInfo {
@@ -102,7 +111,18 @@ impl ProjectFiles {
         secret_files: &[PathBuf],
         script: Option<&Path>,
     ) -> io::Result<Self> {
-        let disk = Arc::new(Disk::open(project, permissions, secret_files, script)?);
+        Self::mounting(project, permissions, secret_files, script, &[])
+    }
+
+    /// The same, with files that can be read under other names.
+    pub fn mounting(
+        project: &Project,
+        permissions: &Permissions,
+        secret_files: &[PathBuf],
+        script: Option<&Path>,
+        mounts: &[MountedFile],
+    ) -> io::Result<Self> {
+        let disk = Arc::new(Disk::open(project, permissions, secret_files, script, mounts)?);
         let store = Arc::clone(&disk) as _;
         Ok(Self { disk, store, places: Arc::new(Semaphore::new(AT_ONCE)) })
     }

@@ -1,8 +1,9 @@
 //! Compares file names as a file system does that ignores case or drops characters.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
-use crate::config::{FILE_NAME, STATE_FOLDER};
+use crate::config::{FILE_NAME, STATE_FOLDER, is_env_file};
 
 /// The folder of the version control: its settings can hold credentials, and its hooks are programs.
 pub(super) const REPOSITORY: &str = ".git";
@@ -35,6 +36,7 @@ pub(super) fn is_hosts(name: &OsStr) -> bool {
     let name = folded(name);
     name == STATE_FOLDER
         || name == FILE_NAME
+        || is_env_file(Path::new(&name))
         || name == REPOSITORY
         || name.starts_with(DOTENV)
         || is_short_of_hosts(&name)
@@ -86,6 +88,8 @@ mod tests {
             "mooncast.toml",
             "MoonCast.TOML",
             "mooncast.toml::$DATA",
+            "mooncast.staging.toml",
+            "Mooncast.EU-2.Toml",
             ".git",
             ".GIT",
             ".g\u{200d}it",
@@ -104,6 +108,7 @@ mod tests {
         for name in [
             "mooncast",
             "mooncast.csv",
+            "mooncast.list.csv",
             ".github",
             ".gitignore",
             "git",

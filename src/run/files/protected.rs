@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 
-use crate::config::{FILE_NAME, STATE_FOLDER};
+use crate::config::{FILE_NAME, STATE_FOLDER, is_env_file};
 
 use super::access::Access;
 use super::code::{CodeFiles, holds};
@@ -24,9 +24,9 @@ use super::walk::ResolvedPath;
 const MAX_TWINS: usize = 10_000;
 
 /// Why access to one of the host's own files is refused.
-pub(super) const HOSTS_OWN: &str = "leads to a file of the host; no permission opens it to scripts";
-const SECRET: &str = "leads to a file with credentials; no permission opens it to scripts";
-const OTHER_NAME: &str = "is another name of a file that no permission opens to scripts";
+pub(super) const HOSTS_OWN: &str = "leads to a file of Mooncast itself; no permission lets scripts use it";
+const SECRET: &str = "leads to a file with credentials; no permission lets scripts use it";
+const OTHER_NAME: &str = "is another name of a file that no permission lets scripts use";
 const SCRIPTS: &str = "leads to the project's scripts, which scripts cannot change";
 const RUN: &str = "leads to a file that is run as a script or a module, which scripts cannot change";
 const LUA: &str =
@@ -253,10 +253,12 @@ fn own_places(root: &Path) -> [PathBuf; 3] {
     [STATE_FOLDER, FILE_NAME, REPOSITORY].map(|name| root.join(name))
 }
 
-/// Whether one of the project's `.env` files is this file.
+/// Whether one of the project's `.env` files, or a settings file of an environment, is this file.
 fn dotenv_holds(root: &Path, file: InodeId) -> bool {
     let Ok(entries) = std::fs::read_dir(root) else { return false };
     entries.filter_map(io::Result::ok).any(|entry| {
-        names::folded(&entry.file_name()).starts_with(DOTENV) && InodeId::at(&entry.path()) == Some(file)
+        let name = names::folded(&entry.file_name());
+        (name.starts_with(DOTENV) || is_env_file(Path::new(&name)))
+            && InodeId::at(&entry.path()) == Some(file)
     })
 }

@@ -76,7 +76,7 @@ struct NoResolver;
 
 impl Resolve for NoResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let refusal = format!("{} was not resolved beforehand", name.as_str());
+        let refusal = format!("{} is not a host that this request was permitted for", name.as_str());
         Box::pin(async { Err(io::Error::other(refusal).into()) })
     }
 }

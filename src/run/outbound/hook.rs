@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The timeout for a post, until its status arrives.
 const OVERALL: Duration = Duration::from_secs(30);
 
+/// The most bytes that are read of an answer.
+const ANSWER: usize = 64 * 1024;
+
 /// An address of another service that takes JSON. Knowing the address may be enough to write there, so only its
 /// host is ever shown.
 pub struct Webhook {
@@ -52,18 +55,27 @@ impl Webhook {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Posts JSON with additional headers, once; a simulated clock stands still meanwhile. Any status from 200 to 299
-    /// counts as delivered. Redirects are not followed.
-    pub async fn post(&self, body: String, headers: &[(&'static str, String)]) -> Result<(), String> {
+    /// Posts JSON with additional headers and query parameters, once; a simulated clock stands still meanwhile. Returns the
+    /// answer's text. Any status from 200 to 299 counts as an answer. Redirects are not followed.
+    pub async fn post(
+        &self,
+        body: String,
+        headers: &[(&'static str, String)],
+        query: &[(&'static str, String)],
+    ) -> Result<String, String> {
         let _hold = self.clock.hold();
         let client = self.client()?;
-        let mut request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body);
+        let mut url = self.url.clone();
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = client.post(url).header(CONTENT_TYPE, "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let response = request.send().await.map_err(|error| cause(&error.without_url()))?;
+        let mut response = request.send().await.map_err(|error| cause(&error.without_url()))?;
         if response.status().is_success() {
-            return Ok(());
+            return Ok(beginning(&mut response).await);
         }
         let status = response.status();
         let location = response.headers().get(LOCATION).filter(|_| status.is_redirection());
@@ -101,6 +113,19 @@ impl Webhook {
             .map_err(|error| cause(&error))?;
         Ok(self.client.get_or_init(|| client).clone())
     }
+}
+
+/// Reads the beginning of an answer's body. What cannot be read is left out: the status says that the post was taken.
+async fn beginning(response: &mut reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > ANSWER {
+            bytes.truncate(ANSWER);
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns the innermost cause, which describes the actual problem.

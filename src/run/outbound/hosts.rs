@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use reqwest::Url;
 
-use super::addresses::{AddressRange, is_special, meant};
+use super::addresses::{is_special, meant, range};
 
 /// Returns the problem with the first entry of `net` that names no host.
 pub fn net_problem(entries: &[String]) -> Option<String> {
@@ -40,7 +41,7 @@ enum HostPattern {
     /// `*.example.com`: its subdomains. Stored as `.example.com`.
     Under(String),
     /// `10.0.0.7` or `10.0.0.0/8`: these addresses.
-    Addresses(AddressRange),
+    Addresses(IpNet),
 }
 
 /// The host that a request goes to.
@@ -81,7 +82,9 @@ impl AllowedHosts {
             (HostPattern::Under(domain), RequestHost::Name(host)) => {
                 host.len() > domain.len() && host.ends_with(domain)
             }
-            (HostPattern::Addresses(range), RequestHost::Address(address)) => range.contains(meant(*address)),
+            (HostPattern::Addresses(range), RequestHost::Address(address)) => {
+                range.contains(&meant(*address))
+            }
             _ => false,
         })
     }
@@ -91,7 +94,7 @@ impl AllowedHosts {
     pub(super) fn grants_address(&self, target: &RequestHost, address: IpAddr, port: u16) -> bool {
         let address = meant(address);
         let named = |what: &HostPattern| match what {
-            HostPattern::Addresses(range) => range.contains(address),
+            HostPattern::Addresses(range) => range.contains(&address),
             HostPattern::Name(name) => {
                 name == "localhost"
                     && address.is_loopback()
@@ -119,7 +122,7 @@ impl AllowedHosts {
 }
 
 fn entry(text: &str) -> Option<HostRule> {
-    if let Ok(range) = text.parse() {
+    if let Some(range) = range(text) {
         return Some(HostRule { what: HostPattern::Addresses(range), port: None });
     }
     let (host, port) = match text.rsplit_once(':') {
@@ -129,7 +132,7 @@ fn entry(text: &str) -> Option<HostRule> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let what = if host == "*" {
         HostPattern::Any
-    } else if let Ok(range) = bare.parse() {
+    } else if let Some(range) = range(bare) {
         HostPattern::Addresses(range)
     } else if let Some(domain) = host.strip_prefix("*.") {
         HostPattern::Under(format!(".{}", canonical(domain)?))

@@ -4,7 +4,7 @@
 //!   Private addresses, and those of this machine, must be named in the permissions.
 //! - Redirects are not followed: the script gets the 3xx response and decides.
 //! - Proxies of the environment are not used: they would resolve the name again, elsewhere.
-//! - Secrets are filled in here, only in headers and bodies, and only over https or to this machine. A granted host
+//! - Secrets are filled in here, only in queries, headers and bodies, and only over https or to this machine. A granted host
 //!   is trusted with them: if it echoes what it received, the script sees the secret.
 //! - Requests and responses are in real time; a simulated clock stands still meanwhile.
 //!
@@ -22,7 +22,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
+use async_trait::async_trait;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
@@ -50,6 +50,7 @@ const AT_ONCE: usize = 32;
 const EXCHANGE: u64 = 1024 * 1024;
 
 /// Takes the requests of scripts to services other than the chat service.
+#[async_trait(?Send)]
 pub(super) trait HttpOut {
     /// Sends one request, and returns its response with any status. The number of concurrent requests of a run is
     /// limited; more wait. `memory` is the reservation of the answer: it grows with the body.
@@ -59,12 +60,12 @@ pub(super) trait HttpOut {
     /// `invalid` for a malformed request; `denied` for a host or a secret that is not granted; `unreachable` if no
     /// response came and the same call may be repeated; `in_doubt` if no response came, the request may have arrived,
     /// and its method must not be repeated blindly (POST, PATCH and the like).
-    fn request<'a>(
-        &'a self,
+    async fn request(
+        &self,
         request: HttpRequest,
-        variables: &'a GrantedVariables,
-        memory: &'a mut MemoryReservation,
-    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>>;
+        variables: &GrantedVariables,
+        memory: &mut MemoryReservation,
+    ) -> Result<HostResponse, RequestFailure>;
 }
 
 /// Sends the requests over the network.
@@ -157,14 +158,15 @@ impl OutboundHttp {
     }
 }
 
+#[async_trait(?Send)]
 impl HttpOut for OutboundHttp {
-    fn request<'a>(
-        &'a self,
+    async fn request(
+        &self,
         request: HttpRequest,
-        variables: &'a GrantedVariables,
-        memory: &'a mut MemoryReservation,
-    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>> {
-        Box::pin(self.send(request, variables, memory))
+        variables: &GrantedVariables,
+        memory: &mut MemoryReservation,
+    ) -> Result<HostResponse, RequestFailure> {
+        self.send(request, variables, memory).await
     }
 }
 

@@ -29,9 +29,13 @@ const OF_CONNECTION: [&str; 10] = [
     "upgrade",
 ];
 
+/// The most bytes of a query that is added to an address, before percent-encoding.
+const MAX_QUERY_BYTES: usize = 8 * 1024;
+
 /// A complete request except for its address.
 pub(super) struct OutboundRequest {
     method: Method,
+    query: Vec<(String, Zeroizing<String>)>,
     headers: HeaderMap,
     body: Option<Zeroizing<Vec<u8>>>,
     /// The name of a secret that it contains, if there is one.
@@ -41,7 +45,10 @@ pub(super) struct OutboundRequest {
 }
 
 impl OutboundRequest {
-    pub(super) fn request(self, url: Url) -> Request {
+    pub(super) fn request(self, mut url: Url) -> Request {
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(self.query.iter().map(|(name, value)| (name, value.as_str())));
+        }
         let mut request = Request::new(self.method, url);
         *request.headers_mut() = self.headers;
         *request.body_mut() = self.body.map(|body| Body::from(Bytes::from_owner(body)));
@@ -67,13 +74,14 @@ pub(super) fn prepare(
         headers.append(name, value);
     }
     if bytes > MAX_HEADER_BYTES {
-        let message = format!("the headers take {bytes} bytes, where {MAX_HEADER_BYTES} are the most");
+        let message = format!("the headers have {bytes} bytes; at most {MAX_HEADER_BYTES} are allowed");
         return Err(RequestFailure::invalid("headers", message));
     }
+    let query = query(&request.query, &mut filler)?;
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip, deflate"));
     let body = request.body.as_ref().map(|body| filler.fill(body)).transpose()?;
     let repeatable = method.is_idempotent();
-    Ok(OutboundRequest { method, headers, body, secret: filler.secret, repeatable })
+    Ok(OutboundRequest { method, query, headers, body, secret: filler.secret, repeatable })
 }
 
 fn method(text: &str) -> Result<Method, RequestFailure> {
@@ -83,6 +91,29 @@ fn method(text: &str) -> Result<Method, RequestFailure> {
             Err(RequestFailure::invalid("method", format!("`{}` is not an HTTP method", text.escape_debug())))
         }
     }
+}
+
+/// Fills in the values of a query.
+fn query(
+    given: &[(String, HttpValue)],
+    filler: &mut SecretFiller,
+) -> Result<Vec<(String, Zeroizing<String>)>, RequestFailure> {
+    let mut query = Vec::with_capacity(given.len());
+    let mut bytes = 0;
+    for (name, value) in given {
+        let value = filler.fill(value)?;
+        bytes += name.len() + value.len();
+        // The value is not shown, because it may contain a secret.
+        let text = std::str::from_utf8(&value).map_err(|_| {
+            RequestFailure::invalid(format!("query.{}", name.escape_debug()), "the value is not UTF-8")
+        })?;
+        query.push((name.clone(), Zeroizing::new(text.to_owned())));
+    }
+    if bytes > MAX_QUERY_BYTES {
+        let message = format!("the query has {bytes} bytes; at most {MAX_QUERY_BYTES} are allowed");
+        return Err(RequestFailure::invalid("query", message));
+    }
+    Ok(query)
 }
 
 fn header(

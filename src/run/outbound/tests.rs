@@ -80,6 +80,7 @@ fn get(url: &str) -> HttpRequest {
     HttpRequest {
         method: "GET".to_owned(),
         url: url.to_owned(),
+        query: Vec::new(),
         headers: Vec::new(),
         body: None,
         timeout_ms: 20_000,
@@ -196,6 +197,34 @@ fn a_name_is_never_resolved_a_second_time() {
         assert!(client.client().get(&elsewhere).send().await.unwrap_err().is_connect());
         let url = format!("http://pinned.invalid:{}/", server.port);
         assert_eq!(client.client().get(&url).send().await.unwrap().status().as_u16(), 204);
+    });
+}
+
+#[test]
+fn a_secret_in_the_query_is_filled_in_and_shown_nowhere() {
+    run(async {
+        let server = Server::new("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        let with_query = |url: &str| HttpRequest {
+            query: vec![("access token".to_owned(), bearer("KEY")), ("b".to_owned(), text("1&2"))],
+            ..get(url)
+        };
+        ask(&["127.0.0.1"], with_query(&server.url())).await.unwrap();
+        let received = server.received.await.unwrap();
+        let line = received.lines().next().unwrap().to_owned();
+        assert!(line.contains(&format!("/hook?a=1&access+token=Bearer+{SECRET}&b=1%262 ")), "{line}");
+        // Nobody listens there, and no error shows the query.
+        let failure = ask(&["127.0.0.1"], with_query("http://127.0.0.1:1/")).await.unwrap_err();
+        assert!(
+            !failure.message.contains(SECRET) && !failure.message.contains("access"),
+            "{}",
+            failure.message
+        );
+        let long = HttpRequest {
+            query: vec![("a".to_owned(), text(&"x".repeat(9000)))],
+            ..get("http://127.0.0.1:1/")
+        };
+        let failure = ask(&["127.0.0.1"], long).await.unwrap_err();
+        assert_eq!((failure.kind, failure.field.as_deref()), (FailureKind::Invalid, Some("query")));
     });
 }
 

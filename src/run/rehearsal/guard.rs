@@ -4,17 +4,19 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::client::RestCall;
 use crate::ledger::Broadcast;
 use crate::message::Message;
 use crate::protocol::RequestFailure;
 use crate::run::send_policy::SendPolicy;
 use crate::run::uploads::{self, UploadCall, UploadSink};
 
-use super::plan::SendFingerprint;
+use super::plan::{SendFingerprint, of_request};
 use super::uploads::hashed;
 use super::{BroadcastOrigin, FilesByContent, Rehearsal};
 
@@ -28,26 +30,79 @@ pub struct PlanGuard {
     start: Duration,
     /// How many more times each single send may be made.
     singles: RefCell<HashMap<SendFingerprint, u64>>,
+    /// How many more times each call of `im.request` that changes something may be made.
+    requests: RefCell<HashMap<SendFingerprint, u64>>,
     /// The hash of each broadcast's plan.
     broadcasts: BTreeMap<BroadcastKey, String>,
     files: FilesByContent,
 }
 
+/// What a guard is made of, for another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardParts {
+    start: u64,
+    singles: Vec<(SendFingerprint, u64)>,
+    requests: Vec<(SendFingerprint, u64)>,
+    broadcasts: Vec<(BroadcastKey, String)>,
+}
+
+impl From<GuardParts> for PlanGuard {
+    fn from(parts: GuardParts) -> Self {
+        Self {
+            start: Duration::from_secs(parts.start),
+            singles: RefCell::new(parts.singles.into_iter().collect()),
+            requests: RefCell::new(parts.requests.into_iter().collect()),
+            broadcasts: parts.broadcasts.into_iter().collect(),
+            files: FilesByContent::default(),
+        }
+    }
+}
+
+impl From<PlanGuard> for GuardParts {
+    fn from(guard: PlanGuard) -> Self {
+        Self {
+            start: guard.start.as_secs(),
+            singles: guard.singles.into_inner().into_iter().collect(),
+            requests: guard.requests.into_inner().into_iter().collect(),
+            broadcasts: guard.broadcasts.into_iter().collect(),
+        }
+    }
+}
+
 impl Rehearsal {
     /// Returns the guard that holds a run to what was recorded.
     pub fn guard(&self) -> PlanGuard {
-        let mut singles = HashMap::new();
-        for fingerprint in &self.singles.borrow().fingerprints {
-            *singles.entry(*fingerprint).or_insert(0) += 1;
-        }
+        let singles = counted(&self.singles.borrow().fingerprints);
+        let requests = counted(&self.requests.borrow());
         let broadcasts = self.broadcasts();
         let broadcasts = broadcasts.into_iter().map(|seen| ((seen.key, seen.name, seen.run), seen.plan.hash));
         PlanGuard {
             start: self.start,
             singles: RefCell::new(singles),
+            requests: RefCell::new(requests),
             broadcasts: broadcasts.collect(),
             files: FilesByContent::default(),
         }
+    }
+}
+
+/// Counts how often each fingerprint was recorded.
+fn counted(fingerprints: &[SendFingerprint]) -> HashMap<SendFingerprint, u64> {
+    let mut counts = HashMap::new();
+    for fingerprint in fingerprints {
+        *counts.entry(*fingerprint).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// Takes one of what is left of a fingerprint; false if nothing is.
+fn take(left: &RefCell<HashMap<SendFingerprint, u64>>, fingerprint: SendFingerprint) -> bool {
+    match left.borrow_mut().get_mut(&fingerprint) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
     }
 }
 
@@ -65,17 +120,25 @@ impl PlanGuard {
 impl SendPolicy for PlanGuard {
     /// Allows a single send once for each time that it was rehearsed.
     fn single(&self, app: &str, message: &Message) -> Result<(), RequestFailure> {
-        match self.singles.borrow_mut().get_mut(&self.files.fingerprint(app, message)) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                Ok(())
-            }
-            _ => Err(RequestFailure::denied(format!(
-                "the message to {} differs from the rehearsed plan (`--plan`); it was not sent. Rehearse \
-                 the script again",
-                message.to().join(", ")
-            ))),
+        if take(&self.singles, self.files.fingerprint(app, message)) {
+            return Ok(());
         }
+        Err(RequestFailure::denied(format!(
+            "the message to {} differs from the rehearsed plan (`--plan`); it was not sent. Rehearse \
+             the script again",
+            message.to().join(", ")
+        )))
+    }
+
+    /// Allows a call once for each time that it was rehearsed.
+    fn request(&self, app: &str, call: &RestCall) -> Result<(), RequestFailure> {
+        if take(&self.requests, of_request(app, call)) {
+            return Ok(());
+        }
+        Err(RequestFailure::denied(format!(
+            "{} {} differs from the calls of the rehearsed plan (`--plan`); it was not made. Rehearse the script again",
+            call.method, call.path
+        )))
     }
 
     fn plan_hash(&self, broadcast: &Broadcast) -> Result<Option<String>, RequestFailure> {
@@ -107,15 +170,14 @@ impl SendPolicy for PlanGuard {
 }
 
 /// Uploads to the service, and recognizes the files of the rehearsal by their content.
+#[async_trait(?Send)]
 impl UploadSink for PlanGuard {
-    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>> {
-        Box::pin(async move {
-            let (call, content) = hashed(call).await?;
-            let options = call.options.clone();
-            let value = uploads::send(call).await?;
-            let filename = value.get("filename").and_then(Value::as_str).unwrap_or_default();
-            self.files.uploaded(&content, filename, &options, &value);
-            Ok(value)
-        })
+    async fn upload(&self, call: UploadCall<'_>) -> Result<Value, RequestFailure> {
+        let (call, content) = hashed(call).await?;
+        let options = call.options.clone();
+        let value = uploads::send(call).await?;
+        let filename = value.get("filename").and_then(Value::as_str).unwrap_or_default();
+        self.files.uploaded(&content, filename, &options, &value);
+        Ok(value)
     }
 }

@@ -27,12 +27,14 @@ use crate::delivery::Delivery;
 
 use uploads::FilesByContent;
 
-pub use guard::PlanGuard;
+pub use guard::{GuardParts, PlanGuard};
 pub(super) use outside::RehearsedHttp;
 pub use outside::SkippedEffect;
 pub use plan::RehearsalPlan;
 pub use problems::{RehearsalProblem, RehearsalProblems};
-pub use seen::{AppTotals, BroadcastOrigin, MessageSample, RehearsedBroadcast, RehearsedSends};
+pub use seen::{
+    AppTotals, BroadcastOrigin, MessageSample, RehearsedAnnouncement, RehearsedBroadcast, RehearsedSends,
+};
 pub use targets::RehearsalTargets;
 pub use uploads::RehearsedUpload;
 
@@ -49,6 +51,9 @@ pub struct Rehearsal {
     apps: RefCell<Vec<AppTotals>>,
     broadcasts: RefCell<Vec<RehearsedBroadcast>>,
     singles: RefCell<RehearsedSends>,
+    announcements: RefCell<Vec<RehearsedAnnouncement>>,
+    /// The calls of `im.request` that change something.
+    requests: RefCell<Vec<plan::SendFingerprint>>,
     problems: RefCell<RehearsalProblems>,
     outside: RefCell<Vec<SkippedEffect>>,
     uploads: RefCell<Vec<RehearsedUpload>>,
@@ -69,6 +74,8 @@ impl Rehearsal {
             apps: RefCell::default(),
             broadcasts: RefCell::default(),
             singles: RefCell::default(),
+            announcements: RefCell::default(),
+            requests: RefCell::default(),
             problems: RefCell::default(),
             outside: RefCell::default(),
             uploads: RefCell::default(),
@@ -100,6 +107,11 @@ impl Rehearsal {
 
     pub fn singles(&self) -> RehearsedSends {
         self.singles.borrow().clone()
+    }
+
+    /// Returns the announcements, in their order. They are among the single sends too.
+    pub fn announcements(&self) -> Vec<RehearsedAnnouncement> {
+        self.announcements.borrow().clone()
     }
 
     /// Returns the messages that break limits.

@@ -3,13 +3,16 @@
 
 use std::rc::Rc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 
+use crate::client::RestAnswer;
 use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart, RequestFailure};
 use crate::run::budget::MemoryReservation;
 use crate::run::outbound::{HttpOut, OutboundHttp};
+use crate::run::rest::{GrantedRest, RestOut};
+use crate::run::services::RunServices;
 use crate::run::variables::GrantedVariables;
 
 use super::Rehearsal;
@@ -34,18 +37,19 @@ pub(in super::super) struct RehearsedHttp {
     pub(in super::super) network: OutboundHttp,
 }
 
+#[async_trait(?Send)]
 impl HttpOut for RehearsedHttp {
-    fn request<'a>(
-        &'a self,
+    async fn request(
+        &self,
         request: HttpRequest,
-        variables: &'a GrantedVariables,
-        memory: &'a mut MemoryReservation,
-    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>> {
+        variables: &GrantedVariables,
+        memory: &mut MemoryReservation,
+    ) -> Result<HostResponse, RequestFailure> {
         if request.method.eq_ignore_ascii_case("GET") {
-            return self.network.request(request, variables, memory);
+            return self.network.request(request, variables, memory).await;
         }
-        let checked = self.network.look(&request, variables);
-        Box::pin(std::future::ready(checked.map(|()| self.rehearsal.http(&request))))
+        self.network.look(&request, variables)?;
+        Ok(self.rehearsal.http(&request))
     }
 }
 
@@ -70,6 +74,26 @@ impl Rehearsal {
         if outside.len() < MOST {
             outside.push(not_sent);
         }
+    }
+}
+
+#[async_trait(?Send)]
+impl RestOut for Rehearsal {
+    /// Reads the service where the rehearsal may read its lists, and lists every other call.
+    async fn call(
+        &self,
+        services: &RunServices,
+        GrantedRest { app, call, options }: GrantedRest,
+    ) -> Result<Option<RestAnswer>, RequestFailure> {
+        if call.method.only_reads()
+            && let Ok((lists, _hold)) = services.lists.open(app)
+        {
+            let stop = services.stop.stop();
+            return lists.rest(&call, &options, &stop, &services.tally).await.map(Some);
+        }
+        let bytes = call.body.as_ref().map_or(0, |body| body.len() as u64);
+        self.list(SkippedEffect { what: format!("{} {} (im.request)", call.method, call.path), bytes });
+        Ok(None)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The plan of a rehearsal: the recipients and messages of every broadcast, and every single send.
+//! The plan of a rehearsal: the recipients and messages of every broadcast, every single send, and every call of
+//! `im.request` that changes something.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use crate::client::RestCall;
 use crate::core::Call;
 
 use super::Rehearsal;
@@ -19,14 +21,29 @@ pub(super) type SendFingerprint = [u8; 16];
 
 /// Returns the fingerprint of a single send. Its JSON must represent files by their content.
 pub(super) fn fingerprint(app: &str, call: Call, json: &[u8]) -> SendFingerprint {
-    let call = format!("\n{call}\n");
-    let digest: [u8; 32] =
-        Sha256::new_with_prefix(app).chain_update(call).chain_update(json).finalize().into();
+    fingerprint_of([app.as_bytes(), format!("\n{call}\n").as_bytes(), json])
+}
+
+fn fingerprint_of<const N: usize>(parts: [&[u8]; N]) -> SendFingerprint {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
     let mut fingerprint = SendFingerprint::default();
     for (to, from) in fingerprint.iter_mut().zip(digest) {
         *to = from;
     }
     fingerprint
+}
+
+/// Returns the fingerprint of a call of `im.request`: its app, method, path, query and body.
+pub(super) fn of_request(app: &str, call: &RestCall) -> SendFingerprint {
+    let RestCall { method, path, query, body, idempotent } = call;
+    let body = body.as_deref().unwrap_or_default();
+    // Debug texts are quoted, so no field runs into the next.
+    let text = format!("{method}\n{path}\n{query:?}\n{idempotent}\n");
+    fingerprint_of([app.as_bytes(), b"\nrequest\n", text.as_bytes(), body])
 }
 
 /// A plan by name: the start of its clock, its random seed, its number of messages, and a hash of them.
@@ -84,6 +101,11 @@ impl Rehearsal {
         singles.sort_unstable();
         for single in &singles {
             hasher.update(single);
+        }
+        let mut requests = self.requests.borrow().clone();
+        requests.sort_unstable();
+        for request in &requests {
+            hasher.update(request);
         }
         let mut hash = HEXLOWER.encode(&hasher.finalize());
         hash.truncate(SHOWN);

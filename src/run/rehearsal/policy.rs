@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::client::RestCall;
 use crate::ledger::{Broadcast, BroadcastPlan};
 use crate::message::Message;
 use crate::protocol::{HostResponse, RequestFailure};
 use crate::run::send_policy::{FixedBroadcast, SendPolicy};
 
+use super::plan::of_request;
 use super::{BroadcastOrigin, Rehearsal, RehearsedBroadcast};
 
 impl SendPolicy for Rehearsal {
@@ -29,8 +31,13 @@ impl SendPolicy for Rehearsal {
         Ok(())
     }
 
+    fn request(&self, app: &str, call: &RestCall) -> Result<(), RequestFailure> {
+        self.requests.borrow_mut().push(of_request(app, call));
+        Ok(())
+    }
+
     fn fixed(&self, fixed: FixedBroadcast<'_>) {
-        let FixedBroadcast { app, broadcast, spec, how, plan, bad_lines, read } = fixed;
+        let FixedBroadcast { app, broadcast, spec, how, plan, bad_lines, read, edits } = fixed;
         self.broadcasts.borrow_mut().push(RehearsedBroadcast {
             id: broadcast.id,
             app: app.to_owned(),
@@ -42,10 +49,12 @@ impl SendPolicy for Rehearsal {
             spec: spec.clone(),
             bad_lines,
             read,
+            edits,
             calls: 0,
             sent: 0,
             first: None,
             last: None,
+            recipients: Vec::new(),
             samples: Vec::new(),
             largest: None,
         });
@@ -58,11 +67,14 @@ impl SendPolicy for Rehearsal {
             duplicates: broadcast.duplicates,
             excluded: broadcast.excluded,
             skipped,
+            suppressed: 0,
+            capped: 0,
             largest_message_bytes: broadcast.largest_message_bytes,
             hash: broadcast.plan.clone().unwrap_or_default(),
+            details: String::new(),
         };
         let spec = &broadcast.spec;
-        self.fixed(FixedBroadcast { app, broadcast, spec, how, plan, bad_lines: 0, read: None });
+        self.fixed(FixedBroadcast { app, broadcast, spec, how, plan, bad_lines: 0, read: None, edits: None });
         Ok(())
     }
 

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::Call;
-use crate::ledger::{self, BroadcastId, BroadcastSpec};
+use crate::core::{Call, UserScope};
+use crate::delivery::EditPreview;
+use crate::ledger::{self, AnnouncementUse, BroadcastId, StoredSpec};
 use crate::message::Message;
 
 use super::plan::SendFingerprint;
 
 /// The most different messages that are shown of a broadcast, besides the largest.
 const SAMPLES: usize = 3;
+
+/// The most recipients that are named of a broadcast.
+const RECIPIENTS: usize = 20;
 
 /// The most messages that are considered as samples.
 const LOOKED_AT: u64 = 1000;
@@ -27,6 +31,14 @@ pub struct AppTotals {
     pub targeted_calls: u64,
     /// Members named in the targeted calls.
     pub targeted_users: u64,
+    pub edits: u64,
+    /// Messages to users: a call to three users counts as three.
+    pub user_messages: u64,
+    pub user_calls: u64,
+    /// Messages to rooms: a call to three rooms counts as three.
+    pub room_messages: u64,
+    pub room_calls: u64,
+    pub announcements: u64,
     /// The time of the first call, since 1970.
     pub first: Option<Duration>,
     /// The time of the last call, since 1970.
@@ -36,16 +48,45 @@ pub struct AppTotals {
 }
 
 impl AppTotals {
+    /// Messages as the quotas count them.
+    pub fn messages(&self) -> u64 {
+        self.group_messages
+            + self.targeted_calls
+            + self.edits
+            + self.user_messages
+            + self.room_messages
+            + self.announcements
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.group_calls
+            + self.targeted_calls
+            + self.edits
+            + self.user_calls
+            + self.room_calls
+            + self.announcements
+    }
+
     pub(super) fn add(&mut self, message: &Message, at: Duration) {
-        let groups = message.group_count() as u64;
+        let recipients = message.recipient_count() as u64;
         match message.call() {
             Call::Group => {
-                self.group_messages += groups;
+                self.group_messages += recipients;
                 self.group_calls += 1;
             }
             Call::Targeted => {
                 self.targeted_calls += 1;
                 self.targeted_users += message.user_count() as u64;
+            }
+            Call::Edit => self.edits += 1,
+            Call::Announce => self.announcements += 1,
+            Call::User => {
+                self.user_messages += recipients;
+                self.user_calls += 1;
+            }
+            Call::Room => {
+                self.room_messages += recipients;
+                self.room_calls += 1;
             }
         }
         self.first.get_or_insert(at);
@@ -63,6 +104,8 @@ pub enum BroadcastOrigin {
     Resumed,
     /// It had nothing left to send.
     Already,
+    /// It was rejected or cancelled before.
+    Cancelled,
 }
 
 #[derive(Debug, Clone)]
@@ -79,11 +122,13 @@ pub struct RehearsedBroadcast {
     /// The plan that was fixed.
     pub plan: ledger::BroadcastPlan,
     /// The specification that its script requested.
-    pub spec: BroadcastSpec,
+    pub spec: StoredSpec,
     /// Lines of its file that were skipped.
     pub bad_lines: u64,
     /// How its file was read: encoding, rows, separator.
     pub read: Option<String>,
+    /// What it does to messages, if it edits them.
+    pub edits: Option<EditPreview>,
     /// The number of calls.
     pub calls: u64,
     /// The number of recipients that it would have sent to.
@@ -92,6 +137,8 @@ pub struct RehearsedBroadcast {
     pub first: Option<Duration>,
     /// The time of the last call, since 1970.
     pub last: Option<Duration>,
+    /// The first recipients.
+    pub recipients: Vec<String>,
     /// Some of its messages, all different.
     pub samples: Vec<MessageSample>,
     pub largest: Option<MessageSample>,
@@ -100,9 +147,11 @@ pub struct RehearsedBroadcast {
 impl RehearsedBroadcast {
     pub(super) fn add(&mut self, message: &Message, at: Duration) {
         self.calls += 1;
-        self.sent += message.group_count() as u64;
+        self.sent += message.recipient_count() as u64;
         self.first.get_or_insert(at);
         self.last = Some(at);
+        let room = RECIPIENTS.saturating_sub(self.recipients.len());
+        self.recipients.extend(message.to().iter().take(room).cloned());
         if self.calls <= LOOKED_AT && self.samples.len() < SAMPLES {
             MessageSample::add(&mut self.samples, message);
         }
@@ -110,6 +159,16 @@ impl RehearsedBroadcast {
             self.largest = Some(MessageSample::of(message));
         }
     }
+}
+
+/// An announcement that would be made.
+#[derive(Debug, Clone)]
+pub struct RehearsedAnnouncement {
+    /// The app's name in scripts.
+    pub app: String,
+    pub scope: UserScope,
+    /// What counts of the app's announcements with this one, those of earlier runs included.
+    pub counted: AnnouncementUse,
 }
 
 #[derive(Debug, Clone, Default)]

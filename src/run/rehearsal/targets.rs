@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::core::Call;
 use crate::message::Message;
 
 /// The most groups kept for each sender. The sender is looked up among their members.
@@ -14,6 +15,8 @@ const SERVICE: &str = "admin";
 #[derive(Debug, Clone, Default)]
 pub struct RehearsalTargets {
     pub groups: BTreeSet<String>,
+    /// The groups whose members are asked for receipts.
+    pub receipts: BTreeSet<String>,
     /// The members that targeted messages name, by group.
     pub members: BTreeMap<String, BTreeSet<String>>,
     /// The senders, each with some of the groups that it sends to.
@@ -22,9 +25,16 @@ pub struct RehearsalTargets {
 
 impl RehearsalTargets {
     pub(super) fn add(&mut self, message: &Message) {
+        // The service has no lists in which users or rooms could be looked up.
+        if matches!(message.call(), Call::User | Call::Room | Call::Announce) {
+            return;
+        }
         for group in message.to() {
             if !self.groups.contains(group) {
                 self.groups.insert(group.clone());
+            }
+            if message.draft().need_group_ack() == Some(true) && !self.receipts.contains(group) {
+                self.receipts.insert(group.clone());
             }
             if !message.users().is_empty() {
                 self.members.entry(group.clone()).or_default().extend(message.users().iter().cloned());

@@ -1,9 +1,10 @@
 //! The transport of a rehearsal: it records each message that would be sent or recalled.
 
+use crate::core::UserScope;
 use crate::delivery::{OutgoingCall, Transport};
-use crate::ledger::Broadcast;
+use crate::ledger::{AnnouncementUse, Broadcast};
 
-use super::{AppTotals, Rehearsal, SkippedEffect};
+use super::{AppTotals, Rehearsal, RehearsedAnnouncement, SkippedEffect};
 
 impl Transport for Rehearsal {
     fn deliver(&self, staged: &OutgoingCall<'_>) -> u64 {
@@ -28,7 +29,12 @@ impl Transport for Rehearsal {
                 }
             }
         }
-        self.ids(message.group_count())
+        self.ids(message.recipient_count())
+    }
+
+    fn announces(&self, app: &str, scope: UserScope, counted: &AnnouncementUse) {
+        let (app, counted) = (app.to_owned(), *counted);
+        self.announcements.borrow_mut().push(RehearsedAnnouncement { app, scope, counted });
     }
 
     fn recall(&self, messages: u64, broadcast: Option<&Broadcast>) {

@@ -4,14 +4,12 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
-use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::core::UploadOptions;
+use crate::core::{UploadOptions, sha256_hex};
 use crate::delivery::{FileDetails, SendableFile};
 use crate::message::Message;
 use crate::protocol::RequestFailure;
@@ -44,7 +42,7 @@ impl UploadPlaceholder {
         // The value for the default is from when the option had none.
         let restrict_access = (!options.restrict_access).then_some(false);
         let how = json!([content, filename, restrict_access, options.thumbnail]).to_string();
-        let hash = HEXLOWER.encode(&Sha256::digest(how));
+        let hash = sha256_hex(how);
         let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
         let uuid: Vec<&str> = parts.iter().filter_map(|(from, to)| hash.get(*from..*to)).collect();
         Self { uuid: uuid.join("-"), secret: hash.get(32..).unwrap_or_default().to_owned() }
@@ -60,18 +58,17 @@ pub(super) async fn hashed(call: UploadCall<'_>) -> Result<(UploadCall<'_>, Stri
     Ok((UploadCall { file: SendableFile { file, name }, ..call }, content))
 }
 
+#[async_trait(?Send)]
 impl UploadSink for Rehearsal {
-    fn upload<'a>(&'a self, call: UploadCall<'a>) -> LocalBoxFuture<'a, Result<Value, RequestFailure>> {
-        Box::pin(async move {
-            let (call, content) = hashed(call).await?;
-            let UploadCall { number, app, file, options, stop, hold } = call;
-            drop(hold);
-            let name = options.filename.as_deref();
-            let details = app.inspect(file, name, options.force, options.priority, stop).await?;
-            let value = self.placeholder(number, &content, &details, &options);
-            self.files.uploaded(&content, &details.filename, &options, &value);
-            Ok(value)
-        })
+    async fn upload(&self, call: UploadCall<'_>) -> Result<Value, RequestFailure> {
+        let (call, content) = hashed(call).await?;
+        let UploadCall { number, app, file, options, stop, hold } = call;
+        drop(hold);
+        let name = options.filename.as_deref();
+        let details = app.inspect(file, name, options.force, options.priority, stop).await?;
+        let value = self.placeholder(number, &content, &details, &options);
+        self.files.uploaded(&content, &details.filename, &options, &value);
+        Ok(value)
     }
 }
 

@@ -26,11 +26,13 @@ use crate::protocol::{
     WorkerLimits,
 };
 
+use super::arguments::RunArguments;
 use super::exit_reason;
 use super::figures::WorkerUsage;
 use super::interrupt::Interrupt;
 use super::process::{self, WorkerPipes, WorkerProcess};
 use super::services::RunServices;
+use super::variables::GrantedVariables;
 
 /// The interval at which a worker's limits are checked.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,6 +42,10 @@ const LOOKS_AT_MEMORY: u32 = 10;
 
 /// Bytes read from a worker at once.
 const READ: usize = 64 * 1024;
+
+/// The most bytes that are read of a worker once it is stopped, and how long they are waited for.
+const LAST_OUTPUT: usize = 1024 * 1024;
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The requests of one worker that are handled before the others get their turn.
 const REQUESTS_IN_TURN: u64 = 32;
@@ -65,7 +71,7 @@ pub(super) struct RunSpec {
     /// The purpose of the run, such as to run the script, to check it, or to load its jobs.
     pub(super) mode: LoadMode,
     /// The arguments of the script.
-    pub(super) args: Vec<String>,
+    pub(super) args: RunArguments,
     /// The limits of the worker: memory, CPU and tasks.
     pub(super) limits: WorkerLimits,
     /// The longest real time of the whole run; `None` for no limit.
@@ -98,6 +104,20 @@ pub enum RunError {
     NotStarted(String),
 }
 
+impl RunEnd {
+    /// Hides the secrets that the run has named in the error that ended it. Another service can repeat one in its answer.
+    pub(super) fn hide_secrets(&mut self, variables: &GrantedVariables) {
+        match self {
+            Self::Failed(RunError::Script(error)) => {
+                variables.hide_secrets(&mut error.message);
+                error.traceback.iter_mut().for_each(|frame| variables.hide_secrets(frame));
+            }
+            Self::Failed(RunError::Stopped(why) | RunError::NotStarted(why)) => variables.hide_secrets(why),
+            Self::Finished | Self::Interrupted => {}
+        }
+    }
+}
+
 /// Runs a script in a worker of its own. When this returns, the worker has ended and everything that it had in flight
 /// is settled.
 pub(super) async fn run_script(spec: RunSpec, services: Rc<RunServices>, interrupt: Interrupt) -> RunEnd {
@@ -126,7 +146,7 @@ pub(super) async fn run_script(spec: RunSpec, services: Rc<RunServices>, interru
         peak_memory: None,
     };
     let span = span_of(&spec);
-    let ended = session.run(spec, pipes).instrument(span.clone()).await;
+    let ended = Box::pin(session.run(spec, pipes)).instrument(span.clone()).await;
     if matches!(ended, RunEnd::Failed(_)) {
         span.record("otel.status_code", "ERROR");
     }
@@ -160,7 +180,7 @@ struct WorkerSession {
     interrupt: Interrupt,
     process: WorkerProcess,
     mode: LoadMode,
-    /// Whether the top level is still running in a mode in which it may only declare.
+    /// Whether the script's top level is running, in a mode in which it may only declare jobs.
     declaring: bool,
     /// Whether it runs beside others in a daemon, with a lower priority.
     beside: bool,
@@ -185,7 +205,7 @@ enum SessionEnd {
 impl WorkerSession {
     async fn run(mut self, spec: RunSpec, pipes: WorkerPipes) -> RunEnd {
         self.services.broadcasts.of_script(&spec.script);
-        self.services.inputs.script(&spec.script, &spec.args);
+        self.services.inputs.script(&spec.script, &spec.args.given);
         let memory = spec.limits.memory;
         let writer = Rc::clone(&self.outgoing);
         let writing = tokio::task::spawn_local(async move { writer.write_to(pipes.input).await });
@@ -193,10 +213,13 @@ impl WorkerSession {
         let watch = WorkerWatchdog::new(&spec, self.beside, self.clock.now());
         self.begin(spec);
 
-        let close = self.converse(pipes.output, watch).await;
+        let mut output = pipes.output;
+        let mut frames = FrameDecoder::<ToHost>::default();
+        let close = self.converse(&mut output, &mut frames, watch).await;
         let memory_used = self.process.peak_memory().max(self.peak_memory);
         if !matches!(close, SessionEnd::Done(_)) {
             self.process.kill();
+            self.take_last_output(output, frames).await;
         }
         self.outgoing.close();
         // A script that ran to its end waits for nothing. Any call that still waits was made by a script that did
@@ -243,7 +266,8 @@ impl WorkerSession {
             mode: spec.mode,
             script: spec.script,
             job: spec.job,
-            args: spec.args,
+            args: spec.args.positional,
+            named: spec.args.named,
             limits: spec.limits,
             seed: spec.seed,
             apps: self
@@ -260,11 +284,11 @@ impl WorkerSession {
     /// may, this reads nothing, so the worker and its script wait.
     async fn converse(
         &mut self,
-        mut output: impl AsyncReadExt + Unpin,
+        output: &mut (impl AsyncReadExt + Unpin),
+        frames: &mut FrameDecoder<ToHost>,
         mut watch: WorkerWatchdog,
     ) -> SessionEnd {
         let memory = Rc::clone(&self.services.memory);
-        let mut frames = FrameDecoder::<ToHost>::default();
         frames.make_room(READ);
         // The reservation for a large frame: the part that has arrived and the part still to come.
         let mut incoming = memory.of_request(0);
@@ -301,7 +325,7 @@ impl WorkerSession {
                         }
                         loop {
                             let turn = self.calls + REQUESTS_IN_TURN;
-                            if let Some(close) = self.take_in(&mut frames, turn) {
+                            if let Some(close) = self.take_in(frames, turn) {
                                 return close;
                             }
                             // The host has one thread: other tasks get their turn here.

@@ -71,7 +71,7 @@ impl OutgoingFrames {
         {
             let failure = RequestFailure::new(
                 FailureKind::Invalid,
-                format!("the answer cannot be handed over: {error}"),
+                format!("the answer cannot be sent to the script's process: {error}"),
             );
             // A failure is small, so it fits into a frame.
             let _ = encode(&ToWorker::Answer(*id, HostResponse::Failed(Box::new(failure))), &mut batch.bytes);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use tokio::io::AsyncReadExt;
 use tracing::Instrument as _;
 
 use crate::protocol::{FrameDecoder, HostRequest, HostResponse, LoadMode, RequestFailure, ToHost, VERSION};
@@ -10,7 +11,7 @@ use crate::protocol::{FrameDecoder, HostRequest, HostResponse, LoadMode, Request
 use super::super::budget::MemoryReservation;
 use super::super::services::RunServices;
 use super::super::{answers, reserve};
-use super::{SessionEnd, WorkerSession};
+use super::{LAST_OUTPUT, LAST_WAIT, READ, SessionEnd, WorkerSession};
 
 impl WorkerSession {
     /// Handles the frames that have arrived, until the total number of requests reaches `calls`.
@@ -59,7 +60,7 @@ impl WorkerSession {
                 Ok(Some(ToHost::Hello(VERSION))) => {}
                 Ok(Some(ToHost::Hello(version))) => {
                     return Some(SessionEnd::Stop(format!(
-                        "the program was replaced while it ran: its worker speaks version {version}, not {VERSION}; start it again"
+                        "the program's file was replaced while it ran, so the script's process uses version {version} of the protocol and not {VERSION}; restart the program"
                     )));
                 }
                 Ok(Some(ToHost::Done(result))) => return Some(SessionEnd::Done(result)),
@@ -71,6 +72,33 @@ impl WorkerSession {
                 }
             }
         }
+    }
+
+    /// Takes what a stopped worker has printed and logged before. Its other frames have no effect.
+    pub(super) async fn take_last_output(
+        &self,
+        mut output: impl AsyncReadExt + Unpin,
+        mut frames: FrameDecoder<ToHost>,
+    ) {
+        let reading = async {
+            let mut read = 0;
+            loop {
+                while let Ok(Some(frame)) = frames.take() {
+                    match frame {
+                        ToHost::Print(bytes) => self.services.output.print(&bytes),
+                        ToHost::Log(line) => self.services.output.log(&line.clipped()),
+                        _ => {}
+                    }
+                }
+                frames.make_room(READ);
+                match output.read_buf(frames.buffer()).await {
+                    Ok(count) if count > 0 && read < LAST_OUTPUT => read += count,
+                    _ => return,
+                }
+            }
+        };
+        // The pipe ends with the process.
+        let _ = self.clock.timeout(LAST_WAIT, reading).await;
     }
 
     /// Sends an answer to a request that is not carried out.

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{FailureKind, HookRequest, JobStart, LoadMode, LuaSource, RequestFailure};
+use crate::protocol::{FailureKind, HookRequest, JobInput, JobStart, LoadMode, LuaSource, RequestFailure};
 use crate::run::jobs::job_start;
 use crate::schedule::{Job, OverlapPolicy};
 
@@ -54,13 +54,13 @@ impl Testbed {
             let message = format!("job: `{name}` is not a hook and takes no request; run it with t.trigger");
             return Err(RequestFailure::invalid("job", message));
         }
-        self.run_now(name, Some(request), stop).await
+        self.run_now(name, Some(JobInput::Request(request)), stop).await
     }
 
-    async fn run_now(
+    pub(super) async fn run_now(
         self: &Rc<Self>,
         name: &str,
-        request: Option<HookRequest>,
+        input: Option<JobInput>,
         stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         if !self.loaded.borrow().iter().any(|loaded| loaded.job.name == name) {
@@ -74,7 +74,7 @@ impl Testbed {
         }
         // Whole seconds, as in `run --job`.
         let at = Duration::from_secs(self.parts.clock.unix_time().as_secs());
-        self.run_job(DueTestJob { name: name.to_owned(), at }, request, stop).await
+        self.run_job(DueTestJob { name: name.to_owned(), at }, input, stop).await
     }
 
     /// Moves the clock, and runs the jobs of loaded scripts that become due. Returns when they have ended.
@@ -154,13 +154,13 @@ impl Testbed {
     async fn run_job(
         self: &Rc<Self>,
         due: DueTestJob,
-        request: Option<HookRequest>,
+        input: Option<JobInput>,
         stop: &CancellationToken,
     ) -> Result<Value, RequestFailure> {
         let Some(TestJob { path, source, .. }) = self.with(&due.name, |loaded| loaded.clone()) else {
             return Err(RequestFailure::invalid("job", format!("job: there is no `{}` any more", due.name)));
         };
-        let job = JobStart { request, ..job_start(&due.name, due.at) };
+        let job = JobStart { input, ..job_start(&due.name, due.at) };
         let run = job.run.clone();
         let play = TestRunSpec { path: &path, source, mode: LoadMode::Job, job: Some(job), args: Vec::new() };
         let (mut came, _) = self.play(play, stop).await?;

@@ -4,14 +4,17 @@
 //! simulated clock. Messages take their usual path to a service in this process, which the test can inspect.
 //!
 //! - `play`: runs of scripts and of their jobs; `advance`: the clock, and the jobs that become due;
+//! - `callback`: events of the chat service, and the jobs that take them;
 //! - `outside`: requests to other services, which are never sent.
 
 mod advance;
+mod callback;
 mod outside;
 mod play;
 mod steps;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +72,8 @@ pub struct Testbed {
     replies: RefCell<Vec<TestHttpReply>>,
     asked: RefCell<Vec<TestHttpRequest>>,
     runs: Cell<u64>,
+    /// The ids of the callbacks so far.
+    callbacks: RefCell<BTreeSet<String>>,
     /// The output and log lines of the test and its scripts.
     said: Arc<CapturedOutput>,
 }
@@ -91,6 +96,7 @@ impl Testbed {
             replies: RefCell::default(),
             asked: RefCell::default(),
             runs: Cell::new(0),
+            callbacks: RefCell::default(),
             said: Arc::default(),
         }
     }

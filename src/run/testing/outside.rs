@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::protocol::{HostResponse, HttpRequest, HttpValue, HttpValuePart, RequestFailure};
@@ -35,6 +35,7 @@ impl TestHttpReply {
 pub(super) struct TestHttpRequest {
     method: String,
     url: String,
+    query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<String>,
 }
@@ -46,15 +47,16 @@ pub(in super::super) struct TestHttp {
     pub(in super::super) network: OutboundHttp,
 }
 
+#[async_trait(?Send)]
 impl HttpOut for TestHttp {
-    fn request<'a>(
-        &'a self,
+    async fn request(
+        &self,
         request: HttpRequest,
-        variables: &'a GrantedVariables,
-        _: &'a mut MemoryReservation,
-    ) -> LocalBoxFuture<'a, Result<HostResponse, RequestFailure>> {
-        let checked = self.network.look(&request, variables);
-        Box::pin(std::future::ready(checked.and_then(|()| self.bed.request(&request))))
+        variables: &GrantedVariables,
+        _: &mut MemoryReservation,
+    ) -> Result<HostResponse, RequestFailure> {
+        self.network.look(&request, variables)?;
+        self.bed.request(&request)
     }
 }
 
@@ -84,6 +86,7 @@ impl Testbed {
         self.asked.borrow_mut().push(TestHttpRequest {
             method: request.method.clone(),
             url: request.url.clone(),
+            query: request.query.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
             headers,
             body: request.body.as_ref().map(shown),
         });
@@ -106,9 +109,13 @@ impl Testbed {
     pub(super) fn requests(&self) -> Value {
         let asked = self.asked.borrow();
         let one = |asked: &TestHttpRequest| {
-            let headers: serde_json::Map<_, _> =
-                asked.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-            let mut one = json!({ "method": asked.method, "url": asked.url, "headers": headers });
+            let map = |pairs: &[(String, String)]| -> serde_json::Map<_, _> {
+                pairs.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
+            };
+            let mut one = json!({ "method": asked.method, "url": asked.url, "headers": map(&asked.headers) });
+            if !asked.query.is_empty() {
+                one["query"] = map(&asked.query).into();
+            }
             if let Some(body) = &asked.body {
                 one["body"] = body.clone().into();
             }

@@ -27,6 +27,7 @@ pub(in crate::run) async fn answer(
         TestStep::Load(script) => bed.load(&script, stop).await?,
         TestStep::Trigger(job) => bed.trigger(&job, stop).await?,
         TestStep::Post { job, request } => bed.post(&job, request, stop).await?,
+        TestStep::Callback(event) => bed.callback(*event, stop).await?,
         TestStep::Advance { ms } => bed.advance(Duration::from_millis(ms), stop).await?,
         TestStep::Sent(group) => bed.parts.service.sent(group.as_deref()),
         TestStep::Count(group) => bed.parts.service.count(group.as_deref()).into(),

@@ -293,7 +293,7 @@ fn what_is_due_after_a_stop() {
     ] {
         let mut declaration = declared(when(text), tz);
         declaration.missed = Some(missed.to_owned());
-        let job = Job::new(&declaration).unwrap();
+        let job = Job::new(&declaration, None).unwrap();
         let last = (!last.is_empty()).then(|| instant(last));
         let decision = decide(&job, last, instant(LONG_AGO), instant(now));
         assert_eq!(told(&decision), expected, "{text} in {tz}, {missed}, at {now}");
@@ -325,10 +325,10 @@ fn a_grace_of_its_own() {
     declaration.grace_ms = Some(3 * 86_400_000);
     let last = Some(instant("2026-11-20T09:00:00Z"));
     let now = instant("2026-11-23T08:00:00Z");
-    let once = decide(&Job::new(&declaration).unwrap(), last, Duration::ZERO, now);
+    let once = decide(&Job::new(&declaration, None).unwrap(), last, Duration::ZERO, now);
     assert_eq!(told(&once), "superseded 21T09:00:00 to 21T09:00:00 (1); run 22T09:00:00; next 23T09:00:00");
     declaration.missed = Some("all".to_owned());
-    let all = decide(&Job::new(&declaration).unwrap(), last, Duration::ZERO, now);
+    let all = decide(&Job::new(&declaration, None).unwrap(), last, Duration::ZERO, now);
     assert_eq!(told(&all), "run 21T09:00:00; run 22T09:00:00; next 23T09:00:00");
 }
 
@@ -337,7 +337,7 @@ fn a_run_that_is_put_off_is_not_late() {
     let mut declaration = declared(JobTrigger::Every { ms: 3_600_000 }, "UTC");
     declaration.jitter_ms = Some(1_800_000);
     declaration.missed = Some("skip".to_owned());
-    let job = Job::new(&declaration).unwrap();
+    let job = Job::new(&declaration, None).unwrap();
     let (last, next) = (instant("2026-11-23T08:00:00Z"), instant("2026-11-23T09:00:00Z"));
     let wake = decide(&job, Some(last), Duration::ZERO, last).wake.unwrap();
     assert_eq!(wake, next + job.delay(next));
@@ -351,7 +351,7 @@ fn a_run_that_is_put_off_is_not_late() {
 fn a_long_list_comes_in_parts_and_whole() {
     let mut declaration = declared(JobTrigger::Every { ms: 1000 }, "UTC");
     declaration.missed = Some("all".to_owned());
-    let job = Job::new(&declaration).unwrap();
+    let job = Job::new(&declaration, None).unwrap();
     let now = instant("2026-11-23T09:00:00Z");
     let mut last = now.saturating_sub(Duration::from_secs(1000));
     let mut ran = Vec::new();

@@ -4,6 +4,7 @@ mod missed;
 mod properties;
 mod refused;
 mod times;
+mod workdays;
 mod year;
 
 use std::time::Duration;
@@ -20,6 +21,8 @@ fn declared(when: JobTrigger, tz: &str) -> JobDeclaration {
         name: "job".to_owned(),
         when,
         tz: Some(tz.to_owned()),
+        calendar: None,
+        on_holiday: None,
         missed: None,
         grace_ms: None,
         overlap: None,
@@ -43,7 +46,7 @@ fn when(text: &str) -> JobTrigger {
 }
 
 fn try_job(text: &str, tz: &str) -> Result<Job, DeclarationError> {
-    Job::new(&declared(when(text), tz))
+    Job::new(&declared(when(text), tz), None)
 }
 
 fn job(text: &str, tz: &str) -> Job {

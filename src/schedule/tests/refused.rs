@@ -59,7 +59,7 @@ fn options_that_are_wrong_say_what_is_right() {
     let change = |change: &dyn Fn(&mut crate::protocol::JobDeclaration)| {
         let mut declaration = declared(JobTrigger::Cron("*/5 9 * * *".to_owned()), "UTC");
         change(&mut declaration);
-        Job::new(&declaration).expect_err("it is wrong")
+        Job::new(&declaration, None).expect_err("it is wrong")
     };
     for (field, problem, parts) in [
         ("name", change(&|job| job.name.clear()), &["empty"][..]),
@@ -87,7 +87,7 @@ fn options_that_are_wrong_say_what_is_right() {
 fn a_run_is_put_off_by_less_than_the_jitter_and_always_the_same() {
     let mut declaration = declared(JobTrigger::Every { ms: 60_000 }, "UTC");
     declaration.jitter_ms = Some(30_000);
-    let job = Job::new(&declaration).unwrap();
+    let job = Job::new(&declaration, None).unwrap();
     let instants: Vec<_> = (0..100).map(|minute| std::time::Duration::from_secs(60 * minute)).collect();
     let delays: Vec<_> = instants.iter().map(|instant| job.delay(*instant)).collect();
     assert!(delays.iter().all(|delay| delay.as_secs() < 30));

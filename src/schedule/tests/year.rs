@@ -36,7 +36,7 @@ fn jobs(count: usize) -> Vec<Job> {
             declaration.name = format!("job {number}");
             declaration.missed = Some(["once", "skip", "all"][number % 3].to_owned());
             declaration.jitter_ms = (number % 5 == 0).then_some(60_000);
-            Job::new(&declaration).unwrap()
+            Job::new(&declaration, None).unwrap()
         })
         .collect()
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use axum::http::StatusCode;
 use rand::Rng;
+use serde_json::Value;
 
 pub use parse::ParseFaultError;
 
@@ -16,8 +17,11 @@ use super::ServiceCall;
 /// A plan is a list of rules, parsed from text with [`str::parse`]. Rules are on separate lines or separated by `;`,
 /// each `CALL[:WHEN]:WHAT`:
 ///
-/// - CALL: `send`, `targeted`, `token`, `upload`, `download`, `groups`, `members`, `recall`, or `any`;
-/// - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability).
+/// - CALL: `send`, `targeted`, `users`, `rooms`, `messages` (the old call), `token`, `upload`, `download`, `groups`,
+///   `members`, `group-details`, `group-change`, `recall`, `rewrite`, `history`, `history-file`, `callback`, or `any`,
+///   which means any call to the service;
+/// - WHEN: `every=K` (the K-th, 2K-th…), `first=N`, `at=3,7` (by number, from 1), `p=0.01` (with that probability),
+///   `contains=WORD` (if the call's JSON contains the word).
 ///   Without WHEN the rule always applies. A rule counts only its own calls, and a new plan starts counting at 0;
 /// - WHAT, where *before* means that the service never saw the call and *after* that it did what the call requested:
 ///   - a status from 300 to 599, with `=ERROR` the error of that name: `429`, `429=resource_limited`,
@@ -28,10 +32,14 @@ use super::ServiceCall;
 ///   - `hang-before`, `hang-after`: the service never answers;
 ///   - `truncated`: after acceptance the answer stops in the middle of its body;
 ///   - `garbage`: after acceptance a 200 whose body is not JSON;
-///   - `missing`: after acceptance a 200 without the first group.
+///   - `missing`: after acceptance a 200 without the first group;
+///   - `moderated`, only for `send` and `targeted`: the call is answered as usual, but moderation stops its messages, so
+///     that no history file has them and no callback is posted for them;
+///   - only for `callback`: `lost`, `doubled` (the same callback is posted twice), `delayed=SECONDS` (in addition to the
+///     usual delay), `swapped` (it is posted 50 ms after the next one, at the latest 30 s late).
 ///
 /// Examples: `send:every=10:429`, `token:first=2:503,retry-after=1`, `send:p=0.01:reset-after`,
-/// `send:at=3:504,after`. If several rules apply to a call, the first one in the plan decides.
+/// `send:at=3:504,after`, `send:contains=casino:moderated`, `callback:p=0.05:lost`. If several rules apply to a call, the first one in the plan decides.
 #[derive(Debug, Clone, Default)]
 pub struct FaultPlan(Vec<FaultRule>);
 
@@ -54,6 +62,7 @@ enum FaultTrigger {
     First(u64),
     At(Vec<u64>),
     Chance(f64),
+    Contains(String),
 }
 
 /// The effect of a fault.
@@ -72,6 +81,17 @@ pub(super) enum FaultEffect {
     Truncated,
     Garbage,
     Missing,
+    Moderated,
+    Callback(CallbackFault),
+}
+
+/// What happens to a callback on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallbackFault {
+    Lost,
+    Doubled,
+    Delayed(u64),
+    Swapped,
 }
 
 impl FaultPlan {
@@ -85,14 +105,17 @@ impl FaultPlan {
         self.0.extend(other.0);
     }
 
-    /// Counts the call in every rule for it. Returns the fault of the call, if any, and the text of its rule.
+    /// Counts the call in every rule for it. `body` is the JSON of the request. Returns the fault of the call, if any, and the text of its rule.
     pub(super) fn next_fault(
         &mut self,
         call: ServiceCall,
+        body: &[u8],
         rng: &mut impl Rng,
     ) -> Option<(InjectedFault, String)> {
         let mut struck = None;
-        for rule in self.0.iter_mut().filter(|rule| rule.call.is_none_or(|wanted| wanted == call)) {
+        let applies =
+            |rule: &&mut FaultRule| rule.call.map_or(call != ServiceCall::Callback, |wanted| wanted == call);
+        for rule in self.0.iter_mut().filter(applies) {
             rule.seen += 1;
             let strikes = match &rule.when {
                 FaultTrigger::Always => true,
@@ -100,6 +123,7 @@ impl FaultPlan {
                 FaultTrigger::First(n) => rule.seen <= *n,
                 FaultTrigger::At(numbers) => numbers.contains(&rule.seen),
                 FaultTrigger::Chance(p) => rng.random_bool(*p),
+                FaultTrigger::Contains(word) => contains(body, word),
             };
             if strikes && struck.is_none() {
                 struck = Some((rule.fault.clone(), rule.text.clone()));
@@ -107,6 +131,11 @@ impl FaultPlan {
         }
         struck
     }
+}
+
+/// Whether the JSON contains the word, however the JSON escapes it.
+fn contains(body: &[u8], word: &str) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|json| json.to_string().contains(word))
 }
 
 impl fmt::Display for FaultPlan {
@@ -127,7 +156,7 @@ mod tests {
     fn struck(plan: &str) -> Vec<u64> {
         let mut plan: FaultPlan = plan.parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        (1..=12).filter(|_| plan.next_fault(ServiceCall::Send, &mut rng).is_some()).collect()
+        (1..=12).filter(|_| plan.next_fault(ServiceCall::Send, b"", &mut rng).is_some()).collect()
     }
 
     #[test]
@@ -145,7 +174,8 @@ mod tests {
     fn chance_strikes_about_as_often_as_it_says() {
         let mut plan: FaultPlan = "any:p=0.25:429".parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        let struck = (0..10_000).filter(|_| plan.next_fault(ServiceCall::Groups, &mut rng).is_some()).count();
+        let struck =
+            (0..10_000).filter(|_| plan.next_fault(ServiceCall::Groups, b"", &mut rng).is_some()).count();
         assert!((2_300..2_700).contains(&struck), "{struck}");
     }
 
@@ -153,8 +183,9 @@ mod tests {
     fn the_first_of_several_strikes_and_all_of_them_count() {
         let mut plan: FaultPlan = "send:every=2:429\nsend:every=3:503".parse().unwrap();
         let mut rng = StdRng::seed_from_u64(7);
-        let texts: Vec<_> =
-            (1..=6).map(|_| plan.next_fault(ServiceCall::Send, &mut rng).map(|(_, text)| text)).collect();
+        let texts: Vec<_> = (1..=6)
+            .map(|_| plan.next_fault(ServiceCall::Send, b"", &mut rng).map(|(_, text)| text))
+            .collect();
         let (even, third) = (Some("send:every=2:429".to_owned()), Some("send:every=3:503".to_owned()));
         assert_eq!(texts, [None, even.clone(), third, even.clone(), None, even]);
     }

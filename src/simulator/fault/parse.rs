@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::http::StatusCode;
 
-use super::{FaultEffect, FaultPlan, FaultRule, FaultTrigger, InjectedFault};
+use super::{CallbackFault, FaultEffect, FaultPlan, FaultRule, FaultTrigger, InjectedFault};
 use crate::simulator::ServiceCall;
 
 /// A fault rule that cannot be parsed, with the position and the reason.
@@ -41,16 +41,38 @@ fn rule(text: &str) -> Result<FaultRule, ParseFaultError> {
         [call, when, what] => (call, Some(when), what),
         _ => return Err(fail(text, "a rule is CALL:WHAT or CALL:WHEN:WHAT".to_owned())),
     };
+    let wanted = read_call(call).map_err(|problem| fail(call, problem))?;
+    let fault = read_fault(what).map_err(|(part, problem)| fail(part, problem))?;
+    check_pair(wanted, &fault.what).map_err(|problem| fail(what, problem.to_owned()))?;
     Ok(FaultRule {
         text: text.to_owned(),
-        call: read_call(call).map_err(|problem| fail(call, problem))?,
+        call: wanted,
         when: match when {
             Some(when) => read_when(when).map_err(|problem| fail(when, problem))?,
             None => FaultTrigger::Always,
         },
-        fault: read_fault(what).map_err(|(part, problem)| fail(part, problem))?,
+        fault,
         seen: 0,
     })
+}
+
+/// Checks that the fault can happen to the call.
+fn check_pair(call: Option<ServiceCall>, what: &FaultEffect) -> Result<(), &'static str> {
+    let is_callback = call == Some(ServiceCall::Callback);
+    match what {
+        FaultEffect::Moderated
+            if !matches!(
+                call,
+                Some(ServiceCall::Send | ServiceCall::Targeted | ServiceCall::Users | ServiceCall::Rooms)
+            ) =>
+        {
+            Err("`moderated` is a fault of `send`, `targeted`, `users` and `rooms` only")
+        }
+        FaultEffect::Callback(_) if !is_callback => Err("this is a fault of `callback` only"),
+        FaultEffect::Callback(_) => Ok(()),
+        _ if is_callback => Err("the faults of `callback` are lost, doubled, delayed=SECONDS and swapped"),
+        _ => Ok(()),
+    }
 }
 
 fn read_call(name: &str) -> Result<Option<ServiceCall>, String> {
@@ -64,7 +86,7 @@ fn read_call(name: &str) -> Result<Option<ServiceCall>, String> {
 }
 
 fn read_when(text: &str) -> Result<FaultTrigger, String> {
-    let known = "`every=K`, `first=N`, `at=N,N…`, `p=0.01`";
+    let known = "`every=K`, `first=N`, `at=N,N…`, `p=0.01`, `contains=WORD`";
     let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not one of {known}"))?;
     let number = |value: &str| {
         let number = value.trim().parse::<u64>().ok().filter(|&number| number > 0);
@@ -80,6 +102,7 @@ fn read_when(text: &str) -> Result<FaultTrigger, String> {
                 .map(FaultTrigger::Chance)
                 .ok_or_else(|| format!("`p` needs a number from 0 to 1, not `{value}`"))
         }
+        "contains" if !value.is_empty() => Ok(FaultTrigger::Contains(value.to_owned())),
         _ => Err(format!("`{name}` is not one of {known}")),
     }
 }
@@ -96,6 +119,15 @@ fn read_fault(text: &str) -> Result<InjectedFault, (&str, String)> {
         "truncated" => (true, FaultEffect::Truncated),
         "garbage" => (true, FaultEffect::Garbage),
         "missing" => (true, FaultEffect::Missing),
+        "moderated" => (true, FaultEffect::Moderated),
+        "lost" => (true, FaultEffect::Callback(CallbackFault::Lost)),
+        "doubled" => (true, FaultEffect::Callback(CallbackFault::Doubled)),
+        "swapped" => (true, FaultEffect::Callback(CallbackFault::Swapped)),
+        _ if kind.starts_with("delayed=") => {
+            let seconds = kind.trim_start_matches("delayed=").parse();
+            let seconds = seconds.map_err(|_| (kind, "`delayed` needs whole seconds".to_owned()))?;
+            (true, FaultEffect::Callback(CallbackFault::Delayed(seconds)))
+        }
         _ => return read_status(kind, parts),
     };
     match parts.next() {
@@ -111,8 +143,8 @@ fn read_status<'a>(
     let (number, error) = kind.split_once('=').map_or((kind, None), |(number, error)| (number, Some(error)));
     let status = number.parse().ok().filter(|number| (300..=599).contains(number));
     let Some(status) = status.and_then(|number: u16| StatusCode::from_u16(number).ok()) else {
-        let known =
-            "reset-before, reset-after, hang-before, hang-after, truncated, garbage, missing and 300 to 599";
+        let known = "reset-before, reset-after, hang-before, hang-after, truncated, garbage, missing, moderated, lost, \
+             doubled, delayed=SECONDS, swapped and 300 to 599";
         return Err((kind, format!("`{kind}` is not a fault; the faults are {known}")));
     };
     let (mut html, mut retry_after, mut accepted) = (status == StatusCode::BAD_GATEWAY, None, false);
@@ -164,6 +196,11 @@ mod tests {
             ("recall:truncated", true, FaultEffect::Truncated),
             ("targeted:garbage", true, FaultEffect::Garbage),
             ("send:missing", true, FaultEffect::Missing),
+            ("send:contains=casino:moderated", true, FaultEffect::Moderated),
+            ("callback:p=0.1:lost", true, FaultEffect::Callback(CallbackFault::Lost)),
+            ("callback:doubled", true, FaultEffect::Callback(CallbackFault::Doubled)),
+            ("callback:delayed=20", true, FaultEffect::Callback(CallbackFault::Delayed(20))),
+            ("callback:swapped", true, FaultEffect::Callback(CallbackFault::Swapped)),
         ];
         for (text, accepted, what) in cases {
             assert_eq!(fault(text), InjectedFault { accepted, what }, "{text}");
@@ -183,6 +220,11 @@ mod tests {
             ("send:every=3:oops", 14, "`oops` is not a fault"),
             ("send:503,soon", 10, "`soon` is not one of"),
             ("send:503,retry-after=x", 10, "not `x`"),
+            ("send:contains=:429", 6, "`contains` is not one of"),
+            ("token:moderated", 7, "of `send`, `targeted`, `users` and `rooms` only"),
+            ("any:lost", 5, "of `callback` only"),
+            ("callback:429", 10, "are lost, doubled"),
+            ("callback:delayed=x", 10, "whole seconds"),
             ("send:missing,after", 14, "takes nothing more"),
         ];
         for (text, column, problem) in cases {

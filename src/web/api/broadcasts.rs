@@ -3,17 +3,19 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
-use super::extract::{ApiPath, ApiQuery, cut, from, within};
+use super::extract::{ApiJson, ApiPath, ApiQuery, cut, from, within};
 use crate::control::{ActionResult, BroadcastAction};
-use crate::control::{BroadcastView, standing};
+use crate::control::{BroadcastView, OutlookView, ReadersView, standing};
 use crate::core::BroadcastStatus;
+use crate::delivery::{EditPreview, RecallOptions};
 use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId};
 use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
-use crate::web::guard::{Operator, Viewer};
+use crate::web::guard::Caller;
 
 /// The maximum and the default number of broadcasts on a page.
 const MOST: u32 = 1000;
@@ -24,31 +26,34 @@ const SOME: u32 = 100;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct BroadcastListQuery {
-    /// Only those that stand like this.
+    /// Only broadcasts in this state.
     #[param(inline)]
     state: Option<BroadcastStateFilter>,
-    /// Only those of this name.
+    /// Only broadcasts with this name.
     name: Option<String>,
-    /// Only those that were made before this one: the `before` of a page is the next one's.
+    /// Only broadcasts that were created before the one with this number. To get the next page, pass the `before` of
+    /// the current page.
     #[param(minimum = 1)]
     before: Option<i64>,
-    /// At the most so many. Default 100.
+    /// The maximum number. Default 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// How a broadcast stands: one of its states, or several of them.
+/// A state of broadcasts, or a group of states.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum BroadcastStateFilter {
-    /// Something of it is left to send.
+    /// Something is left to send.
     Unfinished,
-    /// Nothing of it is left to send.
+    /// Nothing is left to send.
     Over,
     Building,
     Ready,
-    /// It may be sent, and no process drives it.
+    /// It could be sent, but no process sends it.
     Interrupted,
+    /// Another person must approve it before anything is sent.
+    AwaitingApproval,
     Paused,
     Cancelling,
     Finished,
@@ -63,6 +68,7 @@ impl BroadcastStateFilter {
             Self::Building => BroadcastStatus::Building,
             Self::Ready => BroadcastStatus::Ready,
             Self::Interrupted => BroadcastStatus::Interrupted,
+            Self::AwaitingApproval => BroadcastStatus::AwaitingApproval,
             Self::Paused => BroadcastStatus::Paused,
             Self::Cancelling => BroadcastStatus::Cancelling,
             Self::Finished => BroadcastStatus::Finished,
@@ -76,30 +82,33 @@ impl BroadcastStateFilter {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BroadcastPage {
     broadcasts: Vec<BroadcastView>,
-    /// What to ask for as `before` to have those that come next; none where there are no more.
+    /// The `before` of the next page. Absent on the last page.
     before: Option<i64>,
 }
 
-/// A broadcast, and what can be done with it.
+/// A broadcast, and the actions that are possible now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BroadcastDetail {
     broadcast: BroadcastView,
-    /// What makes sense now.
+    /// The actions that are possible now.
     acts: Vec<BroadcastAction>,
-    /// Messages that were recalled.
+    /// The number of recalled messages.
     recalled: u64,
-    /// Messages that the service would not recall.
+    /// The number of messages that the service refused to recall.
     recall_refused: u64,
+    /// The readers, if receipts came.
+    readers: Option<ReadersView>,
+    /// What an approver looks at, if it waits for an approval.
+    outlook: Option<OutlookView>,
 }
 
-/// Broadcasts, the newest first.
+/// Lists broadcasts, the newest first.
 #[utoipa::path(get, path = "/broadcasts", operation_id = "list_broadcasts", params(BroadcastListQuery), responses(
-    (status = 200, description = "A page of them", body = BroadcastPage),
-    (status = 400, description = "A parameter is not right", body = ApiErrorBody),
+    (status = 200, description = "One page of the list", body = BroadcastPage),
+    (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
     State(site): State<AppState>,
-    _: Viewer,
     ApiQuery(which): ApiQuery<BroadcastListQuery>,
 ) -> ApiResult<BroadcastPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
@@ -114,41 +123,123 @@ pub(super) async fn list(
     Ok(Json(BroadcastPage { broadcasts: views(&site, found).await?, before }))
 }
 
-/// A broadcast as it stands.
-#[utoipa::path(get, path = "/broadcasts/{id}", operation_id = "show_broadcast", params(("id" = i64, Path, description = "Its number")), responses(
-    (status = 200, description = "How it stands", body = BroadcastDetail),
-    (status = 400, description = "This is no number", body = ApiErrorBody),
-    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
+/// A broadcast and its current state.
+#[utoipa::path(get, path = "/broadcasts/{id}", operation_id = "show_broadcast", params(("id" = i64, Path, description = "The number")), responses(
+    (status = 200, description = "Its current state", body = BroadcastDetail),
+    (status = 400, description = "The path does not contain a number", body = ApiErrorBody),
+    (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn show(
     State(site): State<AppState>,
-    _: Viewer,
     ApiPath(id): ApiPath<i64>,
 ) -> ApiResult<BroadcastDetail> {
     let found = site.ledger.show(BroadcastId(id)).await?;
     let recalled = site.ledger.recalled(found.id).await?;
+    let readers = ReadersView::read(&site.ledger, &found, site.clock.unix_time()).await?;
+    let outlook = site.outlook(&found).await?;
     let broadcast = views(&site, vec![found]).await?.pop();
-    let broadcast = broadcast.ok_or_else(|| ApiError::not_found("the broadcast is gone"))?;
+    let broadcast = broadcast.ok_or_else(|| ApiError::not_found("the broadcast no longer exists"))?;
     let acts = BroadcastAction::sensible(&broadcast);
-    Ok(Json(BroadcastDetail { broadcast, acts, recalled: recalled.done, recall_refused: recalled.refused }))
+    Ok(Json(BroadcastDetail {
+        broadcast,
+        acts,
+        recalled: recalled.done,
+        recall_refused: recalled.refused,
+        readers,
+        outlook,
+    }))
 }
 
-/// Does something with a broadcast. A recall that takes long goes on after its answer.
+/// How messages are recalled.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RecallQuery {
+    /// Of a recall: a text for the members' clients.
+    note: Option<String>,
+    /// Of a recall: whether it goes on if it deletes files that other messages use. Default false.
+    with_attachments: Option<bool>,
+}
+
+/// The edit of the messages of a broadcast.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EditRequest {
+    /// The new text of text messages.
+    text: Option<String>,
+    /// Fields that are merged into the `ext` of each message.
+    ext: Option<Map<String, Value>>,
+    /// The user who edits. Default: the service's default.
+    from: Option<String>,
+    /// Whether only to say what would be edited. Default false.
+    #[serde(default)]
+    rehearse: bool,
+}
+
+/// What an edit does.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EditResult {
+    /// What it edits, and what it cannot edit.
+    preview: EditPreview,
+    /// The broadcast that edits the messages. Absent from a rehearsal.
+    done: Option<ActionResult>,
+}
+
+/// Edits the sent messages of a broadcast, all alike. The edits are a broadcast of their own.
+#[utoipa::path(post, path = "/broadcasts/{id}/edit", operation_id = "edit_broadcast", request_body = EditRequest,
+    params(("id" = i64, Path, description = "The number")), responses(
+    (status = 200, description = "What is edited", body = EditResult),
+    (status = 400, description = "The number or the body is invalid", body = ApiErrorBody),
+    (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
+    (status = 409, description = "The messages cannot be edited in this way or in the current state", body = ApiErrorBody),
+    (status = 415, description = "The body is not JSON", body = ApiErrorBody),
+))]
+pub(super) async fn edit(
+    State(site): State<AppState>,
+    caller: Caller,
+    ApiPath(id): ApiPath<i64>,
+    ApiJson(asked): ApiJson<EditRequest>,
+) -> ApiResult<EditResult> {
+    let mut change = Map::new();
+    if let Some(text) = asked.text {
+        change.insert("body".to_owned(), json!({ "msg": text }));
+    }
+    if let Some(ext) = asked.ext {
+        change.insert("ext".to_owned(), ext.into());
+    }
+    let change = Value::from(change);
+    let preview = site.preview_edit(BroadcastId(id), change.clone()).await?;
+    let done = if asked.rehearse {
+        None
+    } else {
+        Some(site.edit(&caller, BroadcastId(id), change, asked.from).await?)
+    };
+    Ok(Json(EditResult { preview, done }))
+}
+
+/// Applies an action to a broadcast. A long recall continues after the response.
 #[utoipa::path(post, path = "/broadcasts/{id}/{act}", operation_id = "act_on_broadcast", params(
-    ("id" = i64, Path, description = "Its number"),
-    ("act" = inline(BroadcastAction), Path, description = "What to do"),
+    ("id" = i64, Path, description = "The number"),
+    ("act" = inline(BroadcastAction), Path, description = "The action"),
+    RecallQuery,
 ), responses(
-    (status = 200, description = "What was done", body = ActionResult),
-    (status = 400, description = "This is no number, or nothing that can be done", body = ApiErrorBody),
-    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
-    (status = 409, description = "That cannot be done as it stands", body = ApiErrorBody),
+    (status = 200, description = "The result of the action", body = ActionResult),
+    (status = 400, description = "The number or the action is invalid", body = ApiErrorBody),
+    (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
+    (status = 409, description = "The action is not possible in the current state", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
     State(site): State<AppState>,
-    _: Operator,
+    caller: Caller,
     ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
+    ApiQuery(recall): ApiQuery<RecallQuery>,
 ) -> ApiResult<ActionResult> {
-    site.act_on_broadcast(BroadcastId(id), act).await.map(Json)
+    let options = RecallOptions {
+        note: recall.note,
+        with_attachments: recall.with_attachments.unwrap_or(false),
+        ..RecallOptions::default()
+    };
+    site.act_on_broadcast(&caller, BroadcastId(id), act, options).await.map(Json)
 }
 
 /// The views of these broadcasts, with the status that their drivers reported to the ledger.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use futures_util::stream;
@@ -17,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::control::Overview;
 use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
-use crate::web::guard::{Viewer, role};
+use crate::web::guard::Caller;
 
 /// The maximum number of concurrent streams.
 const STREAMS: usize = 32;
@@ -37,25 +38,25 @@ pub(super) fn serve(router: Router<AppState>) -> Router<AppState> {
     router.layer(Extension(StreamLimiter(Arc::new(Semaphore::new(STREAMS)))))
 }
 
-/// How everything stands, each second while somebody listens: events `overview` with the JSON of `/overview`, numbered.
+/// Streams the daemon's state each second: numbered events `overview` with the JSON of `/overview`.
 ///
-/// The stream ends when the token that it was asked for with is renewed.
+/// The stream ends when the client's token is revoked, renewed or expired.
 #[utoipa::path(get, path = "/events", operation_id = "follow_events", responses(
-    (status = 200, description = "Events without an end", body = String, content_type = "text/event-stream"),
-    (status = 503, description = "As many streams as may be are open", body = ApiErrorBody),
+    (status = 200, description = "An endless stream of events", body = String, content_type = "text/event-stream"),
+    (status = 503, description = "The maximum number of streams is open", body = ApiErrorBody),
 ))]
 pub(super) async fn follow(
     State(site): State<AppState>,
-    _: Viewer,
-    headers: HeaderMap,
     Extension(StreamLimiter(places)): Extension<StreamLimiter>,
+    parts: Parts,
 ) -> Result<Response, ApiError> {
     let Ok(place) = places.try_acquire_owned() else {
-        let why = format!("{STREAMS} streams of events are open, which is the most");
+        let why =
+            format!("{STREAMS} event streams are open, which is the maximum; close one, or try again later");
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why));
     };
     let shown = site.watch.subscribe();
-    let stream = OverviewStream { site, headers, shown, number: 0, _place: place };
+    let stream = OverviewStream { site, parts, shown, number: 0, _place: place };
     let events = stream::unfold(Some(stream), |stream| async move {
         let mut stream = stream?;
         let event = stream.next().await?;
@@ -68,7 +69,7 @@ pub(super) async fn follow(
 /// One client's stream.
 struct OverviewStream {
     site: AppState,
-    headers: HeaderMap,
+    parts: Parts,
     shown: watch::Receiver<Option<Arc<Overview>>>,
     number: u64,
     _place: OwnedSemaphorePermit,
@@ -79,8 +80,9 @@ impl OverviewStream {
     async fn next(&mut self) -> Option<String> {
         let changed = self.site.clock.timeout(HEARTBEAT, self.shown.changed()).await;
         // A ledger that cannot be read does not end the stream.
-        if matches!(role(&self.site, &self.headers).await, Ok(None)) {
-            return None;
+        match Caller::identify(&self.site, &self.parts).await {
+            Err(problem) if !problem.status().is_server_error() => return None,
+            _ => {}
         }
         match changed {
             Ok(Ok(())) => {

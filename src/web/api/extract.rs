@@ -1,23 +1,28 @@
 //! Extractors for the path, the query and the body of a request. Invalid input becomes an [`ApiError`].
 
-use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::{Form, Json};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::input::decode_json;
 use crate::web::AppState;
 use crate::web::answer::ApiError;
 
 /// The query parameters.
-pub(super) struct ApiQuery<T>(pub(super) T);
+pub(in crate::web) struct ApiQuery<T>(pub(in crate::web) T);
 
 /// The path parameters.
-pub(super) struct ApiPath<T>(pub(super) T);
+pub(in crate::web) struct ApiPath<T>(pub(in crate::web) T);
 
-/// A JSON body.
+/// The fields of a form of the page.
+pub(in crate::web) struct PageForm<T>(pub(in crate::web) T);
+
+/// A JSON body: an object without repeated keys.
 pub(super) struct ApiJson<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for ApiQuery<T> {
@@ -28,7 +33,7 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for ApiQuery<T> {
         asked.map(|Query(asked)| Self(asked)).map_err(|refused| {
             let why = refused.body_text();
             let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(&why);
-            ApiError::new(StatusCode::BAD_REQUEST, format!("what stands after the `?` is not right: {why}"))
+            ApiError::new(StatusCode::BAD_REQUEST, format!("the query after the `?` is invalid: {why}"))
         })
     }
 }
@@ -41,7 +46,20 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiPath<T> {
         named.map(|Path(named)| Self(named)).map_err(|refused| {
             let why = refused.body_text();
             let why = why.strip_prefix("Invalid URL: ").unwrap_or(&why);
-            ApiError::new(StatusCode::BAD_REQUEST, format!("the address is not right: {why}"))
+            ApiError::new(StatusCode::BAD_REQUEST, format!("the path is invalid: {why}"))
+        })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for PageForm<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, site: &AppState) -> Result<Self, ApiError> {
+        let said = Form::from_request(request, site).await;
+        said.map(|Form(said)| Self(said)).map_err(|refused| {
+            let why = refused.body_text();
+            let why = why.strip_prefix("Failed to deserialize form body: ").unwrap_or(&why);
+            ApiError::new(refused.status(), format!("the form is invalid: {why}"))
         })
     }
 }
@@ -50,17 +68,18 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, site: &AppState) -> Result<Self, ApiError> {
-        // The body must be an object: serde would also accept a list of the values in the same order.
-        let said: Result<Json<Map<String, Value>>, _> = Json::from_request(request, site).await;
-        let wrong =
-            |why: &str| ApiError::new(StatusCode::BAD_REQUEST, format!("the body is not right: {why}"));
+        let said: Result<Json<Box<RawValue>>, _> = Json::from_request(request, site).await;
+        let wrong = |why: &str| ApiError::new(StatusCode::BAD_REQUEST, format!("the body is invalid: {why}"));
         let Json(said) = said.map_err(|refused| match &refused {
             JsonRejection::MissingJsonContentType(_) => ApiError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body has to be JSON, and its `Content-Type` application/json",
+                "the body must be JSON, with `Content-Type: application/json`",
             ),
             _ => wrong(&refused.body_text()),
         })?;
+        let said = decode_json(said.get().as_bytes()).map_err(|why| wrong(&why.to_string()))?;
+        // serde would also accept a list of the values in the same order.
+        let said: Map<String, Value> = serde_json::from_value(said).map_err(|why| wrong(&why.to_string()))?;
         serde_json::from_value(Value::Object(said)).map(Self).map_err(|why| wrong(&why.to_string()))
     }
 }
@@ -71,7 +90,7 @@ pub(super) fn within(name: &str, asked: Option<u32>, most: u32, otherwise: u32) 
     if (1..=most).contains(&number) {
         return Ok(number);
     }
-    Err(ApiError::new(StatusCode::BAD_REQUEST, format!("`{name}` is {number}; 1 to {most} is right")))
+    Err(ApiError::new(StatusCode::BAD_REQUEST, format!("`{name}` is {number}; it must be from 1 to {most}")))
 }
 
 /// Cuts a page from rows that were queried with one more than `limit`. Returns the number of the page's last row if
@@ -86,7 +105,7 @@ pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32, number: impl Fn(&T) -> i64) 
 pub(super) fn from(name: &str, asked: Option<i64>, least: i64) -> Result<Option<i64>, ApiError> {
     match asked {
         Some(number) if number < least => {
-            let why = format!("`{name}` is {number}; {least} or more is right");
+            let why = format!("`{name}` is {number}; it must be {least} or more");
             Err(ApiError::new(StatusCode::BAD_REQUEST, why))
         }
         fine => Ok(fine),

@@ -10,7 +10,7 @@ use super::extract::{ApiPath, ApiQuery, within};
 use crate::control::{ActionResult, JobAction, JobRunView, JobView, find_job};
 use crate::web::AppState;
 use crate::web::answer::ApiErrorBody;
-use crate::web::guard::{Operator, Viewer};
+use crate::web::guard::Caller;
 
 /// The maximum and the default number of runs.
 const MOST: u32 = 1000;
@@ -21,9 +21,9 @@ const SOME: u32 = 20;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobRunsQuery {
-    /// Only those of this job; of a script that somebody ran: `run scripts/NAME.lua`.
+    /// Only runs of this job. For runs of a script, requested or on the command line: `run scripts/NAME.lua`.
     job: Option<String>,
-    /// At the most so many. Default 20.
+    /// The maximum number. Default 20.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -32,25 +32,25 @@ pub(super) struct JobRunsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobDetail {
     job: JobView,
-    /// The newest first, at the most twenty.
+    /// Its latest runs, the newest first, at most 20.
     runs: Vec<JobRunView>,
 }
 
-/// The jobs in force, by name.
+/// Lists the active jobs by name.
 #[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", responses((status = 200, description = "The jobs", body = [JobView])))]
-pub(super) async fn list(State(site): State<AppState>, _: Viewer) -> ApiResult<Vec<JobView>> {
+pub(super) async fn list(State(site): State<AppState>) -> ApiResult<Vec<JobView>> {
     Ok(Json(site.ledger.job_rows(None).await?.iter().map(JobView::from).collect()))
 }
 
-/// A job, in force or not, and its latest runs. A script that somebody ran is known as `run scripts/NAME.lua`.
+/// Returns a job, active or not, and its latest runs. The requested runs of a script have the job name
+/// `run scripts/NAME.lua`.
 #[utoipa::path(get, path = "/jobs/{name}", operation_id = "show_job", params(("name" = String, Path, description = "The job")), responses(
-    (status = 200, description = "How it stands", body = JobDetail),
-    (status = 400, description = "The name is not in UTF-8", body = ApiErrorBody),
-    (status = 404, description = "There is no such job", body = ApiErrorBody),
+    (status = 200, description = "Its current state", body = JobDetail),
+    (status = 400, description = "The name is not UTF-8", body = ApiErrorBody),
+    (status = 404, description = "The job does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn show(
     State(site): State<AppState>,
-    _: Viewer,
     ApiPath(name): ApiPath<String>,
 ) -> ApiResult<JobDetail> {
     let job = find_job(&site.ledger, &name).await?;
@@ -58,32 +58,31 @@ pub(super) async fn show(
     Ok(Json(JobDetail { job: JobView::from(&job), runs: runs.iter().map(JobRunView::from).collect() }))
 }
 
-/// Does something with a job.
+/// Applies an action to a job.
 #[utoipa::path(post, path = "/jobs/{name}/{act}", operation_id = "act_on_job", params(
     ("name" = String, Path, description = "The job"),
-    ("act" = inline(JobAction), Path, description = "What to do"),
+    ("act" = inline(JobAction), Path, description = "The action"),
 ), responses(
-    (status = 200, description = "What was done", body = ActionResult),
-    (status = 400, description = "This is nothing that can be done", body = ApiErrorBody),
-    (status = 404, description = "There is no such job", body = ApiErrorBody),
-    (status = 409, description = "That cannot be done as it stands", body = ApiErrorBody),
+    (status = 200, description = "The result of the action", body = ActionResult),
+    (status = 400, description = "The action is invalid", body = ApiErrorBody),
+    (status = 404, description = "The job does not exist", body = ApiErrorBody),
+    (status = 409, description = "The action is not possible in the current state", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
     State(site): State<AppState>,
-    _: Operator,
+    caller: Caller,
     ApiPath((name, act)): ApiPath<(String, JobAction)>,
 ) -> ApiResult<ActionResult> {
-    site.act_on_job(&name, act).await.map(Json)
+    site.act_on_job(&caller, &name, act).await.map(Json)
 }
 
-/// The latest runs of jobs, and of scripts that somebody ran.
+/// Lists the latest runs of jobs, the requested runs of scripts and the runs of the command line.
 #[utoipa::path(get, path = "/runs", operation_id = "list_runs", params(JobRunsQuery), responses(
     (status = 200, description = "The runs, the newest first", body = [JobRunView]),
-    (status = 400, description = "A parameter is not right", body = ApiErrorBody),
+    (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn runs(
     State(site): State<AppState>,
-    _: Viewer,
     ApiQuery(which): ApiQuery<JobRunsQuery>,
 ) -> ApiResult<Vec<JobRunView>> {
     let limit = within("limit", which.limit, MOST, SOME)?;

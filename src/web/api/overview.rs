@@ -6,12 +6,11 @@ use axum::extract::State;
 use super::ApiResult;
 use crate::control::Overview;
 use crate::web::AppState;
-use crate::web::guard::Viewer;
 
-/// How everything stands.
+/// The state of the daemon.
 #[utoipa::path(get, path = "/overview", operation_id = "show_overview", responses(
-    (status = 200, description = "How everything stands now", body = Overview),
+    (status = 200, description = "The current state of the daemon", body = Overview),
 ))]
-pub(super) async fn show(State(site): State<AppState>, _: Viewer) -> ApiResult<Overview> {
+pub(super) async fn show(State(site): State<AppState>) -> ApiResult<Overview> {
     Ok(Json(site.overview().await?))
 }

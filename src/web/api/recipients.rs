@@ -14,10 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
 use crate::control::{ExportError, ExportFormat, ExportOptions, RecipientView, TextExport, workbook};
-use crate::ledger::{BroadcastId, DeliveryState, ExportPages, LedgerError};
+use crate::ledger::{BroadcastId, ExportPages, LedgerError, RecipientState};
 use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
-use crate::web::guard::Viewer;
 
 /// The maximum and the default number of recipients on a page.
 const MOST: u32 = 1000;
@@ -33,11 +32,11 @@ const PIECE: usize = 64 << 10;
 pub(super) struct RecipientListQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<DeliveryState>,
-    /// Only those that come after this one in the plan: the `after` of a page is the next one's.
+    state: Option<RecipientState>,
+    /// Only recipients after this one in the plan. To get the next page, pass the `after` of the current page.
     #[param(minimum = 0)]
     after: Option<i64>,
-    /// At the most so many. Default 100.
+    /// The maximum number. Default 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -49,12 +48,12 @@ pub(super) struct RecipientListQuery {
 pub(super) struct ExportQuery {
     /// Only those in this state.
     #[param(inline)]
-    state: Option<DeliveryState>,
-    /// The form. Default `csv`.
+    state: Option<RecipientState>,
+    /// The file format. Default `csv`.
     #[param(inline)]
     format: Option<ExportFormat>,
-    /// CSV for programs: without a byte order mark, and without an apostrophe before what a spreadsheet would take for
-    /// a formula. Default false.
+    /// CSV for programs: without a byte order mark, and without an apostrophe before cells that a spreadsheet would
+    /// read as a formula. Default false.
     plain: Option<bool>,
 }
 
@@ -62,44 +61,44 @@ pub(super) struct ExportQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RecipientPage {
     recipients: Vec<RecipientView>,
-    /// What to ask for as `after` to have those that come next; none where there are no more.
+    /// The `after` of the next page. Absent on the last page.
     after: Option<i64>,
 }
 
-/// The recipients of a broadcast, in the plan's order.
+/// Lists the recipients of a broadcast in the plan's order.
 #[utoipa::path(get, path = "/broadcasts/{id}/recipients", operation_id = "list_recipients",
     params(("id" = i64, Path, description = "The broadcast's number"), RecipientListQuery), responses(
-    (status = 200, description = "A page of them", body = RecipientPage),
-    (status = 400, description = "A number or parameter is not right", body = ApiErrorBody),
-    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
+    (status = 200, description = "One page of the list", body = RecipientPage),
+    (status = 400, description = "The number or a parameter is invalid", body = ApiErrorBody),
+    (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
     State(site): State<AppState>,
-    _: Viewer,
     ApiPath(id): ApiPath<i64>,
     ApiQuery(which): ApiQuery<RecipientListQuery>,
 ) -> ApiResult<RecipientPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
     let after = from("after", which.after, 0)?.unwrap_or_default();
-    let id = site.ledger.show(BroadcastId(id)).await?.id;
+    let broadcast = site.ledger.show(BroadcastId(id)).await?;
+    let (id, call) = (broadcast.id, broadcast.spec.recipients());
     let state = which.state;
     let mut found = site.ledger.recipients(id, state, after, limit + 1).await?;
     let after = cut(&mut found, limit, |last| last.seq);
-    Ok(Json(RecipientPage { recipients: found.into_iter().map(RecipientView::from).collect(), after }))
+    let view = |recipient| RecipientView::of(recipient, call);
+    Ok(Json(RecipientPage { recipients: found.into_iter().map(view).collect(), after }))
 }
 
-/// All recipients of a broadcast as a file, the same as `mooncast runs export` writes.
+/// Returns the recipients of a broadcast as a file, as `mooncast runs export` writes it.
 #[utoipa::path(get, path = "/broadcasts/{id}/export", operation_id = "export_recipients",
     params(("id" = i64, Path, description = "The broadcast's number"), ExportQuery), responses(
     (status = 200, description = "The recipients", content(
         (String = "text/csv"), (Vec<serde_json::Value> = "application/json"), (String = "application/jsonl"),
         (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
-    (status = 400, description = "A number or parameter is not right", body = ApiErrorBody),
-    (status = 404, description = "There is no such broadcast", body = ApiErrorBody),
+    (status = 400, description = "The number or a parameter is invalid", body = ApiErrorBody),
+    (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn export(
     State(site): State<AppState>,
-    _: Viewer,
     ApiPath(id): ApiPath<i64>,
     ApiQuery(wanted): ApiQuery<ExportQuery>,
 ) -> Result<Response, ApiError> {
@@ -119,7 +118,7 @@ pub(super) async fn export(
 
 /// A text export as a body. Each page is read after the one before it was written to the client.
 fn text(options: &ExportOptions, pages: ExportPages) -> Body {
-    let text = TextExport::new(options, pages.names());
+    let text = TextExport::new(options, &pages);
     let head = stream::iter([Ok::<_, LedgerError>(text.head())]);
     let rest = stream::try_unfold(Some((text, pages)), async |going| {
         let Some((mut text, mut pages)) = going else { return Ok(None) };

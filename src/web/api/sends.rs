@@ -7,12 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiResult;
 use super::extract::{ApiPath, ApiQuery, cut, from, within};
-use crate::control::SendView;
-use crate::control::{ActionResult, SendAction};
-use crate::ledger::{DeliveryState as Settled, SendFilter};
+use crate::control::{ActionResult, SendAction, SendView, send_views};
+use crate::ledger::{RecipientState as Settled, SendFilter};
 use crate::web::AppState;
 use crate::web::answer::ApiErrorBody;
-use crate::web::guard::{Operator, Viewer};
+use crate::web::guard::Caller;
 
 /// The maximum and the default number of sends on a page.
 const MOST: u32 = 1000;
@@ -26,10 +25,10 @@ pub(super) struct SendListQuery {
     /// Only those in this state.
     #[param(inline)]
     state: Option<SendStateFilter>,
-    /// Only those with a number below: the `before` of a page is the next one's.
+    /// Only sends with a smaller number. To get the next page, pass the `before` of the current page.
     #[param(minimum = 1)]
     before: Option<i64>,
-    /// At the most so many. Default 100.
+    /// The maximum number. Default 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
@@ -63,18 +62,17 @@ impl From<SendStateFilter> for Settled {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SendPage {
     sends: Vec<SendView>,
-    /// What to ask for as `before` to have those that come next; none where there are no more.
+    /// The `before` of the next page. Absent on the last page.
     before: Option<i64>,
 }
 
-/// Single sends, the newest first.
+/// Lists single sends, the newest first.
 #[utoipa::path(get, path = "/sends", operation_id = "list_sends", params(SendListQuery), responses(
-    (status = 200, description = "A page of them", body = SendPage),
-    (status = 400, description = "A parameter is not right", body = ApiErrorBody),
+    (status = 200, description = "One page of the list", body = SendPage),
+    (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
     State(site): State<AppState>,
-    _: Viewer,
     ApiQuery(which): ApiQuery<SendListQuery>,
 ) -> ApiResult<SendPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
@@ -88,23 +86,24 @@ pub(super) async fn list(
         site.ledger.sends(filter, limit + 1).await?
     };
     let before = cut(&mut found, limit, |last| last.id);
-    Ok(Json(SendPage { sends: found.iter().map(SendView::from).collect(), before }))
+    let sends = send_views(&site.ledger, &found, site.clock.unix_time()).await?;
+    Ok(Json(SendPage { sends, before }))
 }
 
 /// Settles a single send that is in doubt.
 #[utoipa::path(post, path = "/sends/{id}/{act}", operation_id = "act_on_send", params(
-    ("id" = i64, Path, description = "Its number"),
-    ("act" = inline(SendAction), Path, description = "What to do"),
+    ("id" = i64, Path, description = "The number"),
+    ("act" = inline(SendAction), Path, description = "The action"),
 ), responses(
-    (status = 200, description = "What was done", body = ActionResult),
-    (status = 400, description = "This is no number, or nothing that can be done", body = ApiErrorBody),
-    (status = 404, description = "There is no such single send", body = ApiErrorBody),
-    (status = 409, description = "It is not in doubt", body = ApiErrorBody),
+    (status = 200, description = "The result of the action", body = ActionResult),
+    (status = 400, description = "The number or the action is invalid", body = ApiErrorBody),
+    (status = 404, description = "The single send does not exist", body = ApiErrorBody),
+    (status = 409, description = "The single send is not in doubt", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
     State(site): State<AppState>,
-    _: Operator,
+    caller: Caller,
     ApiPath((id, act)): ApiPath<(i64, SendAction)>,
 ) -> ApiResult<ActionResult> {
-    site.act_on_send(id, act).await.map(Json)
+    site.act_on_send(&caller, id, act).await.map(Json)
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -9,40 +10,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::ApiJson;
-use crate::ledger::TokenRole;
+use crate::core::{ActorKind, TokenRole};
 use crate::web::AppState;
 use crate::web::answer::{ApiError, ApiErrorBody};
-use crate::web::guard::{BrowserSession, Viewer};
+use crate::web::guard::{BrowserSession, Caller, log_in};
 use crate::web::listener::Peer;
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionView {
-    /// What they may do.
-    role: RoleView,
+    /// The name of its token, or the user whom the proxy names.
+    name: String,
+    /// How it is known.
+    kind: ActorKind,
+    role: TokenRole,
 }
 
-/// What somebody may do.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum RoleView {
-    /// Look and act.
-    Operate,
-    /// Look.
-    Read,
-}
-
-impl SessionView {
-    fn of(role: TokenRole) -> Json<Self> {
-        let role = match role {
-            TokenRole::Operate => RoleView::Operate,
-            TokenRole::Read => RoleView::Read,
-        };
-        Json(Self { role })
-    }
-}
-
-/// Who wants to be known.
+/// A login.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginRequest {
@@ -50,33 +34,34 @@ pub(super) struct LoginRequest {
     token: String,
 }
 
-/// Who asks.
-#[utoipa::path(get, path = "/session", operation_id = "show_session", responses((status = 200, description = "Who asks", body = SessionView)))]
-pub(super) async fn show(viewer: Viewer) -> Json<SessionView> {
-    SessionView::of(viewer.role)
+/// The caller of a request.
+#[utoipa::path(get, path = "/session", operation_id = "show_session", responses((status = 200, description = "The caller", body = SessionView)))]
+pub(super) async fn show(caller: Caller) -> Json<SessionView> {
+    Json(SessionView { name: caller.name, kind: caller.kind, role: caller.role })
 }
 
-/// Gives a browser a cookie by which it is known for a week, or until the token is renewed.
+/// Logs a browser in: sets a session cookie that is valid for a week, or until the token ends.
 #[utoipa::path(post, path = "/session", operation_id = "begin_session", request_body = LoginRequest, security(()), responses(
-    (status = 200, description = "Who it is, and the cookie", body = SessionView, headers(("set-cookie" = String))),
-    (status = 400, description = "The body is not right", body = ApiErrorBody),
-    (status = 415, description = "The body is no JSON", body = ApiErrorBody),
+    (status = 200, description = "The caller and the cookie", body = SessionView, headers(("set-cookie" = String))),
+    (status = 400, description = "The body is invalid", body = ApiErrorBody),
+    (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn begin(
     State(site): State<AppState>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    parts: Parts,
     ApiJson(login): ApiJson<LoginRequest>,
 ) -> Result<Response, ApiError> {
-    let role = site.tokens.role_of(&login.token).await?.ok_or_else(ApiError::unauthorized)?;
-    let session = site.tokens.session(role).await?.ok_or_else(ApiError::unauthorized)?;
-    let cookie = session.cookie(peer.is_secure(&headers)).ok_or_else(ApiError::unauthorized)?;
-    Ok(([(SET_COOKIE, cookie)], SessionView::of(role)).into_response())
+    let token = log_in(&site, &parts, &login.token).await?.active()?;
+    let session = site.tokens.session(&token);
+    let cookie = session.cookie(peer.is_secure(&parts.headers)).ok_or_else(ApiError::unauthorized)?;
+    let caller = SessionView { name: token.name, kind: ActorKind::Token, role: token.role };
+    Ok(([(SET_COOKIE, cookie)], Json(caller)).into_response())
 }
 
-/// Takes the cookie away.
+/// Logs the browser out: deletes the session cookie.
 #[utoipa::path(delete, path = "/session", operation_id = "end_session", security(()), responses(
-    (status = 204, description = "The browser has no cookie any more", headers(("set-cookie" = String))),
+    (status = 204, description = "The browser's cookie was deleted", headers(("set-cookie" = String))),
 ))]
 pub(super) async fn end(Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
     let farewell =

@@ -2,15 +2,13 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::ledger::TokenRole;
-
 /// The cookie's name.
 const NAME: &str = "mooncast";
 
-/// A session: its role, its end, and its signature.
+/// A session: the name of its token, its end, and its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::web) struct BrowserSession {
-    pub(super) role: TokenRole,
+    pub(super) name: String,
     /// The end, in seconds since 1970.
     pub(super) until: u64,
     pub(super) tag: String,
@@ -18,24 +16,24 @@ pub(in crate::web) struct BrowserSession {
 
 impl BrowserSession {
     /// The session in the request's cookies.
-    pub(super) fn shown(headers: &HeaderMap) -> Option<Self> {
+    pub(in crate::web) fn shown(headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut values = cookies.flat_map(|line| line.split(';')).filter_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
             (name == NAME).then_some(value)
         });
-        let mut parts = values.next()?.split('.');
-        let (role, until, tag) = (parts.next()?, parts.next()?, parts.next()?);
-        let role = TokenRole::ALL.into_iter().find(|known| known.name() == role)?;
-        Some(Self { role, until: until.parse().ok()?, tag: tag.to_owned() })
+        // A name may contain dots.
+        let mut parts = values.next()?.rsplitn(3, '.');
+        let (tag, until, name) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { name: name.to_owned(), until: until.parse().ok()?, tag: tag.to_owned() })
     }
 
     /// The `Set-Cookie` header of the session: for this host only, hidden from scripts, and not sent with requests
     /// of other sites.
     pub(in crate::web) fn cookie(&self, tls: bool) -> Option<HeaderValue> {
-        let Self { role, until, tag } = self;
+        let Self { name, until, tag } = self;
         let age = 7 * 24 * 3600;
-        cookie(&format!("{role}.{until}.{tag}"), age, tls)
+        cookie(&format!("{name}.{until}.{tag}"), age, tls)
     }
 
     /// The header that removes the cookie.

@@ -47,7 +47,7 @@ impl SiteNames {
         if !named.is_some_and(known) || of_target.is_some_and(|name| !known(name)) {
             return Err(ApiError::new(
                 StatusCode::MISDIRECTED_REQUEST,
-                "this host is not known by that name; `[serve] hosts` names those that it has",
+                "this host does not accept the name in the request's `Host` header; add the name to `[serve] hosts`",
             ));
         }
         if !is_safe(request.method()) {
@@ -57,7 +57,7 @@ impl SiteNames {
             if !own || sites(headers).any(|site| site != "same-origin" && site != "none") {
                 return Err(ApiError::new(
                     StatusCode::FORBIDDEN,
-                    "a page of another origin may not act here",
+                    "requests from a page of another origin are refused",
                 ));
             }
         }

@@ -6,14 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::{BrowserSession, secret};
 use crate::clock::Clock;
-use crate::ledger::{Ledger, LedgerError, TokenRole};
+use crate::control::utc;
+use crate::core::{TokenRole, sha256_hex};
+use crate::ledger::{AccessToken, Ledger, LedgerError, NewAccessToken};
+use crate::web::answer::ApiError;
+
+/// The beginning of every token.
+pub(super) const TOKEN_HEAD: &str = "mooncast_";
 
 /// The random bytes of a token.
 const CHANCE: usize = 32;
@@ -21,31 +28,76 @@ const CHANCE: usize = 32;
 /// The lifetime of a session cookie.
 const SESSION: Duration = Duration::from_hours(7 * 24);
 
+/// The characters of a token's random part by which its owner recognises it.
+const SHOWN: usize = 6;
+
+/// The names and roles of the tokens of a new ledger.
+pub const FIRST_TOKENS: [(&str, TokenRole); 2] = [("operate", TokenRole::Admin), ("read", TokenRole::Viewer)];
+
 /// A newly generated token.
 pub struct NewToken {
-    pub role: TokenRole,
     /// The token. It is shown once.
     pub token: SecretString,
-    /// The hash that the ledger stores.
-    pub hash: String,
+    /// What the ledger stores of it.
+    pub kept: NewAccessToken,
 }
 
 impl fmt::Debug for NewToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Minted").field("role", &self.role).finish_non_exhaustive()
+        formatter.debug_struct("NewToken").field("name", &self.kept.name).finish_non_exhaustive()
     }
 }
 
-/// Generates a token.
-pub fn mint(role: TokenRole) -> NewToken {
+/// Generates a token. `label` is the readable part at its beginning.
+pub fn mint(name: &str, role: TokenRole, label: &str, expires_at: Option<Duration>) -> NewToken {
     let chance: [u8; CHANCE] = rand::random();
-    let token = format!("mooncast_{role}_{}", BASE64URL_NOPAD.encode(&chance));
-    NewToken { role, hash: hash(&token), token: token.into() }
+    let prefix = format!("{TOKEN_HEAD}{label}_");
+    let random = BASE64URL_NOPAD.encode(&chance);
+    let token = format!("{prefix}{random}");
+    let kept = NewAccessToken {
+        // A random token needs no slow hash.
+        hash: sha256_hex(&token),
+        name: name.to_owned(),
+        prefix: format!("{prefix}{}", random.get(..SHOWN).unwrap_or_default()),
+        role,
+        expires_at,
+    };
+    NewToken { token: token.into(), kept }
 }
 
-/// A random token needs no slow hash.
-fn hash(token: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(token))
+/// What a token or a session stands for.
+pub(in crate::web) enum TokenCheck {
+    /// It may be used.
+    Active(AccessToken),
+    /// It was valid once. Holds why it no longer is.
+    Ended(String),
+    /// It was never valid.
+    Unknown,
+}
+
+impl TokenCheck {
+    fn of(token: AccessToken, now: Duration) -> Self {
+        let name = &token.name;
+        let again = format!("`mooncast tokens renew {name}` makes a new one");
+        if let Some(at) = token.revoked_at {
+            return Self::Ended(format!("the token of `{name}` was revoked at {}; {again}", utc(at)));
+        }
+        match token.expires_at {
+            Some(end) if now >= end => {
+                Self::Ended(format!("the token of `{name}` expired at {}; {again}", utc(end)))
+            }
+            _ => Self::Active(token),
+        }
+    }
+
+    /// Returns the token if it may be used, and else 401.
+    pub(in crate::web) fn active(self) -> Result<AccessToken, ApiError> {
+        match self {
+            Self::Active(token) => Ok(token),
+            Self::Ended(why) => Err(ApiError::new(StatusCode::UNAUTHORIZED, why)),
+            Self::Unknown => Err(ApiError::unauthorized()),
+        }
+    }
 }
 
 /// The valid tokens.
@@ -53,8 +105,6 @@ fn hash(token: &str) -> String {
 pub(in crate::web) struct ApiTokens {
     ledger: Ledger,
     clock: Clock,
-    /// The key of the HMACs through which hashes are compared, so that the timing reveals nothing about them.
-    key: Arc<[u8; 32]>,
     /// The key that signs sessions.
     secret: Arc<[u8; 32]>,
 }
@@ -66,56 +116,65 @@ impl ApiTokens {
             let place = folder.display();
             io::Error::new(
                 error.kind(),
-                format!("the key of sessions can neither be read nor made in {place} ({error}); see to that, then start again"),
+                format!("cannot read or create the key of page sessions in {place}: {error}; make the folder writable, then start the daemon again"),
             )
         })?;
         let secret = Arc::new(secret);
-        Ok(Self { ledger, clock, key: Arc::new(rand::random()), secret })
+        Ok(Self { ledger, clock, secret })
     }
 
-    /// The role of a token. `None` if the token is not valid.
-    pub(in crate::web) async fn role_of(&self, token: &str) -> Result<Option<TokenRole>, LedgerError> {
-        let shown = self.tag(&self.key[..], hash(token).as_bytes());
-        let known = self.ledger.tokens().await?;
-        let same = |kept: &str| self.tag(&self.key[..], kept.as_bytes()) == shown;
-        Ok(known.into_iter().find(|(_, kept)| same(kept)).map(|(role, _)| role))
-    }
-
-    /// Creates a session for a role. It ends when the role's token is renewed.
-    pub(in crate::web) async fn session(
-        &self,
-        role: TokenRole,
-    ) -> Result<Option<BrowserSession>, LedgerError> {
-        let until = (self.clock.unix_time() + SESSION).as_secs();
-        Ok(self.sign(role, until).await?.map(|tag| BrowserSession { role, until, tag }))
-    }
-
-    /// The role of a session. `None` if the session has expired or is not valid.
-    pub(super) async fn role_in(&self, session: &BrowserSession) -> Result<Option<TokenRole>, LedgerError> {
-        if self.clock.unix_time().as_secs() >= session.until {
-            return Ok(None);
-        }
-        let tag = self.sign(session.role, session.until).await?;
-        let same = |tag: String| {
-            self.tag(&self.key[..], tag.as_bytes()) == self.tag(&self.key[..], session.tag.as_bytes())
+    /// What a token stands for. Its last use is recorded.
+    pub(in crate::web) async fn check(&self, token: &str) -> Result<TokenCheck, LedgerError> {
+        let Some(found) = self.ledger.token(&sha256_hex(token)).await? else {
+            return Ok(TokenCheck::Unknown);
         };
-        Ok(tag.is_some_and(same).then_some(session.role))
+        Ok(self.used(TokenCheck::of(found, self.clock.unix_time())).await)
     }
 
-    /// The signature of a session. It covers the token's hash, so the session ends with the token.
-    async fn sign(&self, role: TokenRole, until: u64) -> Result<Option<String>, LedgerError> {
-        let known = self.ledger.tokens().await?;
-        let kept = known.into_iter().find(|(of, _)| *of == role);
-        Ok(kept.map(|(_, kept)| {
-            let text = format!("session {role} {until} {kept}");
-            HEXLOWER.encode(&self.tag(&self.secret[..], text.as_bytes()))
-        }))
+    /// Creates a session for the holder of a token. It ends with the token, at the latest after a week.
+    pub(in crate::web) fn session(&self, token: &AccessToken) -> BrowserSession {
+        let until = (self.clock.unix_time() + SESSION).as_secs();
+        BrowserSession { name: token.name.clone(), until, tag: self.sign(token, until) }
     }
 
-    #[expect(clippy::unused_self, reason = "it reads better where it is used")]
-    fn tag(&self, key: &[u8], text: &[u8]) -> Vec<u8> {
+    /// What a session stands for. Its token's last use is recorded.
+    pub(in crate::web) async fn check_session(
+        &self,
+        session: &BrowserSession,
+    ) -> Result<TokenCheck, LedgerError> {
+        let now = self.clock.unix_time();
+        if now.as_secs() >= session.until {
+            return Ok(TokenCheck::Unknown);
+        }
+        let Ok(tag) = HEXLOWER.decode(session.tag.as_bytes()) else { return Ok(TokenCheck::Unknown) };
+        let signed = |token: &AccessToken| {
+            // The comparison takes the same time whatever differs.
+            self.mac(token, session.until).is_some_and(|mac| mac.verify_slice(&tag).is_ok())
+        };
+        let found = self.ledger.tokens_of(&session.name).await?.into_iter().find(signed);
+        let state = found.map_or(TokenCheck::Unknown, |token| TokenCheck::of(token, now));
+        Ok(self.used(state).await)
+    }
+
+    async fn used(&self, state: TokenCheck) -> TokenCheck {
+        // A ledger that cannot be written does not lock out those who want to see why.
+        if let TokenCheck::Active(token) = &state
+            && let Err(error) = self.ledger.use_token(token).await
+        {
+            tracing::debug!("could not record the use of a token: {error}");
+        }
+        state
+    }
+
+    /// The signature of a session. It covers the token's hash, so it holds for this token alone.
+    fn sign(&self, token: &AccessToken, until: u64) -> String {
+        let mac = self.mac(token, until);
+        mac.map(|mac| HEXLOWER.encode(&mac.finalize().into_bytes())).unwrap_or_default()
+    }
+
+    fn mac(&self, token: &AccessToken, until: u64) -> Option<Hmac<Sha256>> {
+        let text = format!("session {} {until} {}", token.name, token.hash);
         // HMAC accepts a key of any length.
-        let mac = Hmac::<Sha256>::new_from_slice(key);
-        mac.map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()).unwrap_or_default()
+        Hmac::<Sha256>::new_from_slice(&self.secret[..]).ok().map(|mac| mac.chain_update(text))
     }
 }

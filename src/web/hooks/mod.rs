@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<AppState> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let take = move |site, name, uri, request| take(site, name, uri, request, Arc::clone(&places));
     let only = async || {
-        let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "a hook takes POST alone");
+        let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "a hook accepts only POST");
         ([(header::ALLOW, "POST")], refused).into_response()
     };
     Router::new().route("/hooks/{name}", post(take).fallback(only))
@@ -48,7 +48,7 @@ async fn take(
     let (head, body) = request.into_parts();
     let body = BOUNDS.read(body, &site.clock).await?;
     let Ok(Query(query)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
-        let why = "what stands after the `?` is not names and values";
+        let why = "the query after the `?` is not a list of names and values";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, why));
     };
     let post = WebhookPost { name, method: head.method.to_string(), query, headers: head.headers, body };
@@ -58,16 +58,20 @@ async fn take(
         WebhookReply::Taken(run) => {
             Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response())
         }
+        // The service counts only 200 as taken. After another status it sends the callback again, once, and stops sending
+        // any after 90 such answers in 30 seconds.
+        WebhookReply::CallbackTaken(run) => Ok(axum::Json(json!({ "run": run })).into_response()),
         WebhookReply::Unknown => {
             // 404 instead of 401, so that a caller does not learn whether the hook exists.
-            Err(ApiError::not_found("there is no such hook, or its secret is another one"))
+            Err(ApiError::not_found("there is no such hook, or the signature or token is wrong"))
         }
         WebhookReply::WithoutId(header) => {
-            let why = format!("the header {header}, which holds the delivery's id, is missing or blank");
+            let why =
+                format!("the header {header}, which must contain the delivery's id, is missing or blank");
             Err(ApiError::new(StatusCode::BAD_REQUEST, why))
         }
-        WebhookReply::Full => Err(later("too many requests wait for their runs")),
-        WebhookReply::Unwritten => Err(later("the request cannot be written down now")),
+        WebhookReply::Full => Err(later("too many requests are waiting for their runs")),
+        WebhookReply::Unwritten => Err(later("cannot store the request now; send it again")),
     }
 }
 

@@ -14,6 +14,7 @@ use sha2::Sha256;
 use crate::clock::Instant;
 use crate::ledger::{HookAcceptance, NewHookRequest};
 use crate::protocol::HookRequest;
+use crate::records::{SignatureCheck, SignedFields};
 use crate::run::GrantedVariables;
 use crate::schedule::{Hook, HookScheme, run_name};
 use crate::web::daemon_handle::DaemonHandle;
@@ -38,6 +39,9 @@ pub(in crate::web) struct WebhookPost {
 pub(in crate::web) enum WebhookReply {
     /// The request is in the ledger; the name of its run.
     Taken(String),
+    /// A callback of the chat service is in the ledger; the name of its run. None if its timestamp is more than a
+    /// day away, so that it starts no run.
+    CallbackTaken(Option<String>),
     /// The hook does not exist, or the secret is wrong.
     Unknown,
     /// The header with the delivery's id, which the hook declares, is missing or blank.
@@ -68,22 +72,39 @@ impl WebhookVerifier {
             Some((hook, secret)) => (Some(hook), secret.expose_secret().as_bytes()),
             None => (None, &self.key[..]),
         };
-        let header = hook.map_or("x-signature-256", |hook| &hook.header);
+        let header = hook.and_then(|hook| hook.header.as_deref()).unwrap_or("x-signature-256");
         let mut shown = post.headers.get_all(header).iter();
         let shown =
             shown.next().filter(|_| shown.next().is_none()).map_or(&b""[..], |value| value.as_bytes());
         let signed = signed(secret, shown, &post.body);
         let same = self.same(secret, shown);
+        let secrets: Vec<_> = known.iter().map(|(_, secret)| secret.clone()).collect();
+        let now_ms = i64::try_from(house.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
+        let callback = SignedFields::parse(&post.body).ok();
+        let checked =
+            callback.as_ref().map_or(SignatureCheck::Forged, |callback| callback.check(&secrets, now_ms));
         let fits = match hook.map(|hook| hook.scheme) {
             Some(HookScheme::HmacSha256) => signed,
             Some(HookScheme::Token) => same,
+            Some(HookScheme::Easemob) => checked != SignatureCheck::Forged,
             None => false,
         };
-        if let Some(hook) = hook.filter(|_| fits) {
-            return take(house, hook, post).await;
+        let Some(accepting) = hook.filter(|_| fits) else {
+            self.tell_refused(house, hook.map(|_| post.name.as_str()));
+            return WebhookReply::Unknown;
+        };
+        if accepting.scheme != HookScheme::Easemob {
+            return take(house, accepting, post, None).await;
         }
-        self.tell_refused(house, hook.map(|_| post.name.as_str()));
-        WebhookReply::Unknown
+        if checked == SignatureCheck::Stale {
+            let job = post.name.as_str();
+            tracing::warn!(job, "callback accepted without a run: its timestamp is more than a day away");
+            return WebhookReply::CallbackTaken(None);
+        }
+        match take(house, accepting, post, callback.map(|callback| callback.call_id)).await {
+            WebhookReply::Taken(run) => WebhookReply::CallbackTaken(Some(run)),
+            reply => reply,
+        }
     }
 
     /// Whether `shown` is the secret. The comparison of HMACs takes the same time for every text.
@@ -104,9 +125,12 @@ impl WebhookVerifier {
         self.told.set(Some(now));
         let refused = self.refused.take();
         if let Some(job) = job {
-            tracing::warn!(job, refused, "a request was refused: its signature or token is wrong");
+            tracing::warn!(job, refused, "request refused: its signature or token is wrong");
         } else {
-            tracing::warn!(refused, "a request was refused: there is no such hook, or it is not granted");
+            tracing::warn!(
+                refused,
+                "request refused: there is no such hook, or the script has no permission for it"
+            );
         }
     }
 }
@@ -121,14 +145,14 @@ fn known(house: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
     match GrantedVariables::new(&settings.permissions).secret(&hook.secret) {
         Ok(secret) => Some((hook, secret)),
         Err(why) => {
-            tracing::debug!(job = name, "a hook takes nothing: {}", why.message);
+            tracing::debug!(job = name, "the hook refuses all requests: {}", why.message);
             None
         }
     }
 }
 
-/// Writes a request to the ledger and logs it.
-async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost) -> WebhookReply {
+/// Writes a request to the ledger and logs it. `call_id` is the delivery's id if the body has it.
+async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost, call_id: Option<String>) -> WebhookReply {
     let job = post.name.as_str();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let delivery = hook.id.as_ref().and_then(|id| post.headers.get(id));
@@ -138,13 +162,14 @@ async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost) -> WebhookRe
         tracing::warn!(
             job,
             header = id.as_str(),
-            "a request was refused: the header with its delivery's id is missing or blank"
+            "request refused: the header with the delivery's id is missing or blank"
         );
         return WebhookReply::WithoutId(id.clone());
     }
+    let delivery = call_id.or(delivery);
     let mut headers = Vec::new();
     for name in post.headers.keys().map(axum::http::HeaderName::as_str) {
-        if name != hook.header && !KEPT.contains(&name) {
+        if Some(name) != hook.header.as_deref() && !KEPT.contains(&name) {
             let values: Vec<String> =
                 post.headers.get_all(name).iter().map(|value| text(value.as_bytes())).collect();
             headers.push((name.to_owned(), values.join(", ")));
@@ -156,21 +181,21 @@ async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost) -> WebhookRe
     match house.ledger.take_hook_request(&new).await {
         Ok(HookAcceptance::New(at)) => {
             let run = run_name(at);
-            tracing::info!(job, run, bytes = new.body.len(), "a hook has taken a request");
+            tracing::info!(job, run, bytes = new.body.len(), "request accepted");
             (house.nudge)();
             WebhookReply::Taken(run)
         }
         Ok(HookAcceptance::Again(at)) => {
             let run = run_name(at);
-            tracing::info!(job, run, "a delivery came again, and runs nothing new");
+            tracing::info!(job, run, "repeated delivery: accepted without a new run");
             WebhookReply::Taken(run)
         }
         Ok(HookAcceptance::Full) => {
-            tracing::warn!(job, "a hook takes nothing more: too many requests wait for their runs");
+            tracing::warn!(job, "request refused: too many requests of this hook are waiting for their runs");
             WebhookReply::Full
         }
         Err(error) => {
-            tracing::error!(job, "a hook cannot take a request: {error}");
+            tracing::error!(job, "cannot store the request: {error}");
             WebhookReply::Unwritten
         }
     }

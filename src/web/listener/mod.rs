@@ -89,11 +89,12 @@ impl ListenerSetup {
     /// Serves connections while it is polled. Must be called on a thread with a local task set.
     pub(super) async fn answer(self, router: Router, clock: Clock) {
         let seats = Rc::new(ConnectionLimiter::new(connections()));
+        let mut warned = false;
         loop {
             let (stream, address) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::debug!("a connection was not accepted: {error}");
+                    tracing::debug!("cannot accept a connection: {error}");
                     clock.sleep(AGAIN).await;
                     continue;
                 }
@@ -101,7 +102,13 @@ impl ListenerSetup {
             let (tls, proxy) = (self.tls.is_some(), !self.peers.is_empty());
             let peer = Peer { address: address.ip().to_canonical(), tls, proxy };
             if !self.peers.is_empty() && !self.peers.contains(&peer.address) {
-                tracing::debug!(%address, "a connection was refused: it does not come from a trusted proxy");
+                // One line is enough to see why nothing answers. Anybody can make more.
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(
+                        %address,
+                        "a connection was refused, as the later ones from other addresses are: it does not come from an address of `[serve] trusted_proxies`"
+                    );
+                }
                 continue;
             }
             let Some(seat) = seats.take() else { continue };
@@ -118,7 +125,7 @@ impl ListenerSetup {
                 };
                 match greeted {
                     Ok(Ok(stream)) => converse(stream, peer, router, &seat).await,
-                    Ok(Err(error)) => tracing::debug!(%address, "TLS was not agreed upon: {error}"),
+                    Ok(Err(error)) => tracing::debug!(%address, "TLS handshake failed: {error}"),
                     Err(_) => {}
                 }
             });
@@ -159,6 +166,6 @@ async fn converse(
         () = seat.evicted() => return,
     };
     if let Err(error) = ended {
-        tracing::debug!(address = %peer.address, "a connection ended: {error}");
+        tracing::debug!(address = %peer.address, "connection failed: {error}");
     }
 }

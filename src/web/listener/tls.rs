@@ -22,10 +22,10 @@ impl Tls {
         let TlsFiles { certificate, key } = files;
         let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
         let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| {
-            format!("[serve] tls_certificate: {} holds no certificate in PEM: {error}", certificate.display())
+            format!("[serve] tls_certificate: {} contains no PEM certificate: {error}", certificate.display())
         })?;
         let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-            format!("[serve] tls_key: {} holds no private key in PEM: {error}", key.display())
+            format!("[serve] tls_key: {} contains no PEM private key: {error}", key.display())
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -33,7 +33,9 @@ impl Tls {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
             .map_err(|error| {
                 let (certificate, key) = (certificate.display(), key.display());
-                format!("[serve] {certificate} and {key} do not go together: {error}")
+                format!(
+                    "[serve] the key in {key} does not belong to the certificate in {certificate}: {error}"
+                )
             })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))

@@ -7,13 +7,14 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use crate::control::HostView;
 use crate::core::{BroadcastStatus, Priority};
 use crate::delivery::Delivery;
-use crate::ledger::{DeliveryState, LedgerError};
+use crate::ledger::{LedgerError, RecipientState, VerifiedCounts};
 use crate::web::DaemonHandle;
 
 /// The statuses of broadcasts that do not depend on their drivers.
-const BROADCASTS: [BroadcastStatus; 6] = [
+const BROADCASTS: [BroadcastStatus; 7] = [
     BroadcastStatus::Building,
     BroadcastStatus::Ready,
+    BroadcastStatus::AwaitingApproval,
     BroadcastStatus::Paused,
     BroadcastStatus::Cancelling,
     BroadcastStatus::Finished,
@@ -26,29 +27,30 @@ const OTHER: &str = "other";
 /// Registers the descriptions of the metrics.
 pub(super) fn describe() {
     for (name, what) in [
-        ("mooncast_quota_granted_per_second", "What the service grants of a quota, a second."),
-        ("mooncast_quota_pace_per_second", "What can be sent of a quota now, a second."),
-        ("mooncast_quota_waiters", "Calls that wait for a permit of a quota."),
+        ("mooncast_quota_granted_per_second", "The service's limit for a quota, per second."),
+        ("mooncast_quota_pace_per_second", "The current rate limit of a quota, per second."),
+        ("mooncast_quota_waiters", "Calls waiting for a permit of a quota."),
         ("mooncast_broadcasts", "Broadcasts by state."),
-        ("mooncast_recipients", "Recipients of broadcasts that are not over, by state."),
+        ("mooncast_recipients", "Recipients of unfinished broadcasts, by state."),
+        (
+            "mooncast_verified_messages",
+            "Sent messages of verified broadcasts, by the result of their latest verification: verified, missing or unknown.",
+        ),
         (
             "mooncast_hosts",
-            "Daemons that work on this ledger, by whether they are alive, silent or have other scripts.",
+            "Daemons that use this ledger, by state: alive, silent (no heartbeat) or with other scripts.",
         ),
-        ("mooncast_scripts", "Scripts that have a version in force."),
-        ("mooncast_scripts_stale", "Scripts whose file, as it is now, is not in force."),
-        (
-            "mooncast_ledger_healthy",
-            "1 while the ledger can be written, 0 while nothing is sent because it cannot.",
-        ),
+        ("mooncast_scripts", "Scripts with an active version."),
+        ("mooncast_scripts_stale", "Scripts that failed to load."),
+        ("mooncast_ledger_healthy", "1 if the ledger is writable. 0 if it is not; then nothing is sent."),
     ] {
         describe_gauge!(name, what);
     }
-    describe_gauge!("mooncast_ledger_size_bytes", Unit::Bytes, "What the ledger takes on the disk.");
-    describe_counter!("mooncast_quota_used_total", "What was written of a quota, in what it counts.");
+    describe_gauge!("mooncast_ledger_size_bytes", Unit::Bytes, "The size of the ledger on disk.");
+    describe_counter!("mooncast_quota_used_total", "How much of a quota was used, in the quota's unit.");
     describe_counter!(
         "mooncast_quota_refused_total",
-        "What the service refused as too much of what was written of a quota, in what it counts."
+        "How much of the use of a quota the service's rate limit refused, in the quota's unit."
     );
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn look(house: &DaemonHandle) {
     gauge!("mooncast_ledger_healthy").set(if house.ledger.is_healthy() { 1.0 } else { 0.0 });
     for looked in [size(house).await, broadcasts(house).await, scripts(house).await, hosts(house).await] {
         if let Err(error) = looked {
-            tracing::debug!("not all figures are of now: {error}");
+            tracing::debug!("some metrics are not current: {error}");
         }
     }
 }
@@ -74,7 +76,7 @@ fn quotas(app: &Delivery) {
     for quota in app.quotas().all() {
         let status = quota.status();
         let labels = [("app", app.name().to_owned()), ("quota", status.name.replace(' ', "_"))];
-        gauge!("mooncast_quota_granted_per_second", &labels).set(f64::from(status.per_second));
+        gauge!("mooncast_quota_granted_per_second", &labels).set(status.per_second());
         gauge!("mooncast_quota_pace_per_second", &labels).set(status.pace);
         counter!("mooncast_quota_used_total", &labels).absolute(status.written);
         counter!("mooncast_quota_refused_total", &labels).absolute(status.refused);
@@ -90,16 +92,20 @@ fn quotas(app: &Delivery) {
 async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
     let standings = house.ledger.standings().await?;
     let mut names: Vec<&str> = house.apps.iter().map(|app| app.name()).collect();
-    let (mut many, mut recipients) = (BTreeMap::new(), BTreeMap::new());
+    let (mut many, mut recipients, mut verified) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for standing in &standings {
         let app = house.apps.iter().find(|app| app.key() == standing.app_key);
         let app = app.map_or(OTHER, |app| app.name());
         if !names.contains(&app) {
             names.push(app);
         }
+        let VerifiedCounts { verified: found, missing, unknown } = standing.verified;
+        for (result, count) in [("verified", found), ("missing", missing), ("unknown", unknown)] {
+            *verified.entry((app, result)).or_insert(0) += count;
+        }
         *many.entry((app, standing.state)).or_insert(0) += standing.broadcasts;
         if !standing.over {
-            for state in DeliveryState::ALL {
+            for state in RecipientState::ALL {
                 *recipients.entry((app, state.name())).or_insert(0) += standing.recipients.of(state);
             }
         }
@@ -110,9 +116,14 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
             let count = many.get(&(app, state)).copied().unwrap_or(0);
             gauge!("mooncast_broadcasts", "app" => app.to_owned(), "state" => state.name()).set(count as f64);
         }
-        for state in DeliveryState::ALL.map(DeliveryState::name) {
+        for state in RecipientState::ALL.map(RecipientState::name) {
             let count = recipients.get(&(app, state)).copied().unwrap_or(0);
             gauge!("mooncast_recipients", "app" => app.to_owned(), "state" => state).set(count as f64);
+        }
+        for result in ["verified", "missing", "unknown"] {
+            let count = verified.get(&(app, result)).copied().unwrap_or(0);
+            gauge!("mooncast_verified_messages", "app" => app.to_owned(), "result" => result)
+                .set(count as f64);
         }
     }
     Ok(())

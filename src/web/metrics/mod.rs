@@ -18,7 +18,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::AppState;
 use super::answer::ApiError;
-use super::guard::Viewer;
 use crate::clock::Clock;
 
 /// The response's content type, as Prometheus defines it.
@@ -59,7 +58,9 @@ impl PrometheusMetrics {
         let figures = Self(builder.install_recorder().map_err(|error| error.to_string())?);
         describe_gauge!("mooncast_build_info", "The version of the program.");
         gauge!("mooncast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        describe_counter!("mooncast_web_requests_total", "Requests that were answered, by route and status.");
+        describe_counter!("mooncast_web_requests_total", "Answered requests, by route and status.");
+        describe_counter!("mooncast_callbacks_total", "The service's callbacks, by app and result.");
+        describe_counter!("mooncast_events_dropped_total", "Events dropped because too many waited, by job.");
         gather::describe();
         Ok(figures)
     }
@@ -77,7 +78,7 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/metrics", get(show))
 }
 
-async fn show(State(site): State<AppState>, _: Viewer) -> Result<Response, ApiError> {
+async fn show(State(site): State<AppState>) -> Result<Response, ApiError> {
     let text = site.run_on_daemon(async |office| {
         gather::look(&office.house).await;
         office.house.figures.0.render()

@@ -1,8 +1,7 @@
 //! Actions on the page. The page first asks for confirmation, with numbers; then it applies the action and shows
 //! the result.
 
-use axum::Form;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
@@ -12,25 +11,38 @@ use serde::Deserialize;
 use crate::control::{
     ActionResult, BroadcastAction, JobAction, JobView, SendAction, amount, find_job, find_send,
 };
-use crate::ledger::BroadcastId;
-use crate::schedule::runs_of;
+use crate::delivery::RecallOptions;
+use crate::ledger::{BroadcastId, RecipientState};
 use crate::web::AppState;
 use crate::web::answer::ApiError;
+use crate::web::api::{ApiPath, ApiQuery, PageForm};
 
 use super::job::JobPageQuery;
 use super::visitor::Visitor;
 use super::{broadcast, format, notice};
 
+/// What the question about a broadcast asks for besides yes.
+#[derive(Debug, Deserialize)]
+pub(super) struct BroadcastActionForm {
+    /// Of a recall: whether files that other messages use may be deleted.
+    #[serde(default)]
+    with_attachments: bool,
+}
+
 /// `GET /broadcasts/{id}/{act}`
 pub(super) async fn of_broadcast(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, BroadcastAction)>,
+    ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
 ) -> Response {
     let asks = async {
-        visitor.operates()?;
         let view = broadcast::look(&site, BroadcastId(id)).await?;
+        let attachments = match act {
+            BroadcastAction::Recall => site.ledger.attachments(BroadcastId(id)).await?,
+            _ => Vec::new(),
+        };
         Ok(context! {
+            attachments => Serde(&attachments),
             about => "broadcast",
             act => Serde(act),
             sensible => BroadcastAction::sensible(&view).contains(&act),
@@ -47,12 +59,13 @@ pub(super) async fn of_broadcast(
 pub(super) async fn do_to_broadcast(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, BroadcastAction)>,
+    ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
+    PageForm(wanted): PageForm<BroadcastActionForm>,
 ) -> Response {
     let does = async {
-        visitor.operates()?;
         let view = site.ledger.show(BroadcastId(id)).await?;
-        let done = site.act_on_broadcast(BroadcastId(id), act).await?;
+        let recall = RecallOptions { with_attachments: wanted.with_attachments, ..RecallOptions::default() };
+        let done = site.act_on_broadcast(visitor.caller(), BroadcastId(id), act, recall).await?;
         let what = format!("done_{}", name(act));
         Ok(told(&visitor, &what, &view.full_name(), &done))
     };
@@ -63,15 +76,14 @@ pub(super) async fn do_to_broadcast(
 pub(super) async fn of_send(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, SendAction)>,
+    ApiPath((id, act)): ApiPath<(i64, SendAction)>,
 ) -> Response {
     let asks = async {
-        visitor.operates()?;
         let send = find_send(&site.ledger, id).await?;
         Ok(context! {
             about => "send",
             act => Serde(act),
-            sensible => send.state == "in_doubt",
+            sensible => send.state == RecipientState::InDoubt,
             send => Serde(&send),
             back => "/",
             action => format!("/sends/{id}/{}", name(act)),
@@ -85,12 +97,12 @@ pub(super) async fn of_send(
 pub(super) async fn do_to_send(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path((id, act)): Path<(i64, SendAction)>,
+    ApiPath((id, act)): ApiPath<(i64, SendAction)>,
 ) -> Response {
     let does = async {
-        visitor.operates()?;
-        let done = site.act_on_send(id, act).await?;
-        Ok(told(&visitor, &format!("done_send_{}", name(act)), &id.to_string(), &done))
+        let what = if find_send(&site.ledger, id).await?.request.is_some() { "call" } else { "send" };
+        let done = site.act_on_send(visitor.caller(), id, act).await?;
+        Ok(told(&visitor, &format!("done_{what}_{}", name(act)), &id.to_string(), &done))
     };
     visitor.done(&site, "/", does.await)
 }
@@ -99,14 +111,13 @@ pub(super) async fn do_to_send(
 pub(super) async fn of_job(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path(act): Path<JobAction>,
-    Query(which): Query<JobPageQuery>,
+    ApiPath(act): ApiPath<JobAction>,
+    ApiQuery(which): ApiQuery<JobPageQuery>,
 ) -> Response {
     let asks = async {
-        visitor.operates()?;
         let job = JobView::from(&find_job(&site.ledger, &which.name).await?);
         let runs = site.ledger.job_runs(Some(&which.name), 100).await?;
-        let open = runs.iter().filter(|run| run.finished_at.is_none()).count();
+        let open = runs.iter().filter(|run| run.finished_at.is_none() && run.command_line.is_none()).count();
         let query = format::in_query(&which.name);
         Ok(context! {
             about => "job",
@@ -126,12 +137,11 @@ pub(super) async fn of_job(
 pub(super) async fn do_to_job(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path(act): Path<JobAction>,
-    Query(which): Query<JobPageQuery>,
+    ApiPath(act): ApiPath<JobAction>,
+    ApiQuery(which): ApiQuery<JobPageQuery>,
 ) -> Response {
     let does = async {
-        visitor.operates()?;
-        let done = site.act_on_job(&which.name, act).await?;
+        let done = site.act_on_job(visitor.caller(), &which.name, act).await?;
         let nothing = act == JobAction::Cancel && done.count == Some(0);
         let what =
             if nothing { "done_job_cancel_none".to_owned() } else { format!("done_job_{}", name(act)) };
@@ -140,49 +150,13 @@ pub(super) async fn do_to_job(
     visitor.done(&site, &format!("/job?name={}", format::in_query(&which.name)), does.await)
 }
 
-/// The script to run and its arguments, one per line.
-#[derive(Debug, Deserialize)]
-pub(super) struct RunScriptForm {
-    name: String,
-    #[serde(default)]
-    args: String,
-}
-
-/// `GET /script/run?name=…`
-pub(super) async fn of_script(
-    State(site): State<AppState>,
-    visitor: Visitor,
-    Query(which): Query<JobPageQuery>,
-) -> Response {
-    let asks = visitor.operates().map(|()| context! { script => which.name, ..visitor.context(&site) });
-    let template = if visitor.part { "part/ask_script.html" } else { "ask_script.html" };
-    visitor.answer(&site, template, asks)
-}
-
-/// `POST /script/run`
-pub(super) async fn do_to_script(
-    State(site): State<AppState>,
-    visitor: Visitor,
-    Form(wanted): Form<RunScriptForm>,
-) -> Response {
-    let does = async {
-        visitor.operates()?;
-        let args: Vec<String> =
-            wanted.args.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect();
-        let done = site.run_script(&wanted.name, &args).await?;
-        Ok(told(&visitor, "done_script_run", &wanted.name, &done))
-    };
-    let runs = format::in_query(&runs_of(&wanted.name));
-    visitor.done(&site, &format!("/job?name={runs}"), does.await)
-}
-
 impl Visitor {
-    fn asking(&self) -> &'static str {
+    pub(super) fn asking(&self) -> &'static str {
         if self.part { "part/ask.html" } else { "ask.html" }
     }
 
     /// Reports the result: directly to the page's script, to others through a redirect back to the page.
-    fn done(&self, site: &AppState, back: &str, came: Result<String, ApiError>) -> Response {
+    pub(super) fn done(&self, site: &AppState, back: &str, came: Result<String, ApiError>) -> Response {
         let done = match came {
             Ok(done) => done,
             Err(problem) => return self.refuse(site, &problem),
@@ -200,7 +174,7 @@ impl Visitor {
 }
 
 /// What was done, in the reader's language.
-fn told(visitor: &Visitor, what: &str, name: &str, done: &ActionResult) -> String {
+pub(super) fn told(visitor: &Visitor, what: &str, name: &str, done: &ActionResult) -> String {
     // A long recall continues after the response, so it has no count.
     let what = if what == "done_recall" && done.count.is_none() { "done_recall_goes_on" } else { what };
     let n = amount(done.count.unwrap_or_default());

@@ -1,16 +1,17 @@
 //! `GET /broadcasts/{id}`: one broadcast and its recipients.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
-use crate::control::{BroadcastView, RecipientView, standing};
+use crate::control::{BroadcastView, ReadersView, RecipientView, standing};
 use crate::ledger;
 use crate::ledger::BroadcastId;
 use crate::web::AppState;
 use crate::web::answer::ApiError;
+use crate::web::api::{ApiPath, ApiQuery};
 
 use super::card::BroadcastCard;
 use super::visitor::Visitor;
@@ -32,8 +33,8 @@ pub(super) struct BroadcastPageQuery {
 pub(super) async fn show(
     State(site): State<AppState>,
     visitor: Visitor,
-    Path(id): Path<i64>,
-    Query(which): Query<BroadcastPageQuery>,
+    ApiPath(id): ApiPath<i64>,
+    ApiQuery(which): ApiQuery<BroadcastPageQuery>,
 ) -> Response {
     let came = whole(&site, &visitor, BroadcastId(id), &which).await;
     visitor.answer(&site, "broadcast.html", came)
@@ -43,7 +44,7 @@ pub(super) async fn show(
 pub(super) async fn look(site: &AppState, id: BroadcastId) -> Result<BroadcastView, ApiError> {
     let found = site.ledger.show(id).await?;
     let mut views = standing(&site.ledger, &[found], site.clock.unix_time()).await?;
-    views.pop().ok_or_else(|| ApiError::not_found("the broadcast is gone"))
+    views.pop().ok_or_else(|| ApiError::not_found("the broadcast no longer exists"))
 }
 
 /// The context of the updated part.
@@ -53,6 +54,7 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId)
         live => true,
         events => format!("/events?broadcast={}", id.0),
         broadcast => BroadcastCard::value(&view),
+        own_plan => view.approval.as_ref().is_some_and(|approval| visitor.is_among(&approval.begun_by)),
         ..visitor.context(site)
     })
 }
@@ -64,9 +66,9 @@ async fn whole(
     which: &BroadcastPageQuery,
 ) -> Result<Value, ApiError> {
     let state = which.state.as_deref().filter(|state| !state.is_empty());
-    let chosen = match state.map(|state| (state, ledger::DeliveryState::from_name(state))) {
+    let chosen = match state.map(|state| (state, ledger::RecipientState::from_name(state))) {
         Some((state, None)) => {
-            return Err(ApiError::not_found(format!("there is no state `{state}` of recipients")));
+            return Err(ApiError::not_found(format!("recipients have no state `{state}`")));
         }
         Some((_, chosen)) => chosen,
         None => None,
@@ -75,17 +77,39 @@ async fn whole(
     let mut found = site.ledger.recipients(id, chosen, after, PAGE + 1).await?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
-    let recipients: Vec<RecipientView> = found.into_iter().map(RecipientView::from).collect();
+    let broadcast = site.ledger.show(id).await?;
+    let outlook = site.outlook(&broadcast).await?;
+    let view = |recipient| RecipientView::of(recipient, broadcast.spec.recipients());
+    let recipients: Vec<RecipientView> = found.into_iter().map(view).collect();
     let last = recipients.last().map_or(after, |recipient| recipient.seq);
     let recalled = site.ledger.recalled(id).await?;
+    let now = site.clock.unix_time();
+    let readers = ReadersView::read(&site.ledger, &broadcast, now).await?;
     Ok(context! {
-        states => ledger::DeliveryState::ALL.map(ledger::DeliveryState::name).to_vec(),
+        states => ledger::RecipientState::ALL.map(ledger::RecipientState::name).to_vec(),
         chosen => state.unwrap_or_default(),
         after => after,
         next => more.then_some(last),
         recipients => Serde(&recipients),
+        outlook => outlook.as_ref().map(|outlook| Value::from(Serde(outlook))),
+        settings => outlook.as_ref().map(|outlook| shown_settings(&outlook.settings)),
+        reach => readers.as_ref().map(reach),
         recalled => recalled.done,
         unrecalled => recalled.refused,
         ..context(site, visitor, id).await?
     })
+}
+
+/// The settings as names and their values in JSON.
+fn shown_settings(settings: &serde_json::Map<String, serde_json::Value>) -> Vec<Value> {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    settings.iter().map(|(name, value)| context! { name, value => text(value) }).collect()
+}
+
+/// The readers with their shares in per cent.
+fn reach(view: &ReadersView) -> Value {
+    let within = |hours: Option<u64>, readers: u64, percent: String| context! { hours, readers, percent };
+    let rows = view.over_time.iter().map(|one| within(Some(one.hours), one.readers, one.percent()));
+    let rows: Vec<Value> = rows.chain([within(None, view.readers, view.percent())]).collect();
+    context! { readers => view.readers, percent => view.percent(), rows }
 }

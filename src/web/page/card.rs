@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::control::BroadcastAction;
 use crate::control::BroadcastView;
-use crate::ledger::{DeliveryState, RecipientCounts};
+use crate::ledger::{RecipientCounts, RecipientState};
 
 /// The length of a bar.
 const LENGTH: u64 = 1_000;
@@ -53,16 +53,16 @@ impl BroadcastCard {
 /// The segments of a bar, finished states first, each long enough to be visible.
 fn bar(counts: &RecipientCounts) -> Vec<BarSegment> {
     let order = [
-        DeliveryState::Sent,
-        DeliveryState::Rejected,
-        DeliveryState::InDoubt,
-        DeliveryState::Skipped,
-        DeliveryState::Cancelled,
-        DeliveryState::Sending,
-        DeliveryState::Pending,
+        RecipientState::Sent,
+        RecipientState::Rejected,
+        RecipientState::InDoubt,
+        RecipientState::Skipped,
+        RecipientState::Cancelled,
+        RecipientState::Sending,
+        RecipientState::Pending,
     ];
     let total = counts.total();
-    let there: Vec<(DeliveryState, u64)> =
+    let there: Vec<(RecipientState, u64)> =
         order.into_iter().map(|state| (state, counts.of(state))).filter(|(_, count)| *count > 0).collect();
     let mut widths: Vec<u64> = there.iter().map(|(_, count)| (count * LENGTH / total).max(LEAST)).collect();
     let sum: u64 = widths.iter().sum();
@@ -70,7 +70,7 @@ fn bar(counts: &RecipientCounts) -> Vec<BarSegment> {
         *longest = (*longest + LENGTH).saturating_sub(sum);
     }
     let mut x = 0;
-    let piece = |((state, count), width): ((DeliveryState, u64), u64)| {
+    let piece = |((state, count), width): ((RecipientState, u64), u64)| {
         let piece = BarSegment { state: state.name(), count, x, width };
         x += width;
         piece

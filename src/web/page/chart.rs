@@ -51,6 +51,8 @@ struct ChartLine {
 struct ChartTick {
     x: u64,
     text: String,
+    /// The time, for a browser in another time zone.
+    at: String,
 }
 
 /// Five minutes as a table row.
@@ -89,7 +91,8 @@ impl ActivityChart {
             let at = begin.div_ceil(900) * 900 + index * 900;
             let there = format::instant_of(i64::try_from(at).ok()?, zone)?;
             let x = (at - begin) / SPAN * 2;
-            (x <= WIDTH).then(|| ChartTick { x, text: there.strftime("%H:%M").to_string() })
+            let (text, at) = (there.strftime("%H:%M").to_string(), there.timestamp().to_string());
+            (x <= WIDTH).then_some(ChartTick { x, text, at })
         };
         Self {
             height: HEIGHT,
@@ -102,7 +105,7 @@ impl ActivityChart {
             total: shown.iter().map(|one| one.sent).sum(),
             throttled: shown.iter().map(|one| one.throttled).sum(),
             most,
-            rows: rows(&shown, begin, zone),
+            rows: rows(&shown, begin),
         }
     }
 }
@@ -120,7 +123,7 @@ fn scale(most: f64) -> f64 {
 }
 
 /// The table rows of five minutes each, without those in which nothing was sent.
-fn rows(shown: &[&ActivityView], begin: u64, zone: &str) -> Vec<ChartRow> {
+fn rows(shown: &[&ActivityView], begin: u64) -> Vec<ChartRow> {
     let mut rows: Vec<(u64, u64, u64)> = Vec::new();
     for one in shown {
         let at = (one.at / ROW * ROW).max(begin);
@@ -133,8 +136,7 @@ fn rows(shown: &[&ActivityView], begin: u64, zone: &str) -> Vec<ChartRow> {
         }
     }
     let row = |(at, sent, throttled): (u64, u64, u64)| {
-        let there = format::instant_of(i64::try_from(at).ok()?, zone)?;
-        let at = there.strftime("%H:%M").to_string();
+        let at = jiff::Timestamp::from_second(i64::try_from(at).ok()?).ok()?.to_string();
         Some(ChartRow { at, sent, throttled, rate: sent as f64 / ROW as f64 })
     };
     rows.into_iter().filter_map(row).collect()

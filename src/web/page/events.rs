@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts as _, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::sse::{Event, Sse};
@@ -20,10 +20,10 @@ use crate::control::Overview;
 use crate::ledger::BroadcastId;
 use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::guard::Viewer;
+use crate::web::guard::Caller;
 
 use super::visitor::Visitor;
-use super::{broadcast, first, format, job, log};
+use super::{broadcast, first, format, job, log, run};
 
 /// The session is checked after this number of events.
 const LOOKS_AFTER: u32 = 10;
@@ -33,7 +33,9 @@ const LOOKS_AFTER: u32 = 10;
 pub(super) struct PageEventsQuery {
     broadcast: Option<i64>,
     job: Option<String>,
-    log: Option<log::LogLevelFilter>,
+    run: Option<String>,
+    /// The query of `/log`.
+    log: Option<String>,
 }
 
 /// The data of an event.
@@ -52,6 +54,7 @@ struct PageStream {
     site: AppState,
     visitor: Visitor,
     place: PageEventsQuery,
+    followed: log::FollowedLog,
     parts: Parts,
     overview: watch::Receiver<Option<Arc<Overview>>>,
     /// The last sent version of each part.
@@ -68,8 +71,7 @@ pub(super) async fn listen(
     parts: Parts,
 ) -> Response {
     let Ok(permit) = Arc::clone(&site.pages.streams).try_acquire_owned() else {
-        let why =
-            "as many browsers are told of changes as can be; this page shows how it was when it was loaded";
+        let why = "the maximum number of browsers receives live updates; this page shows the state when it was loaded";
         return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     };
     let watching = PageStream {
@@ -77,6 +79,7 @@ pub(super) async fn listen(
         site,
         visitor,
         place,
+        followed: log::FollowedLog::default(),
         parts,
         sent: BTreeMap::new(),
         looks: 0,
@@ -114,7 +117,7 @@ impl PageStream {
     async fn look(&mut self, overview: &Overview) -> Result<Event, ApiError> {
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_AFTER) {
-            Viewer::from_request_parts(&mut self.parts, &self.site).await?;
+            Caller::identify(&self.site, &self.parts).await?;
         }
         let (names, context) = self.seen(overview).await?;
         let mut changed = Vec::new();
@@ -127,7 +130,7 @@ impl PageStream {
         }
         let parts = self.sent.iter().filter(|(name, _)| changed.contains(name));
         let now = i64::try_from(self.site.clock.unix_time().as_secs()).unwrap_or_default();
-        let at = format::instant_of(now, self.visitor.zone());
+        let at = format::instant_of(now, self.visitor.zone(&self.site));
         let news = PageUpdate {
             at: at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default(),
             build: self.site.pages.build(),
@@ -138,14 +141,18 @@ impl PageStream {
     }
 
     /// The parts of the page, and the context that they are rendered with.
-    async fn seen(&self, overview: &Overview) -> Result<(&'static [&'static str], Value), ApiError> {
-        let (site, visitor) = (&self.site, &self.visitor);
+    async fn seen(&mut self, overview: &Overview) -> Result<(&'static [&'static str], Value), ApiError> {
+        let (site, visitor, followed) = (&self.site, &self.visitor, &mut self.followed);
         Ok(match &self.place {
             PageEventsQuery { broadcast: Some(id), .. } => {
                 (broadcast::PARTS, broadcast::context(site, visitor, BroadcastId(*id)).await?)
             }
             PageEventsQuery { job: Some(name), .. } => (job::PARTS, job::context(site, visitor, name).await?),
-            PageEventsQuery { log: Some(only), .. } => (log::PARTS, log::context(site, visitor, *only)),
+            PageEventsQuery { run: Some(id), .. } => (run::PARTS, run::context(site, visitor, id).await?),
+            PageEventsQuery { log: Some(query), .. } => {
+                let which = log::LogPageQuery::of(query)?;
+                (log::PARTS, log::context(site, visitor, &which, followed).await?)
+            }
             PageEventsQuery { .. } => (first::PARTS, first::context(site, visitor, overview)),
         })
     }

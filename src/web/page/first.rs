@@ -11,11 +11,13 @@ use crate::web::answer::ApiError;
 
 use super::card::BroadcastCard;
 use super::chart::ActivityChart;
+use super::format::in_query;
 use super::visitor::Visitor;
 
 /// The parts that are updated live.
-pub(super) const PARTS: &[&str] =
-    &["running", "doubts", "chart", "quotas", "jobs", "scripts", "hosts", "finished", "tail"];
+pub(super) const PARTS: &[&str] = &[
+    "needs", "running", "next", "doubts", "chart", "quotas", "jobs", "scripts", "hosts", "finished", "tail",
+];
 
 /// The quota whose line the chart shows.
 const GROUP_MESSAGES: &str = "group messages";
@@ -26,12 +28,34 @@ const RUNNING: usize = 20;
 /// The maximum number of sends in doubt that are shown.
 const DOUBTS: usize = 20;
 
+/// The number of things that come next.
+const NEXT: usize = 6;
+
 /// The number of log lines.
 const LINES: usize = 15;
 
 pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Response {
     let came = looked(&site).await.map(|overview| context(&site, &visitor, &overview));
     visitor.answer(&site, "first.html", came)
+}
+
+/// What comes next, the earliest first: runs of jobs, and broadcasts that wait for a time.
+fn next(overview: &Overview) -> Vec<Value> {
+    let jobs = overview.jobs.iter().filter(|job| job.paused_at.is_none());
+    let jobs = jobs.filter_map(|job| Some((job.next_at.clone()?, job.name.clone(), None)));
+    let broadcasts = overview.broadcasts.iter().filter_map(|broadcast| {
+        let until = broadcast.waits_for.as_ref()?.until.clone()?;
+        Some((until, format!("{}/{}", broadcast.name, broadcast.run), Some(broadcast.id)))
+    });
+    let mut all: Vec<(String, String, Option<i64>)> = jobs.chain(broadcasts).collect();
+    all.sort();
+    all.truncate(NEXT);
+    let value = |(at, name, broadcast): (String, String, Option<i64>)| {
+        let job = format!("/job?name={}", in_query(&name));
+        let href = broadcast.map_or(job, |id| format!("/broadcasts/{id}"));
+        context! { at, name, href, broadcast => broadcast.is_some() }
+    };
+    all.into_iter().map(value).collect()
 }
 
 /// The current overview.
@@ -51,12 +75,14 @@ pub(super) fn context(site: &AppState, visitor: &Visitor, overview: &Overview) -
     context! {
         live => true,
         events => "/events",
+        needs => Serde(&overview.needs),
+        next => next(overview),
         running => overview.broadcasts.iter().take(RUNNING).map(BroadcastCard::value).collect::<Vec<_>>(),
         unfinished => overview.broadcasts.len(),
         finished => overview.finished.iter().map(BroadcastCard::value).collect::<Vec<_>>(),
         doubts => Serde(&overview.doubts),
         doubts_most => DOUBTS,
-        chart => Serde(ActivityChart::of(&overview.activity, quota, now, visitor.zone())),
+        chart => Serde(ActivityChart::of(&overview.activity, quota, now, visitor.zone(site))),
         apps => Serde(&overview.apps),
         waited => overview.apps.iter().flat_map(|app| &app.quotas).any(waits),
         jobs => Serde(&overview.jobs),

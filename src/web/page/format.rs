@@ -26,8 +26,9 @@ fn zone_of(zone: &str) -> TimeZone {
     TimeZone::get(zone).unwrap_or(TimeZone::UTC)
 }
 
-/// A time in short form for today's reader, with the full time as a tooltip. The result is safe HTML.
-pub(super) fn time(language: Language, zone: &str, now: i64, at: &str) -> Option<String> {
+/// A time in short form for today's reader, with the full time as a tooltip. A named zone is part of it. The result is safe
+/// HTML.
+pub(super) fn time(language: Language, (zone, named): (&str, bool), now: i64, at: &str) -> Option<String> {
     let at: Timestamp = at.parse().ok()?;
     let (there, now) = (at.to_zoned(zone_of(zone)), instant_of(now, zone)?);
     let (day, year) = match language {
@@ -42,7 +43,8 @@ pub(super) fn time(language: Language, zone: &str, now: i64, at: &str) -> Option
         year
     };
     let whole = there.strftime("%Y-%m-%d %H:%M:%S %:z");
-    Some(format!("<time datetime=\"{at}\" title=\"{whole}\">{}</time>", there.strftime(short)))
+    let name = if named { there.strftime(" %Z").to_string() } else { String::new() };
+    Some(format!("<time datetime=\"{at}\" title=\"{whole}\">{}{name}</time>", there.strftime(short)))
 }
 
 /// How long ago or ahead a time is, in words.
@@ -100,7 +102,9 @@ mod tests {
 
     #[test]
     fn instants_are_told_where_the_reader_is() {
-        let told = |language, zone, at| time(language, zone, NOW, at).unwrap();
+        let told = |language, zone, at| time(language, (zone, false), NOW, at).unwrap();
+        let named = time(Language::English, ("Asia/Shanghai", true), NOW, "2026-06-01T07:30:00Z").unwrap();
+        assert!(named.contains(">15:30:00 CST<"), "{named}");
         let shanghai = told(Language::English, "Asia/Shanghai", "2026-06-01T07:30:00Z");
         assert!(
             shanghai.contains(">15:30:00<") && shanghai.contains("2026-06-01 15:30:00 +08:00"),
@@ -109,7 +113,7 @@ mod tests {
         assert!(told(Language::English, "UTC", "2026-05-31T07:30:00Z").contains(">May 31 07:30<"));
         assert!(told(Language::Chinese, "UTC", "2026-05-31T07:30:00Z").contains(">5月31日 07:30<"));
         assert!(told(Language::English, "UTC", "2025-05-31T07:30:00Z").contains(">2025-05-31 07:30<"));
-        assert_eq!(time(Language::English, "UTC", NOW, "<script>"), None);
+        assert_eq!(time(Language::English, ("UTC", false), NOW, "<script>"), None);
     }
 
     #[test]

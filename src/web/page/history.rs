@@ -1,14 +1,16 @@
 //! `GET /broadcasts`: all broadcasts, the newest first.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
+use minijinja::value::Serde;
 use minijinja::{Value, context};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::control::BroadcastView;
 use crate::ledger::{BroadcastFilter, BroadcastId};
 use crate::web::AppState;
 use crate::web::answer::ApiError;
+use crate::web::api::ApiQuery;
 
 use super::card::BroadcastCard;
 use super::visitor::Visitor;
@@ -21,16 +23,24 @@ const PAGE: usize = 50;
 pub(super) struct BroadcastHistoryQuery {
     #[serde(default)]
     name: String,
-    #[serde(default)]
-    only: String,
+    only: Option<HistoryChoice>,
     before: Option<i64>,
+}
+
+/// Which broadcasts to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum HistoryChoice {
+    All,
+    Unfinished,
+    Finished,
 }
 
 /// `GET /broadcasts`
 pub(super) async fn show(
     State(site): State<AppState>,
     visitor: Visitor,
-    Query(which): Query<BroadcastHistoryQuery>,
+    ApiQuery(which): ApiQuery<BroadcastHistoryQuery>,
 ) -> Response {
     let came = context(&site, &visitor, &which).await;
     visitor.answer(&site, "history.html", came)
@@ -44,8 +54,8 @@ async fn context(
     let name = which.name.trim();
     let filter = BroadcastFilter {
         name: (!name.is_empty()).then(|| name.to_owned()),
-        unfinished: which.only == "unfinished",
-        finished: which.only == "finished",
+        unfinished: which.only == Some(HistoryChoice::Unfinished),
+        finished: which.only == Some(HistoryChoice::Finished),
         before: which.before.map(BroadcastId),
         limit: PAGE as u64 + 1,
         ..BroadcastFilter::default()
@@ -58,7 +68,7 @@ async fn context(
     Ok(context! {
         broadcasts => cards.collect::<Vec<_>>(),
         name => name,
-        only => which.only.as_str(),
+        only => Serde(&which.only.filter(|only| *only != HistoryChoice::All)),
         before => which.before,
         next => next,
         ..visitor.context(site)

@@ -1,15 +1,16 @@
 //! `GET /job`: one job and its runs. A job's name can be any text, so it is in the query.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Deserialize;
 
 use crate::control::{JobAction, JobRunView, JobView, find_job};
-use crate::schedule::script_of;
+use crate::schedule::{is_requestable, script_of};
 use crate::web::AppState;
 use crate::web::answer::ApiError;
+use crate::web::api::ApiQuery;
 
 use super::format;
 use super::visitor::Visitor;
@@ -29,7 +30,7 @@ pub(super) struct JobPageQuery {
 pub(super) async fn show(
     State(site): State<AppState>,
     visitor: Visitor,
-    Query(which): Query<JobPageQuery>,
+    ApiQuery(which): ApiQuery<JobPageQuery>,
 ) -> Response {
     let came = context(&site, &visitor, &which.name).await;
     visitor.answer(&site, "job.html", came)
@@ -40,13 +41,14 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> R
     let job = JobView::from(&find_job(&site.ledger, name).await?);
     let runs = site.ledger.job_runs(Some(name), RUNS).await?;
     let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
-    let goes_on = runs.iter().any(|run| run.finished_at.is_none());
+    // A run of the command line is ended there.
+    let goes_on = runs.iter().any(|run| run.finished_at.is_none() && run.command_line.is_none());
     let kept = !site.ledger.kept_hook_runs(name).await?.is_empty();
     Ok(context! {
         live => true,
         events => format!("/events?job={}", format::in_query(name)),
         job => Serde(&job),
-        asked => script_of(name),
+        asked => script_of(name).filter(|script| is_requestable(script)),
         acts => Serde(JobAction::sensible(&job, goes_on, kept)),
         runs => Serde(&runs),
         most => RUNS,

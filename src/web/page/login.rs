@@ -1,7 +1,7 @@
 //! Login with a token, logout, and the choice of the page's language.
 
-use axum::Form;
 use axum::extract::{Extension, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::guard::BrowserSession;
+use crate::web::api::PageForm;
+use crate::web::guard::{BrowserSession, TokenCheck, log_in};
 use crate::web::listener::Peer;
 
 use super::visitor::{self, Guest, within};
@@ -33,9 +34,19 @@ pub(super) struct LoginForm {
 pub(super) async fn show(
     State(site): State<AppState>,
     guest: Guest,
+    headers: HeaderMap,
     Query(then): Query<LoginQuery>,
 ) -> Response {
-    let context = context! { next => within(&then.next), wrong => false, ..guest.context(&site) };
+    let told = match BrowserSession::shown(&headers) {
+        Some(session) => match site.tokens.check_session(&session).await {
+            Ok(TokenCheck::Ended(_)) => guest.language.text("token_ended"),
+            Ok(_) => None,
+            Err(problem) => return guest.refuse(&site, &problem.into()),
+        },
+        None => None,
+    };
+    let context =
+        context! { next => within(&then.next), wrong => told.is_some(), told, ..guest.context(&site) };
     guest.page(&site, "login.html", &context)
 }
 
@@ -44,27 +55,39 @@ pub(super) async fn enter(
     State(site): State<AppState>,
     guest: Guest,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    Form(shown): Form<LoginForm>,
+    parts: Parts,
+    PageForm(shown): PageForm<LoginForm>,
 ) -> Response {
     let next = within(&shown.next);
-    match begin(&site, shown.token.trim(), peer.is_secure(&headers)).await {
-        Ok(Some(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
-        Ok(None) => {
-            let context = context! { next, wrong => true, ..guest.context(&site) };
-            let mut answer = guest.page(&site, "login.html", &context);
-            *answer.status_mut() = StatusCode::UNAUTHORIZED;
-            answer
+    let mut wait = None;
+    let (status, told) = match log_in(&site, &parts, shown.token.trim()).await {
+        Ok(TokenCheck::Active(token)) => {
+            match site.tokens.session(&token).cookie(peer.is_secure(&parts.headers)) {
+                Some(cookie) => return ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
+                None => return guest.refuse(&site, &ApiError::unauthorized()),
+            }
         }
-        Err(problem) => guest.refuse(&site, &problem),
+        Ok(TokenCheck::Ended(_)) => {
+            (StatusCode::UNAUTHORIZED, guest.language.text("token_ended").map(str::to_owned))
+        }
+        Ok(TokenCheck::Unknown) => {
+            (StatusCode::UNAUTHORIZED, guest.language.text("token_wrong").map(str::to_owned))
+        }
+        Err(problem) => match problem.retry_after {
+            Some(seconds) if problem.status() == StatusCode::TOO_MANY_REQUESTS => {
+                wait = Some(seconds);
+                (problem.status(), guest.language.say("too_many_tries", &[("wait", seconds.to_string())]))
+            }
+            _ => return guest.refuse(&site, &problem),
+        },
+    };
+    let context = context! { next, wrong => true, told, ..guest.context(&site) };
+    let mut answer = guest.page(&site, "login.html", &context);
+    *answer.status_mut() = status;
+    if let Some(wait) = wait {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
-}
-
-/// The cookie of a new session. `None` if the token is not valid.
-async fn begin(site: &AppState, token: &str, secure: bool) -> Result<Option<HeaderValue>, ApiError> {
-    let Some(role) = site.tokens.role_of(token).await? else { return Ok(None) };
-    let session = site.tokens.session(role).await?;
-    Ok(session.and_then(|session| session.cookie(secure)))
+    answer
 }
 
 /// `POST /logout`

@@ -12,10 +12,11 @@ use minijinja::{Environment, Error, ErrorKind, HtmlEscape, State, UndefinedBehav
 use rust_embed::Embed;
 use tokio::sync::Semaphore;
 
+use crate::config::EnvName;
 use crate::control::{amount, rate_text};
 use crate::web::answer::ApiError;
 
-use super::{assets, format};
+use super::{assets, format, ledger_text};
 use crate::web::words::Language;
 
 /// The maximum number of concurrent event streams.
@@ -39,7 +40,7 @@ pub(in crate::web) struct Pages {
 
 impl Pages {
     /// Reads the templates.
-    pub(in crate::web) fn new(project: &str, simulator: bool) -> Result<Self, Error> {
+    pub(in crate::web) fn new(project: &str, env: Option<&EnvName>, simulator: bool) -> Result<Self, Error> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
@@ -57,10 +58,13 @@ impl Pages {
         templates.add_filter("time", time);
         templates.add_filter("relative", relative);
         templates.add_filter("short", short);
+        ledger_text::add_to(&mut templates);
         templates.add_filter("code", code);
         let built = assets::version("page.js").unwrap_or_default();
         let house = context! {
             project => project,
+            env => env.map(EnvName::as_str),
+            colour => env.map(EnvName::colour),
             simulator => simulator,
             version => env!("CARGO_PKG_VERSION"),
             css => assets::address("page.css"),
@@ -84,8 +88,8 @@ impl Pages {
     pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, ApiError> {
         let rendered = self.templates.get_template(template).and_then(|found| found.render(context));
         rendered.map_err(|error| {
-            tracing::error!(template, "a page cannot be made: {error:#}");
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("this page cannot be made: {error:#}"))
+            tracing::error!(template, "cannot render a page: {error:#}");
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot render this page: {error:#}"))
         })
     }
 }
@@ -104,7 +108,7 @@ fn t(state: &State, name: &str, told: Kwargs) -> Result<String, Error> {
 }
 
 /// The reader's language.
-fn language(state: &State) -> Language {
+pub(super) fn language(state: &State) -> Language {
     let tag = state.lookup("lang");
     tag.and_then(|tag| Language::of(tag.as_str()?)).unwrap_or(Language::English)
 }
@@ -114,10 +118,12 @@ fn now(state: &State) -> i64 {
 }
 
 /// A time in the reader's time zone.
-fn time(state: &State, at: &str) -> Value {
+pub(super) fn time(state: &State, at: &str) -> Value {
     let zone = state.lookup("zone");
     let zone = zone.as_ref().and_then(Value::as_str).unwrap_or("UTC");
-    format::time(language(state), zone, now(state), at)
+    // The reader sees whose time it is, unless it is the reader's own.
+    let named = state.lookup("zone_known").is_some_and(|known| !known.is_true());
+    format::time(language(state), (zone, named), now(state), at)
         .map_or_else(|| Value::from(at), Value::from_safe_string)
 }
 

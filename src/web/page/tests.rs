@@ -6,10 +6,11 @@ use minijinja::{Value, context};
 use super::card::BroadcastCard;
 use super::pages::{self, Pages};
 use crate::control::{
-    AppView, BroadcastView, ChangesView, QuotaView, ScriptView, SendView, WaitKind, WaitView, WaitingView,
+    AppView, ApprovalView, BroadcastView, ChangesView, DoubtsView, QuotaView, ScriptView, SendView, WaitKind,
+    WaitView, WaitingView,
 };
 use crate::control::{BroadcastAction, JobAction, SendAction};
-use crate::core::{BroadcastStage, BroadcastStatus, DeliveryState, JobState, RecipientCounts};
+use crate::core::{BroadcastStage, BroadcastStatus, JobState, RecipientCounts, RecipientState};
 use crate::web::words::Language;
 
 const PROBE: &str = "<script>alert(1)</script>";
@@ -18,8 +19,9 @@ const BOTH: [Language; 2] = [Language::English, Language::Chinese];
 
 fn base(pages: &Pages, language: Language) -> Value {
     context! {
-        lang => language.tag(), zone => "Asia/Shanghai", now => 1_780_300_800, address => "/", notice => PROBE,
-        healthy => false, live => false, known => true, may_act => true, house => pages.house(),
+        lang => language.tag(), zone => "Asia/Shanghai", zone_known => true, now => 1_780_300_800, address => "/", notice => PROBE,
+        healthy => false, live => false, known => true, may_act => true, may_audit => true, may_approve => true, own_plan => false, caller => PROBE, role => "admin", by_proxy => false,
+        house => pages.house(),
     }
 }
 
@@ -28,22 +30,37 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
         id: 7,
         name: PROBE.to_owned(),
         run: PROBE.to_owned(),
+        corrects: Some(PROBE.to_owned()),
         app: PROBE.to_owned(),
         state: BroadcastStatus::Ready,
         over: false,
         note: Some(PROBE.to_owned()),
+        reason: None,
+        approval: Some(ApprovalView {
+            awaited: true,
+            hash: PROBE.to_owned(),
+            recipients: 2_000,
+            begun_by: vec![PROBE.to_owned()],
+            approved_by: Some(PROBE.to_owned()),
+            approved_at: Some(AT.to_owned()),
+            note: Some(PROBE.to_owned()),
+        }),
         changes: Some(ChangesView {
             inputs: vec![PROBE.to_owned()],
             added: 2,
             first_added: vec![PROBE.to_owned()],
             removed: 1,
             first_removed: vec![PROBE.to_owned()],
+            recipient_id: Some(PROBE.to_owned()),
+            recipient_kind: "group".to_owned(),
             group_id: Some(PROBE.to_owned()),
             stored_message: Some(PROBE.to_owned()),
             new_message: Some(PROBE.to_owned()),
         }),
         driven_by: Some(PROBE.to_owned()),
         counts: RecipientCounts { pending: 1_240, sent: 760, ..RecipientCounts::default() },
+        doubts: None,
+        verification: None,
         duplicates: 1,
         largest_message_bytes: 812,
         plan: Some("ab12".to_owned()),
@@ -55,6 +72,7 @@ fn broadcast(waits_for: Option<WaitView>) -> BroadcastView {
         created_at: AT.to_owned(),
         planned_at: Some(AT.to_owned()),
         finished_at: None,
+        job_runs: vec![PROBE.to_owned()],
     }
 }
 
@@ -86,9 +104,9 @@ fn every_text_that_a_template_names_is_there() {
     }
     assert!(asked > 100, "{asked}");
     let mut names: Vec<String> =
-        DeliveryState::ALL.iter().map(|one| format!("state_{}", one.name())).collect();
+        RecipientState::ALL.iter().map(|one| format!("state_{}", one.name())).collect();
     names.extend(BroadcastStage::ALL.iter().map(|one| format!("is_{}", one.name())));
-    names.extend(["is_paused", "is_cancelling", "is_interrupted"].map(str::to_owned));
+    names.extend(["is_paused", "is_cancelling", "is_interrupted", "is_awaiting_approval"].map(str::to_owned));
     names.extend(JobState::ALL.iter().map(|one| format!("run_{}", one.name())));
     let acts = [
         BroadcastAction::Pause,
@@ -99,11 +117,18 @@ fn every_text_that_a_template_names_is_there() {
         BroadcastAction::Retry,
         BroadcastAction::SettleAsSent,
         BroadcastAction::SettleAgain,
+        BroadcastAction::AskService,
+        BroadcastAction::SettleProven,
+        BroadcastAction::Verify,
         BroadcastAction::Recall,
     ];
     let acts = acts.map(word).into_iter();
     let jobs = [JobAction::Trigger, JobAction::Pause, JobAction::Resume, JobAction::Cancel].map(word);
     for act in acts.chain(jobs.map(|act| format!("job_{act}"))) {
+        names.extend(["act", "ask", "done"].map(|what| format!("{what}_{act}")));
+        names.push(format!("ask_{act}_long"));
+    }
+    for act in ["approve", "reject"] {
         names.extend(["act", "ask", "done"].map(|what| format!("{what}_{act}")));
         names.push(format!("ask_{act}_long"));
     }
@@ -118,10 +143,11 @@ fn every_text_that_a_template_names_is_there() {
 
 #[test]
 fn a_broadcast_that_runs_says_how_far_it_is_and_what_it_waits_for() {
-    let pages = Pages::new(PROBE, true).unwrap();
+    let pages = Pages::new(PROBE, None, true).unwrap();
     let kinds = [
         WaitKind::Resume,
         WaitKind::Window,
+        WaitKind::Ramp,
         WaitKind::Unreachable,
         WaitKind::Retry,
         WaitKind::ServiceSaid,
@@ -159,7 +185,7 @@ fn a_broadcast_that_runs_says_how_far_it_is_and_what_it_waits_for() {
 
 #[test]
 fn questions_say_numbers() {
-    let pages = Pages::new("spring", false).unwrap();
+    let pages = Pages::new("spring", None, false).unwrap();
     let view = BroadcastView { name: "spring".to_owned(), run: "1".to_owned(), ..broadcast(None) };
     let ask = |language, act: &str| {
         let context = context! {
@@ -170,18 +196,23 @@ fn questions_say_numbers() {
     };
     let english = ask(Language::English, "cancel");
     assert!(english.contains("Cancel spring&#x2f;1?"), "{english}");
-    let said = "1,240 pending groups get nothing; 760 that have the message keep it.";
+    let said = "1,240 pending recipients get nothing; 760 that have the message keep it.";
     assert!(english.contains(said), "{english}");
     let chinese = ask(Language::Chinese, "cancel");
-    assert!(chinese.contains("1,240 个待发送的群组将不会收到消息；760 个已发送的群组保留消息"), "{chinese}");
+    assert!(
+        chinese.contains("1,240 个待发送的接收方将不会收到消息；760 个已发送的接收方保留消息"),
+        "{chinese}"
+    );
 }
 
 #[test]
 fn waiting_calls_and_scripts_that_failed_to_load_are_shown_and_an_unhealthy_ledger_stands_above_all() {
-    let pages = Pages::new("spring", true).unwrap();
+    let pages = Pages::new("spring", None, true).unwrap();
     let quota = QuotaView {
         name: "group messages".to_owned(),
         per_second: 20,
+        limit: 20,
+        period: 1,
         pace: 12.5,
         sent_last_second: 12,
         throttled_last_minute: 3,
@@ -202,6 +233,7 @@ fn waiting_calls_and_scripts_that_failed_to_load_are_shown_and_an_unhealthy_ledg
         loaded_at: Some(AT.to_owned()),
         error: Some(format!("scripts/a.lua:3: {PROBE}")),
         stale_since: Some(AT.to_owned()),
+        form: Vec::new(),
     }];
     let more =
         context! { apps => Serde(&apps), waited => true, stale => Serde(&stale), scripts => Serde([(); 0]) };
@@ -225,19 +257,31 @@ fn waiting_calls_and_scripts_that_failed_to_load_are_shown_and_an_unhealthy_ledg
 
 #[test]
 fn single_sends_in_doubt_are_shown_with_what_settles_them() {
-    let pages = Pages::new(PROBE, true).unwrap();
+    let pages = Pages::new(PROBE, None, true).unwrap();
     let send = SendView {
+        kind: "group".to_owned(),
+        request: None,
         id: 12,
         once: Some(PROBE.to_owned()),
+        recipients: vec![PROBE.to_owned()],
         groups: vec![PROBE.to_owned()],
         users: Vec::new(),
         origin: PROBE.to_owned(),
-        state: "in_doubt".to_owned(),
+        job_run: None,
+        state: RecipientState::InDoubt,
         attempts: 1,
         error: Some(PROBE.to_owned()),
+        reason: None,
         receipts: Vec::new(),
         created_at: AT.to_owned(),
         updated_at: AT.to_owned(),
+        doubts: Some(DoubtsView {
+            waiting: 1,
+            until: Some(AT.to_owned()),
+            absent: 0,
+            open: 0,
+            files: Vec::new(),
+        }),
     };
     for language in BOTH {
         let doubts = [Value::from(Serde(&send))];
@@ -247,6 +291,22 @@ fn single_sends_in_doubt_are_shown_with_what_settles_them() {
             html.contains("/sends/12/settle_as_sent") && html.contains("/sends/12/settle_again"),
             "{html}"
         );
+        let waits = language.text("send_waits").unwrap().replace('\'', "&#x27;");
+        assert!(html.contains(&waits), "{html}");
+        let call =
+            SendView { request: Some("POST /chatgroups/7".to_owned()), groups: Vec::new(), ..send.clone() };
+        let context =
+            context! { doubts => [Value::from(Serde(&call))], doubts_most => 1, ..base(&pages, language) };
+        assert!(made(&pages, "part/doubts.html", &context).contains("POST &#x2f;chatgroups&#x2f;7"));
+        let to_all = SendView {
+            kind: "announce".to_owned(),
+            recipients: vec!["all".to_owned()],
+            groups: Vec::new(),
+            ..send.clone()
+        };
+        let doubts = [Value::from(Serde(&to_all))];
+        let context = context! { doubts => doubts, doubts_most => 1, ..base(&pages, language) };
+        assert!(made(&pages, "part/doubts.html", &context).contains(language.text("announce_all").unwrap()));
         let none = context! { doubts => Vec::<Value>::new(), doubts_most => 1, ..base(&pages, language) };
         assert!(made(&pages, "part/doubts.html", &none).contains("hidden"));
         for act in ["settle_as_sent", "settle_again"] {

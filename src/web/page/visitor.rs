@@ -2,15 +2,15 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 
-use crate::ledger::TokenRole;
+use crate::core::{ActorKind, Person, TokenRole};
 use crate::web::AppState;
 use crate::web::answer::ApiError;
-use crate::web::guard::Viewer;
+use crate::web::guard::Caller;
 
 use super::notice;
 use crate::web::words::Language;
@@ -28,7 +28,8 @@ const PART: &str = "x-mooncast-part";
 #[derive(Debug, Clone)]
 pub(super) struct Guest {
     pub(super) language: Language,
-    zone: String,
+    /// The browser's time zone, if its script has said it.
+    zone: Option<String>,
     /// Whether the page's script asks, which inserts the response into a page.
     pub(super) part: bool,
     /// The result of the last action, if it was not shown yet.
@@ -36,32 +37,32 @@ pub(super) struct Guest {
     address: String,
 }
 
-/// A caller that may read.
+/// A caller whose role is enough for the page.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
     guest: Guest,
-    may_act: bool,
+    caller: Caller,
 }
 
 impl Guest {
-    fn of(parts: &Parts) -> Self {
+    pub(super) fn of(parts: &Parts) -> Self {
         let headers = &parts.headers;
         let chosen = cookie(headers, LANGUAGE).and_then(Language::of);
         let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|accepted| accepted.to_str().ok());
-        let zone = cookie(headers, ZONE).filter(|zone| TimeZone::get(zone).is_ok()).unwrap_or("UTC");
+        let zone = cookie(headers, ZONE).filter(|zone| TimeZone::get(zone).is_ok());
         let address = parts.uri.path_and_query().map_or("/", |address| address.as_str());
         Self {
             language: chosen.unwrap_or_else(|| Language::preferred(accepted.unwrap_or_default())),
-            zone: zone.to_owned(),
+            zone: zone.map(str::to_owned),
             part: headers.contains_key(PART),
             notice: cookie(headers, notice::COOKIE).and_then(notice::read),
             address: address.to_owned(),
         }
     }
 
-    /// The reader's time zone.
-    pub(super) fn zone(&self) -> &str {
-        &self.zone
+    /// The reader's time zone, or the project's if it is not known.
+    pub(super) fn zone<'a>(&'a self, site: &'a AppState) -> &'a str {
+        self.zone.as_deref().unwrap_or(&site.daemon.house.serve.zone)
     }
 
     /// The context that every template gets.
@@ -69,7 +70,8 @@ impl Guest {
         let now = site.clock.unix_time();
         context! {
             lang => self.language.tag(),
-            zone => self.zone.as_str(),
+            zone => self.zone(site),
+            zone_known => self.zone.is_some(),
             now => now.as_secs(),
             address => self.address.as_str(),
             notice => self.notice.as_deref(),
@@ -105,20 +107,42 @@ impl Guest {
         let more = context! { status => status.as_u16(), problem => problem.message() };
         let mut answer = self.page(site, template, &context! { ..more, ..self.context(site) });
         *answer.status_mut() = status;
+        problem.add_headers(answer.headers_mut());
         answer
+    }
+
+    /// Leads to the login, which continues with this page if it only shows something.
+    pub(super) fn to_login(&self, is_safe: bool) -> Response {
+        let next = if is_safe { self.address.as_str() } else { "/" };
+        Redirect::to(&login(next)).into_response()
     }
 }
 
 impl Visitor {
     /// The context that every template gets.
     pub(super) fn context(&self, site: &AppState) -> Value {
-        context! { known => true, may_act => self.may_act, ..self.guest.context(site) }
+        let Caller { name, kind, role, .. } = &self.caller;
+        context! {
+            known => true,
+            may_act => role.covers(TokenRole::Operator),
+            may_audit => role.covers(TokenRole::Approver),
+            may_approve => role.covers(TokenRole::Approver),
+            caller => name,
+            by_proxy => *kind == ActorKind::Proxy,
+            role => role.name(),
+            ..self.guest.context(site)
+        }
     }
 
-    /// Checks that the caller may act.
-    pub(super) fn operates(&self) -> Result<(), ApiError> {
-        let words = self.language.text("only_looks").unwrap_or_default();
-        if self.may_act { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, words)) }
+    /// Who acts.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether the caller is one of these people.
+    pub(super) fn is_among(&self, names: &[String]) -> bool {
+        let caller = Person::of(&self.caller.actor());
+        names.iter().any(|name| caller.is(&Person { name: name.clone(), kind: caller.kind }))
     }
 
     /// Renders the result of a query, or its error.
@@ -147,18 +171,11 @@ impl<S: Sync> FromRequestParts<S> for Guest {
 }
 
 impl FromRequestParts<AppState> for Visitor {
-    type Rejection = Response;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, Response> {
-        let guest = Guest::of(parts);
-        match Viewer::from_request_parts(parts, site).await {
-            Ok(viewer) => Ok(Self { may_act: viewer.role == TokenRole::Operate, guest }),
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && !guest.part => {
-                let next = if parts.method.is_safe() { guest.address.as_str() } else { "/" };
-                Err(Redirect::to(&login(next)).into_response())
-            }
-            Err(problem) => Err(guest.refuse(site, &problem)),
-        }
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, site).await?;
+        Ok(Self { guest: Guest::of(parts), caller })
     }
 }
 

@@ -3,7 +3,6 @@
 use mlua::{LuaString, Table, Value};
 
 use super::super::fault::NativeError;
-use crate::core::nearest;
 
 /// Accepts a string of any bytes.
 pub(super) fn text(field: &str, value: &Value) -> Result<LuaString, NativeError> {
@@ -52,35 +51,16 @@ pub(super) fn wrong(field: &str, expected: &str, got: &Value) -> NativeError {
     NativeError::invalid(field, format!("{field}: expected {expected}, got {}", got.type_name()))
 }
 
-/// Calls `set` for each field of an options table. An unknown field is an error that suggests the nearest known name.
-pub(super) fn each(
-    what: &str,
-    options: &Value,
-    known: &[&str],
-    mut set: impl FnMut(&str, &Value) -> Result<(), NativeError>,
-) -> Result<(), NativeError> {
-    let options = match options {
-        Value::Nil => return Ok(()),
-        Value::Table(options) => options,
-        other => return Err(wrong(what, "a table", other)),
+/// Reads one id, or a list of them. `field` names an id in errors.
+pub(super) fn id_list(field: &str, ids: Value) -> Result<Vec<String>, NativeError> {
+    let ids = match ids {
+        Value::Table(list) => list.sequence_values().collect::<mlua::Result<Vec<Value>>>()?,
+        one => vec![one],
     };
-    for pair in options.pairs::<Value, Value>() {
-        let (key, value) = pair?;
-        let name = match &key {
-            Value::String(name) => name.to_string_lossy(),
-            other => return Err(wrong(what, "names of options", other)),
-        };
-        if !known.contains(&name.as_str()) {
-            let hint = match nearest(&name, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known: {}", known.join(", ")),
-            };
-            return Err(NativeError::invalid(
-                format!("{what}.{name}"),
-                format!("{what}: unknown `{name}`; {hint}"),
-            ));
-        }
-        set(&name, &value)?;
-    }
-    Ok(())
+    let id = |id: &Value| match id {
+        Value::String(_) => utf8(field, id),
+        Value::Integer(id) => Ok(id.to_string()),
+        other => Err(wrong(field, "a string or a whole number", other)),
+    };
+    ids.iter().map(id).collect()
 }

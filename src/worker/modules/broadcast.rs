@@ -3,17 +3,18 @@
 use std::cell::RefCell;
 
 use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::core::{BROADCAST_FIELDS, nearest};
+use crate::core::{BROADCAST_FIELDS, BroadcastSpec, Call, unknown_name};
 use crate::input::AudienceOptions;
 use crate::protocol::{BroadcastStep, HostRequest};
 
 use super::super::context::ScriptContext;
 use super::super::convert::{EmptyTable, to_json};
 use super::super::fault::NativeError;
-use super::ModuleKit;
-use super::arguments::{each, integer, utf8, wrong};
+use super::arguments::{boolean, utf8, wrong};
+use super::options::{broadcast_spec, pairs};
+use super::{ModuleKit, edit};
 
 /// The part in Lua, which draws recipients and calls the script's functions.
 const LUA_PART: &str = include_str!("broadcast.lua");
@@ -24,7 +25,8 @@ const LONGEST: usize = 16_384;
 /// The size of a batch in bytes at which it is sent, even with few recipients.
 const FULL: usize = 1 << 20;
 
-pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Function> {
+/// Returns a table with the functions `broadcast` and `edit`.
+pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Table> {
     let ask = kit.lua().create_table()?;
     ask.raw_set(
         "begin",
@@ -51,9 +53,11 @@ pub(super) fn build(kit: &ModuleKit, app: u32) -> mlua::Result<Function> {
     ask.raw_set("abandon", step(|handle| BroadcastStep::Abandon { handle })?)?;
     let parts = (
         kit.plain(read)?,
+        kit.plain(edit::read_broadcast)?,
         ask,
-        kit.plain(|_, _, id_column: Option<String>| {
-            Ok(RecipientJsonBatch { id_column, ..RecipientJsonBatch::default() })
+        kit.plain(|_, _, (id_column, kind): (Option<String>, Option<String>)| {
+            let kind = kind.as_deref().and_then(Call::from_name);
+            Ok(RecipientJsonBatch { id_column, kind, ..RecipientJsonBatch::default() })
         })?,
         kit.plain(add)?,
         kit.waiting(append)?,
@@ -81,71 +85,54 @@ fn read(
     context: &ScriptContext,
     (spec, test): (Value, Option<bool>),
 ) -> Result<(mlua::LuaString, bool), NativeError> {
-    let (mut json, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
-    json.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
-    if let Some(only) = test {
-        json.insert("tested".to_owned(), Json::from(true));
-        json.insert("test_only".to_owned(), Json::from(only));
+    let (mut spec, functions) = fields(lua, "broadcast", &spec, &BROADCAST_FIELDS)?;
+    spec.run.get_or_insert_with(|| context.run.clone());
+    spec.tested = test.is_some();
+    spec.test_only = test == Some(true);
+    if let Some(excluded) = &mut spec.exclude {
+        excluded.run.get_or_insert_with(|| context.run.clone());
     }
-    if let Some(Json::Object(excluded)) = json.get_mut("exclude") {
-        excluded.entry("run").or_insert_with(|| Json::from(context.run.as_str()));
-    }
-    Ok((lua.create_string(Json::Object(json).to_string())?, functions))
+    let json = serde_json::to_vec(&spec).map_err(mlua::Error::external)?;
+    Ok((lua.create_string(json)?, functions))
 }
 
-/// Returns the fields as JSON, and whether some of them are functions.
-fn fields(
-    lua: &Lua,
-    what: &str,
-    spec: &Value,
-    known: &[&str],
-) -> Result<(Map<String, Json>, bool), NativeError> {
-    let mut json = Map::new();
+/// Returns the fields, and whether some of them are functions.
+fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(BroadcastSpec, bool), NativeError> {
     let (mut functions, mut allow_empty) = (false, false);
+    let (mut path, mut message, mut others) = (None, None, Vec::new());
     let Value::Table(given) = spec else { return Err(wrong(what, "a table of fields", spec)) };
-    each(what, spec, known, |name, value| {
-        let read = match name {
-            "name" | "id_column" | "sheet" => Json::from(word(name, value)?),
-            "run" => run(value)?,
-            "to" => return to(&mut json, &mut functions, value),
-            "message" => match value {
-                Value::Function(_) => {
-                    functions = true;
-                    return Ok(());
-                }
-                Value::Table(_) => parsed(&to_json(lua, value, EmptyTable::OfMessage)?)?,
-                other => return Err(wrong(name, "a message (a table) or a function", other)),
-            },
-            "pack" => Json::from(ranged(name, value, 1, 3)?),
-            "stop_after_failures" | "max_recipients" => Json::from(ranged(name, value, 1, i64::MAX)?),
-            "in_doubt" => one_of(name, value, &["hold", "resend"])?,
-            "on_change" => one_of(name, value, &["refuse", "continue", "replan"])?,
-            "priority" => one_of(name, value, &["high", "normal", "low"])?,
-            "rate" => rate(value)?,
-            "window" => words(name, value, &["from", "to", "tz"])?,
-            "exclude" => exclude(lua, value)?,
-            "skip_bad" => Json::from(super::arguments::boolean(name, value)?),
-            "encoding" => checked(name, value, AudienceOptions::check_encoding)?,
-            "separator" => checked(name, value, |text| AudienceOptions::separator(text).map(drop))?,
+    for (name, value) in pairs(what, spec)? {
+        let known = || known.iter().copied();
+        match (name.as_str(), &value) {
+            (name, _) if known().all(|one| one != name) => {
+                let problem = format!("{what}: {}", unknown_name(name, known()));
+                return Err(NativeError::invalid(format!("{what}.{name}"), problem));
+            }
+            ("message" | "on_progress" | "to", Value::Function(_)) => functions = true,
+            ("to", Value::String(_)) => path = Some(utf8("to", &value)?),
+            ("to", _) => check_list(&value)?,
+            ("message", Value::Table(_)) => {
+                let json = to_json(lua, &value, EmptyTable::OfMessage)?;
+                let unreadable =
+                    |error: serde_json::Error| NativeError::invalid("message", error.to_string());
+                message = Some(serde_json::from_slice::<Json>(&json).map_err(unreadable)?);
+            }
+            ("message", other) => return Err(wrong("message", "a message (a table) or a function", other)),
+            ("on_progress", other) => return Err(wrong("on_progress", "a function", other)),
             // For the messages, not for the host.
-            "allow_empty" => {
-                allow_empty = super::arguments::boolean(name, value)?;
-                return Ok(());
+            ("allow_empty", _) => allow_empty = boolean("allow_empty", &value)?,
+            ("ramp", Value::Table(ramp)) => others.push((name, Value::Table(ramp_fields(lua, ramp)?))),
+            ("window", Value::Table(window)) => {
+                let (window, function) = window_without_function(lua, window)?;
+                functions |= function;
+                others.push((name, Value::Table(window)));
             }
-            _ => {
-                functions = true;
-                return match value {
-                    Value::Function(_) => Ok(()),
-                    other => Err(wrong(name, "a function", other)),
-                };
-            }
-        };
-        json.insert(name.to_owned(), read);
-        Ok(())
-    })?;
+            _ => others.push((name, value)),
+        }
+    }
     for (name, what) in [
         ("name", "a name that identifies the broadcast"),
-        ("to", "a list of groups, an iterator, or a .csv, .xlsx, .json or .jsonl file"),
+        ("to", "a list of recipients, an iterator, or a .csv, .xlsx, .json or .jsonl file"),
         (
             "message",
             "a message without `to`, or a function that takes a recipient and returns such a message",
@@ -155,63 +142,55 @@ fn fields(
             return Err(NativeError::invalid(name, format!("`{name}` is missing: {what}")));
         }
     }
-    if allow_empty && let Some(Json::Object(message)) = json.get_mut("message") {
+    if allow_empty && let Some(Json::Object(message)) = &mut message {
         message.entry("allow_empty").or_insert(Json::Bool(true));
     }
-    Ok((json, functions))
+    let spec = BroadcastSpec { path, message, ..broadcast_spec(others)? };
+    spec.validate()?;
+    AudienceOptions::of(&spec)?;
+    Ok((spec, functions))
 }
 
-/// Reads a string and checks it with `check`.
-fn checked(
-    name: &str,
-    value: &Value,
-    check: impl Fn(&str) -> Result<(), String>,
-) -> Result<Json, NativeError> {
-    let text = utf8(name, value)?;
-    check(&text).map_err(|what| NativeError::invalid(name, format!("`{name}`: {what}")))?;
-    Ok(Json::from(text))
-}
-
-fn parsed(json: &[u8]) -> Result<Json, NativeError> {
-    serde_json::from_slice(json).map_err(|error| NativeError::invalid("message", error.to_string()))
-}
-
-fn word(name: &str, value: &Value) -> Result<String, NativeError> {
-    let text = utf8(name, value)?;
-    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(NativeError::invalid(
-            name,
-            format!("`{name}` must have 1 to 200 bytes and no control characters"),
-        ));
+/// Returns the fields of a ramp: its list of stages under a name, beside `pause`.
+fn ramp_fields(lua: &Lua, ramp: &Table) -> Result<Table, NativeError> {
+    let (fields, stages) = (lua.create_table()?, lua.create_table()?);
+    for stage in ramp.sequence_values::<Value>() {
+        stages.raw_push(stage?)?;
     }
-    Ok(text)
-}
-
-/// Reads a string, or an integer, which is converted to a string.
-fn run(value: &Value) -> Result<Json, NativeError> {
-    match value {
-        Value::Integer(number) => Ok(Json::from(number.to_string())),
-        other => word("run", other).map(Json::from),
-    }
-}
-
-fn to(json: &mut Map<String, Json>, functions: &mut bool, value: &Value) -> Result<(), NativeError> {
-    match value {
-        Value::Function(_) => *functions = true,
-        Value::String(_) => {
-            let path = utf8("to", value)?;
-            json.insert("path".to_owned(), Json::from(path));
+    for pair in ramp.pairs::<Value, Value>() {
+        if let (name @ Value::String(_), value) = pair? {
+            fields.raw_set(name, value)?;
         }
-        Value::Table(list) if list.raw_len() > 0 || list.is_empty() => whole_list("to", list)?,
-        Value::Table(_) => {
-            return Err(NativeError::invalid(
-                "to",
-                "`to` is a table without a first item; for one recipient write { recipient }",
-            ));
-        }
-        other => return Err(wrong("to", "a list, an iterator or the path of a file", other)),
     }
-    Ok(())
+    fields.raw_set("stages", stages)?;
+    Ok(fields)
+}
+
+/// Returns the fields of a window, with a mark in place of a function, and whether there was one.
+fn window_without_function(lua: &Lua, window: &Table) -> Result<(Table, bool), NativeError> {
+    if !window.raw_get::<Value>("tz")?.is_function() {
+        return Ok((window.clone(), false));
+    }
+    let copy = lua.create_table()?;
+    for pair in window.pairs::<Value, Value>() {
+        let (name, value) = pair?;
+        copy.raw_set(name, value)?;
+    }
+    let mark = lua.create_table()?;
+    mark.raw_set("function", true)?;
+    copy.raw_set("tz", mark)?;
+    Ok((copy, true))
+}
+
+fn check_list(value: &Value) -> Result<(), NativeError> {
+    match value {
+        Value::Table(list) if list.raw_len() > 0 || list.is_empty() => whole_list("to", list),
+        Value::Table(_) => Err(NativeError::invalid(
+            "to",
+            "`to` is a table without a first item; for one recipient write { recipient }",
+        )),
+        other => Err(wrong("to", "a list, an iterator or the path of a file", other)),
+    }
 }
 
 /// Refuses a list with holes, which would be read only up to the first one, and fields beside its items.
@@ -248,91 +227,33 @@ fn whole_list(name: &str, list: &Table) -> Result<(), NativeError> {
     ))
 }
 
-fn ranged(name: &str, value: &Value, least: i64, most: i64) -> Result<i64, NativeError> {
-    let number = integer(name, value)?;
-    if (least..=most).contains(&number) {
-        return Ok(number);
-    }
-    let range = if most == i64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
-    Err(NativeError::invalid(name, format!("`{name}` must be {range}, not {number}")))
-}
-
-fn rate(value: &Value) -> Result<Json, NativeError> {
-    let rate = match value {
-        Value::Integer(number) => *number as f64,
-        Value::Number(number) => *number,
-        other => return Err(wrong("rate", "messages a second", other)),
-    };
-    if rate.is_finite() && rate > 0.0 {
-        return Ok(Json::from(rate));
-    }
-    Err(NativeError::invalid("rate", format!("`rate` must be over 0 messages a second, not {rate}")))
-}
-
-fn one_of(name: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError> {
-    let word = utf8(name, value)?;
-    if known.contains(&word.as_str()) {
-        return Ok(Json::from(word));
-    }
-    let hint = nearest(&word, known.iter().copied())
-        .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-    Err(NativeError::invalid(
-        name,
-        format!("`{name}` must be one of {}, not \"{word}\"{hint}", known.join(", ")),
-    ))
-}
-
-/// Reads a table of strings.
-fn words(what: &str, value: &Value, known: &[&str]) -> Result<Json, NativeError> {
-    let Value::Table(_) = value else { return Err(wrong(what, "a table", value)) };
-    let mut json = Map::new();
-    each(what, value, known, |name, value| {
-        json.insert(name.to_owned(), Json::from(utf8(&format!("{what}.{name}"), value)?));
-        Ok(())
-    })?;
-    Ok(Json::Object(json))
-}
-
-fn exclude(lua: &Lua, value: &Value) -> Result<Json, NativeError> {
-    let Value::Table(_) = value else { return Err(wrong("exclude", "a table { broadcast = NAME }", value)) };
-    let mut json = Map::new();
-    each("exclude", value, &["broadcast", "run", "states"], |name, value| {
-        let read = match name {
-            "broadcast" => Json::from(word("exclude.broadcast", value)?),
-            "run" => run(value)?,
-            _ => match value {
-                Value::String(_) => Json::from(vec![utf8("exclude.states", value)?]),
-                Value::Table(_) => parsed(&to_json(lua, value, EmptyTable::Object)?)?,
-                other => return Err(wrong("exclude.states", "a list of states", other)),
-            },
-        };
-        json.insert(name.to_owned(), read);
-        Ok(())
-    })?;
-    Ok(Json::Object(json))
-}
-
 /// Recipients and messages to be sent to the host: the inside of a JSON list.
 #[derive(Default)]
 struct RecipientJsonBatch {
     bytes: RefCell<Vec<u8>>,
     recipients: std::cell::Cell<u64>,
-    /// The field that holds the group's id, if it is not `group_id`.
+    /// The field that holds the recipient's id, if the script names one.
     id_column: Option<String>,
+    /// What the recipients are; `None` for groups and members of groups.
+    kind: Option<Call>,
 }
 
 impl UserData for RecipientJsonBatch {}
+
+/// The batch, the recipient, its number, its line of a file, whether a function made its message, that message, and its time
+/// zone.
+type AddArguments = (AnyUserData, Value, u64, Option<u64>, bool, Value, Value);
 
 /// Adds a recipient. Returns the number of recipients, or more than the maximum of a batch once it is large enough.
 fn add(
     lua: &Lua,
     _: &ScriptContext,
-    (batch, recipient, number, line, made, message): (AnyUserData, Value, u64, Option<u64>, bool, Value),
+    (batch, recipient, number, line, made, message, zone): AddArguments,
 ) -> Result<u64, NativeError> {
     let batch = batch.borrow::<RecipientJsonBatch>()?;
     let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
     // The host already has the fields of the lines of its file.
-    let recipient = recipient_json(lua, &recipient, line.is_none(), batch.id_column.as_deref())?;
+    let recipient = recipient_json(lua, &recipient, line.is_none(), &batch)?;
     let mut bytes = batch.bytes.borrow_mut();
     if !bytes.is_empty() {
         bytes.push(b',');
@@ -359,6 +280,21 @@ fn add(
             }
         }
     }
+    match &zone {
+        Value::Nil => {}
+        Value::String(zone) => {
+            let zone = zone.to_str().map_err(|_| {
+                NativeError::invalid("window.tz", format!("{place}: the time zone is not UTF-8"))
+            })?;
+            bytes.extend_from_slice(b",\"z\":");
+            bytes.extend_from_slice(&serde_json::to_vec(&*zone).map_err(mlua::Error::external)?);
+        }
+        other => {
+            let what =
+                format!("{place}: the function of `window.tz` gave a {}, not a time zone", other.type_name());
+            return Err(NativeError::invalid("window.tz", what));
+        }
+    }
     bytes.push(b'}');
     batch.recipients.set(batch.recipients.get() + 1);
     Ok(if bytes.len() >= FULL { u64::MAX >> 1 } else { batch.recipients.get() })
@@ -370,7 +306,7 @@ fn recipient_json(
     lua: &Lua,
     recipient: &Value,
     plain: bool,
-    id_column: Option<&str>,
+    batch: &RecipientJsonBatch,
 ) -> Result<Vec<u8>, NativeError> {
     let Value::Table(fields) = recipient else { return to_json(lua, recipient, EmptyTable::Object) };
     let needed: Table = lua.create_table()?;
@@ -381,8 +317,17 @@ fn recipient_json(
             needed.raw_set(name, value)?;
         }
     }
-    needed.raw_set("group_id", fields.get::<Value>(id_column.unwrap_or("group_id"))?)?;
-    needed.raw_set("users", fields.get::<Value>("users")?)?;
+    let call = batch.kind.unwrap_or(Call::Group);
+    let id_column = batch.id_column.as_deref().unwrap_or(call.id_field());
+    if call.recipient() == Call::Group.recipient() {
+        needed.raw_set("users", fields.get::<Value>("users")?)?;
+    } else if plain && batch.id_column.is_none() {
+        // The host refuses a recipient that can be read as another one.
+        for name in ["group_id", "users", "user_id", "room_id"] {
+            needed.raw_set(name, fields.get::<Value>(name)?)?;
+        }
+    }
+    needed.raw_set(call.id_field(), fields.get::<Value>(id_column)?)?;
     to_json(lua, &Value::Table(needed), EmptyTable::OfMessage)
 }
 

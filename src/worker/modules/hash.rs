@@ -12,6 +12,7 @@ use super::super::context::ScriptContext;
 use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::text;
+use crate::core::sha256_hex;
 
 /// Makes a version 4 UUID with `math.random`, so that a run with a fixed seed makes the same ones again. It must not
 /// be used as a secret.
@@ -38,7 +39,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
 }
 
 fn sha256(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<String, NativeError> {
-    Ok(HEXLOWER.encode(&Sha256::digest(text("text", &value)?.as_bytes())))
+    Ok(sha256_hex(text("text", &value)?.as_bytes()))
 }
 
 fn md5(_: &Lua, _: &ScriptContext, (value,): (Value,)) -> Result<String, NativeError> {

@@ -60,6 +60,8 @@ fn declare(
             id: own.id,
         }),
         tz: None,
+        calendar: None,
+        on_holiday: None,
         missed: None,
         grace_ms: None,
         overlap: own.overlap,

@@ -17,7 +17,7 @@ use super::{ModuleKit, hook, json};
 /// The default timeout of a request, in milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
 
-/// The names and values of headers.
+/// The names and values of headers or of a query.
 type HeaderList = Vec<(String, HttpValue)>;
 
 /// The part in Lua: shorter forms, and the methods of a response.
@@ -34,6 +34,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct GetOptions {
+    query: Option<Given>,
     headers: Option<Given>,
     timeout: Option<Milliseconds>,
 }
@@ -42,6 +43,7 @@ struct GetOptions {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PostOptions {
+    query: Option<Given>,
     headers: Option<Given>,
     json: Option<Given>,
     timeout: Option<Milliseconds>,
@@ -53,6 +55,7 @@ struct PostOptions {
 struct RequestOptions {
     method: Option<String>,
     url: Option<String>,
+    query: Option<Given>,
     headers: Option<Given>,
     body: Option<Given>,
     json: Option<Given>,
@@ -62,8 +65,9 @@ struct RequestOptions {
 fn get(_: &Lua, _: &ScriptContext, (url, given): (Value, Value)) -> Result<HostRequest, NativeError> {
     let url = utf8("url", &url)?;
     let own: GetOptions = options("http.get", &given)?;
-    let headers = header_list(own.headers, &given)?;
-    Ok(asked("GET".to_owned(), url, headers, None, own.timeout))
+    let (query, headers) =
+        (value_list("query", own.query, &given)?, value_list("headers", own.headers, &given)?);
+    Ok(asked("GET".to_owned(), url, query, headers, None, own.timeout))
 }
 
 fn post(
@@ -73,33 +77,36 @@ fn post(
 ) -> Result<HostRequest, NativeError> {
     let (url, body) = (utf8("url", &url)?, body_value(&body)?);
     let own: PostOptions = options("http.post", &given)?;
-    let mut headers = header_list(own.headers, &given)?;
+    let query = value_list("query", own.query, &given)?;
+    let mut headers = value_list("headers", own.headers, &given)?;
     let body = with_json(lua, body, own.json, &given, &mut headers)?;
-    Ok(asked("POST".to_owned(), url, headers, body, own.timeout))
+    Ok(asked("POST".to_owned(), url, query, headers, body, own.timeout))
 }
 
 fn request(lua: &Lua, _: &ScriptContext, (given,): (Value,)) -> Result<HostRequest, NativeError> {
     table("options", &given)?;
     let own: RequestOptions = options("http.request", &given)?;
-    let mut headers = header_list(own.headers, &given)?;
+    let query = value_list("query", own.query, &given)?;
+    let mut headers = value_list("headers", own.headers, &given)?;
     let body = own.body.map(|_| body_value(&raw(&given, "body")?)).transpose()?.flatten();
     let body = with_json(lua, body, own.json, &given, &mut headers)?;
     let Some(url) = own.url else {
         return Err(NativeError::invalid("url", "url: a request needs one"));
     };
     let method = own.method.map_or_else(|| "GET".to_owned(), |method| method.to_ascii_uppercase());
-    Ok(asked(method, url, headers, body, own.timeout))
+    Ok(asked(method, url, query, headers, body, own.timeout))
 }
 
 fn asked(
     method: String,
     url: String,
+    query: HeaderList,
     headers: HeaderList,
     body: Option<HttpValue>,
     timeout: Option<Milliseconds>,
 ) -> HostRequest {
     let timeout_ms = timeout.map_or(DEFAULT_TIMEOUT, |time| time.0);
-    HostRequest::Http(Box::new(HttpRequest { method, url, headers, body, timeout_ms }))
+    HostRequest::Http(Box::new(HttpRequest { method, url, query, headers, body, timeout_ms }))
 }
 
 /// Returns the body, or the value of the option `json` as the body.
@@ -134,20 +141,21 @@ fn body_value(value: &Value) -> Result<Option<HttpValue>, NativeError> {
     }
 }
 
-fn header_list(present: Option<Given>, given: &Value) -> Result<HeaderList, NativeError> {
-    let mut headers = Vec::new();
+/// The names and values of the option `field`.
+fn value_list(field: &str, present: Option<Given>, given: &Value) -> Result<HeaderList, NativeError> {
+    let mut list = Vec::new();
     if present.is_none() {
-        return Ok(headers);
+        return Ok(list);
     }
-    for pair in table("headers", &raw(given, "headers")?)?.pairs::<Value, Value>() {
+    for pair in table(field, &raw(given, field)?)?.pairs::<Value, Value>() {
         let (name, value) = pair?;
-        let name = utf8("headers", &name)?;
-        let value = value_of(&format!("headers.{name}"), &value)?;
-        headers.push((name, value));
+        let name = utf8(field, &name)?;
+        let value = value_of(&format!("{field}.{name}"), &value)?;
+        list.push((name, value));
     }
     // The order of a table's fields differs from run to run, but the same table must give the same request.
-    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(headers)
+    list.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(list)
 }
 
 fn value_of(field: &str, value: &Value) -> Result<HttpValue, NativeError> {

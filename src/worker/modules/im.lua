@@ -1,6 +1,7 @@
 -- The functions of one app that are simpler in Lua.
 
-local im, ask_check, ask_groups, ask_members, ask_recall, limits = ...
+local im, limits, ask_check, ask_groups, ask_members, ask_group, ask_recall, ask_edit, edit_broadcast, ask_announce,
+  most_details = ...
 
 -- Returns an iterator over the items of pages. `fetch` returns the page that follows a cursor, which is nil at first.
 local function items_of(fetch)
@@ -19,8 +20,8 @@ local function items_of(fetch)
   end
 end
 
-function im.check(message)
-  local ok, problems = pcall(ask_check, message)
+function im.check(message, kind)
+  local ok, problems = pcall(ask_check, message, kind)
   if not ok then
     if type(problems) == "table" and problems.kind == "invalid" then
       return nil, problems.problems or { { field = problems.field, message = problems.message } }
@@ -49,8 +50,34 @@ function im.members(group_id)
   end
 end
 
+function im.group(ids)
+  if type(ids) ~= "table" then
+    return ask_group(ids)[1]
+  end
+  local found = {}
+  for first = 1, #ids, most_details do
+    local some = table.move(ids, first, math.min(first + most_details - 1, #ids), 1, {})
+    for _, group in ipairs(ask_group(some)) do
+      found[group.group_id] = group
+    end
+  end
+  return found
+end
+
+function im.announce(message, options)
+  local _, id = next(ask_announce(message, options))
+  return id
+end
+
 function im.recall(receipts, options)
   return ask_recall(receipts, options)
+end
+
+function im.edit(sent, change, options)
+  if type(sent) == "table" and sent.broadcast ~= nil then
+    return edit_broadcast(sent, change, options)
+  end
+  return ask_edit(sent, change, options)
 end
 
 im.limits = setmetatable({}, {

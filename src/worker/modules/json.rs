@@ -29,13 +29,13 @@ pub(super) fn decode_function(kit: &ModuleKit) -> mlua::Result<mlua::Function> {
 /// The options of `json.encode`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct EncodeOptions {
+struct JsonOptions {
     pretty: bool,
 }
 
 fn encode(lua: &Lua, _: &ScriptContext, (value, given): (Value, Value)) -> Result<LuaString, NativeError> {
     let json = to_json(lua, &value, EmptyTable::Object)?;
-    let own: EncodeOptions = options("json.encode", &given)?;
+    let own: JsonOptions = options("json.encode", &given)?;
     if !own.pretty {
         return Ok(lua.create_string(&json)?);
     }

@@ -51,5 +51,6 @@ fn write(
         .borrow_mut()
         .try_send(&ToHost::Log(line))
         .map_err(|error| NativeError::invalid("fields", format!("log: {error}")))?;
+    context.flush_output();
     Ok(())
 }

@@ -7,8 +7,11 @@ use mlua::{Error, Value};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess};
+use serde_path_to_error::Segment;
 
-use crate::core::nearest;
+use crate::core::{BroadcastSpec, unknown_name};
+
+pub(super) use crate::core::WholeNumber;
 
 use super::super::fault::NativeError;
 use super::arguments::wrong;
@@ -35,24 +38,45 @@ fn read<T: DeserializeOwned>(
     (of_unknown, of_values): (&str, &str),
     table: &Value,
 ) -> Result<T, NativeError> {
-    let mut pairs = Vec::new();
-    match table {
-        Value::Nil => {}
-        Value::Table(table) => {
-            for pair in table.pairs::<Value, Value>() {
-                match pair? {
-                    (Value::String(name), value) => pairs.push((name.to_string_lossy(), value)),
-                    (other, _) => return Err(wrong(argument, "names of options", &other)),
-                }
-            }
-        }
+    let pairs = pairs(argument, table)?;
+    T::deserialize(MapAccessDeserializer::new(OptionAccess::new(pairs))).map_err(|error| {
+        let OptionError { name, unknown, .. } = &error;
+        let prefix = if *unknown { of_unknown } else { of_values };
+        let shown = if *unknown || name.is_empty() { String::new() } else { format!("{name}: ") };
+        NativeError::invalid(format!("{prefix}{name}"), format!("{function}: {shown}{}", error.in_lua()))
+    })
+}
+
+/// Returns the names and values of a table of options. `argument` is the argument's name, for errors.
+pub(super) fn pairs(argument: &str, table: &Value) -> Result<Vec<(String, Value)>, NativeError> {
+    let table = match table {
+        Value::Nil => return Ok(Vec::new()),
+        Value::Table(table) => table,
         other => return Err(wrong(argument, "a table", other)),
-    }
-    let access = OptionAccess { pairs: pairs.into_iter(), value: None };
-    T::deserialize(MapAccessDeserializer::new(access)).map_err(|error| {
-        let OptionError { name, message, unknown } = error;
-        let prefix = if unknown { of_unknown } else { of_values };
-        NativeError::invalid(format!("{prefix}{name}"), format!("{function}: {message}"))
+    };
+    let named = |pair: mlua::Result<(Value, Value)>| match pair? {
+        (Value::String(name), value) => Ok((name.to_string_lossy(), value)),
+        (other, _) => Err(wrong(argument, "names of options", &other)),
+    };
+    table.pairs().map(named).collect()
+}
+
+/// Reads the fields of a broadcast. Errors name the field alone.
+pub(super) fn broadcast_spec(fields: Vec<(String, Value)>) -> Result<BroadcastSpec, NativeError> {
+    let access = OptionAccess::new(fields);
+    serde_path_to_error::deserialize(MapAccessDeserializer::new(access)).map_err(|error| {
+        let path = error.path().clone();
+        let mut error = error.into_inner();
+        for step in path.iter().skip(1) {
+            let Value::Table(table) = &error.value else { break };
+            error.value = match step {
+                Segment::Map { key } => table.raw_get(key.as_str()),
+                Segment::Seq { index } => table.raw_get(index + 1),
+                _ => break,
+            }
+            .unwrap_or(Value::Nil);
+        }
+        BroadcastSpec::problem(&path.to_string(), &error.in_lua()).into()
     })
 }
 
@@ -71,37 +95,15 @@ pub(super) fn raw(table: &Value, name: &str) -> Result<Value, NativeError> {
     Ok(table.as_table().map(|table| table.raw_get(name)).transpose()?.unwrap_or(Value::Nil))
 }
 
-/// A whole number. Lua's `/` returns 5.0 for 10 / 2, which is one too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(from = "WholeInput")]
-pub(super) struct WholeNumber(pub(super) i64);
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a whole number")]
-enum WholeInput {
-    Integer(i64),
-    #[serde(deserialize_with = "integral")]
-    Number(i64),
-}
-
-fn integral<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let number = f64::deserialize(deserializer)?;
-    if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
-        #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
-        return Ok(number as i64);
-    }
-    Err(D::Error::custom("not whole"))
-}
-
-impl From<WholeInput> for WholeNumber {
-    fn from((WholeInput::Integer(number) | WholeInput::Number(number)): WholeInput) -> Self {
-        Self(number)
-    }
-}
-
 struct OptionAccess {
     pairs: IntoIter<(String, Value)>,
     value: Option<(String, Value)>,
+}
+
+impl OptionAccess {
+    fn new(pairs: Vec<(String, Value)>) -> Self {
+        Self { pairs: pairs.into_iter(), value: None }
+    }
 }
 
 impl<'de> MapAccess<'de> for OptionAccess {
@@ -117,7 +119,7 @@ impl<'de> MapAccess<'de> for OptionAccess {
         // Functions and userdata become units, which no option accepts, so that errors say what is expected.
         let settings = Options::new().deny_unsupported_types(false);
         seed.deserialize(Deserializer::new_with_options(value.clone(), settings))
-            .map_err(|error| OptionError::of_value(name, &value, &error))
+            .map_err(|error| OptionError::of_value(name, value, &error))
     }
 }
 
@@ -127,6 +129,9 @@ impl<'de> MapAccess<'de> for OptionAccess {
 struct OptionError {
     /// The option.
     name: String,
+    /// Its value.
+    value: Value,
+    /// Serde's message.
     message: String,
     /// Whether there is no such option.
     unknown: bool,
@@ -134,27 +139,29 @@ struct OptionError {
 
 impl serde::de::Error for OptionError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self { name: String::new(), message: message.to_string(), unknown: false }
+        Self { name: String::new(), value: Value::Nil, message: message.to_string(), unknown: false }
     }
 
     fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known: {}", known.join(", ")),
-        };
-        Self { name: name.to_owned(), message: format!("unknown `{name}`; {hint}"), unknown: true }
+        let message = unknown_name(name, known.iter().copied());
+        Self { name: name.to_owned(), value: Value::Nil, message, unknown: true }
     }
 }
 
 impl OptionError {
-    /// Creates the error of an option's value. Serde's message becomes one in the terms of Lua.
-    fn of_value(name: String, value: &Value, error: &Error) -> Self {
-        let text = match error {
+    fn of_value(name: String, value: Value, error: &Error) -> Self {
+        let message = match error {
             Error::DeserializeError(text) => text.clone(),
             other => super::super::fault::plain(other),
         };
-        let (found, expected) = text.rsplit_once(", expected ").unwrap_or(("", &text));
-        let message = if found.starts_with("invalid value: byte array") {
+        Self { name, value, message, unknown: false }
+    }
+
+    /// Returns serde's message in the terms of Lua.
+    fn in_lua(&self) -> String {
+        let (text, value) = (self.message.as_str(), &self.value);
+        let (found, expected) = text.rsplit_once(", expected ").unwrap_or(("", text));
+        if value.as_string().is_some_and(|text| text.to_str().is_err()) {
             "it holds bytes that are not UTF-8".to_owned()
         } else if let Some(found) = found.strip_prefix("invalid type: ") {
             let got = match found.split(' ').next().unwrap_or_default() {
@@ -166,14 +173,13 @@ impl OptionError {
             format!("expected {}, got {got}", in_lua(expected))
         } else if let Some(variant) = found.strip_prefix("unknown variant ") {
             format!("expected {expected}, got {variant}")
-        } else if text.starts_with("expected ") && !value.is_string() {
+        } else if text.starts_with("expected ") {
             format!("{text}, got {}", value.type_name())
         } else if text == "bad enum value" {
             format!("expected a string, got {}", value.type_name())
         } else {
-            text
-        };
-        Self { message: format!("{name}: {message}"), name, unknown: false }
+            text.to_owned()
+        }
     }
 }
 

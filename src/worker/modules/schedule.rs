@@ -41,6 +41,8 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
 struct JobOptions {
     name: Option<String>,
     tz: Option<String>,
+    calendar: Option<String>,
+    on_holiday: Option<String>,
     missed: Option<String>,
     grace: Option<Milliseconds>,
     overlap: Option<String>,
@@ -52,10 +54,7 @@ struct JobOptions {
 /// Returns the name in the options. The default is the script's name.
 fn name_of(_: &Lua, context: &ScriptContext, (kind, given): (String, Value)) -> Result<String, NativeError> {
     let own: JobOptions = options(&format!("schedule.{kind}"), &given)?;
-    Ok(own.name.unwrap_or_else(|| {
-        let path = context.script.strip_prefix("scripts/").unwrap_or(&context.script);
-        path.strip_suffix(".lua").unwrap_or(path).to_owned()
-    }))
+    Ok(own.name.unwrap_or_else(|| context.short_name().to_owned()))
 }
 
 type ScheduleArguments = (String, Value, Value, String, Value);
@@ -79,6 +78,8 @@ fn declare(
         name,
         when,
         tz: own.tz,
+        calendar: own.calendar,
+        on_holiday: own.on_holiday,
         missed: own.missed,
         grace_ms: own.grace.map(|time| time.0),
         overlap: own.overlap,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mlua::{Lua, Table, Value};
 use serde::Deserialize;
 
+use crate::core::parse_duration;
 use crate::protocol::HostRequest;
 
 use super::super::context::ScriptContext;
@@ -46,9 +47,7 @@ impl TryFrom<DurationInput> for Milliseconds {
     fn try_from(input: DurationInput) -> Result<Self, String> {
         let seconds = match input {
             DurationInput::Seconds(seconds) => seconds,
-            DurationInput::Text(text) => duration(&text).map(|span| span.as_secs_f64()).ok_or_else(|| {
-                format!("`{text}` is not a duration; write 90, \"90s\", \"5m\", \"1h 30m\" or \"2d\"")
-            })?,
+            DurationInput::Text(text) => parse_duration(&text)?.as_secs_f64(),
         };
         if !(0.0..=LONGEST).contains(&seconds) {
             return Err(format!("{seconds} s is not between 0 and 100 years"));
@@ -75,10 +74,4 @@ pub(super) fn milliseconds(field: &str, time: &Value) -> Result<u64, NativeError
     Milliseconds::try_from(input)
         .map(|time| time.0)
         .map_err(|problem| NativeError::invalid(field, format!("{field}: {problem}")))
-}
-
-/// Parses a text as a duration. A day has 24 hours; months are refused, because their length varies.
-fn duration(text: &str) -> Option<jiff::SignedDuration> {
-    let span: jiff::Span = text.parse().ok()?;
-    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()
 }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use mlua::{Lua, Table, Value};
+use mlua::{IntoLua as _, Lua, Table, Value};
 use serde::Deserialize;
 
-use crate::protocol::{HookRequest, HostRequest, TestStep};
+use crate::protocol::{HookRequest, HostRequest, TestEvent, TestStep};
 
 use super::super::context::ScriptContext;
+use super::super::convert::{EmptyTable, to_json};
 use super::super::fault::NativeError;
 use super::super::report::whereabouts;
 use super::ModuleKit;
 use super::arguments::{integer, table, utf8, wrong};
-use super::options::{WholeNumber, fields};
+use super::on::ids;
+use super::options::{Given, WholeNumber, fields, raw};
 use super::task::milliseconds;
 
 /// The name under which the library requires this module.
@@ -27,6 +29,7 @@ pub(super) fn build(kit: &ModuleKit) -> mlua::Result<Table> {
     host.raw_set("load", kit.waiting(|_, _, script: Value| step(TestStep::Load(utf8("script", &script)?)))?)?;
     host.raw_set("trigger", kit.waiting(|_, _, job: Value| step(TestStep::Trigger(utf8("job", &job)?)))?)?;
     host.raw_set("post", kit.waiting(post)?)?;
+    host.raw_set("callback", kit.waiting(callback)?)?;
     host.raw_set("advance", kit.waiting(advance)?)?;
     host.raw_set("clock", kit.waiting(clock)?)?;
     host.raw_set("fault", kit.waiting(|_, _, rules: Value| step(TestStep::Fault(rules_of(&rules)?)))?)?;
@@ -78,6 +81,68 @@ fn post(_: &Lua, _: &ScriptContext, (job, request): (Value, Value)) -> Result<Ho
     let query = query.into_iter().collect();
     let request = HookRequest { method: "POST".to_owned(), query, headers, body };
     step(TestStep::Post { job: utf8("job", &job)?, request })
+}
+
+/// An event of the chat service, as a test writes it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EventFields {
+    event: Option<String>,
+    id: Option<String>,
+    app: Option<String>,
+    group: Option<Given>,
+    from: Option<Given>,
+    user: Option<Given>,
+    users: Option<Given>,
+    message_id: Option<String>,
+    text: Option<String>,
+    body: Option<Given>,
+    ext: Option<Given>,
+}
+
+fn callback(lua: &Lua, _: &ScriptContext, event: Value) -> Result<HostRequest, NativeError> {
+    let own: EventFields = fields("t.callback", "event", &event)?;
+    let missing = |name: &str| {
+        NativeError::invalid(format!("event.{name}"), format!("t.callback: the event has no `{name}`"))
+    };
+    let given = |name: &str| raw(&event, name);
+    let users = match (own.from, own.user, own.users) {
+        (Some(_), None, None) => ids("from", &given("from")?)?,
+        (None, Some(_), None) => ids("user", &given("user")?)?,
+        (None, None, Some(_)) => ids("users", &given("users")?)?,
+        (None, None, None) => Vec::new(),
+        _ => {
+            let problem =
+                "t.callback: write only one of `from`, `user` and `users`: they are the users who act";
+            return Err(NativeError::invalid("event.users", problem));
+        }
+    };
+    let json = |name: &str| {
+        Ok::<_, NativeError>(
+            to_json(lua, &table(name, &given(name)?)?.into_lua(lua)?, EmptyTable::Object)?.into(),
+        )
+    };
+    let body = match (own.text, own.body) {
+        (Some(_), Some(_)) => {
+            let problem = "t.callback: write `text` or `body`; `text` is the body of a text message";
+            return Err(NativeError::invalid("event.body", problem));
+        }
+        (Some(text), None) => Some(serde_json::json!({ "type": "txt", "msg": text }).to_string().into()),
+        (None, Some(_)) => Some(json("body")?),
+        (None, None) => None,
+    };
+    let groups = own.group.ok_or_else(|| missing("group")).and_then(|_| ids("group", &given("group")?))?;
+    let [group] = <[String; 1]>::try_from(groups).map_err(|_| missing("group"))?;
+    step(TestStep::Callback(Box::new(TestEvent {
+        event: own.event.ok_or_else(|| missing("event"))?,
+        id: own.id,
+        app: own.app,
+        group,
+        users,
+        message_id: own.message_id,
+        body,
+        ext: own.ext.map(|_| json("ext")).transpose()?,
+    })))
 }
 
 fn advance(_: &Lua, _: &ScriptContext, time: Value) -> Result<HostRequest, NativeError> {

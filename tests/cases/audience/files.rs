@@ -1,4 +1,6 @@
 //! Encodings, separators, columns, and audiences without recipients.
+//!
+//! Store: file
 
 use super::{QUICK, THREE, broadcast, groups, made, refused, script, sent, table};
 use crate::support::Project;

@@ -1,4 +1,6 @@
 //! JSON and JSON lines.
+//!
+//! Store: file
 
 use super::{refused, sent};
 use crate::support::Project;

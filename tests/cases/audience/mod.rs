@@ -1,4 +1,6 @@
 //! Audience files as people have them, which are read correctly or refused.
+//!
+//! On a server: in the soak
 
 mod edits;
 mod files;

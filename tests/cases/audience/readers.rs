@@ -1,4 +1,6 @@
 //! Other readers read accepted files the same way, and each id equals the text of its cell.
+//!
+//! Store: file
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

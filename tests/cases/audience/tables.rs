@@ -1,4 +1,6 @@
 //! Quotes, headers, ids and rows of CSV.
+//!
+//! Store: file
 
 use super::{broadcast, groups, refused, sent};
 use crate::support::Project;
@@ -113,9 +115,7 @@ fn padded_with_something_inside_is_refused_by_line() {
 #[test]
 fn empty_rows_are_passed_over_and_counted() {
     let content = "group_id,name,city\n184524748161025,Ann,Halle\n,,\n , ,\n";
-    sent("a.csv", content, "", &["184524748161025"])
-        .prints("total 1 sent 1")
-        .says("2 empty rows passed over");
+    sent("a.csv", content, "", &["184524748161025"]).prints("total 1 sent 1").says("2 empty rows skipped");
     // A row without an id but with other text is not empty.
     refused(
         "a.csv",

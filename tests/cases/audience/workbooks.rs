@@ -1,4 +1,6 @@
 //! XLSX.
+//!
+//! Store: file
 
 use rust_xlsxwriter::{Format, Formula, Workbook};
 
@@ -43,10 +45,7 @@ fn xlsx_is_read_as_it_is() {
     let project = Project::with_script(made("a.xlsx", "", "row.name"))
         .file("a.xlsx", content)
         .file("mooncast.toml", QUICK);
-    project
-        .run_against(&service)
-        .exits(0)
-        .says("read as XLSX, 3 rows, sheet `Sheet1`, 1 empty row passed over");
+    project.run_against(&service).exits(0).says("read as XLSX, 3 rows, sheet `Sheet1`, 1 empty row skipped");
     assert_eq!(groups(&service), THREE);
     let mut texts: Vec<String> =
         service.messages().iter().map(|message| message["body"]["msg"].to_string()).collect();
@@ -233,7 +232,7 @@ fn xlsx_without_anything_in_it_is_told() {
         sheet.write_string(1, 0, " ").unwrap();
         sheet.write_string(3, 1, "\u{3000}").unwrap();
     });
-    broadcast("a.xlsx", blank, "").0.exits(3).says("no recipients").says("2 empty rows passed over");
+    broadcast("a.xlsx", blank, "").0.exits(3).says("no recipients").says("2 empty rows skipped");
     let wide = workbook(|sheet| {
         head(sheet);
         sheet.write_string(1, 2_000, "x").unwrap();

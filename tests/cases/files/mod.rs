@@ -1,4 +1,6 @@
 //! The files that a script can read and write.
+//!
+//! Store: file
 
 mod names;
 mod races;

@@ -40,7 +40,14 @@ fn every_file_that_a_variable_names_is_protected_by_what_it_is() {
         "MOONCAST_CALLBACK_SECRET_FILE",
         "MOONCAST_APP_CERTIFICATE_FILE",
     ] {
-        let project = Project::new().file("secret.txt", "https://CANARY.example.com/");
+        // A certificate is checked when it is read, and belongs to an App ID.
+        let is_certificate = variable.contains("CERTIFICATE");
+        let hex = "fedcba9876543210fedcba9876543210";
+        let secret = if is_certificate { hex } else { "https://CANARY.example.com/" };
+        let project = Project::new().file("secret.txt", secret);
+        if is_certificate {
+            project.write("mooncast.toml", format!("[app]\nbase_url = 'https://x'\napp_id = '{hex}'\n"));
+        }
         std::fs::hard_link(project.path("secret.txt"), project.path("twin.txt")).unwrap();
         symlink("secret.txt", project.path("link.txt")).unwrap();
         project.write(
@@ -127,5 +134,5 @@ fn a_module_is_never_what_scripts_may_not_read() {
     let mut command = project.within(&["run", "--simulator", "main.lua"]);
     let ran = Ran::of(&command.env("MOONCAST_TOKEN_FILE", "secret.txt").output().unwrap()).exits(0);
     assert!(!ran.stdout.contains("CANARY") && !ran.stdout.contains("simulator"), "{ran:#?}");
-    assert_eq!(ran.stdout.matches("no permission opens").count(), 4, "{ran:#?}");
+    assert_eq!(ran.stdout.matches("no permission lets scripts use").count(), 4, "{ran:#?}");
 }

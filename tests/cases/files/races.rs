@@ -48,8 +48,10 @@ fn what_is_read_through_an_exchanged_folder_is_never_the_hosts() {
         &project,
         ["swap", "other"],
         r#"
-        local seen = { read = 0, refused = 0 }
+        local seen, began = { read = 0, refused = 0 }, os.time()
         for i = 1, 1500 do
+          -- A busy machine does fewer.
+          if os.time() - began > 30 then break end
           local ok, text = pcall(fs.read, "swap/token")
           if ok then
             seen.read = seen.read + 1
@@ -91,8 +93,10 @@ fn what_is_written_through_an_exchanged_folder_lands_nowhere_else() {
         &project,
         ["data/swap", "data/other"],
         r#"
-        local written = 0
+        local written, began = 0, os.time()
         for i = 1, 1500 do
+          -- A busy machine does fewer.
+          if os.time() - began > 30 then break end
           if pcall(fs.write, "data/swap/w" .. i % 7, "x") then written = written + 1 end
           pcall(fs.append, "data/swap/keep", "OVERWRITTEN")
           pcall(fs.mkdir, "data/swap/d" .. i % 5 .. "/e")

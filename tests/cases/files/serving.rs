@@ -47,14 +47,14 @@ fn module(place: impl Fn(&Project) -> std::path::PathBuf) {
     project.write("scripts/late.lua", REQUIRES);
     let said = said(&project, &secret, Some("runs\tfalse"), "");
     assert!(!said.contains("CANARY"), "{said}");
-    assert!(said.contains("no permission opens"), "{said}");
+    assert!(said.contains("no permission lets scripts use"), "{said}");
 }
 
 /// The file is reachable as a script.
 fn script(place: impl Fn(&Project) -> std::path::PathBuf) {
     let project = Project::new();
     let secret = place(&project);
-    let said = said(&project, &secret, None, "no permission opens");
+    let said = said(&project, &secret, None, "no permission lets scripts use");
     assert!(!said.contains("CANARY"), "{said}");
 }
 

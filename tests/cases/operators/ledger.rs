@@ -40,7 +40,7 @@ fn doctor_says_that_a_ledger_is_newer_and_that_it_cannot_be_written() {
     }
     let service = Service::accepting();
     let project = sent(&service);
-    doctor(&project, &service).prints("store: ").prints("it can be read and written");
+    doctor(&project, &service).prints("store: ").prints("readable and writable");
     project.run_in_store("PRAGMA user_version = 9999");
     doctor(&project, &service).exits(1).prints("use the newer mooncast");
     let project = sent(&service);

@@ -1,4 +1,6 @@
 //! The operator's commands and views.
+//!
+//! On a server: in the soak
 
 mod export;
 mod ledger;

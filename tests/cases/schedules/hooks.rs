@@ -88,7 +88,7 @@ fn failed_delivery_is_run_again_by_jobs_retry_with_its_request() {
     jobs(&project, &["retry", "orders"]).exits(0).prints("orders runs again with its request");
     serving.prints("done\tA-17", 1);
     let nothing = jobs(&project, &["retry", "orders"]);
-    assert!(nothing.stderr.contains("no failed run whose request is kept"), "{nothing:#?}");
+    assert!(nothing.stderr.contains("no failed run with a stored request"), "{nothing:#?}");
     serving.stop().exits(0);
 }
 

@@ -130,7 +130,7 @@ fn removal_the_runs_that_wait_of_a_paused_job_wait() {
     serving.says("job paused", 1);
     serving.prints("ends", 1);
     let show = jobs(&["show", "q"]);
-    assert_eq!(show.stdout.matches("it waits until the job is resumed").count(), 2, "{show:#?}");
+    assert_eq!(show.stdout.matches("it waits until you resume the job").count(), 2, "{show:#?}");
     jobs(&["resume", "q"]);
     serving.prints("ends", 3);
     serving.stop().exits(0);
@@ -144,7 +144,7 @@ fn two_environments_the_second_daemon_with_another_app_is_refused() {
     let mut other = project.command_against(&service, &["serve", "--listen", "nowhere"]);
     other.env("MOONCAST_APP", "another");
     let refused = crate::daemon::Serving::launch(other);
-    refused.says("works on this ledger and sends through", 1);
+    refused.says("uses this ledger and sends through", 1);
     refused.ended().exits(2);
     assert_eq!(logged(&serving, "another process"), 0);
     serving.stop().exits(0);

@@ -1,4 +1,6 @@
 //! Scheduled times, reloads, hooks and alerts.
+//!
+//! On a server: in the soak
 
 mod hooks;
 mod jobs;

@@ -105,7 +105,7 @@ fn check_and_serve_leave_the_same_files_out_and_say_so() {
     std::fs::write(odd, "local x = 1\n").unwrap();
     let ran = project.mooncast(&["check"]);
     assert_eq!(ran.stdout.matches(": job `").count(), 1, "{ran:#?}");
-    assert_eq!(ran.stdout.matches("leaves this file out").count(), 5, "{ran:#?}");
+    assert_eq!(ran.stdout.matches("does not load this file").count(), 5, "{ran:#?}");
     let serving = serve(&project, &service);
     serving.says("file not loaded: ", 5);
     serving.says("not UTF-8", 1);

@@ -48,7 +48,7 @@ fn sends_of_the_repl_go_to_the_simulator_where_no_app_is_configured() {
     let send = "r = im.group_send { to = '184524748161025', type = 'txt', body = { msg = 'm' } }\ntype(r['184524748161025'])\n";
     let ran = fed(project.command(&["repl"]), send).exits(0);
     assert_eq!(ran.stdout, "\"string\"\n");
-    ran.says("this goes to the built-in simulator");
+    ran.says("sending to the built-in simulator");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn ctrl_c_ends_a_line_that_only_computes_and_keeps_the_variables() {
     }
     terminal.types(".exit\r");
     assert!(terminal.child.wait().unwrap().success(), "{}", terminal.text());
-    assert!(!terminal.text().contains("is gone"), "{}", terminal.text());
+    assert!(!terminal.text().contains("so their variables are lost"), "{}", terminal.text());
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn ctrl_c_ends_the_process_of_a_line_that_does_not_come_back() {
     terminal.types("print('be' .. 'gun' .. ('x'):rep(70000)); (('a'):rep(60)):find(('.-'):rep(30) .. 'b')\r");
     terminal.waits_for("begun");
     terminal.interrupt();
-    terminal.waits_for("the process that ran the lines is gone, and so are their variables");
+    terminal.waits_for("the process that ran the lines ended, so their variables are lost");
     terminal.types("40 + 6\r");
     terminal.waits_for("46");
     terminal.types(".exit\r");

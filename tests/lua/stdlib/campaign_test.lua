@@ -123,7 +123,7 @@ for more, parts in pairs({
   [{ text = 5 }] = { "`text` must be a text" },
   [{ text = "{{ name" }] = { "template", "line 1" },
   [{ text = false, message = plain }] = { "either" },
-  [{ test = {} }] = { "a list of groups" },
+  [{ test = {} }] = { "a list of recipients" },
   [{ test = "184524748161030" }] = { "`test` must be a table" },
   [{ test_as = "name" }] = { "`test_as` must be a table" },
   [{ from = 5 }] = { "`from` must be a string" },

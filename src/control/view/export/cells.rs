@@ -4,15 +4,29 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::control::verified_text;
+use crate::core::Call;
 use crate::ledger::ExportedRecipient;
 
-const COLUMNS: [&str; 9] =
-    ["seq", "group_id", "users", "state", "message_id", "attempts", "error", "updated_at", "recalled"];
+/// The columns after the sequence number and the recipient's id.
+const COLUMNS: [&str; 10] = [
+    "users",
+    "state",
+    "message_id",
+    "attempts",
+    "error",
+    "updated_at",
+    "recalled",
+    "readers",
+    "verified",
+    "verified_reason",
+];
 
-/// The names of all columns: the fixed ones, then the audience's own. An audience column with the name of a fixed
+/// The names of all columns: the fixed ones, of which the second is `group_id`, `user_id` or `room_id`, then the audience's own. An audience column with the name of a fixed
 /// one gets the prefix `audience.`.
-pub(super) fn header(own: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = COLUMNS.map(str::to_owned).into();
+pub(super) fn header(call: Call, own: &[String]) -> Vec<String> {
+    let fixed = ["seq", call.id_field()].into_iter().chain(COLUMNS);
+    let mut names: Vec<String> = fixed.map(str::to_owned).collect();
     for name in own {
         let mut name = name.clone();
         while names.contains(&name) {
@@ -25,6 +39,7 @@ pub(super) fn header(own: &[String]) -> Vec<String> {
 
 /// The cells of a recipient, in the order of the header.
 pub(super) fn cells(row: &ExportedRecipient, own: &[String], updated_at: String) -> Vec<String> {
+    let (verified, reason) = verified(row);
     let mut cells = vec![
         row.seq.to_string(),
         row.group_id.clone(),
@@ -35,6 +50,9 @@ pub(super) fn cells(row: &ExportedRecipient, own: &[String], updated_at: String)
         row.error.clone().unwrap_or_default(),
         updated_at,
         recalled(row).unwrap_or_default().to_owned(),
+        row.readers.to_string(),
+        verified.unwrap_or_default().to_owned(),
+        reason.unwrap_or_default().to_owned(),
     ];
     for (at, name) in own.iter().enumerate() {
         // Usually a recipient has all columns, in this order.
@@ -58,8 +76,13 @@ pub(super) fn recalled(row: &ExportedRecipient) -> Option<&'static str> {
     row.recalled.map(|done| if done { "yes" } else { "refused" })
 }
 
+/// What the latest verification showed, and the reason if the message has no record.
+pub(super) fn verified(row: &ExportedRecipient) -> (Option<&'static str>, Option<&'static str>) {
+    verified_text(row.verified).map_or((None, None), |(name, reason)| (Some(name), reason))
+}
+
 /// A cell that no spreadsheet interprets as a formula: text that looks like one gets a leading apostrophe.
-pub(super) fn disarmed(cell: &str) -> Cow<'_, str> {
+pub(in crate::control) fn disarmed(cell: &str) -> Cow<'_, str> {
     // Excel treats the full-width signs as the plain ones in East Asian languages.
     let armed = cell
         .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
@@ -96,8 +119,8 @@ mod tests {
     #[test]
     fn no_two_columns_have_one_name() {
         let own = ["名称", "state", "audience.state", "seq"].map(str::to_owned);
-        let header = header(&own);
-        assert_eq!(header[9..], ["名称", "audience.state", "audience.audience.state", "audience.seq"]);
+        let header = header(Call::Group, &own);
+        assert_eq!(header[12..], ["名称", "audience.state", "audience.audience.state", "audience.seq"]);
         let different: std::collections::BTreeSet<_> = header.iter().collect();
         assert_eq!(different.len(), header.len());
     }

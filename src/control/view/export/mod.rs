@@ -15,24 +15,25 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::ledger::{BroadcastId, DeliveryState, ExportPages, Ledger, LedgerError};
+use crate::ledger::{BroadcastId, ExportPages, Ledger, LedgerError, RecipientState};
 
+pub(in crate::control) use cells::disarmed;
 pub use text::TextExport;
 use xlsx::Workbook;
 
-/// The form of an export.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
-    /// A header and a line each, for spreadsheets: it begins with a byte order mark, and a cell that a spreadsheet
-    /// would take for a formula begins with an apostrophe.
+    /// A header, then one line per recipient, for spreadsheets. The file begins with a byte order mark. A cell that a
+    /// spreadsheet would read as a formula begins with an apostrophe.
     #[default]
     Csv,
     /// A JSON list of objects.
     Json,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// Excel's own form, in which every cell is text.
+    /// An Excel workbook in which every cell is text.
     Xlsx,
 }
 
@@ -64,7 +65,7 @@ pub struct ExportOptions {
     /// Writes CSV for programs: without a byte order mark and without apostrophes.
     pub plain: bool,
     /// The states of the exported recipients. Empty for all.
-    pub states: Vec<DeliveryState>,
+    pub states: Vec<RecipientState>,
 }
 
 /// Why an export failed.
@@ -73,9 +74,9 @@ pub enum ExportError {
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("the export cannot be written: {0}")]
+    #[error("cannot write the export: {0}")]
     Io(#[from] io::Error),
-    #[error("the program ends")]
+    #[error("the program is stopping")]
     Ends,
 }
 
@@ -98,7 +99,7 @@ pub async fn write_export(
         io::copy(&mut file, out)?;
         return Ok(out.flush()?);
     }
-    let mut text = TextExport::new(options, pages.names());
+    let mut text = TextExport::new(options, &pages);
     out.write_all(text.head().as_bytes())?;
     while let Some(page) = pages.next().await? {
         out.write_all(text.page(&page).as_bytes())?;
@@ -109,7 +110,7 @@ pub async fn write_export(
 
 /// Writes a whole XLSX file to an unnamed temporary file, positioned at its start. Times in it are local.
 pub async fn workbook(mut pages: ExportPages) -> Result<File, ExportError> {
-    let mut book = Workbook::new(pages.names(), TimeZone::system())?;
+    let mut book = Workbook::new(pages.recipients(), pages.names(), TimeZone::system())?;
     while let Some(page) = pages.next().await? {
         // Runs outside the thread that sends.
         book = blocking(move || book.add(&page).map(|()| book)).await??;

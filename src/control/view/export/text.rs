@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::cells::{cells, disarmed, header, recalled};
+use super::cells::{cells, disarmed, header, recalled, verified};
 use super::{ExportFormat, ExportOptions};
 use crate::control::utc;
-use crate::ledger::ExportedRecipient;
+use crate::core::Call;
+use crate::ledger::{ExportPages, ExportedRecipient};
 
 /// Marks a text as UTF-8 for spreadsheet programs.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -15,22 +16,24 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub struct TextExport {
     form: ExportFormat,
     plain: bool,
+    call: Call,
     own: Vec<String>,
     /// Whether a recipient was written.
     begun: bool,
 }
 
 impl TextExport {
-    /// Creates an export with these audience columns.
-    pub fn new(options: &ExportOptions, own: &[String]) -> Self {
-        Self { form: options.form, plain: options.plain, own: own.to_vec(), begun: false }
+    /// Creates the export of these pages.
+    pub fn new(options: &ExportOptions, pages: &ExportPages) -> Self {
+        let (call, own) = (pages.recipients(), pages.names().to_vec());
+        Self { form: options.form, plain: options.plain, call, own, begun: false }
     }
 
     /// The beginning of the file.
     pub fn head(&self) -> String {
         match self.form {
             ExportFormat::Csv => {
-                let line = self.line(&header(&self.own));
+                let line = self.line(&header(self.call, &self.own));
                 if self.plain { line } else { format!("{BYTE_ORDER_MARK}{line}") }
             }
             ExportFormat::Json => "[".to_owned(),
@@ -79,10 +82,12 @@ impl TextExport {
     }
 
     fn object(&self, row: &ExportedRecipient) -> Value {
+        let (verified, reason) = verified(row);
         let mut object = json!({
-            "seq": row.seq, "group_id": row.group_id, "users": row.users, "state": row.state.name(),
+            "seq": row.seq, (self.call.id_field()): row.group_id, "users": row.users, "state": row.state.name(),
             "message_id": row.message_id, "attempts": row.attempts, "error": row.error,
-            "updated_at": utc(row.updated_at), "recalled": recalled(row),
+            "updated_at": utc(row.updated_at), "recalled": recalled(row), "readers": row.readers,
+            "verified": verified, "verified_reason": reason,
         });
         if !self.own.is_empty() {
             let fields: Map<String, Value> = row.fields.iter().cloned().collect();

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use rust_xlsxwriter::{Format, Workbook as Book, XlsxError};
 
 use super::cells::{cells, header};
+use crate::core::Call;
 use crate::ledger::ExportedRecipient;
 
 /// The maximum number of rows in a sheet that Excel reads.
@@ -22,6 +23,7 @@ const WIDTH: f64 = 22.0;
 /// A workbook that is written row by row. Rows are in a temporary file until it is finished.
 pub(super) struct Workbook {
     book: Book,
+    call: Call,
     own: Vec<String>,
     zone: TimeZone,
     text: Format,
@@ -33,10 +35,11 @@ pub(super) struct Workbook {
 }
 
 impl Workbook {
-    /// Creates a workbook with the fixed columns and these audience columns.
-    pub(super) fn new(own: &[String], zone: TimeZone) -> io::Result<Self> {
+    /// Creates a workbook with the fixed columns for recipients of this call, and these audience columns.
+    pub(super) fn new(call: Call, own: &[String], zone: TimeZone) -> io::Result<Self> {
         let mut book = Self {
             book: Book::new(),
+            call,
             own: own.to_vec(),
             zone,
             // With this format, a cell stays text when it is edited.
@@ -78,7 +81,7 @@ impl Workbook {
         let sheet = self.book.add_worksheet_with_constant_memory()?;
         sheet.set_name(name)?;
         sheet.set_freeze_panes(1, 0)?;
-        let names = header(&self.own);
+        let names = header(self.call, &self.own);
         for (column, _) in names.iter().enumerate() {
             sheet.set_column_width(u16::try_from(column).unwrap_or(u16::MAX), WIDTH)?;
         }
@@ -135,19 +138,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ledger::DeliveryState;
+    use crate::ledger::{RecipientState, VerifiedState};
 
     fn row(seq: i64, name: &str) -> ExportedRecipient {
         ExportedRecipient {
             seq,
             group_id: "1845247481610250001".to_owned(),
             users: Vec::new(),
-            state: DeliveryState::Sent,
+            state: RecipientState::Sent,
             message_id: Some("9223372036854775807".to_owned()),
             attempts: 1,
             error: None,
             updated_at: Duration::from_hours(494_528),
+            verified: VerifiedState::Missing,
             recalled: None,
+            readers: 0,
             fields: vec![("名称".to_owned(), json!(name))],
         }
     }
@@ -161,23 +166,23 @@ mod tests {
     #[test]
     fn every_cell_is_text_as_it_stood() {
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        let mut book = Workbook::new(&["名称".to_owned()], zone).unwrap();
+        let mut book = Workbook::new(Call::Group, &["名称".to_owned()], zone).unwrap();
         book.add(&[row(1, "=1+1"), row(2, "上海"), row(3, &"长".repeat(40_000))]).unwrap();
         let mut file = read(book);
         let sheet = file.worksheet_range("recipients").unwrap();
         let cell = |row, column| sheet.get_value((row, column)).cloned();
         let text = |text: &str| Some(Data::String(text.to_owned()));
-        assert_eq!((cell(0, 1), cell(0, 9)), (text("group_id"), text("名称")));
+        assert_eq!((cell(0, 1), cell(0, 12)), (text("group_id"), text("名称")));
         assert_eq!((cell(1, 1), cell(1, 4)), (text("1845247481610250001"), text("9223372036854775807")));
-        assert_eq!((cell(1, 0), cell(1, 9), cell(2, 9)), (text("1"), text("=1+1"), text("上海")));
+        assert_eq!((cell(1, 0), cell(1, 12), cell(2, 12)), (text("1"), text("=1+1"), text("上海")));
         assert_eq!(cell(1, 7), text("2026-06-01 16:00:00 +08:00"));
-        assert!(matches!(cell(3, 9), Some(Data::String(long)) if long.chars().count() == LETTERS));
+        assert!(matches!(cell(3, 12), Some(Data::String(long)) if long.chars().count() == LETTERS));
         assert!(file.worksheet_formula("recipients").unwrap().is_empty());
     }
 
     #[test]
     fn a_full_sheet_is_followed_by_another() {
-        let mut book = Workbook::new(&[], TimeZone::UTC).unwrap();
+        let mut book = Workbook::new(Call::User, &[], TimeZone::UTC).unwrap();
         book.most = 3;
         let rows: Vec<ExportedRecipient> = (1..=5).map(|seq| row(seq, "x")).collect();
         book.add(&rows).unwrap();

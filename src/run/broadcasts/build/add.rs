@@ -2,14 +2,16 @@
 
 use serde_json::Value;
 
-use crate::core::Call;
-use crate::delivery::CrashPoint;
+use crate::core::{Call, WindowZone, ZoneColumn};
+use crate::delivery::{CrashPoint, with_longest_mark};
 use crate::input::Audience;
-use crate::ledger::{BroadcastSpec, NewMessage, NewRecipient};
+use crate::ledger::{NewMessage, NewRecipient, StoredSpec};
+use crate::message::MessageProblems;
 use crate::protocol::{FailureKind, RequestFailure};
 use crate::run::services::RunServices;
+use crate::zones;
 
-use super::super::audience::{GroupMembers, RawRecipient};
+use super::super::audience::{ParsedRecipient, RawRecipient};
 use super::super::fault;
 use super::{PlanBuilder, SharedMessage};
 
@@ -20,12 +22,12 @@ impl PlanBuilder {
     pub(super) async fn add(
         &mut self,
         services: &RunServices,
-        named: Vec<(RawRecipient, GroupMembers)>,
+        named: Vec<(RawRecipient, ParsedRecipient)>,
     ) -> Result<(), RequestFailure> {
         let Some((_, first)) = named.first() else { return Ok(()) };
         let call = match self.call {
             Some(call) => call,
-            None => self.decide(first.call()).await?,
+            None => self.decide(first.call).await?,
         };
         self.put_held().await?;
         let mut recipients = Vec::with_capacity(named.len());
@@ -34,8 +36,9 @@ impl PlanBuilder {
                 // The host has one thread: other tasks get their turn here.
                 tokio::task::yield_now().await;
             }
-            if named.call() != call {
-                let why = RequestFailure::invalid("users", format!("{}: {}", given.place(), mixed(call)));
+            if named.call != call {
+                let why = mixed(call, self.asked.kind.is_some());
+                let why = RequestFailure::invalid("users", format!("{}: {why}", given.place()));
                 self.note(services, &given.place(), why)?;
                 continue;
             }
@@ -46,7 +49,7 @@ impl PlanBuilder {
                 },
                 Some(Value::Null) => None,
                 Some(ref message) => {
-                    let place = format!("{} (group {})", given.place(), named.group_id);
+                    let place = format!("{} ({} {})", given.place(), call.recipient(), named.recipient_id);
                     match self.checked(services, call, message.clone(), Some(&place)) {
                         Ok(message) => Some(message),
                         Err(why) => {
@@ -57,15 +60,28 @@ impl PlanBuilder {
                 }
             };
             let known = self.awaited.remove(&given.number());
+            let (place, given_zone) = (given.place(), given.zone);
             let fields = known.unwrap_or_else(|| {
                 let header = self.file.as_ref().and_then(Audience::header);
-                self.columns.of(given.recipient, header, &self.asked.name)
+                self.columns.of(given.recipient, header, call, &self.asked.name)
             });
+            // A recipient without a message is skipped.
+            let zone = if message.is_some() { self.zone_of(given_zone, &fields) } else { Ok(None) };
+            let zone = match zone {
+                Ok(zone) => zone,
+                Err(what) => {
+                    let why = RequestFailure::invalid("window.tz", format!("{place}: {what}"));
+                    self.note(services, &place, why)?;
+                    continue;
+                }
+            };
             let mut fields = Some(fields);
             let mut parts = named.split().into_iter().peekable();
             while let Some((group_id, users)) = parts.next() {
                 let fields = if parts.peek().is_some() { fields.clone() } else { fields.take() };
                 recipients.push(NewRecipient {
+                    target: None,
+                    zone: zone.clone(),
                     group_id,
                     users,
                     message: message.clone(),
@@ -82,11 +98,29 @@ impl PlanBuilder {
         Ok(())
     }
 
+    /// Returns a recipient's own time zone, if the window asks for one: `given` by the script's function, or in a column.
+    fn zone_of(&self, given: Option<String>, fields: &[(String, Value)]) -> Result<Option<String>, String> {
+        let Some(window) = &self.asked.window else { return Ok(None) };
+        let (text, of) = match &window.tz {
+            WindowZone::All(_) => return Ok(None),
+            WindowZone::Function(_) => {
+                (given.unwrap_or_default(), "the function of `window.tz` gave".to_owned())
+            }
+            WindowZone::Column(ZoneColumn { column }) => {
+                let value = fields.iter().find(|(name, _)| name == column).map(|(_, value)| value);
+                let text = value.and_then(Value::as_str).unwrap_or_default();
+                (text.trim().to_owned(), format!("the column `{column}` has"))
+            }
+        };
+        let zone = zones::zone(&text).map_err(|why| format!("{of} no time zone: {why}"))?;
+        Ok(Some(zones::words(&zone)))
+    }
+
     /// Sets the type of call from the first recipient, and stores it with the broadcast.
     async fn decide(&mut self, call: Call) -> Result<Call, RequestFailure> {
         if call == Call::Targeted {
             // Targeted messages are never packed into one call.
-            self.spec = BroadcastSpec { call, pack: 1, ..self.spec.clone() };
+            self.spec = StoredSpec { call, pack: 1, ..self.spec.clone() };
             self.role.ledger.discard_unbuilt(self.role.lease, &self.spec).await.map_err(fault)?;
             self.role.broadcast.spec = self.spec.clone();
         } else {
@@ -125,14 +159,14 @@ impl PlanBuilder {
         }
     }
 
-    fn checked(
+    pub(super) fn checked(
         &self,
         services: &RunServices,
         call: Call,
         message: Value,
         place: Option<&str>,
     ) -> Result<NewMessage, RequestFailure> {
-        let draft = self.role.delivery.check_draft(call, message).map_err(|problems| {
+        let told = |problems: MessageProblems| {
             let listed: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
             let place = place.map_or_else(String::new, |place| format!("{place}: "));
             RequestFailure {
@@ -140,21 +174,39 @@ impl PlanBuilder {
                 problems: listed,
                 ..RequestFailure::new(FailureKind::Invalid, format!("{place}{problems}"))
             }
-        })?;
+        };
+        let delivery = &self.role.delivery;
+        let mut size = None;
+        if self.spec.mark.is_some() {
+            // Each message has a mark when it is sent, so the limits are checked with one.
+            let with_mark = with_longest_mark(&message).map_err(|why| {
+                let place = place.map_or_else(String::new, |place| format!("{place}: "));
+                RequestFailure::invalid("ext.mooncast", format!("{place}{why}"))
+            })?;
+            size = Some(delivery.check_draft(call, with_mark).map_err(told)?.size());
+        }
+        let draft = delivery.check_draft(call, message).map_err(told)?;
         let content = draft.to_json();
         let known_as = services.policy.known_as(&content);
-        Ok(NewMessage { content, size: draft.size() as u64, known_as })
+        Ok(NewMessage { content, size: size.unwrap_or_else(|| draft.size()) as u64, known_as })
     }
 }
 
-/// Explains what is wrong with a recipient that needs the other type of call.
-const fn mixed(call: Call) -> &'static str {
+/// Explains what is wrong with a recipient that needs the other type of call. `is_given` says whether the script gives
+/// the broadcast's `kind`.
+const fn mixed(call: Call, is_given: bool) -> &'static str {
     match call {
+        Call::Group if is_given => "it names `users`, and the broadcast's `kind` is \"group\"",
+        Call::Targeted if is_given => "it names no `users`, and the broadcast's `kind` is \"targeted\"",
         Call::Group => {
             "it names `users`, and the first recipient does not: a broadcast goes to groups or to members"
         }
         Call::Targeted => {
             "it names no `users`, and the first recipient does: a broadcast goes to groups or to members"
+        }
+        Call::Edit => "it is not a message of the broadcast that is edited",
+        Call::User | Call::Room | Call::Announce => {
+            "it is a group, and the broadcast's `kind` is another one"
         }
     }
 }

@@ -11,10 +11,11 @@ use crate::run::rehearsal::BroadcastOrigin;
 use crate::run::send_policy::FixedBroadcast;
 use crate::run::services::RunServices;
 
-use super::super::change::{self, OnChange};
+use super::super::change;
 use super::super::inputs;
 use super::super::{ended, fault};
 use super::PlanBuilder;
+use crate::core::OnChange;
 
 /// How often, and how long each time, a replan waits for other hosts to release the broadcast.
 const LET_GO_TRIES: u32 = 60;
@@ -32,6 +33,7 @@ impl PlanBuilder {
         }
         self.put_held().await?;
         self.tell_read();
+        self.tell_left_out();
         let audience = self.audience_read(services).await?;
         self.spec.inputs = inputs::of_plan(services, &self.asked, audience);
         let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
@@ -60,6 +62,9 @@ impl PlanBuilder {
                      stays; to send nothing more of it, cancel it: mooncast runs cancel"
                 ),
             ));
+        }
+        if plan.total > 0 && !self.asked.test_only {
+            self.preflight(services).await?;
         }
         self.checked = Some(plan.clone());
         Ok(plan)
@@ -100,6 +105,7 @@ impl PlanBuilder {
             plan: plan.clone(),
             bad_lines: self.role.bad_lines,
             read: self.read.as_ref().map(|(read, _)| read.clone()),
+            edits: self.edits.as_ref().map(|edits| edits.preview.clone()),
         });
         Ok(plan)
     }
@@ -126,9 +132,9 @@ impl PlanBuilder {
                 ..PlanDifference::default()
             };
             services.broadcasts.refused.set(true);
-            return ended::refused(stored, &change::lines(&beside.changed, &added));
+            return ended::refused(stored, &change::lines(&beside.changed, &added, stored.spec.recipients()));
         }
-        let lines = change::lines(&beside.changed, &difference);
+        let lines = change::lines(&beside.changed, &difference, stored.spec.recipients());
         let changes = change::changes(&beside.changed, Some(difference));
         services.broadcasts.refused.set(true);
         if let Err(failure) = change::hold(&beside.role, &change::note(&lines), changes).await {

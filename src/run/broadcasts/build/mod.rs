@@ -1,9 +1,12 @@
 //! Builds a plan: checks recipients and messages, and adds them to the ledger.
 //!
-//! - `read`: the recipients of a file; `add`: recipients and their messages; `fix`: the plan as a whole.
+//! - `read`: the recipients of a file; `add`: recipients and their messages; `edit`: the sent messages to edit;
+//!   `preflight`: the groups, at the service; `fix`: the plan as a whole.
 
 mod add;
+mod edit;
 mod fix;
+mod preflight;
 mod read;
 
 use std::cell::Cell;
@@ -13,10 +16,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::core::Call;
+use crate::core::{BroadcastSpec, Call};
 use crate::delivery::BroadcastSummary;
 use crate::input::{Audience, AudienceOptions};
-use crate::ledger::{AppId, BroadcastPlan, BroadcastSpec, Exclusion, NewMessage, RecipientCounts};
+use crate::ledger::{AppId, BroadcastPlan, Exclusion, NewMessage, RecipientCounts, StoredSpec};
 use crate::protocol::{FailureKind, HostResponse, RequestFailure};
 use crate::run::services::RunServices;
 
@@ -25,8 +28,8 @@ use super::change::StoredPlan;
 use super::drive::LeasedBroadcast;
 use super::fields::AudienceColumns;
 use super::inputs::RecipientHasher;
-use super::request::BroadcastRequest;
 use super::{ended, fault};
+use edit::MessageEdits;
 
 /// The progress of a plan that is being built, for display.
 #[derive(Debug)]
@@ -46,10 +49,10 @@ impl PlanProgress {
 pub(super) struct PlanBuilder {
     role: LeasedBroadcast,
     underway: Rc<PlanProgress>,
-    asked: BroadcastRequest,
-    spec: BroadcastSpec,
+    asked: BroadcastSpec,
+    spec: StoredSpec,
     exclusion: Option<Exclusion>,
-    /// Set by the first recipient: a targeted call if it names users, otherwise a group call.
+    /// The broadcast's `kind`, or set by the first recipient: a targeted call if it names users, otherwise a group call.
     call: Option<Call>,
     plain: SharedMessage,
     options: AudienceOptions,
@@ -58,6 +61,8 @@ pub(super) struct PlanBuilder {
     /// was read.
     read: Option<(String, u64)>,
     columns: AudienceColumns,
+    /// The messages to edit, if the plan edits messages.
+    edits: Option<MessageEdits>,
     /// The columns of the recipients for which the worker makes messages, by recipient number.
     awaited: HashMap<u64, Vec<(String, Value)>>,
     /// The number of recipients of the file that were passed to the worker.
@@ -86,28 +91,36 @@ enum SharedMessage {
 impl PlanBuilder {
     /// Begins a plan, and discards what an earlier attempt left.
     pub(super) async fn begin(
-        role: LeasedBroadcast,
-        asked: BroadcastRequest,
-        spec: BroadcastSpec,
+        mut role: LeasedBroadcast,
+        asked: BroadcastSpec,
+        spec: StoredSpec,
         app: AppId,
         beside: Option<Box<StoredPlan>>,
     ) -> Result<Self, RequestFailure> {
         let begun = async {
-            let options = asked.options()?;
+            let options = AudienceOptions::of(&asked)?;
             let exclusion = asked.exclusion(&role.ledger, app).await?;
             role.ledger.discard_unbuilt(role.lease, &spec).await.map_err(fault)?;
-            Ok((exclusion, options))
+            if asked.kind.is_some() {
+                role.broadcast.spec = spec.clone();
+            }
+            let edits = match &spec.corrects {
+                Some(corrected) => Some(MessageEdits::open(&role.ledger, corrected).await?),
+                None => None,
+            };
+            Ok((exclusion, options, edits))
         };
         match begun.await {
-            Ok((exclusion, options)) => {
+            Ok((exclusion, options, edits)) => {
                 let underway = Rc::new(PlanProgress { name: asked.name.clone(), recipients: Cell::new(0) });
                 Ok(Self {
                     role,
                     underway,
-                    asked,
                     spec,
                     exclusion,
-                    call: None,
+                    call: if edits.is_some() { Some(Call::Edit) } else { asked.kind },
+                    asked,
+                    edits,
                     plain: SharedMessage::Unread,
                     options,
                     file: None,
@@ -124,7 +137,7 @@ impl PlanBuilder {
                 })
             }
             Err(failure) => {
-                role.release().await;
+                role.give_up(asked.test_only || beside.is_some()).await;
                 if let Some(beside) = beside {
                     beside.role.release().await;
                 }
@@ -138,17 +151,10 @@ impl PlanBuilder {
         Rc::downgrade(&self.underway)
     }
 
-    /// Abandons the plan. Nothing of it was sent, and the next run builds it again.
+    /// Deletes the plan. Nothing of it was sent, and the next run builds it again.
     pub(super) async fn abandon(self) {
-        let draft = self.asked.test_only || self.beside.is_some();
-        let (ledger, lease) = (self.role.ledger.clone(), self.role.lease);
-        if draft && let Err(error) = ledger.delete_draft(lease).await {
-            tracing::warn!(
-                "could not delete the draft plan of `{}`; a later run deletes it: {error}",
-                self.asked.name
-            );
-        }
-        self.role.release().await;
+        let is_draft = self.asked.test_only || self.beside.is_some();
+        self.role.give_up(is_draft).await;
         if let Some(beside) = self.beside {
             beside.role.release().await;
         }
@@ -187,11 +193,15 @@ impl PlanBuilder {
 
     /// Returns the next recipients of the file, for the script's message function.
     pub(super) async fn page(&mut self, services: &RunServices) -> Result<Value, RequestFailure> {
+        if self.edits.is_some() {
+            return self.edit_page().await;
+        }
         let (given, done) = self.read(services).await?;
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
         for (given, line, _) in given {
             let header = self.file.as_ref().and_then(Audience::header);
-            let fields = self.columns.of(given.recipient.clone(), header, &self.asked.name);
+            let call = self.asked.kind.unwrap_or(Call::Group);
+            let fields = self.columns.of(given.recipient.clone(), header, call, &self.asked.name);
             self.given += 1;
             if !fields.is_empty() {
                 self.awaited.insert(self.given, fields);
@@ -204,6 +214,9 @@ impl PlanBuilder {
 
     /// Adds the next recipients of the file to the plan. Returns whether they were the last.
     pub(super) async fn take(&mut self, services: &RunServices) -> Result<bool, RequestFailure> {
+        if self.edits.is_some() {
+            return self.edit_all_alike(services).await;
+        }
         let (given, done) = self.read(services).await?;
         let named = given.into_iter().map(|(given, _, named)| (given, named)).collect();
         self.add(services, named).await?;
@@ -219,9 +232,12 @@ impl PlanBuilder {
         let given: Vec<RawRecipient> = serde_json::from_slice(batch).map_err(|error| {
             RequestFailure::invalid("to", format!("the recipients cannot be read: {error}"))
         })?;
+        if self.edits.is_some() {
+            return self.edit_given(services, given).await;
+        }
         let mut all = Vec::with_capacity(given.len());
         for given in given {
-            match named(&given.recipient) {
+            match named(&given.recipient, &self.asked) {
                 Ok(named) => {
                     if self.asked.path.is_none() {
                         self.drawn.add(&named, &given.recipient);
@@ -237,9 +253,10 @@ impl PlanBuilder {
         self.add(services, all).await
     }
 
-    /// Returns the recipients of a group, with their messages.
+    /// Returns the recipients of a group, or the user or room, with their messages.
     pub(super) async fn rows(&self, group_id: &str) -> Result<Value, RequestFailure> {
-        let group_id = crate::message::id_text("group_id", group_id, crate::message::IdKind::Group)
+        let call = self.asked.kind.unwrap_or(Call::Group);
+        let group_id = crate::message::id_text(call.id_field(), group_id, call.id_kind())
             .map_err(|problem| RequestFailure::invalid("group_id", problem.message))?;
         let rows = self.role.ledger.planned_for(self.role.broadcast.id, group_id).await.map_err(fault)?;
         rows.into_iter()

@@ -5,7 +5,7 @@ use crate::ledger::{InputKind, PlanInput};
 use crate::protocol::{FailureKind, RequestFailure};
 use crate::run::services::RunServices;
 
-use super::super::audience::{GroupMembers, RawRecipient, RecipientError, named};
+use super::super::audience::{ParsedRecipient, RawRecipient, RecipientError, named};
 use super::super::fault;
 use super::super::inputs;
 use super::PlanBuilder;
@@ -39,7 +39,7 @@ impl PlanBuilder {
     pub(super) async fn read(
         &mut self,
         services: &RunServices,
-    ) -> Result<(Vec<(RawRecipient, u64, GroupMembers)>, bool), RequestFailure> {
+    ) -> Result<(Vec<(RawRecipient, u64, ParsedRecipient)>, bool), RequestFailure> {
         let path = self
             .asked
             .path
@@ -70,16 +70,16 @@ impl PlanBuilder {
         }
         self.file = Some(file);
         let (mut good, mut bad) = (Vec::with_capacity(page.len()), Vec::new());
-        for RecipientLine { number, value } in page {
+        for RecipientLine { number, value, .. } in page {
             let read = value.map_err(|fault| RecipientError("to", fault.to_string())).and_then(|value| {
                 let at_line =
                     |RecipientError(field, what)| RecipientError(field, format!("line {number}: {what}"));
-                let named = named(&value).map_err(at_line)?;
+                let named = named(&value, &self.asked).map_err(at_line)?;
                 Ok((RawRecipient::of_line(value, number), number, named))
             });
             match read {
                 Ok(read) => good.push(read),
-                Err(RecipientError(_, what)) if self.asked.skip_bad => bad.push(what),
+                Err(RecipientError(_, what)) if self.asked.skip_bad == Some(true) => bad.push(what),
                 Err(RecipientError(field, what)) => {
                     let what = format!("`{path}`: {what} (`skip_bad = true` leaves such lines out)");
                     self.note(services, &format!("line {number}"), RequestFailure::invalid(field, what))?;

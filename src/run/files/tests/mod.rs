@@ -55,7 +55,7 @@ fn what_is_granted_can_be_used() {
 fn without_a_grant_scripts_write_to_their_folder_alone() {
     let tree = Tree::new();
     let project = Project::at(Path::new(&tree.at("project"))).unwrap();
-    let disk = Disk::open(&project, &Permissions::default(), &[], None).unwrap();
+    let disk = Disk::open(&project, &Permissions::default(), &[], None, &[]).unwrap();
     disk.replace("data/new.txt", b"new").unwrap();
     for path in ["new.txt", "inner/new.txt", "./data/../new.txt", "out-file", &tree.at("project/new.txt")] {
         let failure = disk.replace(path, b"new").unwrap_err();
@@ -266,7 +266,7 @@ fn what_the_system_tells_of_this_process_is_never_reached() {
     let tree = Tree::new();
     let project = Project::at(&tree.folder.path().join("project")).unwrap();
     let all = Permissions { read: vec!["/".into()], write: vec!["/".into()], ..Permissions::default() };
-    let disk = Disk::open(&project, &all, &[], None).unwrap();
+    let disk = Disk::open(&project, &all, &[], None, &[]).unwrap();
     let own = format!("/proc/{}/environ", std::process::id());
     for path in [
         "/proc/self/environ",

@@ -84,7 +84,7 @@ impl Tree {
             write: vec![".".into(), at("writable"), at("later/report.csv")],
             ..Permissions::default()
         };
-        let disk = Disk::open(&project, &permissions, &[at("project/credentials.json")], None).unwrap();
+        let disk = Disk::open(&project, &permissions, &[at("project/credentials.json")], None, &[]).unwrap();
         Self { folder, disk }
     }
 

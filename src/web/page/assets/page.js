@@ -20,6 +20,37 @@ function parse(html) {
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `mooncast_zone=${zone}; path=/; max-age=31536000; samesite=strict`;
 
+// The server does not know the time zone at the first visit, so the times of that page are written anew here. Updates have
+// the browser's zone already.
+function localTime(at, short) {
+  const parts = (date) => {
+    const format = new Intl.DateTimeFormat('en-GB', {
+      timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit',
+    });
+    return Object.fromEntries(format.formatToParts(date).map(({ type, value }) => [type, value]));
+  };
+  const date = new Date(at);
+  const [then, now] = [parts(date), parts(new Date())];
+  const time = `${then.hour}:${then.minute}`;
+  if (short) return time;
+  const chinese = document.documentElement.lang.startsWith('zh');
+  if (then.year === now.year && then.month === now.month && then.day === now.day) return `${time}:${then.second}`;
+  const day = `${then.month.padStart(2, '0')}-${then.day.padStart(2, '0')}`;
+  if (then.year !== now.year) return chinese ? `${then.year}年${+then.month}月${+then.day}日 ${time}` : `${then.year}-${day} ${time}`;
+  if (chinese) return `${+then.month}月${+then.day}日 ${time}`;
+  return `${new Intl.DateTimeFormat('en-US', { timeZone: zone, month: 'short', day: 'numeric' }).format(date)} ${time}`;
+}
+
+if (zone && zone !== document.body.dataset.zone) {
+  for (const time of document.querySelectorAll('time[datetime]')) {
+    time.textContent = localTime(time.dateTime);
+    time.title = new Date(time.dateTime).toLocaleString([], { timeZone: zone, timeZoneName: 'shortOffset' });
+  }
+  for (const tick of document.querySelectorAll('[data-at]')) tick.textContent = localTime(tick.dataset.at, true);
+  const named = $('zone');
+  if (named) named.textContent = named.textContent.replace(/: .*|：.*/, (text) => text[0] + (text[0] === ':' ? ' ' : '') + zone);
+}
+
 // Makes one element equal to another. Equal parts are not touched, so focus, open details and scroll positions stay.
 function become(old, fresh) {
   if (old.isEqualNode(fresh)) return;

@@ -25,7 +25,7 @@ type CsvRows = input::TableReader<Cursor<Vec<u8>>>;
 /// The layout of a text. Options that are not set are detected.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct ParseOptions {
+struct CsvParseOptions {
     header: Option<bool>,
     separator: Option<Separator>,
     encoding: Option<Encoding>,
@@ -34,7 +34,7 @@ struct ParseOptions {
 /// The layout of a text to write.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct EncodeOptions {
+struct CsvEncodeOptions {
     header: Option<bool>,
     separator: Option<Separator>,
     columns: Option<Given>,
@@ -97,7 +97,7 @@ fn parse(lua: &Lua, _: &ScriptContext, (content, given): (Value, Value)) -> Resu
 }
 
 fn table_of(function: &str, content: &Value, given: &Value) -> Result<CsvRows, NativeError> {
-    let own: ParseOptions = fields(function, "options", given)?;
+    let own: CsvParseOptions = fields(function, "options", given)?;
     let layout = AudienceOptions {
         encoding: own.encoding.map(|encoding| encoding.0),
         separator: own.separator.map(|separator| separator.0),
@@ -138,7 +138,7 @@ fn row(lua: &Lua, rows: &CsvRows) -> Result<Table, NativeError> {
 
 fn encode(lua: &Lua, _: &ScriptContext, (rows, given): (Value, Value)) -> Result<LuaString, NativeError> {
     let rows = table("rows", &rows)?;
-    let own: EncodeOptions = fields("csv.encode", "options", &given)?;
+    let own: CsvEncodeOptions = fields("csv.encode", "options", &given)?;
     let columns = own.columns.map(|_| write::columns(&raw(&given, "columns")?)).transpose()?;
     Ok(lua.create_string(write::write(&rows, columns, &own)?)?)
 }

@@ -7,7 +7,7 @@ use mlua::{Table, Value};
 
 use super::super::super::fault::NativeError;
 use super::super::arguments::{table, utf8, wrong};
-use super::EncodeOptions;
+use super::CsvEncodeOptions;
 
 /// Reads the names of the columns, in order.
 pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
@@ -20,7 +20,7 @@ pub(super) fn columns(value: &Value) -> Result<Vec<String>, NativeError> {
 pub(super) fn write(
     rows: &Table,
     columns: Option<Vec<String>>,
-    layout: &EncodeOptions,
+    layout: &CsvEncodeOptions,
 ) -> Result<Vec<u8>, NativeError> {
     let rows: Vec<Table> = (1..)
         .zip(rows.sequence_values::<Value>())

@@ -100,14 +100,14 @@ fn from_unix(
 /// The options of `datetime.parse`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct ParseOptions {
+struct DateParseOptions {
     format: Option<String>,
     tz: Option<String>,
 }
 
 fn parse(_: &Lua, _: &ScriptContext, (text, given): (Value, Value)) -> Result<ZonedDateTime, NativeError> {
     let text = utf8("text", &text)?;
-    let ParseOptions { format, tz } = options("datetime.parse", &given)?;
+    let DateParseOptions { format, tz } = options("datetime.parse", &given)?;
     let zone = tz.as_deref().map(|tz| moment::zone(Some(tz)).map_err(invalid("tz"))).transpose()?;
     match format {
         Some(format) => ZonedDateTime::parse_as(&text, &format, zone),

@@ -1,0 +1,121 @@
+//! The stages of a ramp: how many recipients are released, for all drivers of a broadcast, and until when it waits.
+
+use std::time::Duration;
+
+use crate::core::StopCounts;
+use crate::ledger::sql::sql;
+use crate::ledger::store::{count, from_millis, millis, stored};
+use crate::ledger::{Ledger, LedgerError};
+
+use super::{BroadcastId, Lease, holds};
+
+/// What a driver may do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RampTurn {
+    /// Send to all that is left: the last stage is over.
+    SendAll,
+    /// Send to at most this many recipients, which are released to this driver.
+    Send(u64),
+    /// Wait until what is in flight is settled.
+    Settle,
+    /// Wait before the next stage.
+    Wait {
+        /// The stage that is over, from 1.
+        stage: u32,
+        /// Since 1970.
+        until: Duration,
+    },
+}
+
+#[derive(sqlx::FromRow)]
+struct RampRow {
+    ramp_stage: i64,
+    ramp_released: i64,
+    ramp_until: Option<i64>,
+    n_sending: i64,
+    /// The recipients that were sent to, whatever came of it.
+    n_reached: i64,
+}
+
+impl Ledger {
+    /// Returns what a driver of a broadcast with these stages may do now. `most` is how many recipients it can take.
+    pub async fn ramp_turn(
+        &self,
+        lease: Lease,
+        limits: &[u64],
+        pause: Duration,
+        most: u64,
+    ) -> Result<RampTurn, LedgerError> {
+        let id = lease.broadcast;
+        self.store()
+            .transaction(async |write| {
+                if !holds(write, lease).await? {
+                    return Err(LedgerError::LeaseLost(id));
+                }
+                let question = sql(
+                    "SELECT ramp_stage, ramp_released, ramp_until, n_sending, n_sent + n_rejected + n_in_doubt AS n_reached
+                        FROM broadcasts WHERE id = ?",
+                );
+                let row: Option<RampRow> = write.row(question.bind(id.0)).await?;
+                let RampRow { ramp_stage: mut stage, ramp_released: mut released, ramp_until: until, n_sending, n_reached } =
+                    row.ok_or(LedgerError::Unknown(id))?;
+                let now = write.store.now();
+                let update =
+                    "UPDATE broadcasts SET ramp_stage = ?, ramp_released = ?, ramp_until = ? WHERE id = ?";
+                let shown = |stage: i64| u32::try_from(stage + 1).unwrap_or(u32::MAX);
+                if let Some(until) = until {
+                    if now < until {
+                        return Ok(RampTurn::Wait { stage: shown(stage), until: from_millis(until) });
+                    }
+                    stage += 1;
+                    write.run(sql(update).bind(stage).bind(released).bind(None::<i64>).bind(id.0)).await?;
+                }
+                let limit = usize::try_from(stage).ok().and_then(|stage| limits.get(stage));
+                let Some(limit) = limit else { return Ok(RampTurn::SendAll) };
+                if count(released) >= *limit && n_sending == 0 && n_reached < released {
+                    // Another host may be about to send to them. A dead one, and one whose sends were given up, is not.
+                    if write.store.driver.has_other_drivers(write, lease).await? {
+                        return Ok(RampTurn::Settle);
+                    }
+                    released = n_reached;
+                }
+                let left = limit.saturating_sub(count(released)).min(most);
+                if left > 0 {
+                    let released = released.saturating_add(stored(left));
+                    write.run(sql(update).bind(stage).bind(released).bind(None::<i64>).bind(id.0)).await?;
+                    return Ok(RampTurn::Send(left));
+                }
+                if n_sending > 0 {
+                    return Ok(RampTurn::Settle);
+                }
+                let until = now.saturating_add(millis(pause));
+                write.run(sql(update).bind(stage).bind(released).bind(until).bind(id.0)).await?;
+                Ok(RampTurn::Wait { stage: shown(stage), until: from_millis(until) })
+            })
+            .await
+    }
+
+    /// Gives back released recipients that were not sent to.
+    pub async fn ramp_unused(&self, lease: Lease, unused: u64) -> Result<(), LedgerError> {
+        let statement = sql("UPDATE broadcasts SET ramp_released = ramp_released - ? WHERE id = ?");
+        self.store().change(statement.bind(stored(unused)).bind(lease.broadcast.0)).await.map(drop)
+    }
+
+    /// Returns how many sent messages are missing at the service, and the counts of which `stop_if` takes no account: those of
+    /// its last stop.
+    pub async fn stop_counts(&self, id: BroadcastId) -> Result<(u64, StopCounts), LedgerError> {
+        let question = sql("SELECT n_missing, stop_counts FROM broadcasts WHERE id = ?");
+        let row: Option<(Option<i64>, Option<String>)> = self.store().row_now(question.bind(id.0)).await?;
+        let (missing, before) = row.ok_or(LedgerError::Unknown(id))?;
+        let before = before.map(|text| serde_json::from_str(&text)).transpose();
+        let before = before.map_err(|error| self.store().record(error))?;
+        Ok((count(missing.unwrap_or_default()), before.unwrap_or_default()))
+    }
+
+    /// Stores the counts at a stop.
+    pub async fn store_stop_counts(&self, lease: Lease, counts: StopCounts) -> Result<(), LedgerError> {
+        let counts = serde_json::to_string(&counts).map_err(|error| self.store().record(error))?;
+        let statement = sql("UPDATE broadcasts SET stop_counts = ? WHERE id = ?");
+        self.store().change(statement.bind(counts).bind(lease.broadcast.0)).await.map(drop)
+    }
+}

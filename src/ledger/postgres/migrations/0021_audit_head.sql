@@ -1,0 +1,8 @@
+-- One row: the newest entry of the audit, and the anchor, the last entry that was deleted because of its age.
+CREATE TABLE audit_head (
+    id BIGINT PRIMARY KEY,
+    number BIGINT NOT NULL,
+    hash TEXT NOT NULL,
+    anchor_number BIGINT NOT NULL,
+    anchor_hash TEXT NOT NULL
+);

@@ -1,0 +1,153 @@
+//! The typed arguments of a script on the command line: checked before it starts, typed in Lua, shown as help.
+//!
+//! On a server: in the soak
+
+use crate::support::Project;
+use crate::support::service::Service;
+
+const INVITE: &str = r#"
+--- Invites the groups of a list.
+--- @arg city string The city to invite to
+---@arg day date The day
+--- @arg seats integer = 20 How many seats there are
+--- @arg open? boolean Whether guests may come
+--- @arg list file .csv The audience
+function main(args)
+  print(args.city, args[1], args.day, args.seats + 1, math.type(args.seats), args.open, args[4] == "", arg == args)
+  local report = im.broadcast {
+    name = "invite", run = args.day, to = args.list,
+    message = { type = "txt", body = { msg = "Come to " .. args.city } },
+  }
+  print("sent", report.sent)
+end
+"#;
+
+fn project() -> Project {
+    Project::with_script(INVITE)
+}
+
+/// A list outside of the project, which scripts cannot read by themselves.
+fn list(content: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audience.csv");
+    std::fs::write(&path, content).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn help_shows_the_form_and_an_example() {
+    let project = project();
+    let ran = project.mooncast(&["run", "--help-script", "scripts/main.lua"]).exits(0);
+    for line in [
+        "city   string     The city to invite to",
+        "seats  integer    (default \"20\") How many seats there are",
+        "open   boolean    (may be left out) Whether guests may come",
+        "list   file .csv  The audience",
+        "mooncast run scripts/main.lua city=TEXT day=2026-12-01 list=list.csv",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+    }
+    let plain = Project::with_script("print(...)");
+    plain.mooncast(&["run", "--help-script", "scripts/main.lua"]).exits(0).prints("declares no arguments");
+}
+
+#[test]
+fn arguments_are_typed_and_their_file_is_read_from_anywhere() {
+    let project = project();
+    let (_folder, path) = list("group_id\ng1\ng2\n");
+    let arg = format!("list={path}");
+    let ways: [&[&str]; 3] = [
+        &["run", "--simulator", "scripts/main.lua", "city=Berlin", "day=2026-12-01", &arg],
+        &[
+            "run",
+            "--simulator",
+            "--arg",
+            "city=Berlin",
+            "--arg",
+            "day=2026-12-02",
+            "--arg",
+            &arg,
+            "scripts/main.lua",
+        ],
+        &["rehearse", "--simulator", "scripts/main.lua", "city=Berlin", "day=2026-12-01", "seats=20", &arg],
+    ];
+    for way in ways {
+        let ran = project.mooncast(way).exits(0);
+        let day = if way.contains(&"day=2026-12-02") { "2026-12-02" } else { "2026-12-01" };
+        ran.prints(&format!("Berlin\tBerlin\t{day}\t21\tinteger\tnil\ttrue\ttrue"));
+    }
+    let sent = Service::accepting();
+    let placed = ["run", "scripts/main.lua", "Rome", "2026-12-03", "7", "true", &path];
+    assert!(project.command_against(&sent, &placed).output().unwrap().status.success());
+    let received = sent.messages();
+    assert_eq!(received.len(), 2, "{received:?}");
+    assert!(received.iter().all(|message| message["body"]["msg"] == "Come to Rome"), "{received:?}");
+}
+
+#[test]
+fn what_does_not_fit_is_named_before_the_script_starts() {
+    let project = project();
+    let (folder, path) = list("group_id\ng1\n");
+    std::fs::write(folder.path().join("empty.csv"), "").unwrap();
+    let (good, empty) =
+        (format!("list={path}"), format!("list={}", folder.path().join("empty.csv").display()));
+    let gone = format!("list={}", folder.path().join("gone.csv").display());
+    let (city, day) = ("city=Berlin", "day=2026-12-01");
+    let cases: [(&[&str], &str); 10] = [
+        (&[city, "day=2026-02-30", &good], "`day`, \"2026-02-30\", must be a date"),
+        (&["ciyt=Berlin", day, &good], "no argument `ciyt`; did you mean `city`?"),
+        (&[city, &good], "`day` is missing"),
+        (&[city, "2026-12-01", &good], "has no name, but others have"),
+        (&[city, day, &good, "seats=1.5"], "must be a whole number"),
+        (&[city, day, &good, "open=yes"], "`true` or `false`"),
+        (&[city, day, "list=/etc/passwd"], "ends with .csv"),
+        (&[city, day, &gone], "No such file"),
+        (&[city, day, &empty], "is empty"),
+        (&[city, day, "list=/tmp/.csv"], "ends with .csv"),
+    ];
+    for (args, said) in cases {
+        for verb in ["run", "rehearse"] {
+            let ran = project.mooncast(&[&[verb, "--simulator", "scripts/main.lua"], args].concat()).exits(2);
+            assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+            assert!(!ran.stdout.contains("Berlin"), "{args:?}: {}", ran.stdout);
+        }
+    }
+    // The form belongs to the script, so a script without one gets its arguments as they are.
+    let plain = Project::with_script("print(...)");
+    plain
+        .mooncast(&["run", "--simulator", "scripts/main.lua", "city=Berlin", "x"])
+        .exits(0)
+        .prints("city=Berlin\tx");
+    plain
+        .mooncast(&["run", "--simulator", "--arg", "city=Berlin", "scripts/main.lua"])
+        .exits(2)
+        .says("declares no arguments");
+}
+
+#[test]
+fn a_wrong_declaration_is_an_error_of_check_and_of_each_run() {
+    let project = Project::with_script("print('begun')\n")
+        .file("scripts/wrong.lua", "--- Invites.\n--- @arg city strin The city\nprint('begun')\n");
+    let said =
+        "scripts/wrong.lua:2: the argument `city` has the unknown type `strin`; did you mean `string`?";
+    project.mooncast(&["check"]).exits(1).prints(said);
+    for command in ["run", "rehearse"] {
+        project
+            .mooncast(&[command, "--simulator", "scripts/wrong.lua"])
+            .exits(2)
+            .says(said)
+            .never_says("begun");
+    }
+    let twice = Project::with_script("--- @arg a string\n--- @arg a date\n");
+    twice.mooncast(&["check"]).exits(1).prints("scripts/main.lua:2: the argument `a` is declared twice");
+    for (head, said) in [
+        ("--- Invites.\n--- @ARG city string\n", "scripts/main.lua:2: `@ARG` is not known; write `@arg`"),
+        ("--- @args city string\n", "scripts/main.lua:1: `@args` is not known; write `@arg`"),
+        ("---@argument city string\n", "scripts/main.lua:1: `@argument` is not known; write `@arg`"),
+    ] {
+        Project::with_script(head).mooncast(&["check"]).exits(1).prints(said);
+    }
+    Project::with_script("---@param args table\nfunction main(args) end\n").mooncast(&["check"]).exits(0);
+    Project::with_script(INVITE).mooncast(&["check"]).exits(0);
+}

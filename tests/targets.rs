@@ -1,0 +1,246 @@
+//! Groups that are looked up before messages are sent to them: `im.group` and `preflight`.
+//!
+//! On a server: in the soak
+
+use serde_json::{Value, json};
+
+use crate::support::service::{self, Request, Service};
+use crate::support::{Project, Ran};
+use crate::web::{Site, request};
+
+const SETTINGS: &str = "[app.limits]\nread_per_second = 10000\ngroup_per_second = 10000\n";
+
+/// The ids that a request for details names.
+fn asked(request: &Request) -> Option<Vec<String>> {
+    let (_, ids) = request.path.split_once("/chatgroups/")?;
+    (request.method == "GET").then(|| ids.split(',').map(str::to_owned).collect())
+}
+
+/// A service in which groups are missing whose ids end in 7, disabled in 8, muted in 9; ids that begin with 5 have 5,000
+/// members, and all others 300.
+fn groups() -> Service {
+    Service::answering(|count, request| {
+        let Some(ids) = asked(request) else { return service::accept(count, request) };
+        let details = |id: &String| {
+            let members = if id.starts_with('5') { 5000 } else { 300 };
+            json!({
+                "id": id, "name": format!("Group {id}"), "owner": "boss", "affiliations_count": members, "maxusers": 5000,
+                "disabled": id.ends_with('8'), "mute": id.ends_with('9'),
+            })
+        };
+        if ids.iter().all(|id| id.ends_with('7')) {
+            return service::json(404, r#"{"error":"service_resource_not_found"}"#);
+        }
+        // Missing groups are left out, or have a text in their place.
+        let data: Vec<Value> = ids
+            .iter()
+            .filter(|id| !id.ends_with("77"))
+            .map(|id| if id.ends_with('7') { json!("group id doesn't exist") } else { details(id) })
+            .collect();
+        service::json(200, &json!({ "data": data }).to_string())
+    })
+}
+
+fn project(script: &str) -> Project {
+    Project::with_script(script).file("mooncast.toml", SETTINGS)
+}
+
+/// A place of the page, in English.
+fn page(site: &Site, path: &str) -> String {
+    let bearer = format!("Bearer {}", site.operate);
+    let headers = [("authorization", bearer.as_str()), ("accept-language", "en")];
+    request(&site.address, &format!("GET {path}"), &headers, b"").body
+}
+
+fn calls(service: &Service) -> Vec<usize> {
+    service.requests().iter().filter_map(asked).map(|ids| ids.len()).collect()
+}
+
+#[test]
+fn a_group_is_read_by_its_id_and_many_a_hundred_a_call() {
+    let script = r#"
+    local one = im.group(101)
+    print(one.group_id, one.name, one.owner, one.members, one.muted, one.disabled)
+    print(im.group("109").muted, im.group("108").disabled, im.group("107"), im.group("107 "))
+    print(next(im.group({})), next(im.group({ "107", "177" })))
+    local ids = {}
+    for i = 1, 250 do ids[i] = 1000 + i end
+    local found, count = im.group(ids), 0
+    for id, group in pairs(found) do
+      assert(id == group.group_id and not id:find("7$"), id)
+      count = count + 1
+    end
+    print(count, found["1001"].name, found["1007"])
+    for _, bad in ipairs { "a,b", "../x", "", true, 1.5 } do
+      local ok, e = pcall(im.group, bad)
+      print(ok, e.kind)
+    end"#;
+    let service = groups();
+    let ran = project(script).run_against(&service).exits(0);
+    let refused = "false\tinvalid\n".repeat(5);
+    assert_eq!(
+        ran.stdout,
+        format!(
+            "101\tGroup 101\tboss\t300\tfalse\tfalse\ntrue\ttrue\tnil\tnil\nnil\tnil\n225\tGroup 1001\tnil\n{refused}"
+        )
+    );
+    // Two missing groups in one call were told apart by one call each. The last three calls run side by side.
+    let mut calls = calls(&service);
+    calls[8..].sort_unstable();
+    assert_eq!(calls, [1, 1, 1, 1, 1, 2, 1, 1, 50, 100, 100]);
+}
+
+#[test]
+fn a_hundred_thousand_groups_are_a_thousand_calls() {
+    let script = r"
+    local ids, count = {}, 0
+    for i = 1, 100000 do ids[i] = 1000000 + i end
+    for _ in pairs(im.group(ids)) do count = count + 1 end
+    print(count)";
+    let service = groups();
+    project(script).run_against(&service).exits(0).prints("90000\n");
+    let calls = calls(&service);
+    let lost = calls.iter().filter(|ids| **ids != 100).count();
+    assert_eq!((calls.len(), lost), (1000, 0));
+    assert!(service.requests().iter().all(|request| !request.path.contains('?')), "the list was read");
+}
+
+/// A broadcast to these groups that looks them up.
+fn broadcast(groups: &str) -> String {
+    format!(
+        r#"im.broadcast {{ name = "news", to = {{ {groups} }}, preflight = true,
+          message = {{ type = "txt", need_group_ack = true, body = {{ msg = "x" }} }} }}"#
+    )
+}
+
+#[test]
+fn a_preflight_refuses_groups_that_get_nothing_and_warns_of_others() {
+    let service = groups();
+    let project = project(&broadcast("101, 107, 108, 109, 5001"));
+    project
+        .run_against(&service)
+        .exits(1)
+        .says("1 group does not exist (107)")
+        .says("1 group is disabled (108)")
+        .says("nothing of broadcast `news` was sent");
+    assert_eq!(service.messages().len(), 0);
+    assert_eq!(calls(&service), [5]);
+
+    // The same broadcast is planned again, and sent once its audience is clean.
+    project.write("scripts/main.lua", broadcast("101, 109, 5001"));
+    project
+        .run_against(&service)
+        .exits(0)
+        .says("1 group is muted (109)")
+        .says("3 groups have more than 200 members, so `need_group_ack` brings no receipts")
+        .says("1 group has more than 3,000 members, who get no push notification (5001)");
+    assert_eq!(service.messages().len(), 3);
+    // What has ended is not looked up again.
+    project.run_against(&service).exits(0);
+    assert_eq!(calls(&service), [5, 3]);
+}
+
+#[test]
+fn a_preflight_looks_only_at_what_will_be_sent_to() {
+    let service = groups();
+    let plain = |name: &str, groups: &str, more: &str| {
+        format!(
+            r#"im.broadcast {{ name = "{name}", to = {{ {groups} }}, {more} message = {{ type = "txt", body = {{ msg = "x" }} }} }}"#
+        )
+    };
+    let script = plain("first", "107, 108", "")
+        + &plain("second", "101, 107, 108", "preflight = true, exclude = { broadcast = 'first' },");
+    project(&script).run_against(&service).exits(0);
+    assert_eq!(calls(&service), [1]);
+    // Users and rooms cannot be looked up.
+    for kind in ["user", "room"] {
+        let script = plain("x", "1", &format!("preflight = true, kind = '{kind}',"));
+        project(&script).run_against(&service).exits(1).says("`preflight` looks up groups");
+    }
+}
+
+#[test]
+fn a_rehearsal_looks_groups_up_only_where_it_may() {
+    let service = groups();
+    let project = project(&broadcast("101, 107"));
+    let rehearse = |more: &[&str]| {
+        let args = [&["rehearse"], more, &["scripts/main.lua"]].concat();
+        Ran::of(&project.command_against(&service, &args).output().unwrap())
+    };
+    rehearse(&[]).exits(0).says("its groups were not looked up").says("--read-lists");
+    assert_eq!(service.requests().len(), 0);
+    rehearse(&["--read-lists"]).exits(3).prints("1 group does not exist (107)");
+    assert_eq!(calls(&service), [2]);
+    assert_eq!(service.messages().len(), 0);
+}
+
+#[test]
+fn a_rehearsal_of_the_page_looks_the_groups_up() {
+    let service = groups();
+    let script = r#"function main(args)
+      for id in args[1]:gmatch("%d+") do
+        im.group_send { to = id, type = "txt", body = { msg = "hi" }, need_group_ack = id == "502" }
+      end
+      print(im.group("101").name)
+    end"#;
+    let site = Site::of_against(project(script), &service);
+    site.until("/scripts", |scripts| scripts[0]["script"]["version"].is_string());
+    let rehearsed = |ids: &str| {
+        let answer = site.post("/scripts/rehearse", &json!({ "script": "main.lua", "args": [ids] }));
+        let id = answer.json()["id"].as_i64().unwrap();
+        site.until(&format!("/rehearsals/{id}"), |found| found["state"] != "running")
+    };
+    let found = rehearsed("101 107 108 109 501 502");
+    let targets = &found["report"]["targets"];
+    assert_eq!(targets["groups_checked"], 6, "{found}");
+    for (list, id) in [
+        ("missing_groups", "107"),
+        ("disabled_groups", "108"),
+        ("muted_groups", "109"),
+        ("large_receipt_groups", "502"),
+    ] {
+        assert_eq!(targets[list], json!({ "total": 1, "listed": [id] }), "{list}");
+    }
+    assert_eq!(targets["groups_without_push"]["total"], 2);
+    assert_eq!(targets["members_checked"], 0);
+    let shown = page(&site, &format!("/rehearsals/{}", found["id"]));
+    for text in [
+        "Groups that do not exist (1): 107",
+        "Disabled groups (1): 108",
+        "Muted groups (1): 109",
+        "push notification (2): 501, 502",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let found = rehearsed("101 102");
+    assert!(found["plan"].is_string(), "{found}");
+    assert!(
+        page(&site, &format!("/rehearsals/{}", found["id"]))
+            .contains("2 groups were looked up at the service.")
+    );
+    assert!(service.messages().is_empty());
+    site.serving.stop().exits(0);
+}
+
+#[test]
+fn an_approver_sees_what_the_lookup_found() {
+    let service = groups();
+    let script = r#"im.broadcast { name = "a", preflight = true, to = { "101", "109", "501" },
+      message = { from = "news", type = "txt", body = { msg = "hi" } } }"#;
+    let settings = format!("{SETTINGS}[approval]\nover = 2\n");
+    let project = Project::with_script(script).file("mooncast.toml", settings);
+    let mut ran = Project::start(project.command_against(&service, &["run", "scripts/main.lua"]));
+    let site = Site::of_against(project, &service);
+    let waits = site.until("/broadcasts/1", |page| page["broadcast"]["state"] == "awaiting_approval");
+    let outlook = &waits["outlook"];
+    assert_eq!(outlook["preflight"], true, "{waits}");
+    let warning = |kind: &str, id: &str| json!({ "kind": kind, "total": 1, "first": [id] });
+    let found = json!({ "groups": 3, "warnings": [warning("muted", "109"), warning("no_push", "501")] });
+    assert_eq!(outlook["targets"], found);
+    let shown = site.project.mooncast(&["runs", "show", "1"]).exits(0);
+    shown.prints("groups looked up before: 3").prints("muted groups (1): 109");
+    assert!(page(&site, "/broadcasts/1").contains("Muted groups"));
+    ran.kill().unwrap();
+    ran.wait().unwrap();
+    site.serving.stop().exits(0);
+}
