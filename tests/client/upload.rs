@@ -127,7 +127,7 @@ fn an_upload_may_be_repeated_by_the_caller_whatever_broke() {
         let first = step.clone();
         let server = Server::start(move |_, before| if before == 0 { first.clone() } else { taken() });
         let mut app = app(&server.url, fixed_token());
-        app.timeouts.read = Duration::from_millis(200);
+        app.timeouts.read = Duration::from_secs(2);
         let client = Client::new(&app, Clock::real(), None).unwrap();
         let upload = Upload::new(file(b"hello"), "a", 10).unwrap();
         let (first, second) =
