@@ -25,7 +25,7 @@ const FIRST: usize = 20;
 pub(super) fn instant_of(run: &str) -> anyhow::Result<Duration> {
     run_of_name(run).with_context(|| {
         format!(
-            "`{}` is not the name of a run; `mooncast jobs show` lists the names, such as 2026-11-23T09:00:00Z",
+            "`{}` is not the name of a run; `mooncast jobs show JOB` lists the names, such as 2026-11-23T09:00:00Z",
             run.escape_debug()
         )
     })

@@ -84,7 +84,7 @@ pub(super) fn run(args: &TokensArgs, global: &GlobalArgs) -> anyhow::Result<Exit
             TokensCommand::Add { name, role, expires, json } => {
                 check_name(name)?;
                 if FIRST_TOKENS.iter().any(|(first, _)| first == name) {
-                    bail!("`{name}` is the name of a first token, which `mooncast tokens renew` replaces; choose another name");
+                    bail!("`{name}` is reserved for a token that each new ledger gets, and that `mooncast tokens renew` replaces; choose another name");
                 }
                 let expires_at = expires.map(|life| clock.unix_time().saturating_add(life));
                 let minted = mint(name, *role, role.name(), expires_at);

@@ -128,8 +128,9 @@ impl Daemon {
         runs
     }
 
-    /// Starts a requested run of a job; `group` is the group of the event that it is for. Returns false if another host
-    /// must run it.
+    /// Claims a requested run of a job, and starts or queues it. `group` is the group of the event that requested the run,
+    /// if an event did. Returns false if the fleet has another version of the script active, so that another host must
+    /// run it.
     pub(super) async fn claim_one(
         &self,
         registered: &LoadedJob,

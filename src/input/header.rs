@@ -163,7 +163,7 @@ pub(super) fn two_of_ids(what: &str, id_column: &str) -> String {
 /// Returns the error for a column or field of users with another name.
 pub(super) fn other_users(what: &str) -> String {
     format!(
-        "the {what} of a group's users is called `{USERS}`; rename this one, or the whole group gets the message"
+        "this {what} looks like a group's users, whose {what} must be named `{USERS}`; rename it to `{USERS}`, or to an unrelated name if the whole group is meant"
     )
 }
 

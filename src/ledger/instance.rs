@@ -74,7 +74,7 @@ impl NewInstance<'_> {
             Ok(()) => write.row::<(i64,)>(statement).await,
             Err(error) => Err(error),
         };
-        let (id,) = write.end(id).await?.ok_or_else(|| store.record("no id for an owner"))?;
+        let (id,) = write.end(id).await?.ok_or_else(|| store.record("no id for an instance"))?;
         Ok(id)
     }
 }

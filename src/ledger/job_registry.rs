@@ -208,8 +208,8 @@ impl Ledger {
             .await
     }
 
-    /// Returns the pauses and commands for jobs. A daemon polls this. Of the events of a job in a group only the first is
-    /// returned, and none while a run of the job for this group has not ended.
+    /// Returns the pauses and commands for jobs. A daemon polls this. Of a job's waiting events, the first of each group is
+    /// returned, but none of a group for which a run of the job has not ended.
     pub async fn job_control(&self) -> Result<JobControl, LedgerError> {
         let paused = sql("SELECT name FROM jobs WHERE paused_at IS NOT NULL");
         let paused: Vec<(String,)> = self.store().rows_now(paused).await?;

@@ -30,7 +30,8 @@ pub(super) fn parse(source: &str) -> Result<ParsedScript, LintFinding> {
     Err(finding(error, source))
 }
 
-/// Finds a second `return` or `break` at the top level of the script. The parser would replace the first one by it.
+/// Finds a `return` or `break` after a `return` at the top level of the script. The parser would replace that `return`
+/// with it.
 fn after_return(source: &str) -> Option<LintFinding> {
     let (mut depth, mut returned) = (0_usize, false);
     for token in repair::tokens(source) {

@@ -92,7 +92,7 @@ pub enum ToHost {
     Log(LogLine),
     /// Every task waits for an answer. The number says how many answers the worker has received so far.
     Waiting(u64),
-    /// The line of the script whose request was answered with [`HostResponse::Noted`] and this number.
+    /// Where in the script the call stands that was answered with [`HostResponse::Noted`] and this number.
     Noted(u64, String),
     /// The top level of the script ended, so all its jobs are declared.
     Declared,

@@ -147,7 +147,8 @@ pub(super) fn no_app() -> RequestFailure {
 #[derive(Debug, Default)]
 pub struct RunStop {
     run: CancellationToken,
-    /// The token of the calls made since the last interrupted line of a console; a child of the run's.
+    /// Cancels the calls made since a line of the console was last interrupted. A child of `run`; the first such call makes
+    /// it.
     line: RefCell<Option<CancellationToken>>,
 }
 

@@ -146,7 +146,8 @@ fn bounded(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..cut]).into_owned()
 }
 
-/// Removes control characters, which a terminal would interpret, and limits the text to [`MAX_TEXT`] bytes.
+/// Escapes control and format characters, which a terminal would interpret, except line feeds and tabs. Cuts the text
+/// after about [`MAX_TEXT`] bytes.
 pub(super) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len().min(MAX_TEXT));
     for letter in text.chars() {

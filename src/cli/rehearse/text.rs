@@ -40,7 +40,7 @@ pub(super) fn write(out: &mut impl Write, report: &RehearsalReport) -> io::Resul
             let of = if report.apps.len() > 1 { format!(" ({})", app.app) } else { String::new() };
             line("at the quota", format!("{} at {rate}{share}{of}", time(app.seconds_at_quota)))?;
         }
-        line("as rehearsed", format!("{} from the first to the last", time(duration.rehearsed)))?;
+        line("as rehearsed", format!("{} from the first call to the last", time(duration.rehearsed)))?;
         line("first", duration.first.clone().unwrap_or_default())?;
         line("last", duration.last.clone().unwrap_or_default())?;
         let largest = &report.largest_message;

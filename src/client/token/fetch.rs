@@ -67,7 +67,7 @@ pub(super) async fn fetch(
         LoginMethod::Agora(login) => {
             let now = transport.clock().unix_time().as_secs();
             let issued_at = u32::try_from(now).map_err(|_| {
-                CALL.refuse("this machine's clock is past 2106, for which no token can be made")
+                CALL.refuse("this machine's clock shows a time after 2106, for which no token can be made; set the clock")
             })?;
             let salt = rand::rng().random_range(agora::SALTS);
             let token =

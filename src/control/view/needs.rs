@@ -76,7 +76,7 @@ pub struct NeedView {
     pub code: NeedCode,
     /// The values of its sentence, such as `name`, `n` and `why`. `why` may be a sentence of the ledger in English.
     pub params: BTreeMap<String, String>,
-    /// The address on the page where it is mended.
+    /// The address on the page where it can be resolved.
     pub page: String,
     /// Since when, if that is known.
     pub since: Option<String>,

@@ -47,7 +47,9 @@ impl RunQueue {
                 true
             }
             Err(error) => {
-                tracing::error!("cannot check whether another host has the jobs of the queued runs: {error}");
+                tracing::error!(
+                    "cannot read from the ledger whether another host still has the removed jobs; their queued runs stay queued until it can be read: {error}"
+                );
                 false
             }
         }

@@ -19,7 +19,7 @@ use super::progress::{CountGuard, WaitReason};
 use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
 
 impl BroadcastDriver<'_> {
-    /// Sends a batch. If `halt` is pressed before the intent is written, nothing is sent. After that the call runs to
+    /// Sends a batch. If `halt` is cancelled before the intent is written, nothing is sent. After that the call runs to
     /// its end.
     ///
     /// # Errors

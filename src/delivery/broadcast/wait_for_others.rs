@@ -9,7 +9,7 @@ use super::{BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LOOK, Wa
 
 impl Delivery {
     /// Releases a broadcast whose plan is fixed to the other hosts of a fleet. Waits until they have sent it, or until
-    /// `stop` is pressed.
+    /// `stop` is cancelled.
     pub async fn wait_for_others(
         &self,
         ledger: &Ledger,

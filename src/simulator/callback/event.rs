@@ -32,7 +32,7 @@ pub(in crate::simulator) enum SimulatedEvent<'a> {
     },
 }
 
-/// What the callbacks of one moment have in common.
+/// Writes simulated callbacks. It has what those of one moment share: settings, files and time.
 #[derive(Debug)]
 pub(in crate::simulator) struct EventWriter<'a> {
     pub(in crate::simulator) settings: &'a SimulatorSettings,

@@ -69,7 +69,7 @@ impl CallbackRefusal {
             Self::Forged => (
                 CallbackResult::Forged,
                 StatusCode::UNAUTHORIZED,
-                "the signature in `security` is not that of the app's callback secret",
+                "the signature in `security` was not made with the app's callback secret; check that both sides have the same secret",
             ),
             Self::OtherApp => (
                 CallbackResult::OtherApp,

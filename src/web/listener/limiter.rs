@@ -5,11 +5,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// The connection limit.
 pub(super) struct ConnectionLimiter {
     most: usize,
+    /// The number of connections that are open, those included that were told to close.
+    open: Cell<usize>,
+    /// A connection was closed.
+    closed: Notify,
     /// The taken slots by an increasing number. The first one has been unused longest.
     taken: RefCell<BTreeMap<u64, Rc<Slot>>>,
     next: Cell<u64>,
@@ -34,19 +39,30 @@ pub(super) struct BusyGuard(Rc<ConnectionPermit>);
 
 impl ConnectionLimiter {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, taken: RefCell::default(), next: Cell::default() }
+        Self {
+            most,
+            open: Cell::default(),
+            closed: Notify::new(),
+            taken: RefCell::default(),
+            next: Cell::default(),
+        }
     }
 
-    /// Takes a slot. `None` if all slots belong to busy connections.
-    pub(super) fn take(self: &Rc<Self>) -> Option<ConnectionPermit> {
-        if self.taken.borrow().len() >= self.most {
-            let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
-            let gone = self.taken.borrow_mut().remove(&idle?)?;
-            gone.evicted.cancel();
+    /// Takes a slot, once the connection that it belonged to is closed: each open one has a file of the process.
+    /// `None` if all slots belong to busy connections.
+    pub(super) async fn take(self: &Rc<Self>) -> Option<ConnectionPermit> {
+        while self.open.get() >= self.most {
+            if self.taken.borrow().len() >= self.most {
+                let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
+                let gone = self.taken.borrow_mut().remove(&idle?)?;
+                gone.evicted.cancel();
+            }
+            self.closed.notified().await;
         }
         let chair = Rc::new(Slot::default());
         let number = self.number();
         self.taken.borrow_mut().insert(number, Rc::clone(&chair));
+        self.open.set(self.open.get() + 1);
         Some(ConnectionPermit { chair, number: Cell::new(number), seats: Rc::downgrade(self) })
     }
 
@@ -72,6 +88,8 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         if let Some(seats) = self.seats.upgrade() {
             seats.taken.borrow_mut().remove(&self.number.get());
+            seats.open.set(seats.open.get() - 1);
+            seats.closed.notify_one();
         }
     }
 }
@@ -92,27 +110,46 @@ impl Drop for BusyGuard {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    fn take(seats: &Rc<ConnectionLimiter>) -> Rc<ConnectionPermit> {
+        Rc::new(seats.take().now_or_never().unwrap().unwrap())
+    }
 
     #[test]
     fn who_has_done_nothing_for_longest_leaves_first_and_who_is_answered_stays() {
         let seats = Rc::new(ConnectionLimiter::new(2));
-        let (first, second) = (Rc::new(seats.take().unwrap()), Rc::new(seats.take().unwrap()));
+        let (first, second) = (take(&seats), take(&seats));
         drop(first.busy());
-        let third = Rc::new(seats.take().unwrap());
-        let left = |seat: &Rc<ConnectionPermit>| !seats.taken.borrow().contains_key(&seat.number.get());
-        assert!(left(&second) && !left(&first) && !left(&third));
+        assert!(seats.take().now_or_never().is_none(), "the second one is still open");
+        assert!(second.evicted().now_or_never().is_some() && first.evicted().now_or_never().is_none());
+        drop(second);
+        let third = take(&seats);
         let (_one, _other) = (first.busy(), third.busy());
-        assert!(seats.take().is_none());
+        assert!(seats.take().now_or_never().unwrap().is_none());
+    }
+
+    #[test]
+    fn no_more_are_open_than_there_are_slots() {
+        let seats = Rc::new(ConnectionLimiter::new(2));
+        let mut open = vec![take(&seats), take(&seats)];
+        for _ in 0..10 {
+            assert!(seats.take().now_or_never().is_none());
+            open.retain(|seat| seat.evicted().now_or_never().is_none());
+            assert_eq!(open.len(), 1, "one is told to close for one that waits");
+            open.push(take(&seats));
+        }
     }
 
     #[test]
     fn a_seat_that_is_left_is_free() {
         let seats = Rc::new(ConnectionLimiter::new(1));
-        let seat = Rc::new(seats.take().unwrap());
+        let seat = take(&seats);
         let busy = seat.busy();
-        assert!(seats.take().is_none());
+        assert!(seats.take().now_or_never().unwrap().is_none());
         drop((seat, busy));
-        assert!(seats.take().is_some());
+        take(&seats);
     }
 }

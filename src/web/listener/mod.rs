@@ -111,7 +111,7 @@ impl ListenerSetup {
                 }
                 continue;
             }
-            let Some(seat) = seats.take() else { continue };
+            let Some(seat) = seats.take().await else { continue };
             // Without it, an event would wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
             let (tls, router, clock) = (self.tls.clone(), router.clone(), clock.clone());

@@ -41,7 +41,7 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> R
     let job = JobView::from(&find_job(&site.ledger, name).await?);
     let runs = site.ledger.job_runs(Some(name), RUNS).await?;
     let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
-    // A run of the command line is ended there.
+    // A run of the command line is cancelled in its terminal, not on the page.
     let goes_on = runs.iter().any(|run| run.finished_at.is_none() && run.command_line.is_none());
     let kept = !site.ledger.kept_hook_runs(name).await?.is_empty();
     Ok(context! {

@@ -1,4 +1,5 @@
-//! What the ledger says, in the reader's language, with its times in the reader's time zone.
+//! Template filters for notes and reasons that the ledger stores in English: they translate them, and show their times
+//! in the reader's time zone.
 
 use std::fmt::Write as _;
 
