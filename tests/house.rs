@@ -398,3 +398,41 @@ fn commands_and_lua_modules_are_listed_in_one_file() {
         assert!(found.len() >= least && found.iter().all(|file| file == place), "{word}: {found:?}");
     }
 }
+
+/// What `tests/judge-again` makes of these failed tests, if the n-th time that it runs them ends with the n-th status.
+fn judged_again(failed: &[&str], statuses: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let cargo = folder.path().join("cargo");
+    std::fs::write(
+        &cargo,
+        format!(
+            "#!/bin/sh\nset -- {statuses}\ntimes=$(cat {0}/times 2>/dev/null || echo 0)\necho $((times + 1)) > {0}/times\nshift $times\nexit $1\n",
+            folder.path().display()
+        ),
+    )
+    .unwrap();
+    std::fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let names: String = failed.iter().map(|name| format!("    {name}\n")).collect();
+    let told = folder.path().join("told");
+    let text = format!(
+        "failures:\n\n---- a stdout ----\n    not::a::name\n\nfailures:\n{names}\ntest result: FAILED.\n"
+    );
+    std::fs::write(&told, text).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let mut command = std::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge-again"));
+    let ran = command.arg(&told).args(["--test", "it"]).env("PATH", path).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    for name in failed.iter().filter(|_| said.contains("alone")) {
+        assert!(said.contains(name) && !said.contains("not::a::name"), "{said}");
+    }
+    ran.status.success()
+}
+
+#[test]
+fn a_test_that_failed_beside_others_has_to_pass_three_times_alone() {
+    assert!(judged_again(&["a::b", "c"], "0 0 0"));
+    assert!(!judged_again(&["a::b", "c"], "0 0 101"));
+    assert!(!judged_again(&["a::b"], "101"));
+    assert!(!judged_again(&[], "0 0 0"), "it ended without a list");
+    assert!(!judged_again(&["a", "b", "c", "d", "e", "f"], "0 0 0"), "so many are no accident");
+}

@@ -72,7 +72,9 @@ impl ScriptStore {
             return match step {
                 StoreStep::Get(_) => Ok(json!([]).to_string()),
                 StoreStep::List { .. } => Ok(json!({ "items": [] }).to_string()),
-                _ => Err(RequestFailure::denied("the store keeps its values in the ledger, and this run has none; run the script with `mooncast run`")),
+                _ => Err(RequestFailure::denied(
+                    "the store keeps its values in the ledger, and this run has none; run the script with `mooncast run`",
+                )),
             };
         };
         let done = self.step(ledger, &namespace, step, clock).await;

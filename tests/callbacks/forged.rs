@@ -56,7 +56,12 @@ pub(super) fn cases() -> Vec<ForgedCase> {
         ("no signature", "default", 400, text(&own())),
         ("a number as the signature", "default", 400, text(&with(own(), "security", 7.into()))),
         ("another id than was signed", "default", 401, text(&changed("callId", "evil2".into()))),
-        ("another time than was signed", "default", 401, text(&changed("timestamp", (now_ms() + 9_000).into()))),
+        (
+            "another time than was signed",
+            "default",
+            401,
+            text(&changed("timestamp", (now_ms() + 9_000).into())),
+        ),
         ("no id", "default", 400, sign(without(own(), "callId"))),
         ("an empty id", "default", 400, sign(with(own(), "callId", "".into()))),
         ("no time", "default", 400, text(&without(changed("x", 1.into()), "timestamp"))),

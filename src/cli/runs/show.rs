@@ -157,7 +157,10 @@ pub(super) fn one(
     let awaits = broadcast.awaits_approval();
     if awaits {
         let command = next.command("approve", &broadcast.name, &broadcast.run);
-        writeln!(out, "next: {command} (or `reject` instead of `approve`), by a person who neither began the broadcast nor changed its plan")?;
+        writeln!(
+            out,
+            "next: {command} (or `reject` instead of `approve`), by a person who neither began the broadcast nor changed its plan"
+        )?;
     }
     let resumes = !(broadcast.is_over() || driven || awaits || broadcast.stage == BroadcastStage::Building);
     for command in next.commands(&broadcast.name, &broadcast.run, &broadcast.counts, !resumes) {

@@ -53,7 +53,8 @@ impl ConnectionLimiter {
     pub(super) async fn take(self: &Rc<Self>) -> Option<ConnectionPermit> {
         while self.open.get() >= self.most {
             if self.taken.borrow().len() >= self.most {
-                let idle = self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
+                let idle =
+                    self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
                 let gone = self.taken.borrow_mut().remove(&idle?)?;
                 gone.evicted.cancel();
             }
