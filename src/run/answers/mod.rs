@@ -58,43 +58,32 @@ pub(super) async fn answer(
 ) -> Result<HostResponse, RequestFailure> {
     console_steps::permit(services, &request).await?;
     only_test(services, &request)?;
-    match request {
-        HostRequest::Send { app, call, message, options } => {
-            send::send(services, app, call, &message, options).await
-        }
-        // Boxed, so that the future of a send is not as large as the future of the largest other request.
-        other => Box::pin(answer_other(services, other, memory)).await,
-    }
-}
-
-async fn answer_other(
-    services: &RunServices,
-    request: HostRequest,
-    memory: &mut MemoryReservation,
-) -> Result<HostResponse, RequestFailure> {
     let RunServices { files, inputs, variables, outbound, stop, .. } = services;
+    // Every other answer that waits is boxed, so that the future of a send is not as large as the largest of them.
     match request {
         HostRequest::Send { app, call, message, options } => {
             send::send(services, app, call, &message, options).await
         }
         HostRequest::Check { app, call, message } => send::check(services, app, call, &message),
-        HostRequest::Console(asked) => console_steps::step(services, asked).await,
-        HostRequest::Upload { app, path, options } => upload(services, app, &path, options).await,
-        HostRequest::Groups { app, cursor } => groups(services, app, cursor).await,
-        HostRequest::Members { app, group_id, page } => members(services, app, &group_id, page).await,
-        HostRequest::GroupDetails { app, ids } => group_details(services, app, &ids).await,
+        HostRequest::Console(asked) => Box::pin(console_steps::step(services, asked)).await,
+        HostRequest::Upload { app, path, options } => Box::pin(upload(services, app, &path, options)).await,
+        HostRequest::Groups { app, cursor } => Box::pin(groups(services, app, cursor)).await,
+        HostRequest::Members { app, group_id, page } => {
+            Box::pin(members(services, app, &group_id, page)).await
+        }
+        HostRequest::GroupDetails { app, ids } => Box::pin(group_details(services, app, &ids)).await,
         HostRequest::Recall { app, receipts, asked } => {
-            recall::receipts(services, app, &receipts, asked).await
+            Box::pin(recall::receipts(services, app, &receipts, asked)).await
         }
         HostRequest::RecallBroadcast { app, name, run, asked } => {
-            recall::broadcast(services, app, (&name, &run), asked).await
+            Box::pin(recall::broadcast(services, app, (&name, &run), asked)).await
         }
         HostRequest::Edit { app, receipts, change, priority } => {
-            edit::receipts(services, app, receipts, &change, priority).await
+            Box::pin(edit::receipts(services, app, receipts, &change, priority)).await
         }
-        HostRequest::Rest(request) => rest::call(services, *request).await,
+        HostRequest::Rest(request) => Box::pin(rest::call(services, *request)).await,
         HostRequest::Suppress { app, kind, ids, reason, expires } => {
-            suppress::add(services, app, kind, &ids, reason.as_deref(), expires).await
+            Box::pin(suppress::add(services, app, kind, &ids, reason.as_deref(), expires)).await
         }
         HostRequest::Broadcast(next) => {
             let is_building = next.builds();
@@ -102,7 +91,9 @@ async fn answer_other(
             Box::pin(broadcasts::step(services, next)).await
         }
         HostRequest::Declare(declaration) => declare(services, &declaration),
-        HostRequest::Sleep { ms } => nothing(services.time.sleep(Duration::from_millis(ms), stop).await),
+        HostRequest::Sleep { ms } => {
+            nothing(Box::pin(services.time.sleep(Duration::from_millis(ms), stop)).await)
+        }
         HostRequest::Now => Ok(HostResponse::Number(services.time.now().as_secs_f64())),
         HostRequest::Require(module) => services
             .sources
@@ -110,25 +101,25 @@ async fn answer_other(
             .inspect(|source| inputs.module(&module, source))
             .map(HostResponse::Source),
         HostRequest::FileRead(path) => {
-            let content = files.read(&path).await;
+            let content = Box::pin(files.read(&path)).await;
             content.inspect(|content| inputs.file(&path, content)).map(HostResponse::Bytes)
         }
         HostRequest::FileWrite { path, content, append } => {
             inputs.written(&path);
-            nothing(files.write(&path, content, append).await)
+            nothing(Box::pin(files.write(&path, content, append)).await)
         }
-        HostRequest::FileList(path) => json(&files.list(&path).await?),
-        HostRequest::FileInfo(path) => json(&files.info(&path).await?),
-        HostRequest::MakeFolder(path) => nothing(files.make_folder(&path).await),
-        HostRequest::Remove(path) => nothing(files.remove(&path).await),
+        HostRequest::FileList(path) => json(&Box::pin(files.list(&path)).await?),
+        HostRequest::FileInfo(path) => json(&Box::pin(files.info(&path)).await?),
+        HostRequest::MakeFolder(path) => nothing(Box::pin(files.make_folder(&path)).await),
+        HostRequest::Remove(path) => nothing(Box::pin(files.remove(&path)).await),
         HostRequest::Env(name) => json(&variables.get(&name)?),
         HostRequest::HostInfo => json(&host_info()),
         HostRequest::Secret(name) => nothing(variables.secret(&name).map(drop)),
-        HostRequest::Store(request) => store(services, request).await,
-        HostRequest::Test(asked) => testing::answer(services, *asked).await,
+        HostRequest::Store(request) => Box::pin(store(services, request)).await,
+        HostRequest::Test(asked) => Box::pin(testing::answer(services, *asked)).await,
         HostRequest::Http(request) => {
             let answer = outbound.request(*request, variables, memory);
-            stop.unless_stopped("the request was cancelled because the run ends", answer).await
+            Box::pin(stop.unless_stopped("the request was cancelled because the run ends", answer)).await
         }
     }
 }
