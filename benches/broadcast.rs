@@ -127,11 +127,11 @@ async fn without_ledger(road: &Delivery, many: u32) -> Took {
 
 async fn with_ledger(road: &Delivery, clock: &Clock, folder: &Path, many: u32) -> Took {
     let ledger = Ledger::open(&folder.join("sending"), clock.clone()).await.unwrap();
-    let owner = ledger.register("bench").await.unwrap();
+    let instance = ledger.register("bench").await.unwrap();
     let app = ledger.app("app").await.unwrap();
     let spec = StoredSpec::new(Call::Group);
     let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
-    let lease = ledger.claim(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+    let lease = ledger.claim(found.broadcast().id, &instance, LEASE).await.unwrap().unwrap();
     let draft = road.check_draft(Call::Group, json!({ "type": "txt", "body": { "msg": TEXT } })).unwrap();
     let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
     for first in (0..many).step_by(1_000) {

@@ -30,7 +30,7 @@ const LIMIT: u32 = 1_000_000;
 const LEASE: Duration = Duration::from_mins(10);
 const APP: &str = "https://service/org/app";
 
-fn place(text: &str) -> LedgerLocation {
+fn location(text: &str) -> LedgerLocation {
     if text.contains("://") {
         LedgerLocation::Server(text.to_owned().into())
     } else {
@@ -39,10 +39,10 @@ fn place(text: &str) -> LedgerLocation {
 }
 
 /// Makes a broadcast with a fixed plan for this many recipients.
-async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), LedgerError> {
+async fn plan(ledger: &Ledger, instance: &Instance, many: u32) -> Result<(), LedgerError> {
     let app = ledger.app(APP).await?;
     let found = ledger.find_or_create(app, "news", "1", &StoredSpec::new(Call::Group)).await?;
-    let lease = ledger.claim(found.broadcast().id, owner, LEASE).await?.expect("nobody else has it");
+    let lease = ledger.claim(found.broadcast().id, instance, LEASE).await?.expect("nobody else has it");
     let message = NewMessage {
         content: Bytes::from(format!(r#"{{"type":"txt","body":{{"msg":"{}"}}}}"#, "hello ".repeat(30))),
         size: 200,
@@ -66,13 +66,13 @@ async fn plan(ledger: &Ledger, owner: &Instance, many: u32) -> Result<(), Ledger
 
 /// One process: drives the broadcast until no recipient is pending.
 async fn host(ledger: Ledger, clock: Clock) -> Result<u32, LedgerError> {
-    let owner = ledger.register("bench").await?;
+    let instance = ledger.register("bench").await?;
     let app = ledger.app(APP).await?;
     let limits = AppLimits { group_per_second: LIMIT, ..AppLimits::default() };
     let quota = Quotas::shared(&limits, &clock).group;
-    let lender = tokio::task::spawn_local(lend(ledger.clone(), owner.clone(), app, quota.clone(), clock));
+    let lender = tokio::task::spawn_local(lend(ledger.clone(), instance.clone(), app, quota.clone(), clock));
     let found = ledger.find(app, "news", "1").await?.expect("it was planned");
-    let lease = ledger.claim(found.id, &owner, LEASE).await?.expect("there is room for one more");
+    let lease = ledger.claim(found.id, &instance, LEASE).await?.expect("there is room for one more");
     ledger.take_over(lease).await?;
     let sent = send(&ledger, lease, &quota).await?;
     ledger.hand_back(lease).await?;
@@ -82,7 +82,7 @@ async fn host(ledger: Ledger, clock: Clock) -> Result<u32, LedgerError> {
 }
 
 /// Claims slots of the quota, as the delivery code does.
-async fn lend(ledger: Ledger, owner: Instance, app: mooncast::AppId, quota: Quota, clock: Clock) {
+async fn lend(ledger: Ledger, instance: Instance, app: mooncast::AppId, quota: Quota, clock: Clock) {
     let lease = Duration::from_secs(1);
     loop {
         let demand = quota.demand();
@@ -100,8 +100,8 @@ async fn lend(ledger: Ledger, owner: Instance, app: mooncast::AppId, quota: Quot
             lease,
             cool: demand.cool,
         };
-        let share = ledger.claim_places(&owner, claim).await.expect("places are claimed");
-        quota.lend(LentSlots { places: share.places.min(share.fair), until });
+        let share = ledger.claim_slots(&instance, claim).await.expect("slots are claimed");
+        quota.lend(LentSlots { slots: share.slots.min(share.fair), until });
         clock.sleep(Duration::from_millis(250)).await;
     }
 }
@@ -211,7 +211,7 @@ fn race(store: &str, processes: usize) -> (f64, f64) {
 fn as_host(store: &str) {
     let clock = Clock::real();
     let sent = clock.block_on(async {
-        let ledger = Ledger::open_at(&place(store), clock.clone()).await?;
+        let ledger = Ledger::open_at(&location(store), clock.clone()).await?;
         host(ledger, clock.clone()).await
     });
     println!("{} {:.2}", sent.unwrap().unwrap(), used(std::process::id()).0);
@@ -221,10 +221,10 @@ fn planned(store: &str, many: u32) {
     let clock = Clock::real();
     let began = clock.now();
     let planned = clock.block_on(async {
-        let ledger = Ledger::open_at(&place(store), clock.clone()).await?;
-        let owner = ledger.register("bench").await?;
-        plan(&ledger, &owner, many).await?;
-        ledger.unregister(&owner).await
+        let ledger = Ledger::open_at(&location(store), clock.clone()).await?;
+        let instance = ledger.register("bench").await?;
+        plan(&ledger, &instance, many).await?;
+        ledger.unregister(&instance).await
     });
     planned.unwrap().unwrap();
     println!("a plan of {many}: {:.1} s", (clock.now() - began).as_secs_f64());
@@ -233,7 +233,7 @@ fn planned(store: &str, many: u32) {
 fn all_sent(store: &str, many: u32) {
     let clock = Clock::real();
     let counts = clock.block_on(async {
-        let ledger = Ledger::open_at(&place(store), clock.clone()).await?;
+        let ledger = Ledger::open_at(&location(store), clock.clone()).await?;
         let app = ledger.app(APP).await?;
         Ok::<_, LedgerError>(ledger.find(app, "news", "1").await?.expect("it was planned").counts)
     });

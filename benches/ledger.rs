@@ -49,11 +49,11 @@ async fn part<T>(clock: &Clock, what: &str, many: u32, work: impl Future<Output 
     output
 }
 
-async fn claimed(ledger: &Ledger, owner: &Instance, name: &str) -> Result<Option<Lease>, LedgerError> {
+async fn claimed(ledger: &Ledger, instance: &Instance, name: &str) -> Result<Option<Lease>, LedgerError> {
     let app = ledger.app("https://service/org/app").await?;
     let found: BroadcastLookup = ledger.find_or_create(app, name, "1", &StoredSpec::new(Call::Group)).await?;
     let id: BroadcastId = found.broadcast().id;
-    ledger.claim(id, owner, LEASE).await
+    ledger.claim(id, instance, LEASE).await
 }
 
 /// One recipient in a hundred occurs twice.
@@ -109,7 +109,7 @@ async fn send(ledger: &Ledger, lease: Lease) -> Result<(), LedgerError> {
     futures_util::future::try_join_all((0..IN_FLIGHT).map(|_| sender())).await.map(drop)
 }
 
-async fn single(ledger: &Ledger, owner: &Instance) -> Result<(), LedgerError> {
+async fn single(ledger: &Ledger, instance: &Instance) -> Result<(), LedgerError> {
     let app = ledger.app("https://service/org/app").await?;
     let left = std::cell::Cell::new(SENT);
     let sender = async || -> Result<(), LedgerError> {
@@ -125,7 +125,7 @@ async fn single(ledger: &Ledger, owner: &Instance) -> Result<(), LedgerError> {
                 files: None,
                 job_run: None,
             };
-            let BeginSendResult::New(mut ticket) = ledger.begin_send(owner, send).await? else { continue };
+            let BeginSendResult::New(mut ticket) = ledger.begin_send(instance, send).await? else { continue };
             ledger.intend_send(&mut ticket).await?;
             let receipts = vec![("184524748161025".to_owned(), "1234567890123456789".to_owned())];
             let outcome = SendOutcome { state: RecipientState::Sent, receipts, error: None, attempts: 1 };
@@ -138,7 +138,7 @@ async fn single(ledger: &Ledger, owner: &Instance) -> Result<(), LedgerError> {
 
 async fn all(clock: &Clock, folder: &Path, many: u32) -> Result<(), LedgerError> {
     let ledger = Ledger::open(folder, clock.clone()).await?;
-    let owner = ledger.register("bench").await?;
+    let instance = ledger.register("bench").await?;
     let plain = NewMessage {
         content: Bytes::from(format!(
             "{{\"type\":\"txt\",\"body\":{{\"msg\":\"{}\"}}}}",
@@ -147,17 +147,17 @@ async fn all(clock: &Clock, folder: &Path, many: u32) -> Result<(), LedgerError>
         size: 200,
         known_as: None,
     };
-    let Some(lease) = claimed(&ledger, &owner, "plain").await? else { return Ok(()) };
+    let Some(lease) = claimed(&ledger, &instance, "plain").await? else { return Ok(()) };
     part(clock, "built, one message for all", many, build(&ledger, lease, many, |_| plain.clone())).await?;
     let fixed = part(clock, "plan fixed", many, ledger.fix_plan(lease, None, None)).await?;
     println!("  {} to send, {} duplicates", fixed.total, fixed.duplicates);
     part(clock, "intent and outcome", SENT, send(&ledger, lease)).await?;
-    part(clock, "single sends", SENT, single(&ledger, &owner)).await?;
+    part(clock, "single sends", SENT, single(&ledger, &instance)).await?;
     let counts = ledger.counts(lease.broadcast).await?;
     println!("  {} sent, {} pending", counts.sent, counts.pending);
     ledger.finish(lease, "{}").await.ok();
 
-    let Some(lease) = claimed(&ledger, &owner, "each its own").await? else { return Ok(()) };
+    let Some(lease) = claimed(&ledger, &instance, "each its own").await? else { return Ok(()) };
     let own = |index: u32| NewMessage {
         content: Bytes::from(format!(
             "{{\"type\":\"txt\",\"body\":{{\"msg\":\"{index} {}\"}}}}",

@@ -219,7 +219,7 @@ fn an_hour_of_200_runs_a_minute_is_bounded() {
     let (size, peak) = clock
         .block_on(async {
             let ledger = Ledger::open_at(&place, clock.clone()).await.unwrap();
-            let owner = ledger.register("serve").await.unwrap();
+            let instance = ledger.register("serve").await.unwrap();
             let mut peak = 0;
             for minute in 0..minutes {
                 let at = |run: u64| start + Duration::from_millis(minute * 60_000 + run * 300);
@@ -234,7 +234,7 @@ fn an_hour_of_200_runs_a_minute_is_bounded() {
                         args: None,
                     })
                     .collect();
-                ledger.claim_job_runs(&owner, &runs, &[], &[]).await.unwrap();
+                ledger.claim_job_runs(&instance, &runs, &[], &[]).await.unwrap();
                 for run in &runs {
                     let lines: Vec<String> = (0..64)
                         .map(|_| OutputWrite::line(run.scheduled_at, OutputStream::Print, &line))
@@ -260,7 +260,7 @@ fn an_hour_of_200_runs_a_minute_is_bounded() {
                         note: None,
                     })
                     .collect();
-                ledger.finish_job_runs(&owner, &ended).await.unwrap();
+                ledger.finish_job_runs(&instance, &ended).await.unwrap();
                 ledger.prune_output(Duration::ZERO, most).await.unwrap();
                 assert!(ledger.output_size().await.unwrap() <= most);
                 peak = peak.max(ledger.size().await.unwrap());

@@ -113,8 +113,8 @@ impl Scene {
         };
         let schema = Schema::default();
         let place = schema.place(&folder.path().join("ledger"));
-        let book = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
-        let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(book, KEY);
+        let lazy_ledger = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
+        let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(lazy_ledger, KEY);
         let (clock, spec) = (clock.clone(), StoredSpec::new(Call::Group));
         Self { folder, _schema: schema, service, clock, delivery, spec }
     }
@@ -145,7 +145,7 @@ impl Scene {
     async fn plan(&self, file: &serde_json::Value) -> BroadcastId {
         let (open, app) = self.delivery.entry().await.unwrap().unwrap();
         let found = open.ledger.find_or_create(app, "news", "1", &self.spec).await.unwrap();
-        let lease = open.ledger.claim(found.broadcast().id, &open.owner, LEASE).await.unwrap().unwrap();
+        let lease = open.ledger.claim(found.broadcast().id, &open.instance, LEASE).await.unwrap().unwrap();
         let message = serde_json::json!({ "type": "img", "body": { "file": file } });
         let draft = self.delivery.check_draft(Call::Group, message).unwrap();
         let message = NewMessage { content: draft.to_json(), size: draft.size() as u64, known_as: None };
@@ -165,7 +165,7 @@ impl Scene {
 
     async fn drive(&self, id: BroadcastId) -> DriveResult {
         let (open, _) = self.delivery.entry().await.unwrap().unwrap();
-        let lease = open.ledger.claim(id, &open.owner, LEASE).await.unwrap().unwrap();
+        let lease = open.ledger.claim(id, &open.instance, LEASE).await.unwrap().unwrap();
         let stop = CancellationToken::new();
         self.delivery
             .drive(&open.ledger, lease, &self.spec, &stop, &BroadcastProgress::default())

@@ -47,7 +47,7 @@ async fn serve_for_half_an_hour(scene: &Scene, project: &Project, clock: &Clock,
         registry: ScriptRegistry::new(loader, settings),
         apps: vec![Rc::clone(&scene.delivery)],
         ledger: scene.ledger.clone(),
-        owner: scene.owner().await,
+        instance: scene.instance().await,
         roles: mooncast::HostRoles::ALL,
         clock: clock.clone(),
         rehearser: Rc::new(mooncast::Rehearser::new(program.clone(), Vec::new())),
@@ -55,7 +55,7 @@ async fn serve_for_half_an_hour(scene: &Scene, project: &Project, clock: &Clock,
         output: Rc::new(Silent),
         poll: Duration::from_mins(1),
         instead: None,
-        told: Box::new({
+        report: Box::new({
             let alerts = Rc::clone(&alerts);
             move |event| {
                 let alerts = Rc::clone(&alerts);

@@ -44,7 +44,7 @@ pub(super) fn run(args: &AlertsArgs, global: &GlobalArgs) -> anyhow::Result<Exit
             "no receiver of alerts is set; set `url` under [alerts] in mooncast.toml or MOONCAST_ALERTS_URL"
         );
     }
-    let place = apps::place(&project, &settings, settings.simulator);
+    let location = apps::location(&project, &settings, settings.simulator);
     let mut receivers = settings.alerts;
     if let Some(wanted) = receiver.as_deref() {
         if !names.iter().any(|name| name == wanted) {
@@ -59,10 +59,10 @@ pub(super) fn run(args: &AlertsArgs, global: &GlobalArgs) -> anyhow::Result<Exit
         let tests =
             async { test_alerts(receivers, &clock, &project.title()).await.map_err(anyhow::Error::msg) };
         // A test makes no ledger.
-        if place.missing_file().is_some() {
+        if location.missing_file().is_some() {
             return tests.await;
         }
-        Ledger::open_at(&place, clock.clone()).await?.audited_first(act, tests).await
+        Ledger::open_at(&location, clock.clone()).await?.audited_first(act, tests).await
     })?;
     let mut out = std::io::stdout().lock();
     let mut exit = Exit::Delivered;

@@ -37,7 +37,7 @@ const FAIL_POINT: &str = "MOONCAST_FAIL_POINT";
 pub(super) struct CliApps {
     pub(super) deliveries: Vec<Rc<Delivery>>,
     /// The ledger for what the apps send. `None` if they send nothing.
-    pub(super) book: Option<Rc<LazyLedger>>,
+    pub(super) ledger: Option<Rc<LazyLedger>>,
 }
 
 impl CliApps {
@@ -46,8 +46,8 @@ impl CliApps {
         for delivery in &self.deliveries {
             delivery.release().await;
         }
-        if let Some(book) = &self.book {
-            book.close().await;
+        if let Some(ledger) = &self.ledger {
+            ledger.close().await;
         }
     }
 }
@@ -79,30 +79,30 @@ pub(super) fn choose_for(
     clock: &Clock,
     fail_point: &FailPoint,
 ) -> anyhow::Result<CliApps> {
-    let (state, place) = (project.state_folder(), place(project, settings, simulated));
+    let (state, location) = (project.state_folder(), location(project, settings, simulated));
     if simulated || settings.simulator {
         // The simulator has its own ledger: what was sent there must not count as sent to the service.
-        let book = Rc::new(LazyLedger::new(place, clock.clone(), command));
-        return simulate(settings, clock, book, fail_point);
+        let ledger = Rc::new(LazyLedger::new(location, clock.clone(), command));
+        return simulate(settings, clock, ledger, fail_point);
     }
     if settings.apps.is_empty() {
         bail!(HOW);
     }
-    let book = Rc::new(LazyLedger::new(place, clock.clone(), command));
+    let ledger = Rc::new(LazyLedger::new(location, clock.clone(), command));
     let deliveries = settings
         .apps
         .iter()
         .map(|app| {
             let delivery = Delivery::new(app, clock.clone(), Some(&state))?.with_approval(&settings.approval);
-            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), app.key()).failing_at(fail_point.clone())))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&ledger), app.key()).failing_at(fail_point.clone())))
         })
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
-    Ok(CliApps { deliveries, book: Some(book) })
+    Ok(CliApps { deliveries, ledger: Some(ledger) })
 }
 
 /// The location of the ledger that a command reads or writes.
-pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> LedgerLocation {
+pub(super) fn location(project: &Project, settings: &Settings, simulated: bool) -> LedgerLocation {
     let state = project.state_folder();
     match &settings.store {
         _ if simulated || settings.simulator => LedgerLocation::Folder(state.join(SIMULATOR)),
@@ -113,14 +113,14 @@ pub(super) fn place(project: &Project, settings: &Settings, simulated: bool) -> 
 
 /// The folder for files of this machine, wherever the ledger is.
 pub(super) fn state(project: &Project, settings: &Settings, simulated: bool) -> PathBuf {
-    match place(project, settings, simulated) {
+    match location(project, settings, simulated) {
         LedgerLocation::Folder(folder) => folder,
         LedgerLocation::Server(_) => project.state_folder(),
     }
 }
 
 /// An app with the default limits and an unreachable address, for commands that send nothing.
-pub(super) fn stand_in() -> App {
+pub(super) fn placeholder_app() -> App {
     App {
         name: "default".to_owned(),
         prefix: "http://localhost:9/none/none".to_owned(),
@@ -190,7 +190,7 @@ pub(super) fn simulated_apps(settings: &Settings, service: &simulator::Simulator
 fn simulate(
     settings: &Settings,
     clock: &Clock,
-    book: Rc<LazyLedger>,
+    ledger: Rc<LazyLedger>,
     fail_point: &FailPoint,
 ) -> anyhow::Result<CliApps> {
     let limits = limits(settings);
@@ -221,9 +221,9 @@ fn simulate(
             let delivery = Delivery::new(&app, clock.clone(), None)?.with_approval(&settings.approval);
             // The simulator's port changes with every run.
             let key = format!("{SIMULATOR}/{}", app.name);
-            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), &key).alone().failing_at(fail_point.clone())))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&ledger), &key).alone().failing_at(fail_point.clone())))
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
-    Ok(CliApps { deliveries, book: Some(book) })
+    Ok(CliApps { deliveries, ledger: Some(ledger) })
 }

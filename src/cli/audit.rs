@@ -12,7 +12,7 @@ use crate::control::{audit_csv, utc};
 use crate::core::parse_duration;
 use crate::ledger::{AuditCheck, AuditEntry, AuditFilter, Ledger};
 
-use super::runs::ledger_place;
+use super::runs::ledger_location;
 use super::{Exit, GlobalArgs};
 use crate::core::one_line;
 
@@ -64,13 +64,13 @@ struct ListArgs {
 pub(super) fn run(args: AuditArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
-    let place = ledger_place(&project, &settings, args.simulator || settings.simulator)?;
+    let location = ledger_location(&project, &settings, args.simulator || settings.simulator)?;
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
         match args.command {
             Some(AuditCommand::Verify) => verify(&ledger).await,
-            Some(AuditCommand::List(asked)) => list(&ledger, &clock, &asked).await,
+            Some(AuditCommand::List(args)) => list(&ledger, &clock, &args).await,
             None => list(&ledger, &clock, &args.list).await,
         }
     })?
@@ -91,21 +91,21 @@ async fn verify(ledger: &Ledger) -> anyhow::Result<Exit> {
     Ok(Exit::Delivered)
 }
 
-async fn list(ledger: &Ledger, clock: &Clock, asked: &ListArgs) -> anyhow::Result<Exit> {
-    let since = asked.since.as_deref().map(|text| instant_of(text, clock.unix_time())).transpose()?;
-    let mut filter = AuditFilter { since, actor: asked.actor.clone(), ..AuditFilter::default() };
+async fn list(ledger: &Ledger, clock: &Clock, args: &ListArgs) -> anyhow::Result<Exit> {
+    let since = args.since.as_deref().map(|text| instant_of(text, clock.unix_time())).transpose()?;
+    let mut filter = AuditFilter { since, actor: args.actor.clone(), ..AuditFilter::default() };
     let mut out = std::io::stdout().lock();
-    if since.is_none() && !asked.json && !asked.csv {
+    if since.is_none() && !args.json && !args.csv {
         let mut newest = ledger.audit(&filter, SHOWN).await?;
         newest.reverse();
-        print(&mut out, &newest, asked, true)?;
+        print(&mut out, &newest, args, true)?;
         return Ok(Exit::Delivered);
     }
     let mut begins = true;
     loop {
         filter.after = filter.after.or(Some(0));
         let page = ledger.audit(&filter, PAGE).await?;
-        print(&mut out, &page, asked, begins)?;
+        print(&mut out, &page, args, begins)?;
         begins = false;
         match page.last() {
             Some(last) if page.len() == PAGE as usize => filter.after = Some(last.number),
@@ -117,13 +117,13 @@ async fn list(ledger: &Ledger, clock: &Clock, asked: &ListArgs) -> anyhow::Resul
 fn print(
     out: &mut impl std::io::Write,
     entries: &[AuditEntry],
-    asked: &ListArgs,
+    args: &ListArgs,
     begins: bool,
 ) -> anyhow::Result<()> {
-    if asked.csv {
+    if args.csv {
         return Ok(write!(out, "{}", audit_csv(entries, begins))?);
     }
-    if begins && !asked.json {
+    if begins && !args.json {
         if entries.is_empty() {
             return Ok(writeln!(out, "no entries")?);
         }
@@ -134,7 +134,7 @@ fn print(
         )?;
     }
     for entry in entries {
-        if asked.json {
+        if args.json {
             writeln!(out, "{}", serde_json::to_string(entry)?)?;
             continue;
         }
@@ -157,8 +157,8 @@ fn instant_of(text: &str, now: Duration) -> anyhow::Result<Duration> {
         return Ok(now.saturating_sub(age));
     }
     let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
-    let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| Some(day()?.timestamp()));
-    instant.and_then(|instant| instant.as_duration().try_into().ok()).with_context(|| {
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| Some(day()?.timestamp()));
+    time.and_then(|time| time.as_duration().try_into().ok()).with_context(|| {
         format!(
             "`{}` is not a time; write it like 2026-11-30, 2026-11-30T08:00:00Z ({} is now), or as an age like 7d",
             text.escape_debug(),

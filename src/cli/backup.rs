@@ -77,20 +77,20 @@ fn steps(fail_point: &FailPoint) -> impl Fn(BackupStep) {
 
 pub(super) async fn backup(
     args: BackupArgs,
-    place: &LedgerLocation,
+    location: &LedgerLocation,
     clock: &Clock,
     fail_point: &FailPoint,
 ) -> anyhow::Result<Exit> {
-    if let Some(file) = place.missing_file() {
+    if let Some(file) = location.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
     // An older ledger has no audit, and opening it would migrate it before the backup.
-    let found = Ledger::inspect(place, clock).await.context("no backup was written")?;
+    let found = Ledger::inspect(location, clock).await.context("no backup was written")?;
     if found.version >= found.known && found.least <= found.known {
-        let ledger = Ledger::open_at(place, clock.clone()).await.context("no backup was written")?;
+        let ledger = Ledger::open_at(location, clock.clone()).await.context("no backup was written")?;
         ledger.append_audit(&actor::act("ledger.backup", args.file.display().to_string())).await?;
     }
-    let taken = Ledger::back_up(place, &args.file, args.overwrite, clock, &steps(fail_point)).await;
+    let taken = Ledger::back_up(location, &args.file, args.overwrite, clock, &steps(fail_point)).await;
     let taken = taken.context("no backup was written")?;
     let (from, to, at, size) =
         (taken.from.display(), args.file.display(), shown(taken.taken_at), ByteSize(taken.size));
@@ -100,14 +100,14 @@ pub(super) async fn backup(
 
 pub(super) async fn restore(
     args: RestoreArgs,
-    place: &LedgerLocation,
+    location: &LedgerLocation,
     state: &Path,
     clock: &Clock,
     fail_point: &FailPoint,
     next: &FollowUpCommands,
 ) -> anyhow::Result<Exit> {
     let act = actor::act("ledger.restore", args.file.display().to_string());
-    let restored = Ledger::restore(place, &args.file, state, clock, &act, &steps(fail_point)).await;
+    let restored = Ledger::restore(location, &args.file, state, clock, &act, &steps(fail_point)).await;
     let restored = restored.context("nothing was restored")?;
     let mut out = std::io::stdout();
     let (to, at) = (restored.to.display(), shown(restored.taken_at));
@@ -124,7 +124,7 @@ pub(super) async fn restore(
         "nothing is sent from it until you accept it with `{} --yes`; first check what is uncertain",
         next.accept()
     )?;
-    let ledger = Ledger::open_at(place, clock.clone()).await?;
+    let ledger = Ledger::open_at(location, clock.clone()).await?;
     if let Some(pending) = ledger.pending_restore().await? {
         describe(&pending, next, &mut out)?;
     }
@@ -133,14 +133,14 @@ pub(super) async fn restore(
 
 pub(super) async fn accept(
     args: AcceptArgs,
-    place: &LedgerLocation,
+    location: &LedgerLocation,
     clock: &Clock,
     next: &FollowUpCommands,
 ) -> anyhow::Result<Exit> {
-    if let Some(file) = place.missing_file() {
+    if let Some(file) = location.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
-    let ledger = Ledger::open_at(place, clock.clone()).await?;
+    let ledger = Ledger::open_at(location, clock.clone()).await?;
     let mut out = std::io::stdout();
     let Some(pending) = ledger.pending_restore().await? else {
         writeln!(out, "{}: no restored ledger waits to be accepted", ledger.path().display())?;

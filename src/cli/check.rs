@@ -169,12 +169,12 @@ fn examine(
             RunEnd::Failed(RunError::Script(error))
                 if look.arguments.is_some_and(|line| line <= reached(&name, &error)) =>
             {
-                let place = place(&name, &error);
+                let position = position(&name, &error);
                 note = Some(format!(
-                    "{place} (only a note: the script takes arguments, and the check passes none)"
+                    "{position} (only a note: the script takes arguments, and the check passes none)"
                 ));
             }
-            RunEnd::Failed(RunError::Script(error)) => findings.push(place(&name, &error)),
+            RunEnd::Failed(RunError::Script(error)) => findings.push(position(&name, &error)),
             RunEnd::Failed(failed) => findings.push(format!("1: {failed}")),
         }
     }
@@ -263,7 +263,7 @@ fn show(finding: &LintFinding) -> String {
 }
 
 /// Formats an error with its location. An error in a module keeps the module's location.
-fn place(name: &str, error: &ScriptError) -> String {
+fn position(name: &str, error: &ScriptError) -> String {
     if let Some(rest) = error.message.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
         return rest.to_owned();
     }
@@ -275,7 +275,7 @@ fn place(name: &str, error: &ScriptError) -> String {
 /// The apps, for their limits only. The check sends nothing, so an app with default limits is enough if none is
 /// configured.
 fn stand_ins(settings: &Settings, clock: &Clock) -> anyhow::Result<Vec<Rc<Delivery>>> {
-    let apps = if settings.apps.is_empty() { vec![apps::stand_in()] } else { settings.apps.clone() };
+    let apps = if settings.apps.is_empty() { vec![apps::placeholder_app()] } else { settings.apps.clone() };
     apps.iter()
         .map(|app| Delivery::new(app, clock.clone(), None).map(Rc::new))
         .collect::<Result<_, _>>()

@@ -78,17 +78,17 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
 
     let clock = Clock::real();
     clock.block_on(workers(&mut report))?;
-    let place = apps::place(&project, &settings, args.simulator);
-    if let Some(file) = place.missing_file() {
+    let location = apps::location(&project, &settings, args.simulator);
+    if let Some(file) = location.missing_file() {
         report.line(
             true,
             "store",
             &format!("{} does not exist yet; Mooncast creates it when it needs it", file.display()),
         );
     } else {
-        clock.block_on(store::look_and_examine(&place, &clock, &mut report))?;
+        clock.block_on(store::look_and_examine(&location, &clock, &mut report))?;
     }
-    let exists = place.missing_file().is_none();
+    let exists = location.missing_file().is_none();
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &FailPoint::default())?;
     clock.block_on(async {
         for app in &apps.deliveries {
@@ -98,11 +98,11 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
                 report.line(true, &format!("history {}", app.name()), &doubt);
             }
         }
-        if let Some(book) = &apps.book {
-            book.close().await;
+        if let Some(ledger) = &apps.ledger {
+            ledger.close().await;
         }
     })?;
-    Ok(if report.is_unwell() { Exit::Failed } else { Exit::Delivered })
+    Ok(if report.has_errors() { Exit::Failed } else { Exit::Delivered })
 }
 
 /// The flags of a command that sends nothing.

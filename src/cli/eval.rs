@@ -34,26 +34,27 @@ pub(super) struct EvalArgs {
 }
 
 pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
-    let surroundings = args.target.open(global)?;
+    let context = args.target.open(global)?;
     let code = if args.code == "-" { script::standard_input()? } else { args.code.into_bytes() };
     let typed = std::io::IsTerminal::is_terminal(&std::io::stdin());
-    let asking = args.target.asking(&surroundings);
+    let asking = args.target.asking(&context);
     let person = Rc::new(TerminalConsole::new(asking, reader(None)?, typed));
-    let limits = args.limits.over(surroundings.settings.scripts);
-    let mut run = surroundings.run(NAME, code, person);
+    let limits = args.limits.over(context.settings.scripts);
+    let mut run = context.run(NAME, code, person);
     (run.load, run.args, run.limits) = (LoadMode::Eval, args.args.clone(), limits);
-    let place = apps::place(&surroundings.project, &surroundings.settings, surroundings.simulated);
-    let asked = RunToRecord { script: EVALUATED, request: RunRequest::of(&args.args), job: None };
-    let keep = surroundings.settings.scripts;
-    let book = surroundings.apps.book.as_ref();
-    let record = book.map(|book| CommandRecord::begin(book, place, &surroundings.clock, keep, asked));
+    let location = apps::location(&context.project, &context.settings, context.simulated);
+    let run_record = RunToRecord { script: EVALUATED, request: RunRequest::of(&args.args), job: None };
+    let keep = context.settings.scripts;
+    let ledger = context.apps.ledger.as_ref();
+    let record =
+        ledger.map(|ledger| CommandRecord::begin(ledger, location, &context.clock, keep, run_record));
     if let Some(record) = &record {
         run.output = record.output(run.output);
     }
-    surroundings.clock.block_on(async {
+    context.clock.block_on(async {
         let run = run.build()?;
         let services = Rc::clone(&run.services);
-        let began = surroundings.clock.now();
+        let began = context.clock.now();
         if let Some(record) = &record {
             record.hide_secrets_of(&services);
         }
@@ -61,7 +62,7 @@ pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         if let Some(record) = &record {
             Box::pin(record.end(&ended, &services)).await;
         }
-        surroundings.apps.release().await;
-        Ok(surroundings.tell(global, &ended, &services, began))
+        context.apps.release().await;
+        Ok(context.report(global, &ended, &services, began))
     })?
 }

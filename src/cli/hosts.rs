@@ -10,7 +10,7 @@ use crate::config::{Environment, Settings};
 use crate::control::HostView;
 use crate::ledger::Ledger;
 
-use super::runs::{ledger_place, local_text};
+use super::runs::{ledger_location, local_text};
 use super::{Exit, GlobalArgs};
 
 /// Lists the daemons that use the ledger: the machine and the roles of each, whether it is alive, and whether it has
@@ -31,11 +31,11 @@ pub(super) struct HostsArgs {
 pub(super) fn run(args: &HostsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
-    let place = ledger_place(&project, &settings, args.simulator || settings.simulator)
+    let location = ledger_location(&project, &settings, args.simulator || settings.simulator)
         .context("no daemon has run in this project yet")?;
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
         let hosts = HostView::all(&ledger.hosts().await?);
         let out = &mut std::io::stdout().lock();
         if args.json {

@@ -40,7 +40,7 @@ impl TakenJobNames {
 pub(super) fn describe(job: &Job, now: Duration) -> Vec<String> {
     let mut lines = vec![format!("{}: job `{}`: {}", job.place, job.name, job.times())];
     let instants = std::iter::successors(job.next_after(now), |last| job.next_after(*last));
-    lines.extend(instants.take(SHOWN).filter_map(|instant| shown(job.zone(), instant)));
+    lines.extend(instants.take(SHOWN).filter_map(|time| shown(job.zone(), time)));
     if lines.len() == 1 && !job.has_inputs() {
         lines.push("    never: its time has passed".to_owned());
     }
@@ -48,8 +48,8 @@ pub(super) fn describe(job: &Job, now: Duration) -> Vec<String> {
 }
 
 /// `Mon 2026-11-23 17:00:00 +08:00  2026-11-23T09:00:00Z`
-fn shown(zone: &TimeZone, instant: Duration) -> Option<String> {
-    let instant = Timestamp::from_duration(instant.try_into().ok()?).ok()?;
-    let there = instant.to_zoned(zone.clone()).strftime("    %a %F %T %:z").to_string();
-    Some(if *zone == TimeZone::UTC { there } else { format!("{there}  {instant}") })
+fn shown(zone: &TimeZone, time: Duration) -> Option<String> {
+    let time = Timestamp::from_duration(time.try_into().ok()?).ok()?;
+    let there = time.to_zoned(zone.clone()).strftime("    %a %F %T %:z").to_string();
+    Some(if *zone == TimeZone::UTC { there } else { format!("{there}  {time}") })
 }

@@ -13,7 +13,7 @@ use crate::ledger::{JobRun, Ledger};
 use crate::message::counted;
 use crate::schedule::{run_id, run_name, run_of_id, run_of_name};
 
-use super::runs::{instant, local_text};
+use super::runs::{format_time, local_text};
 
 /// How often `logs -f` looks for new lines.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -71,21 +71,21 @@ pub(super) async fn show(
             writeln!(out, "  only the job {job}")?;
         }
     }
-    if let Some(asked) = &run.args {
-        if !asked.args.is_empty() {
-            writeln!(out, "  arguments: {}", visible(&serde_json::json!(asked.args).to_string()))?;
+    if let Some(request) = &run.args {
+        if !request.args.is_empty() {
+            writeln!(out, "  arguments: {}", visible(&serde_json::json!(request.args).to_string()))?;
         }
-        if let Some(plan) = &asked.plan {
+        if let Some(plan) = &request.plan {
             writeln!(out, "  held to the rehearsed plan {plan}")?;
         }
-        if asked.test_only {
+        if request.test_only {
             writeln!(out, "  only the test messages")?;
         }
     }
-    writeln!(out, "  started {}, attempt {}", instant(run.started_at), run.attempt)?;
+    writeln!(out, "  started {}, attempt {}", format_time(run.started_at), run.attempt)?;
     if let Some(at) = run.finished_at {
         let took = at.saturating_sub(run.started_at).as_secs_f64();
-        writeln!(out, "  ended {}, took {took:.1} s", instant(at))?;
+        writeln!(out, "  ended {}, took {took:.1} s", format_time(at))?;
     }
     for broadcast in &detail.broadcasts {
         let counts = &broadcast.counts;

@@ -13,7 +13,7 @@ use crate::daemon;
 use crate::ledger::{JobRow, JobRun, JobState, Ledger, RunRequest, ScriptRow};
 use crate::schedule::{AT_EACH_POST, ON_EVENT, run_name, script_of};
 
-use super::runs::{instant, ledger_place};
+use super::runs::{format_time, ledger_location};
 use super::{Exit, GlobalArgs, actor, arguments, job_runs};
 
 /// Lists and controls jobs, also while `mooncast serve` runs them. Without a command, lists them.
@@ -92,17 +92,17 @@ enum JobsCommand {
 pub(super) fn run(args: JobsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
-    let place = ledger_place(&project, &settings, args.simulator || settings.simulator).context(
+    let location = ledger_location(&project, &settings, args.simulator || settings.simulator).context(
         "there are no jobs in the ledger yet; `mooncast serve` loads the scripts and records their jobs",
     )?;
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
-        steer(args.command.unwrap_or(JobsCommand::List), &ledger, &clock).await
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
+        dispatch(args.command.unwrap_or(JobsCommand::List), &ledger, &clock).await
     })?
 }
 
-async fn steer(command: JobsCommand, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
+async fn dispatch(command: JobsCommand, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match command {
         JobsCommand::List => {
@@ -168,7 +168,7 @@ fn list(out: &mut impl Write, jobs: &[JobRow]) -> anyhow::Result<()> {
     for job in jobs {
         let last = job.last.as_ref().map_or_else(
             || "never".to_owned(),
-            |run| format!("{} {}", run.state.name(), instant(run.scheduled_at)),
+            |run| format!("{} {}", run.state.name(), format_time(run.scheduled_at)),
         );
         writeln!(out, "{:<24} {:<26} {last:<38} {:<24} {}", job.name, next(job), job.script, job.times)?;
     }
@@ -185,7 +185,7 @@ fn list(out: &mut impl Write, jobs: &[JobRow]) -> anyhow::Result<()> {
 fn stale(out: &mut impl Write, scripts: &[ScriptRow]) -> anyhow::Result<()> {
     for script in scripts {
         let (Some(error), Some(since)) = (&script.error, script.stale_since) else { continue };
-        let (name, since) = (&script.name, instant(since));
+        let (name, since) = (&script.name, format_time(since));
         match &script.hash {
             Some(hash) => {
                 let hash = daemon::short(hash);
@@ -212,7 +212,7 @@ fn next(job: &JobRow) -> String {
     match (job.gone_at, job.paused_at, job.next_at) {
         (Some(_), _, _) => "gone".to_owned(),
         (_, Some(_), _) => "paused".to_owned(),
-        (_, _, Some(at)) => instant(at),
+        (_, _, Some(at)) => format_time(at),
         _ if job.times.starts_with(AT_EACH_POST) => "on a request".to_owned(),
         _ if job.times.starts_with(ON_EVENT) => "on an event".to_owned(),
         _ if script_of(&job.name).is_some() => "on request".to_owned(),
@@ -225,10 +225,10 @@ fn show(out: &mut impl Write, job: &JobRow, waiting: u64, runs: &[JobRun]) -> an
     let what = if script_of(&job.name).is_some() { "runs" } else { "declared in" };
     writeln!(out, "  {what} {}", job.script)?;
     if let Some(at) = job.gone_at {
-        writeln!(out, "  removed at {}: no script declares it now", instant(at))?;
+        writeln!(out, "  removed at {}: no script declares it now", format_time(at))?;
     }
     if let Some(at) = job.paused_at {
-        writeln!(out, "  paused since {}; to resume it: `mooncast jobs resume`", instant(at))?;
+        writeln!(out, "  paused since {}; to resume it: `mooncast jobs resume`", format_time(at))?;
     }
     writeln!(out, "  next: {}", next(job))?;
     if waiting > 0 {
@@ -241,13 +241,13 @@ fn show(out: &mut impl Write, job: &JobRow, waiting: u64, runs: &[JobRun]) -> an
         }
         if let Some(at) = run.finished_at.filter(|_| run.state != JobState::Skipped) {
             let took = at.saturating_sub(run.started_at).as_secs_f64();
-            write!(out, ", started {}, took {took:.1} s", instant(run.started_at))?;
+            write!(out, ", started {}, took {took:.1} s", format_time(run.started_at))?;
         }
         if let Some(start) = &run.command_line {
             write!(out, ", by {} at {} on the command line", start.user, start.host)?;
         }
-        if let Some(asked) = run.args.as_ref().filter(|asked| !asked.args.is_empty()) {
-            write!(out, ", with {}", serde_json::json!(asked.args))?;
+        if let Some(request) = run.args.as_ref().filter(|request| !request.args.is_empty()) {
+            write!(out, ", with {}", serde_json::json!(request.args))?;
         }
         match &run.note {
             Some(note) => write!(out, ": {note}")?,

@@ -6,7 +6,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpabl
 const FILES: u64 = 65_536;
 
 /// Disables core dumps of this process, and denies other processes of the same user access to its memory.
-pub(super) fn keep_to_itself() {
+pub(super) fn disable_core_dumps() {
     // Linux always permits both. A system that refuses is not a reason to stop, so the results are ignored.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });

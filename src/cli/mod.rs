@@ -219,7 +219,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(WORKER_COMMAND)) {
         return crate::worker::main();
     }
-    memory::keep_to_itself();
+    memory::disable_core_dumps();
     memory::open_many();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

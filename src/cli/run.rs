@@ -109,9 +109,9 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
     let rehearsed = rehearsed.transpose()?;
     let clock = Clock::real();
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &apps::fail_point(&environment)?)?;
-    if let Some(book) = &apps.book {
+    if let Some(ledger) = &apps.ledger {
         let details = json!({ "job": args.job, "plan": args.plan.as_ref().map(ToString::to_string) });
-        book.begins(actor::run(&script.name, &args.args, details));
+        ledger.begins(actor::run(&script.name, &args.args, details));
     }
     let name = script.name.clone();
     let terminal = TerminalOutput::default();
@@ -152,14 +152,14 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
         broadcasts: &services.broadcasts.watched(),
         next: FollowUpCommands::new(global, &project, args.simulator || settings.simulator),
     };
-    let exit = summary.tell(format);
+    let exit = summary.report(format);
     let idle = summary.counts == SendCounts::default() && summary.broadcasts.is_empty();
     if args.job.is_none() && idle && matches!(ended, RunEnd::Finished) {
         job::only_declared(&services.jobs.declared(), &name, format);
     }
     let exit = terminal.lost().map_or(exit, |error| lost_prints(&error, exit));
     // The script got the error too, but the configuration has to be fixed.
-    Ok(if apps.book.is_some_and(|book| book.failure().is_some()) { Exit::Usage } else { exit })
+    Ok(if apps.ledger.is_some_and(|ledger| ledger.failure().is_some()) { Exit::Usage } else { exit })
 }
 
 /// Has the run recorded in the ledger.
@@ -171,13 +171,13 @@ fn recorded(
     apps: &CliApps,
     clock: &Clock,
 ) -> Option<CommandRecord> {
-    let book = apps.book.as_ref()?;
+    let ledger = apps.ledger.as_ref()?;
     let script = if args.file.as_os_str() == "-" { FROM_STANDARD_INPUT } else { name };
     let plan = args.plan.as_ref().map(ToString::to_string);
     let request = RunRequest { args: args.args.clone(), plan, test_only: args.test_only };
-    let place = apps::place(project, settings, args.simulator);
+    let location = apps::location(project, settings, args.simulator);
     let run = RunToRecord { script, request, job: args.job.as_deref() };
-    Some(CommandRecord::begin(book, place, clock, settings.scripts, run))
+    Some(CommandRecord::begin(ledger, location, clock, settings.scripts, run))
 }
 
 /// Runs until the run ends or a signal arrives, and shows its progress. Returns how it ended and how long it took. `record`

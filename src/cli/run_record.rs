@@ -32,8 +32,8 @@ pub(super) struct RunToRecord<'a> {
 
 /// A run of the command line that is recorded.
 pub(super) struct CommandRecord {
-    book: Rc<LazyLedger>,
-    place: LedgerLocation,
+    ledger: Rc<LazyLedger>,
+    location: LedgerLocation,
     clock: Clock,
     run: NewCommandRun,
     keep: ScriptLimits,
@@ -44,10 +44,10 @@ pub(super) struct CommandRecord {
 }
 
 impl CommandRecord {
-    /// Has a run recorded once `book`, the ledger at `place`, is opened.
+    /// Has a run recorded once `ledger`, the ledger at `location`, is opened.
     pub(super) fn begin(
-        book: &Rc<LazyLedger>,
-        place: LedgerLocation,
+        ledger: &Rc<LazyLedger>,
+        location: LedgerLocation,
         clock: &Clock,
         keep: ScriptLimits,
         RunToRecord { script, request, job }: RunToRecord<'_>,
@@ -59,13 +59,13 @@ impl CommandRecord {
             start: CommandLineStart { user: actor.name, host: actor.host, job: job.map(str::to_owned) },
             started_at: clock.unix_time(),
         };
-        book.records(run.clone());
+        ledger.records(run.clone());
         let writer = OutputWriter::new(clock.clone());
-        let source = Rc::clone(book);
+        let source = Rc::clone(ledger);
         let opened = move || source.recorded().map(|(ledger, at)| (ledger.clone(), at));
         let kept = !keep.keep_output.is_zero();
         let record = kept.then(|| writer.record(&run.job, opened, keep.keep_output_size));
-        Self { book: Rc::clone(book), place, clock: clock.clone(), run, keep, _writer: writer, record }
+        Self { ledger: Rc::clone(ledger), location, clock: clock.clone(), run, keep, _writer: writer, record }
     }
 
     /// Returns an output that passes all on to `next`, and records it.
@@ -90,9 +90,9 @@ impl CommandRecord {
             None => RunOutcome::of(ended, Some(services), true),
         };
         if let Some(record) = &self.record {
-            outcome.tell(record);
+            outcome.write_to(record);
         }
-        let written = if let Some((ledger, at)) = self.book.recorded() {
+        let written = if let Some((ledger, at)) = self.ledger.recorded() {
             if let Some(record) = &self.record {
                 record.close().await;
             }
@@ -101,7 +101,7 @@ impl CommandRecord {
                 Ok(()) => self.prune(ledger).await,
                 Err(error) => Err(error),
             }
-        } else if self.book.failure().is_some() || self.place.missing_file().is_some() {
+        } else if self.ledger.failure().is_some() || self.location.missing_file().is_some() {
             return;
         } else {
             let Ok(written) = Box::pin(self.clock.timeout(PATIENCE, self.record_now(&outcome))).await else {
@@ -124,7 +124,7 @@ impl CommandRecord {
 
     /// Records the whole run, which did not open the ledger.
     async fn record_now(&self, outcome: &RunOutcome) -> Result<(), LedgerError> {
-        let ledger = Ledger::open_at(&self.place, self.clock.clone()).await?;
+        let ledger = Ledger::open_at(&self.location, self.clock.clone()).await?;
         let at = ledger.record_command_run(&self.run, outcome.state, outcome.note.as_deref()).await?;
         if let Some(record) = &self.record {
             record.close_in(&ledger, at).await?;

@@ -127,14 +127,14 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
     let clock = Clock::real();
     let point = fail_point(&environment)?;
     let apps = apps::choose_for(control::DAEMON, &project, &settings, args.simulator, &clock, &point)?;
-    let book = apps.book.as_ref().context("there is no ledger")?;
+    let ledger = apps.ledger.as_ref().context("there is no ledger")?;
     let state = apps::state(&project, &settings, args.simulator);
     keep_log(log, &state, serve.keep_log);
     clock.block_on(async {
         // Signals are handled from here on. Little has started before.
         let (orders, heard) = daemon::listen().context("cannot listen for signals")?;
-        let open = book.open().await?;
-        one_app_set(&open.ledger, &open.owner, &apps.deliveries, simulator).await?;
+        let open = ledger.open().await?;
+        one_app_set(&open.ledger, &open.instance, &apps.deliveries, simulator).await?;
         let listening = listen(address, &serve, secure).await?;
         let loader = ScriptLoader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = ScriptRegistry::new(loader, settings);
@@ -156,7 +156,7 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
             registry,
             apps: apps.deliveries.clone(),
             ledger: open.ledger.clone(),
-            owner: open.owner.clone(),
+            instance: open.instance.clone(),
             roles: serve.roles,
             clock: clock.clone(),
             program: OWN_BINARY.into(),
@@ -164,14 +164,14 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
             output: Rc::new(TerminalOutput::beside_log()),
             poll: daemon::POLL,
             instead: None,
-            told: Box::new(move |event| Box::pin(tell(Rc::clone(&alerts), event))),
+            report: Box::new(move |event| Box::pin(raise_alert(Rc::clone(&alerts), event))),
         };
         beside.spawn_local(watch.run());
         let [registry, jobs, reacting, settings] = std::array::from_fn(|_| setup.registry.clone());
         let daemon = Daemon::new(setup);
         match listening {
             Some(listening) => {
-                let house = DaemonHandle {
+                let handle = DaemonHandle {
                     project: project.name(),
                     env: project.env.clone(),
                     simulator,
@@ -187,14 +187,14 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
                     rehearse: Box::new(daemon.rehearsals()),
                     figures,
                     log: Arc::clone(log),
-                    nudge: Rc::new(move || {
+                    wake: Rc::new(move || {
                         // The send fails only after the daemon has ended.
                         let _ = orders.send(DaemonSignal::Heed);
                     }),
                 };
                 show_tokens(&listening, &open.ledger).await?;
                 beside.spawn_local(async move {
-                    if let Err(error) = web::serve(listening, house).await {
+                    if let Err(error) = web::serve(listening, handle).await {
                         tracing::error!("the listener failed, so the page, the API and the hooks are not reachable; restart the daemon: {error}");
                     }
                 });
@@ -257,7 +257,7 @@ fn warn_unreachable(registry: &ScriptRegistry) {
 /// scheduled times of each job. The simulator's apps are always the same.
 async fn one_app_set(
     ledger: &Ledger,
-    owner: &Instance,
+    instance: &Instance,
     apps: &[Rc<Delivery>],
     simulator: bool,
 ) -> anyhow::Result<()> {
@@ -267,7 +267,7 @@ async fn one_app_set(
     let mut own: Vec<&str> = apps.iter().map(|app| app.key()).collect();
     own.sort_unstable();
     let own = own.join(", ");
-    if let Some(other) = ledger.claim_apps(owner, &own).await? {
+    if let Some(other) = ledger.claim_apps(instance, &own).await? {
         bail!(
             "another `mooncast serve` (process {}) uses this ledger and sends through {}, but this one would send through {own}; together they would split each job's scheduled times between those apps. Stop the other one, or give this one its own project folder or `store`",
             other.pid,
@@ -358,6 +358,6 @@ fn take(
 }
 
 /// Raises an alert for an event. The log has the event already.
-async fn tell(alerts: Rc<AlertSender>, event: DaemonEvent) {
+async fn raise_alert(alerts: Rc<AlertSender>, event: DaemonEvent) {
     alerts.raise(event.alert()).await;
 }

@@ -84,7 +84,7 @@ impl FromStr for StoreAddress {
 
 impl StoreAddress {
     /// The location that the text names. `what` names it in errors.
-    fn place(&self, what: &str, environment: &Environment) -> anyhow::Result<LedgerLocation> {
+    fn location(&self, what: &str, environment: &Environment) -> anyhow::Result<LedgerLocation> {
         let text = self.0.expose_secret();
         let variable = text.strip_prefix("env:").or_else(|| (text == STORE_VARIABLE).then_some(text));
         if let Some(variable) = variable {
@@ -123,7 +123,7 @@ pub(super) fn run(args: StoreArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
     let clock = Clock::real();
     match args.command {
         StoreCommand::Copy { from, to } => {
-            let (from, to) = (from.place("FROM", &environment)?, to.place("TO", &environment)?);
+            let (from, to) = (from.location("FROM", &environment)?, to.location("TO", &environment)?);
             if let Some(file) = from.missing_file() {
                 bail!("FROM: there is no {}", file.display())
             }
@@ -132,34 +132,34 @@ pub(super) fn run(args: StoreArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
         command => {
             let project = global.project()?;
             let settings = Settings::load_offline(&project, &environment)?;
-            let place = apps::place(&project, &settings, args.simulator);
+            let location = apps::location(&project, &settings, args.simulator);
             let state = apps::state(&project, &settings, args.simulator);
             let next = FollowUpCommands::new(global, &project, args.simulator || settings.simulator);
             let point = apps::fail_point(&environment)?;
             clock.block_on(async {
                 match command {
-                    StoreCommand::Migrate => migrate(&place, &clock).await,
-                    StoreCommand::Backup(asked) => backup::backup(asked, &place, &clock, &point).await,
-                    StoreCommand::Restore(asked) => {
-                        backup::restore(asked, &place, &state, &clock, &point, &next).await
+                    StoreCommand::Migrate => migrate(&location, &clock).await,
+                    StoreCommand::Backup(args) => backup::backup(args, &location, &clock, &point).await,
+                    StoreCommand::Restore(args) => {
+                        backup::restore(args, &location, &state, &clock, &point, &next).await
                     }
-                    StoreCommand::Accept(asked) => backup::accept(asked, &place, &clock, &next).await,
-                    _ => check(&place, &clock).await,
+                    StoreCommand::Accept(args) => backup::accept(args, &location, &clock, &next).await,
+                    _ => check(&location, &clock).await,
                 }
             })?
         }
     }
 }
 
-async fn migrate(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
-    let (ledger, found, now) = Ledger::migrate(place, clock.clone()).await?;
+async fn migrate(location: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
+    let (ledger, found, now) = Ledger::migrate(location, clock.clone()).await?;
     let path = ledger.path().display();
     // A store that was created is empty, so that a ledger can be copied into it.
     if found > 0 && found < now {
         let act = actor::act("ledger.migrate", path.to_string());
         ledger.append_audit(&act.with(json!({ "from": found, "to": now }))).await?;
     }
-    let known = Ledger::inspect(place, clock).await?.known;
+    let known = Ledger::inspect(location, clock).await?.known;
     let said = match found {
         _ if now > known => {
             format!(
@@ -174,25 +174,25 @@ async fn migrate(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> 
     Ok(Exit::Delivered)
 }
 
-async fn check(place: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
-    if let Some(file) = place.missing_file() {
+async fn check(location: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit> {
+    if let Some(file) = location.missing_file() {
         bail!("there is no ledger yet: no {}", file.display())
     }
     let mut report = FindingsReport::default();
-    look_and_examine(place, clock, &mut report).await;
-    Ok(if report.is_unwell() { Exit::Usage } else { Exit::Delivered })
+    look_and_examine(location, clock, &mut report).await;
+    Ok(if report.has_errors() { Exit::Usage } else { Exit::Delivered })
 }
 
 /// Inspects a store from outside, and checks its contents if this program can use it as it is.
-pub(super) async fn look_and_examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
-    if look(place, clock, report).await {
-        examine(place, clock, report).await;
+pub(super) async fn look_and_examine(location: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
+    if look(location, clock, report).await {
+        examine(location, clock, report).await;
     }
 }
 
 /// Inspects a store from outside. Returns whether this program can use it as it is.
-async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) -> bool {
-    let look = match Ledger::inspect(place, clock).await {
+async fn look(location: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) -> bool {
+    let look = match Ledger::inspect(location, clock).await {
         Ok(look) => look,
         Err(error) => {
             report.line(false, "store", &error.to_string());
@@ -232,8 +232,8 @@ async fn look(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport
     usable
 }
 
-async fn examine(place: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
-    let opened = Ledger::open_at(place, clock.clone()).await;
+async fn examine(location: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
+    let opened = Ledger::open_at(location, clock.clone()).await;
     let ledger = match opened {
         Ok(ledger) => ledger,
         Err(error) => return report.line(false, "access", &error.to_string()),

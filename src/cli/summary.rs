@@ -32,7 +32,7 @@ pub(super) struct RunSummary<'a> {
 
 impl RunSummary<'_> {
     /// Prints the summary to standard error, and returns the exit status.
-    pub(super) fn tell(&self, format: LogFormat) -> Exit {
+    pub(super) fn report(&self, format: LogFormat) -> Exit {
         match format {
             LogFormat::Text => {
                 let mut err = std::io::stderr().lock();

@@ -16,7 +16,7 @@ use crate::core::{SuppressedKind, parse_duration};
 use crate::ledger::{Ledger, Suppression, SuppressionFilter};
 use crate::run::{RecipientFileOptions, read_recipients};
 
-use super::runs::instant;
+use super::runs::format_time;
 use super::{Exit, GlobalArgs, actor, apps};
 
 /// How many entries are read at once.
@@ -99,7 +99,7 @@ pub(super) fn run(args: SuppressArgs, global: &GlobalArgs) -> anyhow::Result<Exi
     let settings = Settings::load_offline(&project, &environment)?;
     let simulator = args.simulator || settings.simulator;
     let app = app_key(&project, &settings, simulator, args.app.as_deref());
-    let place = apps::place(&project, &settings, simulator);
+    let location = apps::location(&project, &settings, simulator);
     let kind = args.kind.unwrap_or_default();
     let (ids, how) = match args.command {
         SuppressCommand::List { json, csv } => {
@@ -107,7 +107,7 @@ pub(super) fn run(args: SuppressArgs, global: &GlobalArgs) -> anyhow::Result<Exi
             let app = args.app.is_some().then_some(app).transpose()?;
             let clock = Clock::real();
             return clock.block_on(async {
-                let ledger = Ledger::open_at(&place, clock.clone()).await?;
+                let ledger = Ledger::open_at(&location, clock.clone()).await?;
                 list(&ledger, app.as_deref(), args.kind, json, csv).await?;
                 Ok(Exit::Delivered)
             })?;
@@ -115,7 +115,7 @@ pub(super) fn run(args: SuppressArgs, global: &GlobalArgs) -> anyhow::Result<Exi
         SuppressCommand::Remove { ids } => {
             let (app, clock) = (app?, Clock::real());
             return clock.block_on(async {
-                let ledger = Ledger::open_at(&place, clock.clone()).await?;
+                let ledger = Ledger::open_at(&location, clock.clone()).await?;
                 let audit = removal_act(&actor::actor(), &app, kind, &ids);
                 let done = ledger.audited(audit, unsuppress(&ledger, &app, kind, &ids)).await?;
                 writeln!(std::io::stdout(), "{}", done.message)?;
@@ -135,8 +135,8 @@ pub(super) fn run(args: SuppressArgs, global: &GlobalArgs) -> anyhow::Result<Exi
     let caller = actor::actor();
     let named_caller = format!("{}@{}", caller.name, caller.host);
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
-        let asked = SuppressionRequest {
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
+        let request = SuppressionRequest {
             app: &app,
             kind,
             ids: &ids,
@@ -144,7 +144,7 @@ pub(super) fn run(args: SuppressArgs, global: &GlobalArgs) -> anyhow::Result<Exi
             expires: how.expires,
             actor: &named_caller,
         };
-        let done = ledger.audited(addition_act(&caller, &asked), suppress(&ledger, asked)).await?;
+        let done = ledger.audited(addition_act(&caller, &request), suppress(&ledger, request)).await?;
         writeln!(std::io::stdout(), "{}", done.message)?;
         Ok(Exit::Delivered)
     })?
@@ -211,10 +211,10 @@ async fn list(
     }
     let several = listed.iter().any(|one| Some(&one.app_key) != listed.first().map(|first| &first.app_key));
     for Suppression { app_key, kind, id, reason, actor, added_at, expires_at } in &listed {
-        let until = expires_at.map_or_else(String::new, |at| format!(", until {}", instant(at)));
+        let until = expires_at.map_or_else(String::new, |at| format!(", until {}", format_time(at)));
         let reason = reason.as_deref().map_or_else(String::new, |reason| format!("  {reason}"));
         let of = if several { format!("  {app_key}") } else { String::new() };
-        writeln!(out, "{kind:<5} {id}{reason}  (by {actor}, {}{until}){of}", instant(*added_at))?;
+        writeln!(out, "{kind:<5} {id}{reason}  (by {actor}, {}{until}){of}", format_time(*added_at))?;
     }
     Ok(())
 }

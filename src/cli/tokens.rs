@@ -76,10 +76,10 @@ fn role_of(word: &str) -> Result<TokenRole, String> {
 pub(super) fn run(args: &TokensArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
-    let place = apps::place(&project, &settings, args.simulator || settings.simulator);
+    let location = apps::location(&project, &settings, args.simulator || settings.simulator);
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
         match &args.command {
             TokensCommand::Add { name, role, expires, json } => {
                 check_name(name)?;

@@ -33,7 +33,7 @@ pub(super) const TARGET: &str = "traces";
 const LAST: Duration = Duration::from_secs(3);
 
 /// The minimum time between two warnings about lost spans.
-const TOLD_EVERY: Duration = Duration::from_mins(5);
+const LOG_EVERY: Duration = Duration::from_mins(5);
 
 /// Exports spans.
 pub(super) struct TraceExporter(SdkTracerProvider);
@@ -97,7 +97,7 @@ struct WarningExporter {
 #[derive(Default)]
 struct LostSpans {
     spans: usize,
-    told: Option<Instant>,
+    last_logged: Option<Instant>,
 }
 
 impl fmt::Debug for WarningExporter {
@@ -112,7 +112,7 @@ impl SpanExporter for WarningExporter {
         let count = batch.len();
         let result = self.exporter.export(batch).await;
         if let Err(error) = &result {
-            self.tell(count, error);
+            self.log_lost(count, error);
         }
         result
     }
@@ -131,14 +131,14 @@ impl SpanExporter for WarningExporter {
 }
 
 impl WarningExporter {
-    fn tell(&self, count: usize, error: &OTelSdkError) {
+    fn log_lost(&self, count: usize, error: &OTelSdkError) {
         let Ok(mut lost) = self.lost.lock() else { return };
         lost.spans += count;
         let now = self.clock.now();
-        if lost.told.is_some_and(|told| now.saturating_since(told) < TOLD_EVERY) {
+        if lost.last_logged.is_some_and(|last_logged| now.saturating_since(last_logged) < LOG_EVERY) {
             return;
         }
-        lost.told = Some(now);
+        lost.last_logged = Some(now);
         let spans = std::mem::take(&mut lost.spans);
         let why = without_address(&error.to_string());
         tracing::warn!(spans, "spans are lost, because the collector did not accept them: {why}");

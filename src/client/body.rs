@@ -112,25 +112,26 @@ mod tests {
         let on_write = move || {
             counter.fetch_add(1, Ordering::Relaxed);
         };
-        let (mut body, seal) = WatchedBody::new(Bytes::from_static(b"hello"), Some(on_write));
+        let (mut body, canceller) = WatchedBody::new(Bytes::from_static(b"hello"), Some(on_write));
         assert_eq!(body.size_hint().exact(), Some(5));
         assert_eq!(calls.load(Ordering::Relaxed), 0);
         let frame = body.frame().now_or_never().unwrap().unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "hello");
         assert_eq!(calls.load(Ordering::Relaxed), 1);
         assert!(body.is_end_stream());
-        assert!(!seal.nothing_written());
+        assert!(!canceller.nothing_written());
     }
 
     #[test]
     fn what_was_given_up_is_never_written() {
         for asked in [true, false] {
-            let (mut body, seal) = WatchedBody::new(Bytes::from_static(b"hello"), Some(|| panic!("written")));
+            let (mut body, canceller) =
+                WatchedBody::new(Bytes::from_static(b"hello"), Some(|| panic!("written")));
             if asked {
-                assert!(seal.nothing_written());
-                assert!(seal.nothing_written());
+                assert!(canceller.nothing_written());
+                assert!(canceller.nothing_written());
             }
-            drop(seal);
+            drop(canceller);
             assert!(body.frame().now_or_never().unwrap().unwrap().is_err());
         }
     }

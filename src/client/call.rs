@@ -27,20 +27,20 @@ const GRACE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallSpec {
     pub(super) name: CallName,
-    pub(super) nature: Idempotency,
+    pub(super) idempotency: Idempotency,
 }
 
 impl CallSpec {
     pub(super) const fn get(path: &'static str) -> Self {
-        Self { name: CallName { method: "GET", path }, nature: Idempotency::Repeatable }
+        Self { name: CallName { method: "GET", path }, idempotency: Idempotency::Repeatable }
     }
 
     pub(super) const fn put(path: &'static str) -> Self {
-        Self { name: CallName { method: "PUT", path }, nature: Idempotency::Repeatable }
+        Self { name: CallName { method: "PUT", path }, idempotency: Idempotency::Repeatable }
     }
 
-    pub(super) const fn post(path: &'static str, nature: Idempotency) -> Self {
-        Self { name: CallName { method: "POST", path }, nature }
+    pub(super) const fn post(path: &'static str, idempotency: Idempotency) -> Self {
+        Self { name: CallName { method: "POST", path }, idempotency }
     }
 
     /// The error of a call that was not made, because its arguments are invalid.
@@ -53,14 +53,14 @@ impl CallSpec {
 pub(super) struct PreparedCall {
     pub(super) request: Request,
     /// Of a send: tells whether the request was written.
-    pub(super) seal: Option<WriteCanceller>,
+    pub(super) canceller: Option<WriteCanceller>,
     /// Of an upload: counts the bytes written.
     pub(super) flow: Option<BytesWritten>,
 }
 
 impl From<Request> for PreparedCall {
     fn from(request: Request) -> Self {
-        Self { request, seal: None, flow: None }
+        Self { request, canceller: None, flow: None }
     }
 }
 
@@ -78,11 +78,11 @@ pub(super) async fn authorised(
     let deadline = deadline(transport, limit);
     let mut renewals = TokenRenewals::default();
     loop {
-        let lease = leased(transport, tokens, call, deadline).await?;
-        match made(transport, tokens, call, &lease, deadline, prepare()?).await {
+        let token = acquire_token(transport, tokens, call, deadline).await?;
+        match made(transport, tokens, call, &token, deadline, prepare()?).await {
             Err(failure)
                 if failure.refuses_token()
-                    && renewals.may_repeat(transport, tokens, &lease, &failure).await => {}
+                    && renewals.may_repeat(transport, tokens, &token, &failure).await => {}
             result => return result,
         }
     }
@@ -99,10 +99,10 @@ impl TokenRenewals {
         &mut self,
         transport: &HttpTransport,
         tokens: &TokenProvider,
-        lease: &BearerToken,
+        token: &BearerToken,
         failure: &CallError,
     ) -> bool {
-        let is_hopeless = tokens.refused(lease, transport.clock(), failure).await;
+        let is_hopeless = tokens.refused(token, transport.clock(), failure).await;
         if is_hopeless || self.0 == RENEWALS || !tokens.renewable() {
             return false;
         }
@@ -121,44 +121,44 @@ pub(super) async fn made(
     transport: &HttpTransport,
     tokens: &TokenProvider,
     call: CallSpec,
-    lease: &BearerToken,
+    token: &BearerToken,
     deadline: Option<Deadline>,
     prepared: PreparedCall,
 ) -> Result<CallSuccess, CallError> {
-    let PreparedCall { mut request, seal, flow } = prepared;
-    request.headers_mut().insert(AUTHORIZATION, lease.header());
+    let PreparedCall { mut request, canceller, flow } = prepared;
+    request.headers_mut().insert(AUTHORIZATION, token.header());
     match transport.exchange(request, flow.as_ref(), deadline).await {
         Ok(answer) if (200..300).contains(&answer.status) => {
-            tokens.accepted(lease, transport.clock()).await;
+            tokens.accepted(token, transport.clock()).await;
             Ok(CallSuccess { call, status: answer.status, body: answer.body })
         }
-        Ok(answer) => Err(refusal(call, &answer, &secrets(tokens, lease))),
+        Ok(answer) => Err(refusal(call, &answer, &secrets(tokens, token))),
         Err(broken) => {
-            let written = seal.map_or(broken.connected, |seal| !seal.nothing_written());
-            Err(lost(call, &broken, written, &secrets(tokens, lease)))
+            let written = canceller.map_or(broken.connected, |canceller| !canceller.nothing_written());
+            Err(lost(call, &broken, written, &secrets(tokens, token)))
         }
     }
 }
 
 /// Waits for a token until the deadline.
-pub(super) async fn leased(
+pub(super) async fn acquire_token(
     transport: &HttpTransport,
     tokens: &TokenProvider,
     call: CallSpec,
     deadline: Option<Deadline>,
 ) -> Result<BearerToken, CallError> {
-    let Some(Deadline { at, given }) = deadline else { return tokens.lease(transport, None).await };
+    let Some(Deadline { at, given }) = deadline else { return tokens.acquire_token(transport, None).await };
     let wait = at - transport.pace().now() + GRACE;
-    let leased = transport.pace().timeout(wait, tokens.lease(transport, deadline)).await;
-    leased.unwrap_or_else(|_| {
+    let acquired = transport.pace().timeout(wait, tokens.acquire_token(transport, deadline)).await;
+    acquired.unwrap_or_else(|_| {
         let detail = SanitizedText::new(&format!("no token within {given:.1?}"), &[]);
         Err(CallError::plain(FailureClass::NothingSent, call.name, &detail))
     })
 }
 
 /// The secrets that must be removed from every text.
-pub(super) fn secrets<'a>(tokens: &'a TokenProvider, lease: &'a BearerToken) -> Vec<&'a str> {
-    [Some(lease.token()), tokens.client_secret()].into_iter().flatten().collect()
+pub(super) fn secrets<'a>(tokens: &'a TokenProvider, token: &'a BearerToken) -> Vec<&'a str> {
+    [Some(token.as_str()), tokens.client_secret()].into_iter().flatten().collect()
 }
 
 /// A successful answer.
@@ -178,7 +178,7 @@ impl CallSuccess {
 
     /// The error for an answer that cannot be used, so that the outcome of the call is unknown.
     pub(super) fn unreadable(&self, reason: &str) -> CallError {
-        let class = classify(self.call.nature, FailureCause::Broken { written: true });
+        let class = classify(self.call.idempotency, FailureCause::Broken { written: true });
         let detail = SanitizedText::new(reason, &[]);
         CallError { status: Some(self.status), ..CallError::plain(class, self.call.name, &detail) }
     }
@@ -202,7 +202,8 @@ impl CallSuccess {
 pub(super) fn refusal(call: CallSpec, answer: &HttpResponse, secrets: &[&str]) -> CallError {
     let body = ErrorBody::parse(&answer.body);
     let (error, description) = (body.error.as_deref(), body.description.as_deref());
-    let class = classify(call.nature, FailureCause::Answer { status: answer.status, error, description });
+    let class =
+        classify(call.idempotency, FailureCause::Answer { status: answer.status, error, description });
     let shown = |text: &str| Box::from(SanitizedText::new(text, secrets).as_str());
     CallError {
         class,
@@ -254,7 +255,7 @@ pub(super) fn lost(call: CallSpec, broken: &TransportError, written: bool, secre
     let class = if broken.file_changed {
         FailureClass::Permanent
     } else {
-        classify(call.nature, FailureCause::Broken { written })
+        classify(call.idempotency, FailureCause::Broken { written })
     };
     let detail = if broken.overdue && !written {
         format!("{}; no connection was ready to take it", broken.detail)

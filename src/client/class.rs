@@ -58,33 +58,33 @@ pub(super) enum FailureCause<'a> {
 }
 
 /// The class of an unsuccessful call.
-pub(super) fn classify(nature: Idempotency, outcome: FailureCause<'_>) -> FailureClass {
+pub(super) fn classify(idempotency: Idempotency, outcome: FailureCause<'_>) -> FailureClass {
     match outcome {
         FailureCause::Broken { written: false } => FailureClass::NothingSent,
-        FailureCause::Broken { written: true } => unknown_fate(nature),
+        FailureCause::Broken { written: true } => unknown_outcome(idempotency),
         FailureCause::Answer { status, error, description } => match (status, error) {
             // The message cannot be edited. The token is accepted.
             (401, Some("message_rewrite_error")) | (429, Some("resource_limited")) => FailureClass::Permanent,
             (401, _) => FailureClass::Auth,
-            (409, Some("concurrent_operation_error")) if nature == Idempotency::Repeatable => {
+            (409, Some("concurrent_operation_error")) if idempotency == Idempotency::Repeatable => {
                 FailureClass::Repeat
             }
             (403, Some("message_send_error")) if says_reach_limit(description) => FailureClass::Throttled,
             (403, _) if says_announced_enough(description) => FailureClass::Throttled,
             (429, _) => FailureClass::Throttled,
-            (408, _) => unknown_fate(nature),
+            (408, _) => unknown_outcome(idempotency),
             (500, Some("unsupported_service_operation" | "web_application" | "no_full_text_index")) => {
                 FailureClass::Permanent
             }
             (300..=499 | 501, _) => FailureClass::Permanent,
             // A status outside the table does not say whether the call had an effect.
-            _ => unknown_fate(nature),
+            _ => unknown_outcome(idempotency),
         },
     }
 }
 
-fn unknown_fate(nature: Idempotency) -> FailureClass {
-    match nature {
+fn unknown_outcome(idempotency: Idempotency) -> FailureClass {
+    match idempotency {
         Idempotency::Send => FailureClass::InDoubt,
         Idempotency::Repeatable => FailureClass::Repeat,
     }
@@ -107,10 +107,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn answer(nature: Idempotency, status: u16, error: &str, description: &str) -> FailureClass {
+    fn answer(idempotency: Idempotency, status: u16, error: &str, description: &str) -> FailureClass {
         let named = |text: &'static str| (!text.is_empty()).then_some(text);
         let (error, description) = (named(error.to_owned().leak()), named(description.to_owned().leak()));
-        classify(nature, FailureCause::Answer { status, error, description })
+        classify(idempotency, FailureCause::Answer { status, error, description })
     }
 
     #[test]
@@ -154,9 +154,9 @@ mod tests {
             (501, "", "", FailureClass::Permanent),
         ];
         for (status, error, description, class) in rows {
-            for nature in [Idempotency::Send, Idempotency::Repeatable] {
+            for idempotency in [Idempotency::Send, Idempotency::Repeatable] {
                 assert_eq!(
-                    answer(nature, status, error, description),
+                    answer(idempotency, status, error, description),
                     class,
                     "{status} {error} {description}"
                 );
@@ -184,8 +184,11 @@ mod tests {
 
     #[test]
     fn what_was_not_written_was_not_sent() {
-        for nature in [Idempotency::Send, Idempotency::Repeatable] {
-            assert_eq!(classify(nature, FailureCause::Broken { written: false }), FailureClass::NothingSent);
+        for idempotency in [Idempotency::Send, Idempotency::Repeatable] {
+            assert_eq!(
+                classify(idempotency, FailureCause::Broken { written: false }),
+                FailureClass::NothingSent
+            );
         }
     }
 

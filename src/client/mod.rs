@@ -128,14 +128,14 @@ impl Client {
 
     /// Stores fetched tokens in a token store that other machines share, and no longer in the project's state folder.
     /// The store knows the app by `key`. Has no effect if the token is fixed.
-    pub fn use_token_store(&self, key: &str, place: Arc<dyn TokenStore>) {
-        self.0.tokens.use_store(key, place);
+    pub fn use_token_store(&self, key: &str, store: Arc<dyn TokenStore>) {
+        self.0.tokens.use_store(key, store);
     }
 
     /// Makes sure that there is a token, without any other call. Fetches one if none is stored. A fixed token is not
     /// checked.
     pub async fn authorise(&self) -> Result<(), CallError> {
-        self.0.tokens.lease(&self.0.transport, None).await.map(drop)
+        self.0.tokens.acquire_token(&self.0.transport, None).await.map(drop)
     }
 
     /// Why calls wait for the app's token; `None` if they do not.

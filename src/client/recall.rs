@@ -98,9 +98,9 @@ impl Client {
             let count = messages.len();
             return Err(CALL.refuse(&format!("{count} messages in one recall, at most {RECALL_MAX}")));
         }
-        let asked = RecallRequestBody { msgs: messages.iter().map(RecallRequestItem::from).collect() };
-        let body =
-            serde_json::to_vec(&asked).map_err(|_| CALL.refuse("the recall cannot be written as JSON"))?;
+        let request_body = RecallRequestBody { msgs: messages.iter().map(RecallRequestItem::from).collect() };
+        let body = serde_json::to_vec(&request_body)
+            .map_err(|_| CALL.refuse("the recall cannot be written as JSON"))?;
         let body = bytes::Bytes::from(body);
         let url = self.url(&["messages", "batch_recall"]);
         let prepare = || {

@@ -44,8 +44,8 @@ impl RestCall {
     }
 
     fn spec(&self) -> CallSpec {
-        let nature = if self.is_repeatable() { Idempotency::Repeatable } else { Idempotency::Send };
-        CallSpec { name: CallName { method: self.method.name(), path: PATH }, nature }
+        let idempotency = if self.is_repeatable() { Idempotency::Repeatable } else { Idempotency::Send };
+        CallSpec { name: CallName { method: self.method.name(), path: PATH }, idempotency }
     }
 }
 
@@ -66,7 +66,7 @@ impl Client {
     ) -> Result<Authorisation, CallError> {
         let ClientInner { transport, tokens, .. } = &*self.0;
         let deadline = call::deadline(transport, limit);
-        call::leased(transport, tokens, call.spec(), deadline).await.map(Authorisation)
+        call::acquire_token(transport, tokens, call.spec(), deadline).await.map(Authorisation)
     }
 
     /// Makes a call once with the given token, as [`Client::send_with`] does. The call is in doubt as soon as `on_write`

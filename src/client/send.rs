@@ -94,7 +94,7 @@ impl Client {
     ) -> Result<Authorisation, CallError> {
         let ClientInner { transport, tokens, .. } = &*self.0;
         let deadline = call::deadline(transport, limit);
-        call::leased(transport, tokens, spec(call), deadline).await.map(Authorisation)
+        call::acquire_token(transport, tokens, spec(call), deadline).await.map(Authorisation)
     }
 
     /// Sends `body` once with the given token. It neither waits for a token nor repeats the call after a 401. It gives
@@ -159,9 +159,9 @@ where
 {
     let mut request = Request::new(method, url);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let (body, seal) = WatchedBody::new(body, on_write);
+    let (body, canceller) = WatchedBody::new(body, on_write);
     *request.body_mut() = Some(Body::wrap(body));
-    PreparedCall { request, seal: Some(seal), flow: None }
+    PreparedCall { request, canceller: Some(canceller), flow: None }
 }
 
 fn receipts(success: &CallSuccess) -> Result<SendReceipts, CallError> {

@@ -46,12 +46,12 @@ impl ApprovalRules {
     /// Names the scripts with a rule that are not in the project's folder, one a line.
     pub fn without_scripts(&self, root: &Path) -> Vec<String> {
         let missing = self.scripts.keys().filter(|path| !root.join(path).is_file());
-        let told = |path: &String| {
+        let missing_file = |path: &String| {
             format!(
                 "[approval.scripts] \"{path}\" names no script of this project, so its rule has no effect"
             )
         };
-        missing.map(told).collect()
+        missing.map(missing_file).collect()
     }
 
     /// Refuses a rule for a script that demands nothing, or less than the general one.
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_looser_or_names_no_path_is_refused() {
-        for (text, told) in [
+        for (text, expected) in [
             ("over = 100\n[scripts]\n\"a.lua\" = { over = 200 }", "can only be stricter"),
             ("always = true\n[scripts]\n\"a.lua\" = { over = 1 }", "can only be stricter"),
             ("[scripts]\n\"a.lua\" = {}", "demands nothing"),
@@ -122,7 +122,7 @@ mod tests {
             ("ovr = 1", "ovr"),
         ] {
             let error = rules(text).unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 }

@@ -56,7 +56,7 @@ impl ProjectHandle {
             None => "that folder could not be opened".to_owned(),
         };
         match std::fs::metadata(&self.project.root) {
-            Ok(found) if self.is_it(&found) => Ok(()),
+            Ok(found) if self.is_same_file(&found) => Ok(()),
             Ok(_) => Err(io::Error::other(format!(
                 "{root} is not the folder that this daemon was started in ({elsewhere})"
             ))),
@@ -76,7 +76,7 @@ impl ProjectHandle {
 
     /// Whether the path that [`ProjectHandle::current`] returned still leads to the project's folder.
     pub fn is_at(&self, here: &Project) -> bool {
-        std::fs::metadata(&here.root).is_ok_and(|found| self.is_it(&found))
+        std::fs::metadata(&here.root).is_ok_and(|found| self.is_same_file(&found))
     }
 
     /// Returns a path of the project under the folder's current path.
@@ -87,7 +87,7 @@ impl ProjectHandle {
         }
     }
 
-    fn is_it(&self, found: &Metadata) -> bool {
+    fn is_same_file(&self, found: &Metadata) -> bool {
         self.folder.as_ref().is_some_and(|folder| folder.id == (found.dev(), found.ino()))
     }
 
@@ -95,7 +95,7 @@ impl ProjectHandle {
     fn elsewhere(&self) -> Option<PathBuf> {
         let descriptor = self.folder.as_ref()?.descriptor.as_raw_fd();
         let path = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
-        std::fs::metadata(&path).is_ok_and(|found| self.is_it(&found)).then_some(path)
+        std::fs::metadata(&path).is_ok_and(|found| self.is_same_file(&found)).then_some(path)
     }
 }
 

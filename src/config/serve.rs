@@ -276,18 +276,18 @@ fn zone(name: String) -> Result<String, ConfigError> {
 }
 
 /// Checks the size of the log. It is 0, or from 1 MiB to 4 GiB.
-fn keep_log(asked: u64) -> Result<u64, ConfigError> {
-    if asked == 0 || (1 << 20..=4 << 30).contains(&asked) {
-        return Ok(asked);
+fn keep_log(value: u64) -> Result<u64, ConfigError> {
+    if value == 0 || (1 << 20..=4 << 30).contains(&value) {
+        return Ok(value);
     }
     let why = "must be from \"1MiB\" to \"4GiB\", or \"0B\" to keep no log";
     Err(ConfigError::invalid("[serve] keep_log", why))
 }
 
-fn keep_audit(asked: Duration) -> Result<Duration, ConfigError> {
-    if asked < DAY {
+fn keep_audit(value: Duration) -> Result<Duration, ConfigError> {
+    if value < DAY {
         let why = "is shorter than a day; write a time of at least \"1d\", for example \"400d\"";
         return Err(ConfigError::invalid("[serve] keep_audit", why));
     }
-    Ok(asked)
+    Ok(value)
 }

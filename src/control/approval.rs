@@ -36,7 +36,7 @@ pub async fn approve(
     // The daemon takes it over also when the process that drives it now ends, or has just died.
     let daemon = hand_over(ledger, found).await?;
     if let Some(driver) = now.driver {
-        let pid = driver.owner.pid;
+        let pid = driver.instance.pid;
         return Ok(ActionResult::of(format!(
             "{name} is approved; the process that sends it ({pid}) goes on"
         )));

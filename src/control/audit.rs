@@ -14,11 +14,11 @@ pub fn arguments_as_details(args: &[String]) -> Value {
 }
 
 /// Returns the act of an actor who adds to the suppression list.
-pub fn addition_act(actor: &Actor, asked: &SuppressionRequest<'_>) -> Act {
-    let ids: Vec<&str> = asked.ids.iter().map(|(id, _)| id.as_str()).collect();
-    let expires = asked.expires.map(|length| length.as_secs());
-    let more = json!({ "reason": asked.reason, "expires_in_s": expires });
-    suppression_act(actor, "suppression.add", (asked.app, asked.kind), &ids, more)
+pub fn addition_act(actor: &Actor, request: &SuppressionRequest<'_>) -> Act {
+    let ids: Vec<&str> = request.ids.iter().map(|(id, _)| id.as_str()).collect();
+    let expires = request.expires.map(|length| length.as_secs());
+    let more = json!({ "reason": request.reason, "expires_in_s": expires });
+    suppression_act(actor, "suppression.add", (request.app, request.kind), &ids, more)
 }
 
 /// Returns the act of an actor who removes from the suppression list of an app.

@@ -31,7 +31,7 @@ async fn go_on(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, Contr
     if let Some(driver) = ledger.show(found.id).await?.driver {
         return Ok(ActionResult::of(format!(
             "{name} continues in the process that sends it ({})",
-            driver.owner.pid
+            driver.instance.pid
         )));
     }
     Ok(match hand_over(ledger, found).await? {

@@ -50,13 +50,13 @@ pub(super) async fn cancel_because(
 
 async fn apply(ledger: &Ledger, found: &Broadcast, note: Option<&str>) -> Result<Cancelled, LedgerError> {
     let id = found.id;
-    let owner = ledger.register(COMMAND).await?;
+    let instance = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
         Some(driver) => ledger
             .request_command(id, BroadcastCommand::Cancel, note)
             .await
-            .map(|()| Cancelled::ByDriver(Some(driver.owner))),
-        None => match ledger.claim(id, &owner, LEASE).await {
+            .map(|()| Cancelled::ByDriver(Some(driver.instance))),
+        None => match ledger.claim(id, &instance, LEASE).await {
             Ok(Some(lease)) => {
                 let ended = async {
                     ledger.request_command(id, BroadcastCommand::Cancel, note).await?;
@@ -82,7 +82,7 @@ async fn apply(ledger: &Ledger, found: &Broadcast, note: Option<&str>) -> Result
             Err(error) => Err(error),
         },
     };
-    ledger.unregister(&owner).await?;
+    ledger.unregister(&instance).await?;
     match cancelled {
         // Other hosts drive it too.
         Err(LedgerError::NotNow { is: UNDER_WAY, .. } | LedgerError::LeaseLost(_)) => {

@@ -63,7 +63,7 @@ pub async fn edit(
     let (open, id) =
         app.entry().await?.ok_or_else(|| ControlError::Refused("there is no ledger".to_owned()))?;
     let (edits, spec) = begin(ledger, (id, app), found, by).await?;
-    let lease = ledger.claim(edits.id, &open.owner, LEASE).await?;
+    let lease = ledger.claim(edits.id, &open.instance, LEASE).await?;
     let lease = lease.ok_or_else(|| unfinished(&edits))?;
     let planned = plan(ledger, app, (lease, &spec), found, (change, from)).await;
     if planned.is_err() {

@@ -26,15 +26,15 @@ pub async fn ask_service(
         found.full_name(),
         counted_as(settled, "message in doubt is settled", "messages in doubt are settled")
     );
-    let told = outlook.broadcasts.get(&found.id).copied().unwrap_or_default();
-    let until = told.until.map_or_else(String::new, |until| format!(", until {}", utc(until)));
+    let states = outlook.broadcasts.get(&found.id).copied().unwrap_or_default();
+    let until = states.until.map_or_else(String::new, |until| format!(", until {}", utc(until)));
     for (count, what) in [
-        (told.waiting, format!("still wait for a record{until}")),
+        (states.waiting, format!("still wait for a record{until}")),
         (
-            told.absent,
+            states.absent,
             "were not accepted, by the service's history; `--again --proven` sends to them".to_owned(),
         ),
-        (told.open, "have no record that settles them; settle them yourself".to_owned()),
+        (states.open, "have no record that settles them; settle them yourself".to_owned()),
     ] {
         if count > 0 && now.in_doubt > 0 {
             message = format!("{message}; {count} {what}");

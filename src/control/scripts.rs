@@ -25,16 +25,16 @@ const MOST: usize = 64 * 1024;
 pub async fn run_script(
     ledger: &Ledger,
     name: &str,
-    asked: &RunRequest,
+    request: &RunRequest,
 ) -> Result<ActionResult, ControlError> {
-    let (script, args) = checked(ledger, name, &asked.args).await?;
-    if let Some(plan) = &asked.plan {
+    let (script, args) = checked(ledger, name, &request.args).await?;
+    if let Some(plan) = &request.plan {
         plan.parse::<RehearsalPlan>().map_err(|why| ControlError::Invalid(format!("`plan`: {why}")))?;
     }
     let script_name = &script.name;
     let job = runs_of(script_name);
-    let asked = RunRequest { args, ..asked.clone() };
-    let run = run_name(ledger.request_run(&job, &asked).await?);
+    let request = RunRequest { args, ..request.clone() };
+    let run = run_name(ledger.request_run(&job, &request).await?);
     let message = format!("{script_name} was requested: run {run} of `{job}` starts within a second or two");
     Ok(ActionResult::begins(run, message))
 }

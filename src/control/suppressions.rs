@@ -85,17 +85,20 @@ pub struct SuppressionRequest<'a> {
 }
 
 /// Adds to the suppression list. All ids are checked first; with a wrong one, nothing is added.
-pub async fn suppress(ledger: &Ledger, asked: SuppressionRequest<'_>) -> Result<ActionResult, ControlError> {
-    let SuppressionRequest { kind, reason, expires, actor, .. } = asked;
+pub async fn suppress(
+    ledger: &Ledger,
+    request: SuppressionRequest<'_>,
+) -> Result<ActionResult, ControlError> {
+    let SuppressionRequest { kind, reason, expires, actor, .. } = request;
     let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-    let reasons = asked.ids.iter().filter_map(|(_, own)| own.as_deref());
+    let reasons = request.ids.iter().filter_map(|(_, own)| own.as_deref());
     if reason.into_iter().chain(reasons).any(|reason| reason.len() > REASON_BYTES) {
         return Err(ControlError::Refused(format!("a reason has at most {REASON_BYTES} bytes")));
     }
-    let ids = asked.ids.iter().map(|(id, own)| Ok((checked(kind, id)?, own.clone())));
+    let ids = request.ids.iter().map(|(id, own)| Ok((checked(kind, id)?, own.clone())));
     let ids = ids.collect::<Result<Vec<_>, ControlError>>()?;
     some(&ids)?;
-    let app = ledger.app(asked.app).await?;
+    let app = ledger.app(request.app).await?;
     let many = ledger.suppress(NewSuppressions { app, kind, ids: &ids, reason, actor, expires }).await?;
     let (one, more) = (format!("{kind} is"), format!("{kind}s are"));
     Ok(ActionResult::counted(many, format!("{} on the suppression list", counted_as(many, &one, &more))))

@@ -13,7 +13,7 @@ pub struct StoredToken {
     pub served: bool,
     /// Why the last fetch failed, as the fetching process described it, and for how long every process gets that
     /// answer; `None` if no fetch failed.
-    pub trouble: Option<(String, Duration)>,
+    pub last_failure: Option<(String, Duration)>,
 }
 
 /// Whether a process may fetch a token.

@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_problem_names_the_field_the_value_and_the_nearest_name() {
-        for (fields, field, told) in [
+        for (fields, field, expected) in [
             (json!({ "pack": 4 }), "pack", "`pack` must be 1 to 3, not 4"),
             (json!({ "pack": 601, "kind": "user" }), "pack", "`pack` must be 1 to 600, not 601"),
             (json!({ "pack": 11, "kind": "room" }), "pack", "`pack` must be 1 to 10, not 11"),
@@ -373,7 +373,7 @@ mod tests {
             let mut fields = fields;
             fields["name"] = json!("news");
             let failure = BroadcastSpec::read(&fields).unwrap_err();
-            assert!(failure.message.contains(told), "{failure}");
+            assert!(failure.message.contains(expected), "{failure}");
             assert_eq!(failure.field.as_deref(), Some(field), "{failure}");
         }
     }

@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(ramp(&json!(["0.5%", "10%", "100%"])).limits(250), Ok(vec![2, 25, 250]));
         assert_eq!(ramp(&json!(["1%"])).limits(3), Ok(vec![1]));
         assert_eq!(ramp(&json!([1])).pause(), Ok(Duration::from_mins(5)));
-        for (stages, told) in [
+        for (stages, expected) in [
             (json!([]), "1 to 20 stages"),
             (json!([10, 10]), "stages that grow"),
             (json!([0]), "at least 1 recipient"),
@@ -130,7 +130,7 @@ mod tests {
             (json!(["10"]), "percentages like"),
         ] {
             let problem = ramp(&stages).limits(100).unwrap_err();
-            assert!(problem.contains(told), "{stages}: {problem}");
+            assert!(problem.contains(expected), "{stages}: {problem}");
         }
         let pause = Ramp { pause: "soon".to_owned(), ..ramp(&json!([1])) };
         assert!(pause.pause().unwrap_err().contains("like \"5m\""));

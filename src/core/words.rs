@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn an_unknown_word_is_told_with_the_nearest_one() {
         let error = "hihg".parse::<Priority>().unwrap_err();
-        let told = "must be one of high, normal, low, not \"hihg\"; did you mean \"high\"?";
-        assert_eq!(error, told);
+        let expected = "must be one of high, normal, low, not \"hihg\"; did you mean \"high\"?";
+        assert_eq!(error, expected);
         let error = serde_json::from_str::<Priority>("\"hihg\"").unwrap_err().to_string();
         assert!(
             error.starts_with("unknown variant `hihg`, expected one of `high`, `normal`, `low`"),

@@ -162,14 +162,14 @@ impl Daemon {
         runs: &[RunToClaim],
         decided: &[DecidedUntil],
     ) -> Result<bool, LedgerError> {
-        let DaemonSetup { ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, .. } = &*self.setup;
         let mut versions = BTreeMap::new();
         for RunToClaim { version, .. } in runs {
             versions.entry(version.hash.as_str()).or_insert_with(|| recover::stored(version));
         }
         let versions: Vec<_> = versions.into_values().collect();
         let new: Vec<NewJobRun> = runs.iter().map(|claiming| claiming.run.clone()).collect();
-        let claims = ledger.claim_job_runs(owner, &new, &versions, decided).await?;
+        let claims = ledger.claim_job_runs(instance, &new, &versions, decided).await?;
         let mut here = true;
         for (claim, RunToClaim { task, run, .. }) in claims.into_iter().zip(runs) {
             let (task, job, at) = (task.clone(), run.job.as_str(), run_name(run.scheduled_at));

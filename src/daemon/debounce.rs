@@ -87,16 +87,16 @@ impl FileDebounce {
 
     /// Takes a new reading and the event since the last one. Returns whether the accepted state changed.
     pub(super) fn look(&mut self, now: Instant, seen: FileReading, sign: Option<FileEvent>) -> bool {
-        let told = match sign {
+        let rule = match sign {
             Some(FileEvent::Writing) => Some(DebounceRule::Open),
             Some(FileEvent::Done) => Some(DebounceRule::Done),
             Some(FileEvent::Hint) | None => None,
         };
         // A file that was just opened for writing has the same bytes as before.
-        let open = told == Some(DebounceRule::Open)
-            || (told.is_none() && self.next.as_ref().is_some_and(|next| next.wait == DebounceRule::Open));
+        let open = rule == Some(DebounceRule::Open)
+            || (rule.is_none() && self.next.as_ref().is_some_and(|next| next.wait == DebounceRule::Open));
         let same = self.believed.as_ref() == Some(&seen) && !open;
-        match (&mut self.next, told) {
+        match (&mut self.next, rule) {
             // The save changed nothing, or was undone.
             (next, _) if same => *next = None,
             (Some(next), None) if next.seen == seen => {}
@@ -106,8 +106,8 @@ impl FileDebounce {
                     if next.wait == DebounceRule::Open { DebounceRule::Open } else { DebounceRule::Untold };
                 *next = PendingReading { seen, since: now, wait };
             }
-            (next, told) => {
-                *next = Some(PendingReading { seen, since: now, wait: told.unwrap_or(DebounceRule::Untold) });
+            (next, rule) => {
+                *next = Some(PendingReading { seen, since: now, wait: rule.unwrap_or(DebounceRule::Untold) });
             }
         }
         if self.due().is_some_and(|due| due <= now)

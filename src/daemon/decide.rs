@@ -26,7 +26,7 @@ impl ScriptRegistry {
         }
         if !gone.is_empty() {
             self.settle_waiting();
-            self.tell();
+            self.notify();
         }
     }
 
@@ -50,7 +50,7 @@ impl ScriptRegistry {
                 let entry = entries.entry(path.clone()).or_default();
                 entry.tried = Some(tried);
                 (entry.unreadable, entry.for_run) = (false, false);
-                entry.in_force.is_some()
+                entry.active.is_some()
             };
             match loaded.version {
                 Ok(version) => {
@@ -61,7 +61,7 @@ impl ScriptRegistry {
             }
         }
         self.settle_waiting();
-        self.tell();
+        self.notify();
     }
 
     /// Refuses the scripts that wait for a job's name that another script keeps. They become active once the name
@@ -73,7 +73,7 @@ impl ScriptRegistry {
             let error = taken(
                 &path,
                 &version,
-                others.iter().filter_map(|(path, entry)| Some((path, entry.in_force.as_ref()?))),
+                others.iter().filter_map(|(path, entry)| Some((path, entry.active.as_ref()?))),
             );
             drop(others);
             let is_told = |error: &String| {
@@ -103,14 +103,14 @@ impl ScriptRegistry {
     }
 
     /// Makes a version active.
-    fn put_in_force(&self, path: &Path, version: Rc<ScriptVersion>) {
+    fn activate(&self, path: &Path, version: Rc<ScriptVersion>) {
         self.0.figures.taken.increment(1);
         let mut entries = self.0.entries.borrow_mut();
         let entry = entries.entry(path.to_owned()).or_default();
         let was_stale = entry.stale.take().is_some();
         entry.waiting = None;
         let (script, hash, jobs) = (version.name().to_owned(), version.short(), names(&version).join(", "));
-        match &entry.in_force {
+        match &entry.active {
             None => tracing::info!(script, hash, jobs, "script loaded"),
             Some(old) if old.hash != version.hash => {
                 tracing::info!(script, hash, was = old.short(), jobs, "script loaded in a new version");
@@ -122,7 +122,7 @@ impl ScriptRegistry {
             // The same bytes were loaded again, so nothing changes for runs.
             Some(_) => return,
         }
-        entry.in_force = Some(version);
+        entry.active = Some(version);
     }
 
     /// Keeps the active version and records why the file failed to load.
@@ -137,7 +137,7 @@ impl ScriptRegistry {
             return;
         }
         let jobs = entry.job_names().join(", ");
-        if let Some(old) = &entry.in_force {
+        if let Some(old) = &entry.active {
             let hash = old.short();
             tracing::warn!(
                 script,
@@ -151,7 +151,7 @@ impl ScriptRegistry {
         let since = entry.stale.take().map_or(since, |stale| stale.since);
         entry.stale = Some(LoadFailure { error, since });
         drop(entries);
-        self.tell();
+        self.notify();
     }
 
     /// Records that a script's file cannot be read.
@@ -177,7 +177,7 @@ impl ScriptRegistry {
             let entries = self.0.entries.borrow();
             let refused = {
                 let stay = || entries.iter().filter(|(path, _)| !going.contains_key(*path));
-                let stay = || stay().filter_map(|(path, entry)| Some((path, entry.in_force.as_ref()?)));
+                let stay = || stay().filter_map(|(path, entry)| Some((path, entry.active.as_ref()?)));
                 let by_those_that_stay =
                     going.iter().find(|(path, version)| taken(path, version, stay()).is_some());
                 let by_each_other =
@@ -190,7 +190,7 @@ impl ScriptRegistry {
             };
         }
         for (path, version) in going {
-            self.put_in_force(&path, version);
+            self.activate(&path, version);
         }
     }
 }

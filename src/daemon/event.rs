@@ -229,7 +229,7 @@ fn of_broadcast<const N: usize>(
     run: String,
     values: [(&'static str, impl ToString); N],
 ) -> Alert {
-    let values = values.map(|(place, value)| (place, AlertText::Plain(value.to_string())));
+    let values = values.map(|(key, value)| (key, AlertText::Plain(value.to_string())));
     let mut values = Vec::from(values);
     values.extend([("name", name.clone().into()), ("run", run.clone().into())]);
     let alert = Alert::new(kind, format_args!("{word} {name} {run}"), AlertText::Named(text, values));

@@ -41,7 +41,7 @@ impl FileWatcher {
     /// scan finds changes.
     pub(super) fn new(events: UnboundedSender<Vec<WatchEvent>>) -> Self {
         let handler = move |result: DebounceEventResult| {
-            let told = match result {
+            let reported = match result {
                 Ok(batch) => signs(&batch),
                 Err(errors) => {
                     for error in errors {
@@ -52,9 +52,9 @@ impl FileWatcher {
                     vec![WatchEvent::Lost]
                 }
             };
-            if !told.is_empty() {
+            if !reported.is_empty() {
                 // The receiver is closed when the daemon ends.
-                let _ = events.send(told);
+                let _ = events.send(reported);
             }
         };
         let debouncer = new_debouncer(GATHER, Some(TICK), handler).inspect_err(|error| {
@@ -123,10 +123,10 @@ fn signs(batch: &[DebouncedEvent]) -> Vec<WatchEvent> {
         .filter(|event| matches!(event.kind, EventKind::Access(AccessKind::Open(_))))
         .flat_map(|event| event.paths.iter().map(PathBuf::as_path))
         .collect();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for event in batch {
         if event.need_rescan() {
-            told.push(WatchEvent::Lost);
+            reported.push(WatchEvent::Lost);
             continue;
         }
         let sign = |path: &Path| match event.kind {
@@ -139,9 +139,10 @@ fn signs(batch: &[DebouncedEvent]) -> Vec<WatchEvent> {
             EventKind::Modify(_) if tells_closes => Some(FileEvent::Writing),
             EventKind::Modify(_) => Some(FileEvent::Hint),
         };
-        told.extend(event.paths.iter().filter_map(|path| Some(WatchEvent::Sign(path.clone(), sign(path)?))));
+        reported
+            .extend(event.paths.iter().filter_map(|path| Some(WatchEvent::Sign(path.clone(), sign(path)?))));
     }
-    told
+    reported
 }
 
 /// A new link or folder is complete. A file that was created by opening it is written next.

@@ -111,7 +111,7 @@ impl TrackedFiles {
         &mut self,
         path: &Path,
         now: ScanTime,
-        told: Option<&FileEvents>,
+        file_events: Option<&FileEvents>,
         first: bool,
     ) -> bool {
         let known = self.files.contains_key(path);
@@ -121,8 +121,8 @@ impl TrackedFiles {
         if !known || print != file.print {
             file.way = links::follow(path);
         }
-        let mut sign = told.and_then(|told| told.of(path, &file.way));
-        let all = told.is_some_and(|told| told.all);
+        let mut sign = file_events.and_then(|file_events| file_events.of(path, &file.way));
+        let all = file_events.is_some_and(|file_events| file_events.all);
         if known && sign.is_none() && !all && !file.racy && !file.settling.is_pending() && print == file.print
         {
             return false;

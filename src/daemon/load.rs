@@ -40,7 +40,7 @@ pub struct ScriptLoader {
     pub clock: Clock,
     /// The executable that workers are started from.
     pub program: PathBuf,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub struct LoadResult {
 impl ScriptLoader {
     pub fn new(project: Project, apps: Vec<Rc<Delivery>>, clock: Clock, program: PathBuf) -> Self {
         let held = Arc::new(ProjectHandle::hold(project.clone()));
-        Self { project, held, apps, clock, program, places: Semaphore::new(AT_ONCE) }
+        Self { project, held, apps, clock, program, permits: Semaphore::new(AT_ONCE) }
     }
 
     /// Reads the script at this path and names it relative to the project. The `secret_files` cannot be read.
@@ -70,7 +70,7 @@ impl ScriptLoader {
     /// Loads these bytes as the script at `path`. At most four loads run at once; others wait.
     pub async fn load(&self, path: &Path, script: LuaSource, settings: &Settings) -> LoadResult {
         // The semaphore is never closed, so this succeeds eventually.
-        let _place = self.places.acquire().await;
+        let _permit = self.permits.acquire().await;
         let run = match self.declaring(path, script.clone(), settings) {
             Ok(run) => run,
             Err(error) => {
@@ -93,7 +93,7 @@ impl ScriptLoader {
                     loaded_at: self.clock.unix_time(),
                 }
             }),
-            RunEnd::Failed(RunError::Script(error)) => Err(place(&script.name, &error)),
+            RunEnd::Failed(RunError::Script(error)) => Err(position(&script.name, &error)),
             RunEnd::Failed(failed) => Err(format!("{}: {failed}", script.name)),
             RunEnd::Interrupted => Err(format!("{}: the load was interrupted", script.name)),
         };
@@ -122,7 +122,7 @@ impl ScriptLoader {
             let run = run.map_err(|error| format!("{}: {error}", script.name))?;
             if let RunEnd::Failed(failed) = run.run_until(Interrupt::default()).await {
                 let why = match failed {
-                    RunError::Script(error) => place(&source.name, &error),
+                    RunError::Script(error) => position(&source.name, &error),
                     failed => format!("{}: {failed}", source.name),
                 };
                 return Err(format!("{why} (a module that {} requires)", script.name));
@@ -148,7 +148,7 @@ impl ScriptLoader {
 }
 
 /// Puts the location (in the script or in a module) before an error, if it has one.
-fn place(name: &str, error: &ScriptError) -> String {
+fn position(name: &str, error: &ScriptError) -> String {
     let own = format!("{name}:");
     if error.message.starts_with(&own) {
         return error.message.clone();

@@ -6,7 +6,7 @@
 //! - `scheduler`: which job is next. `claim`, `runner`: its runs, each in a worker. `recover`: continues what a
 //!   dead daemon left. `reconcile`: settles what is in doubt by the service's records.
 //! - `control`: applies the operators' commands from the ledger. `shutdown`: how the daemon ends. `event`,
-//!   `tell`, `alerts`: report problems. `status`: publishes the scripts' status for other processes. `systemd`: notifies
+//!   `report`, `alerts`: report problems. `status`: publishes the scripts' status for other processes. `systemd`: notifies
 //!   the service manager.
 //!
 //! The daemon runs on one thread. It writes each decision to the ledger before it acts on it, and logs one line for
@@ -32,6 +32,7 @@ mod recover;
 mod registry;
 mod rehearsals;
 mod rehearser;
+mod report;
 mod runner;
 pub mod scan;
 mod scheduler;
@@ -40,7 +41,6 @@ mod settings;
 mod shutdown;
 mod status;
 pub mod systemd;
-mod tell;
 mod version;
 mod watch;
 
@@ -70,9 +70,9 @@ use crate::delivery::Delivery;
 use crate::ledger::{BroadcastId, Instance, Ledger, LedgerError, RegisteredJob};
 use crate::run::{BroadcastSupervisor, ScriptOutput};
 
+use report::broadcast_ended;
 use runner::RunQueue;
 use scheduler::Scheduler;
-use tell::broadcast_ended;
 
 /// How often the ledger is polled for commands.
 pub const POLL: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ pub struct DaemonSetup {
     /// The ledger in which job runs are claimed.
     pub ledger: Ledger,
     /// This process's instance in the ledger. It also owns what the apps send.
-    pub owner: Instance,
+    pub instance: Instance,
     /// The roles of this host: some of `schedule`, `send` and `page`.
     pub roles: HostRoles,
     /// The clock that decides when jobs run, and that scripts see.
@@ -109,19 +109,19 @@ pub struct DaemonSetup {
     /// Runs jobs instead of workers, for tests with a million runs.
     pub instead: Option<RunOverride>,
     /// Reports an event. The daemon awaits the returned future before it records the event's cause as finished.
-    pub told: Box<dyn Fn(DaemonEvent) -> LocalBoxFuture<'static, ()>>,
+    pub report: Box<dyn Fn(DaemonEvent) -> LocalBoxFuture<'static, ()>>,
 }
 
 impl DaemonSetup {
-    async fn tell(&self, event: DaemonEvent) {
-        (self.told)(event).await;
+    async fn report(&self, event: DaemonEvent) {
+        (self.report)(event).await;
     }
 }
 
 /// A running daemon.
 pub struct Daemon {
     setup: Rc<DaemonSetup>,
-    keeper: Rc<BroadcastSupervisor>,
+    supervisor: Rc<BroadcastSupervisor>,
     runner: Rc<RunQueue>,
     scheduler: RefCell<Scheduler>,
     /// Scripts that failed to load, with the error that was reported for each.
@@ -147,12 +147,13 @@ impl Daemon {
     pub fn new(setup: DaemonSetup) -> Self {
         let setup = Rc::new(setup);
         let hears = Rc::clone(&setup);
-        let keeper = BroadcastSupervisor::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
-        let runner = RunQueue::new(Rc::clone(&setup), Rc::clone(&keeper));
+        let supervisor =
+            BroadcastSupervisor::new(setup.roles.send, move |kept| broadcast_ended(&hears, kept));
+        let runner = RunQueue::new(Rc::clone(&setup), Rc::clone(&supervisor));
         let unready = Rc::new(Cell::new(Some("the active jobs are not yet recorded in the ledger")));
         Self {
             setup,
-            keeper,
+            supervisor,
             runner,
             scheduler: RefCell::default(),
             stale: RefCell::default(),
@@ -247,7 +248,7 @@ impl Daemon {
         if roles.send {
             self.resume_broadcasts().await;
         }
-        self.tell_awaiting().await;
+        self.report_awaiting().await;
         if roles.schedule {
             self.rerun_orphans().await;
             self.poll_commands().await;
@@ -259,8 +260,8 @@ impl Daemon {
     /// Takes over from dead hosts, and makes sure that the other hosts know this one. Returns whether this host may
     /// continue. A host that the others counted as dead holds nothing until it is registered again.
     async fn reap_dead_hosts(&self) -> bool {
-        let DaemonSetup { ledger, owner, .. } = &*self.setup;
-        match ledger.is_known(owner).await {
+        let DaemonSetup { ledger, instance, .. } = &*self.setup;
+        match ledger.is_known(instance).await {
             Ok(true) => self.runner.end_lost(),
             Ok(false) => return false,
             Err(error) => {
@@ -279,7 +280,7 @@ impl Daemon {
             Ok(_) => {}
             Err(error) => tracing::error!("cannot check for dead hosts: {error}"),
         }
-        match ledger.must_register_jobs(owner).await {
+        match ledger.must_register_jobs(instance).await {
             Ok(true) => {
                 if let Err(error) = self.register_jobs(false).await {
                     tracing::error!("cannot record the jobs of this host in the ledger, retrying: {error}");
@@ -304,9 +305,9 @@ impl Daemon {
     /// time may have been missed. A job that comes back, or whose script failed to load for a while, continues
     /// after its last decided time.
     async fn register_jobs(&self, first: bool) -> Result<(), LedgerError> {
-        let DaemonSetup { ledger, owner, roles, clock, registry, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, roles, clock, registry, .. } = &*self.setup;
         let (jobs, now) = (registry.jobs(), clock.unix_time());
-        ledger.describe(owner, &roles.to_string(), &registry.fingerprint()).await?;
+        ledger.describe(instance, &roles.to_string(), &registry.fingerprint()).await?;
         // A host that does not schedule registers no jobs.
         let jobs = if roles.schedule { jobs } else { Vec::new() };
         let enlisted: Vec<RegisteredJob> = jobs
@@ -320,11 +321,12 @@ impl Daemon {
             })
             .collect();
         let old = if roles.schedule { ledger.previous_schedules(&enlisted).await? } else { Vec::new() };
-        let decided = if roles.schedule { ledger.register_jobs(owner, &enlisted).await? } else { Vec::new() };
+        let decided =
+            if roles.schedule { ledger.register_jobs(instance, &enlisted).await? } else { Vec::new() };
         dropped::note(self, &jobs, old, now).await?;
         self.scheduler.borrow_mut().replace(jobs.into_iter().zip(decided).collect(), now);
-        self.tell_stale().await;
-        self.tell_unheard();
+        self.report_stale().await;
+        self.report_unheard();
         if first {
             let (scripts, jobs) = (registry.scripts().len(), self.scheduler.borrow().len());
             tracing::info!(scripts, jobs, "serving");

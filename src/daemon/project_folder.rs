@@ -13,12 +13,12 @@ pub(super) struct ProjectFolder {
     held: Arc<ProjectHandle>,
     named: Option<PathBuf>,
     /// The link's target that was last logged.
-    told: Option<PathBuf>,
+    last_logged: Option<PathBuf>,
 }
 
 impl ProjectFolder {
     pub(super) fn new(held: Arc<ProjectHandle>) -> Self {
-        Self { held, named: None, told: None }
+        Self { held, named: None, last_logged: None }
     }
 
     pub(super) fn held(&self) -> &ProjectHandle {
@@ -33,7 +33,7 @@ impl ProjectFolder {
     /// Whether the given path leads to another folder now. Scripts that vanish from this folder are then part of a
     /// cleanup of the old release.
     pub(super) const fn leads_elsewhere(&self) -> bool {
-        self.told.is_some()
+        self.last_logged.is_some()
     }
 
     /// Checks that the folder is in place, and logs once if the given path leads elsewhere.
@@ -42,16 +42,16 @@ impl ProjectFolder {
             let leads = named.canonicalize().ok();
             let root = &self.held.project().root;
             let elsewhere = leads.filter(|leads| leads != root);
-            if elsewhere != self.told {
-                tell(named, root, elsewhere.as_deref());
-                self.told = elsewhere;
+            if elsewhere != self.last_logged {
+                log_location(named, root, elsewhere.as_deref());
+                self.last_logged = elsewhere;
             }
         }
         self.held.in_place()
     }
 }
 
-fn tell(named: &Path, root: &Path, elsewhere: Option<&Path>) {
+fn log_location(named: &Path, root: &Path, elsewhere: Option<&Path>) {
     let (named, root) = (named.display(), root.display());
     if let Some(elsewhere) = elsewhere {
         tracing::error!(

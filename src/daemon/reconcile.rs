@@ -45,7 +45,7 @@ impl Daemon {
                         let now: BTreeSet<BroadcastId> = outlook.broadcasts.into_keys().collect();
                         let before = std::mem::replace(in_doubt, now);
                         for settled in before.difference(in_doubt) {
-                            self.tell_reconciled(*settled).await;
+                            self.report_reconciled(*settled).await;
                         }
                         None
                     }
@@ -65,12 +65,12 @@ impl Daemon {
     }
 
     /// Reports a broadcast whose doubts are gone.
-    async fn tell_reconciled(&self, id: BroadcastId) {
+    async fn report_reconciled(&self, id: BroadcastId) {
         match self.setup.ledger.show(id).await {
             Ok(broadcast) if broadcast.counts.in_doubt == 0 => {
                 let (name, run) = (broadcast.name, broadcast.run);
                 let (sent, total) = (broadcast.counts.sent, broadcast.counts.total());
-                self.setup.tell(DaemonEvent::BroadcastReconciled { name, run, sent, total }).await;
+                self.setup.report(DaemonEvent::BroadcastReconciled { name, run, sent, total }).await;
             }
             Ok(_) => {}
             Err(error) => tracing::warn!("cannot read a broadcast whose doubts were settled: {error}"),
@@ -101,7 +101,7 @@ impl Daemon {
             let before = broadcast.report.as_deref().and_then(Verification::of_report);
             let ask = match &before {
                 Some(before) if before.is_final() => continue,
-                Some(before) if before.until_ms.is_some_and(|until| now < instant(until)) => continue,
+                Some(before) if before.until_ms.is_some_and(|until| now < unix_time(until)) => continue,
                 Some(_) => Ask::Now,
                 None => Ask::Nothing,
             };
@@ -118,7 +118,7 @@ impl Daemon {
             );
             // A daemon that ends before the result is stored verifies again, and raises the same alert, which is one.
             if missing > 0 && before.is_none_or(|before| before.missing < missing) {
-                self.setup.tell(DaemonEvent::MessagesMissing { name, run, missing }).await;
+                self.setup.report(DaemonEvent::MessagesMissing { name, run, missing }).await;
             }
             app.store_verification(broadcast.id, &verified).await?;
         }
@@ -126,6 +126,6 @@ impl Daemon {
     }
 }
 
-fn instant(ms: i64) -> Duration {
+fn unix_time(ms: i64) -> Duration {
     Duration::from_millis(ms.unsigned_abs())
 }

@@ -21,14 +21,14 @@ const NO_SCRIPT: &str = "its process died, and the ledger no longer has its scri
 
 impl DaemonSetup {
     /// Reports how a broadcast ended. If the daemon crashes first, the next start reports it.
-    pub(super) async fn tell_end(&self, id: BroadcastId, report: BroadcastSummary) {
+    pub(super) async fn report_end(&self, id: BroadcastId, report: BroadcastSummary) {
         let (name, run) = (report.name.clone(), report.run.clone());
         let event = if report.all_delivered() {
             DaemonEvent::BroadcastFinished { report }
         } else {
             DaemonEvent::BroadcastUndelivered { report }
         };
-        self.tell(event).await;
+        self.report(event).await;
         if let Err(error) = self.ledger.mark_ending_reported(id).await {
             tracing::warn!(
                 name,
@@ -43,22 +43,22 @@ impl Daemon {
     /// Reports the ends of broadcasts whose daemon died before it could report them.
     pub(super) async fn report_unreported_ends(&self) {
         let ledger = &self.setup.ledger;
-        let told = async {
+        let reported = async {
             for id in ledger.unreported_endings().await? {
                 let broadcast = ledger.show(id).await?;
                 let report = broadcast.report.as_deref().and_then(|report| serde_json::from_str(report).ok());
                 let unknown = || BroadcastSummary::new(&broadcast, &broadcast.counts, 0, Duration::ZERO);
-                self.setup.tell_end(id, report.unwrap_or_else(unknown)).await;
+                self.setup.report_end(id, report.unwrap_or_else(unknown)).await;
             }
             Ok::<_, LedgerError>(())
         };
-        if let Err(error) = told.await {
+        if let Err(error) = reported.await {
             tracing::error!("cannot report how broadcasts ended: {error}");
         }
     }
 
     /// Reports the broadcasts that wait for an approval, each plan once.
-    pub(super) async fn tell_awaiting(&self) {
+    pub(super) async fn report_awaiting(&self) {
         let found = match self.setup.ledger.awaiting_approval().await {
             Ok(found) => found,
             Err(error) => {
@@ -83,13 +83,13 @@ impl Daemon {
                 recipients: broadcast.recipients(),
                 begun_by: broadcast.begun_by.iter().map(|person| person.name.clone()).collect(),
             };
-            self.setup.tell(event).await;
+            self.setup.report(event).await;
         }
     }
 
     /// Continues the broadcasts that were handed to the daemon and have no living process.
     pub(super) async fn resume_broadcasts(&self) {
-        let DaemonSetup { ledger, owner, apps, clock, registry, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, apps, clock, registry, .. } = &*self.setup;
         let settings = registry.settings();
         // The inputs come from the folder in which the daemon started, even if it was moved.
         let held = &registry.loader().held;
@@ -98,7 +98,7 @@ impl Daemon {
         };
         let resumed = async {
             for id in ledger.handed_to_daemon().await? {
-                self.keeper.adopt(ledger, owner, apps, clock, id, &inputs).await?;
+                self.supervisor.adopt(ledger, instance, apps, clock, id, &inputs).await?;
             }
             Ok::<_, LedgerError>(())
         };
@@ -109,8 +109,8 @@ impl Daemon {
 
     /// Runs again the runs whose process died, or reports why that is not possible.
     pub(super) async fn rerun_orphans(&self) {
-        let DaemonSetup { ledger, owner, .. } = &*self.setup;
-        let orphans = match ledger.take_over_job_runs(owner).await {
+        let DaemonSetup { ledger, instance, .. } = &*self.setup;
+        let orphans = match ledger.take_over_job_runs(instance).await {
             Ok(orphans) => orphans,
             Err(error) => {
                 tracing::error!("cannot take over the unfinished runs of dead processes: {error}");
@@ -124,7 +124,7 @@ impl Daemon {
                     figures::run_ended(&job, JobState::Interrupted);
                     tracing::error!(job, run, "run interrupted and not run again: {why}");
                     if !self.takes_alert(&orphan).await {
-                        self.setup.tell(DaemonEvent::RunInterrupted { job, run, why }).await;
+                        self.setup.report(DaemonEvent::RunInterrupted { job, run, why }).await;
                     }
                     continue;
                 }
@@ -162,7 +162,7 @@ impl Daemon {
     }
 
     async fn give_up(&self, orphan: &OrphanedRun) {
-        let DaemonSetup { ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, .. } = &*self.setup;
         let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
         figures::run_ended(&job, JobState::Interrupted);
         tracing::error!(job, run, "run interrupted and not run again: {NO_SCRIPT}");
@@ -172,10 +172,10 @@ impl Daemon {
             state: JobState::Interrupted,
             note: Some(NO_SCRIPT.to_owned()),
         };
-        if let Err(error) = ledger.finish_job_runs(owner, &[ended]).await {
+        if let Err(error) = ledger.finish_job_runs(instance, &[ended]).await {
             tracing::error!(job, run, "cannot record in the ledger that the run was interrupted: {error}");
         }
-        self.setup.tell(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
+        self.setup.report(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
 
     /// Deletes the stored scripts of finished runs, the ids of old deliveries, old callbacks and old output.

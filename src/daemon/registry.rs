@@ -43,7 +43,7 @@ pub(super) struct RegistryInner {
 /// The state of one script.
 #[derive(Debug, Default)]
 pub(super) struct ScriptEntry {
-    pub(super) in_force: Option<Rc<ScriptVersion>>,
+    pub(super) active: Option<Rc<ScriptVersion>>,
     /// A version that loads, but declares a job whose name another script has.
     pub(super) waiting: Option<Rc<ScriptVersion>>,
     pub(super) stale: Option<LoadFailure>,
@@ -125,34 +125,34 @@ impl ScriptRegistry {
     /// Replaces the settings for runs that begin from now on.
     pub fn set_settings(&self, settings: Settings) {
         self.0.settings.replace(Rc::new(settings));
-        self.tell();
+        self.notify();
     }
 
     /// All active jobs, by script and then in the order of their declarations.
     pub fn jobs(&self) -> Vec<LoadedJob> {
         let entries = self.0.entries.borrow();
-        entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(registered).collect()
+        entries.values().filter_map(|entry| entry.active.as_ref()).flat_map(registered).collect()
     }
 
     /// The active jobs that run for events of the chat service.
     pub fn reactions(&self) -> Vec<Rc<Job>> {
         let entries = self.0.entries.borrow();
         let jobs =
-            entries.values().filter_map(|entry| entry.in_force.as_ref()).flat_map(|version| &version.jobs);
+            entries.values().filter_map(|entry| entry.active.as_ref()).flat_map(|version| &version.jobs);
         jobs.filter(|job| job.event().is_some()).cloned().collect()
     }
 
     /// The active job of this name.
     pub fn find(&self, name: &str) -> Option<LoadedJob> {
         let entries = self.0.entries.borrow();
-        let versions = entries.values().filter_map(|entry| entry.in_force.as_ref());
+        let versions = entries.values().filter_map(|entry| entry.active.as_ref());
         versions.flat_map(registered).find(|registered| registered.job.name == name)
     }
 
     /// The active version of the script of this name.
     pub fn script(&self, name: &str) -> Option<Rc<ScriptVersion>> {
         let entries = self.0.entries.borrow();
-        entries.values().filter_map(|entry| entry.in_force.as_ref()).find(|one| one.name() == name).cloned()
+        entries.values().filter_map(|entry| entry.active.as_ref()).find(|one| one.name() == name).cloned()
     }
 
     /// Whether a script at this path is known.
@@ -164,7 +164,7 @@ impl ScriptRegistry {
     /// unknown.
     pub(super) fn is_refused(&self, path: &std::path::Path) -> bool {
         let entries = self.0.entries.borrow();
-        entries.get(path).is_some_and(|entry| entry.in_force.is_none() && entry.stale.is_some())
+        entries.get(path).is_some_and(|entry| entry.active.is_none() && entry.stale.is_some())
     }
 
     pub fn scripts(&self) -> Vec<ScriptStatus> {
@@ -264,7 +264,7 @@ impl ScriptRegistry {
     }
 
     /// Notifies the receivers of [`ScriptRegistry::changed`].
-    pub(super) fn tell(&self) {
+    pub(super) fn notify(&self) {
         self.0.changes.send_modify(|number| *number += 1);
     }
 }
@@ -273,18 +273,18 @@ impl ScriptEntry {
     fn status(&self, name: String) -> ScriptStatus {
         ScriptStatus {
             name,
-            hash: self.in_force.as_ref().map(|version| version.hash.clone()),
+            hash: self.active.as_ref().map(|version| version.hash.clone()),
             jobs: self.job_names().into_iter().map(str::to_owned).collect(),
-            loaded_at: self.in_force.as_ref().map(|version| version.loaded_at),
+            loaded_at: self.active.as_ref().map(|version| version.loaded_at),
             stale: self.stale.clone(),
             for_run: self.for_run,
-            form: self.in_force.as_ref().and_then(|version| form_text(&version.script)),
+            form: self.active.as_ref().and_then(|version| form_text(&version.script)),
         }
     }
 
     /// The names of the active version's jobs.
     pub(super) fn job_names(&self) -> Vec<&str> {
-        self.in_force.as_deref().map(names).unwrap_or_default()
+        self.active.as_deref().map(names).unwrap_or_default()
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Rehearser {
     program: PathBuf,
     /// The flags that choose the environment, the app and the permissions.
     flags: Vec<String>,
-    places: Semaphore,
+    permits: Semaphore,
     /// Those that run and those that wait.
     turns: Semaphore,
 }
@@ -61,7 +61,7 @@ impl Rehearser {
     /// `program` is this binary; `flags` choose the environment, the app and the permissions as those of the daemon.
     pub const fn new(program: PathBuf, flags: Vec<String>) -> Self {
         let turns = Semaphore::const_new(AT_ONCE + WAITING);
-        Self { program, flags, places: Semaphore::const_new(AT_ONCE), turns }
+        Self { program, flags, permits: Semaphore::const_new(AT_ONCE), turns }
     }
 
     /// Rehearses a script. Returns its report.
@@ -104,7 +104,7 @@ impl Rehearser {
             .try_acquire()
             .map_err(|_| format!("{WAITING} other rehearsals wait; rehearse again later"))?;
         // The semaphore is never closed, so a permit comes in the end.
-        let place = self.places.acquire().await;
+        let permit = self.permits.acquire().await;
         let mut child = self
             .command(order, more)
             .spawn()
@@ -119,7 +119,7 @@ impl Rehearser {
         };
         // Workers take real time, so their limits do too.
         let done = Clock::real().timeout(REHEARSAL_LIMIT, work).await;
-        drop(place);
+        drop(permit);
         let Ok((output, errors, status)) = done else {
             return Err(format!("the rehearsal took more than {} minutes", minutes(REHEARSAL_LIMIT)));
         };

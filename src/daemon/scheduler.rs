@@ -28,7 +28,7 @@ struct ScheduledJob {
     /// All scheduled times up to this one are decided.
     last: Duration,
     number: u64,
-    told_ahead: bool,
+    logged_ahead: bool,
 }
 
 /// A job that needs a decision now.
@@ -60,7 +60,7 @@ impl Scheduler {
         for (registered, last) in jobs {
             let name = registered.job.name.clone();
             self.number += 1;
-            let slot = ScheduledJob { registered, last, number: self.number, told_ahead: false };
+            let slot = ScheduledJob { registered, last, number: self.number, logged_ahead: false };
             // The first decision, which is due at once, sets the time of the next one.
             self.heap.push(Reverse((now, slot.number, name.clone())));
             self.slots.insert(name, slot);
@@ -90,8 +90,8 @@ impl Scheduler {
             let Some(Reverse((_, _, name))) = self.heap.pop() else { break };
             let Some(slot) = self.slots.get_mut(&name) else { continue };
             let decision = decide(&slot.registered.job, Some(slot.last), Duration::ZERO, now);
-            if let Some(ahead) = decision.ahead.filter(|ahead| *ahead > AHEAD && !slot.told_ahead) {
-                slot.told_ahead = true;
+            if let Some(ahead) = decision.ahead.filter(|ahead| *ahead > AHEAD && !slot.logged_ahead) {
+                slot.logged_ahead = true;
                 let (job, seconds) = (name.as_str(), ahead.as_secs());
                 tracing::warn!(
                     job,

@@ -27,13 +27,13 @@ pub(super) struct ScriptScanner {
     project: Project,
     clock: Clock,
     files: TrackedFiles,
-    eyes: FileWatcher,
+    watcher: FileWatcher,
     first: bool,
     /// The scripts that could not be judged because one of their files had a pending change.
-    owed: BTreeSet<PathBuf>,
+    deferred: BTreeSet<PathBuf>,
     /// The last logged reason why the scripts folder cannot be read.
     unreadable: Option<String>,
-    place: ProjectFolder,
+    folder: ProjectFolder,
     secret_files: Vec<PathBuf>,
     left_out: BTreeSet<PathBuf>,
     /// The scripts that are gone from a folder to which the project's path no longer leads. They stay active.
@@ -44,7 +44,7 @@ pub(super) struct ScriptScanner {
 #[derive(Debug, Default)]
 pub(super) struct ScanRequest {
     /// The file events since the last scan.
-    pub(super) told: FileEvents,
+    pub(super) file_events: FileEvents,
     /// The input of each script's last load.
     pub(super) tried: BTreeMap<PathBuf, LoadAttempt>,
     /// The scripts that could not be read at the last attempt.
@@ -74,35 +74,35 @@ pub(super) struct ScanResult {
 }
 
 impl ScriptScanner {
-    pub(super) fn new(held: Arc<ProjectHandle>, clock: Clock, eyes: FileWatcher) -> Self {
+    pub(super) fn new(held: Arc<ProjectHandle>, clock: Clock, watcher: FileWatcher) -> Self {
         let project = held.project().clone();
         Self {
-            place: ProjectFolder::new(held),
+            folder: ProjectFolder::new(held),
             secret_files: Vec::new(),
             left_out: BTreeSet::new(),
             kept: BTreeSet::new(),
             project,
             clock,
             files: TrackedFiles::default(),
-            eyes,
+            watcher,
             first: true,
-            owed: BTreeSet::new(),
+            deferred: BTreeSet::new(),
             unreadable: None,
         }
     }
 
     /// Sets the path that was given for the project, so that the scan also checks where it leads.
     pub(super) fn named(&mut self, path: PathBuf) {
-        self.place.named(path);
+        self.folder.named(path);
     }
 
     /// Whether the events require a scan.
-    pub(super) fn is_concerned(&self, told: &FileEvents) -> bool {
-        told.all
-            || told.paths().any(|path| {
+    pub(super) fn is_concerned(&self, file_events: &FileEvents) -> bool {
+        file_events.all
+            || file_events.paths().any(|path| {
                 let is_lua = path.extension().is_some_and(|extension| extension == "lua");
                 is_lua
-                    || self.eyes.has(path)
+                    || self.watcher.has(path)
                     || self.files.concerns(path)
                     || std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() || found.is_symlink())
             })
@@ -110,7 +110,7 @@ impl ScriptScanner {
 
     /// Scans the files and returns what must be loaded or removed.
     pub(super) fn scan(&mut self, question: ScanRequest) -> ScanResult {
-        let ScanRequest { told, mut tried, unreadable, loading, loaded, secret_files } = question;
+        let ScanRequest { file_events, mut tried, unreadable, loading, loaded, secret_files } = question;
         self.files.read_by(ScriptFiles::new(&self.project.root, &secret_files));
         self.secret_files = secret_files;
         let now = ScanTime { instant: self.clock.now(), unix: self.clock.unix_time() };
@@ -129,12 +129,12 @@ impl ScriptScanner {
             for path in paths {
                 // The events concern the files known before. Applying them again would restart each file's
                 // debounce.
-                let told = (round == 0 || !self.files.knows(&path)).then_some(&told);
-                if self.files.look(&path, now, told, self.first) {
+                let file_events = (round == 0 || !self.files.knows(&path)).then_some(&file_events);
+                if self.files.look(&path, now, file_events, self.first) {
                     changed.insert(path);
                 }
             }
-            if !self.eyes.watch(&self.folders(found.as_ref())) {
+            if !self.watcher.watch(&self.folders(found.as_ref())) {
                 break;
             }
         }
@@ -146,19 +146,19 @@ impl ScriptScanner {
                 verdict.believed.insert(path.clone());
                 tried.insert(path, made_of);
             } else {
-                self.owed.insert(path);
+                self.deferred.insert(path);
             }
         }
         if let Some(found) = &found {
-            let owed = std::mem::take(&mut self.owed);
-            let all = self.first || told.all || !changed.is_empty();
-            for path in found.scripts.iter().filter(|path| all || owed.contains(*path)) {
+            let deferred = std::mem::take(&mut self.deferred);
+            let all = self.first || file_events.all || !changed.is_empty();
+            for path in found.scripts.iter().filter(|path| all || deferred.contains(*path)) {
                 let was_unreadable = unreadable.contains(path);
                 self.judge(path, tried.get(path), was_unreadable, now, &loading, &mut verdict);
             }
             let mut there: BTreeSet<PathBuf> =
                 found.scripts.iter().cloned().chain(self.files.drop_missing()).collect();
-            if self.place.leads_elsewhere() {
+            if self.folder.leads_elsewhere() {
                 self.keep(&tried, &mut there);
             } else {
                 self.kept.clear();
@@ -167,13 +167,13 @@ impl ScriptScanner {
         }
         self.first = false;
         // The folder may have been replaced while its files were read. They then belong to another project.
-        if self.place.held().in_place().is_err() {
+        if self.folder.held().in_place().is_err() {
             verdict = ScanResult::default();
         }
-        let mut again = (!self.owed.is_empty()).then_some(now.instant + SETTLE);
+        let mut again = (!self.deferred.is_empty()).then_some(now.instant + SETTLE);
         // A load's files are tracked above. Their folders may be new, and a file may have changed before its folder
         // was watched.
-        if self.eyes.watch(&self.folders(found.as_ref())) {
+        if self.watcher.watch(&self.folders(found.as_ref())) {
             again = Some(now.instant);
         }
         verdict.due = self.files.due().into_iter().chain(again).min();
@@ -182,18 +182,18 @@ impl ScriptScanner {
 
     /// The scripts that exist. `None` if that is unknown; then no script counts as gone.
     fn find_scripts(&mut self) -> Option<FoundScripts> {
-        let found = self.place.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
+        let found = self.folder.look().and_then(|()| scan::scripts(&self.project.root.join("scripts")));
         match found {
             Ok(found) => {
                 if self.unreadable.take().is_some() {
                     tracing::info!("scripts are readable again");
                 }
-                self.tell_left_out(&found);
+                self.log_left_out(&found);
                 Some(found)
             }
             Err(error) => {
-                let told = self.unreadable.replace(error.to_string());
-                if told != self.unreadable {
+                let before = self.unreadable.replace(error.to_string());
+                if before != self.unreadable {
                     tracing::error!("cannot read the scripts, so the loaded versions stay active: {error}");
                 }
                 None
@@ -215,7 +215,7 @@ impl ScriptScanner {
     }
 
     /// Logs each Lua file that is not a script, once.
-    fn tell_left_out(&mut self, found: &FoundScripts) {
+    fn log_left_out(&mut self, found: &FoundScripts) {
         for left in &found.left_out {
             if self.left_out.insert(left.path.clone()) {
                 let (file, why) = (self.project.shown(&left.path), left.why);
@@ -274,7 +274,7 @@ impl ScriptScanner {
 
     /// Marks a script to be judged again at the next scan.
     fn rescan_later(&mut self, path: &Path) {
-        self.owed.insert(path.to_owned());
+        self.deferred.insert(path.to_owned());
     }
 
     /// Whether a script's text is accepted, or equals the text of its last load.

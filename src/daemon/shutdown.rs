@@ -47,15 +47,15 @@ impl Daemon {
     pub(super) async fn shut_down(&self, orders: &mut UnboundedReceiver<DaemonSignal>) {
         let clock = &self.setup.clock;
         let within = self.setup.registry.settings().serve.stop_within;
-        let (runs, broadcasts) = (self.runner.count(), self.keeper.count());
+        let (runs, broadcasts) = (self.runner.count(), self.supervisor.count());
         tracing::info!(runs, broadcasts, within = ?within, "shutting down: waiting for runs and broadcasts in flight; send the signal again to stop at once");
         // A broadcast continues later from where it stops, so only its calls in flight are waited for.
-        self.keeper.stop();
+        self.supervisor.stop();
         self.runner.stop();
         let deadline = clock.now() + within;
         let idle = async {
             self.runner.idle().await;
-            self.keeper.idle().await;
+            self.supervisor.idle().await;
         };
         tokio::pin!(idle);
         let mut patient = true;
@@ -72,7 +72,7 @@ impl Daemon {
         }
         self.runner.interrupt();
         let left = clock.timeout(GONE, &mut idle).await.is_err();
-        let (runs, broadcasts) = (self.runner.count(), self.keeper.count());
+        let (runs, broadcasts) = (self.runner.count(), self.supervisor.count());
         if left {
             tracing::warn!(
                 runs,

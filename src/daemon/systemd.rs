@@ -8,12 +8,12 @@ use crate::clock::Clock;
 
 /// Reports that the scripts are loaded and the jobs run.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
 /// Reports that the daemon is finishing what is in flight.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
 /// The longest time between two heartbeats that the service manager accepts (`WatchdogSec=`). `None` if it expects
@@ -26,12 +26,12 @@ pub fn watchdog_interval() -> Option<Duration> {
 /// so the heartbeats stop when that thread is blocked.
 pub async fn watchdog(clock: Clock, interval: Duration) {
     loop {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
         clock.sleep(interval / 2).await;
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!("cannot notify the service manager (NOTIFY_SOCKET): {error}");
     }

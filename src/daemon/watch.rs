@@ -33,7 +33,7 @@ pub struct ScriptWatcher {
     reread: SettingsReload,
     events: UnboundedReceiver<Vec<WatchEvent>>,
     /// `None` only while a scan is running.
-    looker: Option<ScriptScanner>,
+    scanner: Option<ScriptScanner>,
     loads: JoinSet<LoadedScript>,
     loading: BTreeMap<PathBuf, LuaSource>,
 }
@@ -43,13 +43,13 @@ impl ScriptWatcher {
     pub fn new(registry: ScriptRegistry, reread: SettingsReload) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let loader = registry.loader();
-        let looker =
+        let scanner =
             ScriptScanner::new(Arc::clone(&loader.held), loader.clock.clone(), FileWatcher::new(sender));
         Self {
             registry,
             reread,
             events,
-            looker: Some(looker),
+            scanner: Some(scanner),
             loads: JoinSet::new(),
             loading: BTreeMap::new(),
         }
@@ -57,8 +57,8 @@ impl ScriptWatcher {
 
     /// Sets the path that was given for the project, so that scans also check where it leads.
     pub fn named(mut self, path: PathBuf) -> Self {
-        if let Some(looker) = &mut self.looker {
-            looker.named(path);
+        if let Some(scanner) = &mut self.scanner {
+            scanner.named(path);
         }
         self
     }
@@ -66,11 +66,12 @@ impl ScriptWatcher {
     /// Loads changes until it is dropped.
     pub async fn run(mut self) {
         let clock = self.registry.loader().clock.clone();
-        let mut told = FileEvents::default();
+        let mut file_events = FileEvents::default();
         let mut loaded: Vec<LoadedScript> = Vec::new();
         let mut reread = false;
         loop {
-            let due = self.scan_once(std::mem::take(&mut told), std::mem::take(&mut loaded), reread).await;
+            let due =
+                self.scan_once(std::mem::take(&mut file_events), std::mem::take(&mut loaded), reread).await;
             reread = false;
             let scan = clock.now() + SCAN;
             let next = due.map_or(scan, |due| due.min(scan));
@@ -80,13 +81,13 @@ impl ScriptWatcher {
                         // The sender lives as long as the scanner does.
                         for event in events.into_iter().flatten() {
                             match event {
-                                WatchEvent::Sign(path, sign) => told.note(path, sign),
-                                WatchEvent::Lost => told.all = true,
+                                WatchEvent::Sign(path, sign) => file_events.note(path, sign),
+                                WatchEvent::Lost => file_events.all = true,
                             }
                         }
-                        let concerned = self.looker.as_ref().is_none_or(|looker| looker.is_concerned(&told));
+                        let concerned = self.scanner.as_ref().is_none_or(|scanner| scanner.is_concerned(&file_events));
                         if !concerned {
-                            told = FileEvents::default();
+                            file_events = FileEvents::default();
                         }
                         concerned
                     }
@@ -95,7 +96,7 @@ impl ScriptWatcher {
                         true
                     }
                     () = self.registry.asked_to_look() => {
-                        told.all = true;
+                        file_events.all = true;
                         reread = true;
                         self.registry.forget_refused();
                         tracing::info!("scanning all scripts and the settings again");
@@ -113,7 +114,7 @@ impl ScriptWatcher {
     /// Scans once and applies the result. Returns when to scan again.
     async fn scan_once(
         &mut self,
-        told: FileEvents,
+        file_events: FileEvents,
         loaded: Vec<LoadedScript>,
         reread: bool,
     ) -> Option<Instant> {
@@ -121,7 +122,7 @@ impl ScriptWatcher {
             (path.clone(), LoadAttempt { script: script.clone(), asked: loaded.asked.clone() })
         };
         let question = ScanRequest {
-            told,
+            file_events,
             tried: self.registry.tried(),
             unreadable: self.registry.unreadable(),
             loading: self.loading.keys().cloned().collect(),
@@ -163,14 +164,14 @@ impl ScriptWatcher {
 
     /// Runs the scanner on a thread that may block on the file system.
     async fn run_scan(&mut self, question: ScanRequest) -> Option<ScanResult> {
-        let mut looker = self.looker.take()?;
+        let mut scanner = self.scanner.take()?;
         let asked = tokio::task::spawn_blocking(move || {
-            let verdict = looker.scan(question);
-            (looker, verdict)
+            let verdict = scanner.scan(question);
+            (scanner, verdict)
         });
         match asked.await {
-            Ok((looker, verdict)) => {
-                self.looker = Some(looker);
+            Ok((scanner, verdict)) => {
+                self.scanner = Some(scanner);
                 Some(verdict)
             }
             Err(error) => {

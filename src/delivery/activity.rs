@@ -24,7 +24,7 @@ type ReportedCounts = Arc<Mutex<Vec<(u64, u64)>>>;
 /// The reporting task of an app, and the counts that it has reported.
 #[derive(Debug, Default)]
 pub(super) struct ActivityReporter {
-    told: ReportedCounts,
+    reported: ReportedCounts,
     telling: RefCell<Option<JoinHandle<()>>>,
 }
 
@@ -40,9 +40,9 @@ impl Delivery {
     /// Starts the reporting task, unless it runs already.
     pub(super) fn start_reporting(&self) {
         // In simulated time nothing reads the activity.
-        let told =
+        let reported =
             self.activity_reporter.telling.borrow().as_ref().is_some_and(|telling| !telling.is_finished());
-        if told || self.clock.is_simulated() {
+        if reported || self.clock.is_simulated() {
             return;
         }
         if let Some(account) = self.account() {
@@ -69,11 +69,11 @@ impl Delivery {
     fn account(&self) -> Option<ActivityWriter> {
         let recorded = self.ledger.as_ref()?;
         Some(ActivityWriter {
-            ledger: recorded.book.get()?.ledger.clone(),
+            ledger: recorded.ledger.get()?.ledger.clone(),
             app: *recorded.id.get()?,
             quotas: self.quotas.clone(),
             clock: self.clock.clone(),
-            told: Arc::clone(&self.activity_reporter.told),
+            reported: Arc::clone(&self.activity_reporter.reported),
         })
     }
 }
@@ -84,7 +84,7 @@ struct ActivityWriter {
     app: AppId,
     quotas: Quotas,
     clock: Clock,
-    told: ReportedCounts,
+    reported: ReportedCounts,
 }
 
 impl ActivityWriter {
@@ -110,31 +110,31 @@ impl ActivityWriter {
 
     /// Writes the counts that changed. Returns whether any did.
     async fn write_activity(&self) -> Result<bool, LedgerError> {
-        let mut told = self.told.lock().await;
+        let mut reported = self.reported.lock().await;
         let now: Vec<_> = self.quotas.all().into_iter().map(Quota::ever).collect();
         // Nothing was written before the first report.
-        told.resize(now.len(), (0, 0));
+        reported.resize(now.len(), (0, 0));
         // The messages were sent since the last report, so on average half an interval ago.
         let at = self.clock.unix_time().saturating_sub(EVERY / 2);
         let news: Vec<NewActivity> = self
             .quotas
             .all()
             .into_iter()
-            .zip(now.iter().zip(told.iter()))
-            .filter(|(_, (now, told))| now != told)
-            .map(|(quota, (now, told))| NewActivity {
+            .zip(now.iter().zip(reported.iter()))
+            .filter(|(_, (now, reported))| now != reported)
+            .map(|(quota, (now, reported))| NewActivity {
                 app: self.app,
                 quota: quota.name(),
                 at,
-                sent: now.0 - told.0,
-                throttled: now.1 - told.1,
+                sent: now.0 - reported.0,
+                throttled: now.1 - reported.1,
             })
             .collect();
         if news.is_empty() {
             return Ok(false);
         }
         self.ledger.add_activity(&news).await?;
-        *told = now;
+        *reported = now;
         Ok(true)
     }
 }

@@ -27,10 +27,10 @@ impl Delivery {
     pub fn approval_over(
         &self,
         script: Option<&str>,
-        asked: Option<AskedApproval>,
+        requested: Option<AskedApproval>,
     ) -> Result<Option<u64>, RequestFailure> {
         let demanded = self.approval.borrow().over(script);
-        match (demanded, asked) {
+        match (demanded, requested) {
             (Some(over), Some(AskedApproval::Always(false))) => Err(RequestFailure::invalid(
                 "approval",
                 format!(
@@ -38,9 +38,9 @@ impl Delivery {
                     demand(over)
                 ),
             )),
-            (demanded, asked) => Ok(match (demanded, asked.and_then(AskedApproval::over)) {
-                (Some(demanded), Some(asked)) => Some(demanded.min(asked)),
-                (demanded, asked) => demanded.or(asked),
+            (demanded, requested) => Ok(match (demanded, requested.and_then(AskedApproval::over)) {
+                (Some(demanded), Some(requested)) => Some(demanded.min(requested)),
+                (demanded, requested) => demanded.or(requested),
             }),
         }
     }

@@ -247,7 +247,7 @@ fn kind_of(message: &Value) -> Option<MessageKind> {
 /// Returns the text of a message, or its body and `ext` as JSON, shortened and without the secret of a file.
 fn shown(message: &Value) -> String {
     let text = message.pointer("/body/msg").and_then(Value::as_str);
-    let mut told = match (text, message.get("ext")) {
+    let mut shortened = match (text, message.get("ext")) {
         (Some(text), None) => text.to_owned(),
         (Some(text), Some(ext)) => format!("{text} {ext}"),
         (None, ext) => {
@@ -258,11 +258,11 @@ fn shown(message: &Value) -> String {
             format!("{body} {}", ext.unwrap_or(&Value::Null))
         }
     };
-    if let Some((end, _)) = told.char_indices().nth(LETTERS) {
-        told.truncate(end);
-        told.push('…');
+    if let Some((end, _)) = shortened.char_indices().nth(LETTERS) {
+        shortened.truncate(end);
+        shortened.push('…');
     }
-    told
+    shortened
 }
 
 fn unread(error: &LedgerError) -> RequestFailure {

@@ -15,7 +15,7 @@ pub struct ServiceHealth {
 impl Delivery {
     /// Logs in and asks the service once for a single group. Sends no message.
     pub async fn examine(&self) -> Result<ServiceHealth, RequestFailure> {
-        if self.ledger.as_ref().is_some_and(|recorded| recorded.book.keeps_app_tokens()) {
+        if self.ledger.as_ref().is_some_and(|recorded| recorded.ledger.keeps_app_tokens()) {
             self.entry().await?;
         }
         let page = self.client.groups_page(None, 1).await.map_err(RequestFailure::from_failure)?;

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// One process's access to the ledger. All apps of a process share it.
 #[derive(Debug)]
 pub struct LazyLedger {
-    place: LedgerLocation,
+    location: LedgerLocation,
     clock: Clock,
     command: String,
     durability: Durability,
@@ -50,7 +50,7 @@ pub struct OpenLedger {
     /// The ledger's handle.
     pub ledger: Ledger,
     /// This process's registration in the ledger.
-    pub owner: Instance,
+    pub instance: Instance,
     /// Who began what this process does. `None` for a daemon.
     pub begun_by: Option<Person>,
     /// The run of the command line that this process executes: its name and its scheduled time.
@@ -81,11 +81,11 @@ impl OpenLedger {
 }
 
 impl LazyLedger {
-    /// The ledger in `place`, not opened yet. `command` is shown to people as the name of the sending process.
-    pub fn new(place: LedgerLocation, clock: Clock, command: &str) -> Self {
+    /// The ledger in `location`, not opened yet. `command` is shown to people as the name of the sending process.
+    pub fn new(location: LedgerLocation, clock: Clock, command: &str) -> Self {
         let command = command.to_owned();
         Self {
-            place,
+            location,
             clock,
             command,
             durability: Durability::Durable,
@@ -127,7 +127,7 @@ impl LazyLedger {
 
     /// As [`Ledger::keeps_app_tokens`], before it is opened.
     pub const fn keeps_app_tokens(&self) -> bool {
-        matches!(self.place, LedgerLocation::Server(_))
+        matches!(self.location, LedgerLocation::Server(_))
     }
 
     /// Opens the ledger, or returns the open one. Opening marks the single sends that dead processes left in flight as
@@ -139,20 +139,20 @@ impl LazyLedger {
     pub async fn open(&self) -> Result<&OpenLedger, LedgerError> {
         let open = self.open.get_or_try_init(async || {
             let clock = self.clock.clone();
-            let opening = match (&self.place, self.durability) {
+            let opening = match (&self.location, self.durability) {
                 (LedgerLocation::Folder(folder), Durability::Scratch) => {
                     Ledger::open_scratch(folder, clock).await
                 }
                 (LedgerLocation::Folder(folder), Durability::TimedScratch) => {
                     Ledger::open_timed_scratch(folder, clock).await
                 }
-                (place, _) => Ledger::open_at(place, clock).await,
+                (location, _) => Ledger::open_at(location, clock).await,
             };
             let ledger = opening?;
             if let Some(act) = self.act.get() {
                 ledger.append_audit(act).await?;
             }
-            let owner = ledger.register(&self.command).await?;
+            let instance = ledger.register(&self.command).await?;
             let buried = ledger.reap_dead().await?;
             if buried.in_doubt > 0 {
                 tracing::warn!(
@@ -162,10 +162,10 @@ impl LazyLedger {
             }
             let begun_by = self.act.get().map(|act| Person::of(&act.actor));
             let command_run = match self.run.get() {
-                Some(run) => Some((run.job.clone(), ledger.begin_command_run(&owner, run).await?)),
+                Some(run) => Some((run.job.clone(), ledger.begin_command_run(&instance, run).await?)),
                 None => None,
             };
-            Ok(OpenLedger { ledger, owner, begun_by, command_run, deferred: RefCell::default() })
+            Ok(OpenLedger { ledger, instance, begun_by, command_run, deferred: RefCell::default() })
         });
         open.await.inspect_err(|error: &LedgerError| {
             // The first error names the cause; later ones follow from it.
@@ -176,7 +176,7 @@ impl LazyLedger {
     /// Unregisters this process, so that other hosts of a fleet do not wait for it.
     pub async fn close(&self) {
         if let Some(open) = self.open.get()
-            && let Err(error) = open.ledger.unregister(&open.owner).await
+            && let Err(error) = open.ledger.unregister(&open.instance).await
         {
             tracing::debug!(
                 "could not write the end of this process to the ledger; the other hosts notice \

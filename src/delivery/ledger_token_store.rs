@@ -27,25 +27,25 @@ pub(super) fn use_ledger_store(client: &Client, key: &str, ledger: &Ledger, app:
 
 #[async_trait]
 impl TokenStore for LedgerTokenStore {
-    async fn request_turn(&self, seal: &str, known: i64, length: Duration) -> Result<TokenTurn, String> {
-        self.ledger.token_turn(self.app, seal, known, &self.fetcher, length).await.map_err(in_words)
+    async fn request_turn(&self, cipher: &str, known: i64, length: Duration) -> Result<TokenTurn, String> {
+        self.ledger.token_turn(self.app, cipher, known, &self.fetcher, length).await.map_err(in_words)
     }
 
-    async fn save(&self, seal: &str, sealed: &str) -> Result<i64, String> {
-        self.ledger.keep_token(self.app, seal, sealed).await.map_err(in_words)
+    async fn save(&self, cipher: &str, sealed: &str) -> Result<i64, String> {
+        self.ledger.keep_token(self.app, cipher, sealed).await.map_err(in_words)
     }
 
-    async fn served(&self, seal: &str, number: i64) -> Result<(), String> {
-        self.ledger.token_served(self.app, seal, number).await.map_err(in_words)
+    async fn served(&self, cipher: &str, number: i64) -> Result<(), String> {
+        self.ledger.token_served(self.app, cipher, number).await.map_err(in_words)
     }
 
-    async fn has_served(&self, seal: &str, number: i64) -> Result<bool, String> {
-        self.ledger.has_token_served(self.app, seal, number).await.map_err(in_words)
+    async fn has_served(&self, cipher: &str, number: i64) -> Result<bool, String> {
+        self.ledger.has_token_served(self.app, cipher, number).await.map_err(in_words)
     }
 
-    async fn trouble(&self, seal: &str, trouble: &str, length: Duration) -> Result<(), String> {
-        let told = self.ledger.token_trouble(self.app, seal, &self.fetcher, trouble, length);
-        told.await.map_err(in_words)
+    async fn report_failure(&self, cipher: &str, failure: &str, length: Duration) -> Result<(), String> {
+        let reported = self.ledger.report_token_failure(self.app, cipher, &self.fetcher, failure, length);
+        reported.await.map_err(in_words)
     }
 }
 

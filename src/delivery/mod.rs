@@ -104,7 +104,7 @@ pub struct Delivery {
 /// The ledger of an app's sends.
 #[derive(Debug)]
 struct AppLedger {
-    book: Rc<LazyLedger>,
+    ledger: Rc<LazyLedger>,
     key: String,
     id: tokio::sync::OnceCell<AppId>,
 }
@@ -148,8 +148,8 @@ impl Delivery {
 
     /// Adds a ledger, in which the app is known by `key`. Every message is recorded before it is sent. The app's quotas
     /// are shared with all other processes on that ledger.
-    pub fn with_ledger(mut self, book: Rc<LazyLedger>, key: &str) -> Self {
-        self.ledger = Some(AppLedger { book, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
+    pub fn with_ledger(mut self, ledger: Rc<LazyLedger>, key: &str) -> Self {
+        self.ledger = Some(AppLedger { ledger, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
         // A simulated clock belongs to this process, so no other process sends in its time.
         if !self.clock.is_simulated() {
             self.quotas = Quotas::shared(self.settings.get_mut(), &self.clock);
@@ -164,8 +164,8 @@ impl Delivery {
     }
 
     /// Gives the calls to a transport instead of the service.
-    pub fn with_transport(mut self, stage: Rc<dyn Transport>) -> Self {
-        self.transport = Some(stage);
+    pub fn with_transport(mut self, transport: Rc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
         self
     }
 
@@ -215,10 +215,10 @@ impl Delivery {
 
     async fn opened<'a>(&self, recorded: &'a AppLedger) -> Result<&'a OpenLedger, RequestFailure> {
         let failed = |error| RequestFailure::new(FailureKind::Invalid, format!("{error}; nothing was sent"));
-        match recorded.book.get() {
+        match recorded.ledger.get() {
             Some(open) => Ok(open),
             // The box keeps each message's future smaller than the opening.
-            None => Box::pin(recorded.book.open()).await.map_err(failed),
+            None => Box::pin(recorded.ledger.open()).await.map_err(failed),
         }
     }
 

@@ -198,7 +198,7 @@ impl Delivery {
         options.allow(&attachments)?;
         // Before the first recall, so that a crash after it leaves no deleted file in the cache.
         ledger.forget_uploads(broadcast.app, &attachments).await.map_err(|error| unread(&error))?;
-        let mut told = BroadcastRecallSummary {
+        let mut summary = BroadcastRecallSummary {
             attachments,
             in_doubt: broadcast.counts.in_doubt,
             before: ledger.recalled(broadcast.id).await.map_err(|error| unread(&error))?.done,
@@ -208,7 +208,7 @@ impl Delivery {
         loop {
             let page =
                 ledger.sent_receipts(broadcast.id, after, PAGE).await.map_err(|error| unread(&error))?;
-            let Some(last) = page.last() else { return Ok(told) };
+            let Some(last) = page.last() else { return Ok(summary) };
             after = last.seq;
             let first = page.first().map_or(after, |first| first.seq);
             let sent = ledger.planned_messages(broadcast.id, (first, after)).await;
@@ -221,7 +221,7 @@ impl Delivery {
             let many = page.len();
             let mut wanted: Vec<_> = page;
             wanted.retain(|one| !commands.contains(&one.seq));
-            told.commands += (many - wanted.len()) as u64;
+            summary.commands += (many - wanted.len()) as u64;
             let mut wanted = wanted.into_iter();
             loop {
                 let now = self.clock.unix_time();
@@ -232,12 +232,12 @@ impl Delivery {
                 while batch.len() < RECALL_MAX
                     && let Some(one) = wanted.next()
                 {
-                    if in_time(&one) { batch.push(one) } else { told.too_late += 1 }
+                    if in_time(&one) { batch.push(one) } else { summary.too_late += 1 }
                 }
                 if batch.is_empty() {
                     break;
                 }
-                self.recall_receipts(ledger, broadcast, &batch, options, stop, &mut told).await?;
+                self.recall_receipts(ledger, broadcast, &batch, options, stop, &mut summary).await?;
             }
         }
     }
@@ -251,7 +251,7 @@ impl Delivery {
         batch: &[RecallableMessage],
         options: &RecallOptions,
         stop: &CancellationToken,
-        told: &mut BroadcastRecallSummary,
+        summary: &mut BroadcastRecallSummary,
     ) -> Result<(), RequestFailure> {
         let messages: Vec<client::Recall> =
             batch.iter().map(|one| options.of(&one.message_id, &one.group_id, broadcast.spec.call)).collect();
@@ -262,11 +262,11 @@ impl Delivery {
                     let answer = recalled.iter().find(|answer| answer.msg_id == one.message_id);
                     let done = answer.is_some_and(|answer| answer.recalled);
                     if done {
-                        told.recalled += 1;
+                        summary.recalled += 1;
                     } else {
                         let note = answer.map_or("the service did not answer for it", |answer| &answer.note);
                         let why = if note.is_empty() { "the service gave no reason" } else { note };
-                        *told.refused.entry(why.to_owned()).or_default() += 1;
+                        *summary.refused.entry(why.to_owned()).or_default() += 1;
                     }
                     answers.push((one.seq, done));
                 }
@@ -277,11 +277,12 @@ impl Delivery {
                 if batch.len() > 1 {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     for half in [first, second] {
-                        Box::pin(self.recall_receipts(ledger, broadcast, half, options, stop, told)).await?;
+                        Box::pin(self.recall_receipts(ledger, broadcast, half, options, stop, summary))
+                            .await?;
                     }
                     return Ok(());
                 }
-                *told.refused.entry(refused.message).or_default() += 1;
+                *summary.refused.entry(refused.message).or_default() += 1;
                 answers.extend(batch.iter().map(|one| (one.seq, false)));
             }
             Err(other) => return Err(other),
@@ -290,7 +291,7 @@ impl Delivery {
             |error| {
                 RequestFailure::new(
                     FailureKind::Unreachable,
-                    format!("{error}; {} were recalled", told.recalled),
+                    format!("{error}; {} were recalled", summary.recalled),
                 )
             },
         )

@@ -24,7 +24,8 @@ impl Delivery {
             return Ok(Outlook::default());
         }
         let Some((open, app)) = self.entry().await? else { return Ok(Outlook::default()) };
-        let target = ReconcileTarget { ledger: &open.ledger, app, owner: &open.owner, client: &self.client };
+        let target =
+            ReconcileTarget { ledger: &open.ledger, app, instance: &open.instance, client: &self.client };
         let settled = self.reconciler.pass(target, ask).await;
         settled.map_err(|reconcile::ReconcileError::Ledger(error)| unrecorded(&error))
     }
@@ -36,7 +37,8 @@ impl Delivery {
     /// A failure of the ledger.
     pub async fn settle_absent(&self, id: BroadcastId) -> Result<u64, RequestFailure> {
         let Some((open, app)) = self.entry().await? else { return Ok(0) };
-        let target = ReconcileTarget { ledger: &open.ledger, app, owner: &open.owner, client: &self.client };
+        let target =
+            ReconcileTarget { ledger: &open.ledger, app, instance: &open.instance, client: &self.client };
         let settled = self.reconciler.settle_absent(target, id).await;
         settled.map_err(|reconcile::ReconcileError::Ledger(error)| unrecorded(&error))
     }
@@ -49,7 +51,8 @@ impl Delivery {
     /// A failure of the ledger.
     pub async fn verify(&self, id: BroadcastId, ask: Ask) -> Result<Verification, RequestFailure> {
         let Some((open, app)) = self.entry().await? else { return Ok(Verification::default()) };
-        let target = ReconcileTarget { ledger: &open.ledger, app, owner: &open.owner, client: &self.client };
+        let target =
+            ReconcileTarget { ledger: &open.ledger, app, instance: &open.instance, client: &self.client };
         let verified = self.reconciler.verify(target, id, ask).await;
         verified.map_err(|reconcile::ReconcileError::Ledger(error)| unrecorded(&error))
     }
@@ -100,7 +103,7 @@ impl Delivery {
         }
         let number = self.marked.get();
         self.marked.set(number + 1);
-        let (process, now) = (open.owner.id(), self.clock.unix_time());
+        let (process, now) = (open.instance.id(), self.clock.unix_time());
         let mark = mark_nonce(self.key(), "", &format!("single message {number} of {process}"), now);
         let marked = marked(message, mark);
         marked.map(Some).map_err(|why| RequestFailure::new(FailureKind::Invalid, why))

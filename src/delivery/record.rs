@@ -84,7 +84,7 @@ impl Delivery {
             open.write_deferred().await.map_err(|error| unrecorded(&error))?;
             match open
                 .ledger
-                .begin_send(&open.owner, send.clone())
+                .begin_send(&open.instance, send.clone())
                 .await
                 .map_err(|error| unrecorded(&error))?
             {
@@ -146,7 +146,7 @@ impl Delivery {
             fingerprints: "[]".to_owned(),
             files: None,
         };
-        match open.ledger.begin_send(&open.owner, send).await.map_err(|error| unrecorded(&error))? {
+        match open.ledger.begin_send(&open.instance, send).await.map_err(|error| unrecorded(&error))? {
             BeginSendResult::New(ticket) => {
                 Ok(SendRecord { entry: Some((open, ticket)), ..SendRecord::unrecorded(self) })
             }

@@ -23,7 +23,7 @@ use super::{Delivery, SendCounters, Transport, announce, trace};
 /// Where a request is sent, once it has its permit and token.
 pub(super) enum SendRoute<'a> {
     /// To a transport in place of the service.
-    Stage(&'a dyn Transport),
+    Transport(&'a dyn Transport),
     /// To the service, with this token.
     Service(Authorisation),
 }
@@ -271,8 +271,8 @@ impl Delivery {
         if stop.is_cancelled() {
             return None;
         }
-        if let Some(stage) = &self.transport {
-            return Some(Ok(SendRoute::Stage(stage.as_ref())));
+        if let Some(transport) = &self.transport {
+            return Some(Ok(SendRoute::Transport(transport.as_ref())));
         }
         if let Some(authorisation) = self.client.authorisation_at_hand() {
             return Some(Ok(SendRoute::Service(authorisation)));
@@ -297,7 +297,9 @@ impl Delivery {
         permit: Permit,
     ) -> Result<client::SendReceipts, client::CallError> {
         let authorisation = match route {
-            SendRoute::Stage(stage) => return Ok(self.send_over(*stage, message, broadcast, permit)),
+            SendRoute::Transport(transport) => {
+                return Ok(self.send_over(*transport, message, broadcast, permit));
+            }
             SendRoute::Service(authorisation) => authorisation,
         };
         let permit = Arc::new(Mutex::new(permit));

@@ -33,7 +33,7 @@ pub(super) struct QuotaLeases(RefCell<HashMap<String, JoinHandle<()>>>);
 
 impl QuotaLeases {
     fn keeps(&self, name: &str) -> bool {
-        self.0.borrow().get(name).is_some_and(|keeper| !keeper.is_finished())
+        self.0.borrow().get(name).is_some_and(|renewal| !renewal.is_finished())
     }
 }
 
@@ -47,7 +47,7 @@ impl Drop for QuotaLeases {
 #[derive(Debug, Clone)]
 pub(super) struct QuotaClaimer {
     pub(super) ledger: Ledger,
-    pub(super) owner: Instance,
+    pub(super) instance: Instance,
     pub(super) app: AppId,
     /// The quota's name in the ledger.
     pub(super) name: String,
@@ -64,8 +64,8 @@ impl Delivery {
         if let Some(claimant) = Box::pin(self.claimant(name, quota)).await?
             && !self.quota_leases.keeps(name)
         {
-            let keeper = tokio::spawn(claimant.renew_claims());
-            self.quota_leases.0.borrow_mut().insert(name.to_owned(), keeper);
+            let renewal = tokio::spawn(claimant.renew_claims());
+            self.quota_leases.0.borrow_mut().insert(name.to_owned(), renewal);
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Delivery {
     async fn claimant(&self, name: &str, quota: &Quota) -> Result<Option<QuotaClaimer>, RequestFailure> {
         Ok(self.entry().await?.map(|(open, app)| QuotaClaimer {
             ledger: open.ledger.clone(),
-            owner: open.owner.clone(),
+            instance: open.instance.clone(),
             app,
             name: name.to_owned(),
             quota: quota.clone(),
@@ -88,11 +88,11 @@ impl Delivery {
         let mut quotas: Vec<(String, Quota)> = self.own_quotas.borrow().clone().into_iter().collect();
         quotas.extend(self.quotas.all().into_iter().map(|quota| (quota.name().to_owned(), quota.clone())));
         for (name, quota) in quotas {
-            let keeper = self.quota_leases.0.borrow_mut().remove(&name);
-            let Some(keeper) = keeper else { continue };
-            keeper.abort();
+            let renewal = self.quota_leases.0.borrow_mut().remove(&name);
+            let Some(renewal) = renewal else { continue };
+            renewal.abort();
             // The task must not claim again after the slots are given back.
-            let _ = keeper.await;
+            let _ = renewal.await;
             if let Ok(Some(claimant)) = self.claimant(&name, &quota).await
                 && let Err(error) = claimant.give_back().await
             {
@@ -110,15 +110,15 @@ impl QuotaClaimer {
         loop {
             self.quota.wanted().await;
             let mut failing = false;
-            let mut places = 0;
+            let mut slots = 0;
             loop {
                 let demand = self.quota.demand();
                 if demand.need == 0 {
                     break;
                 }
-                match self.claim(demand, places).await {
+                match self.claim(demand, slots).await {
                     Ok((mine, again)) => {
-                        places = mine;
+                        slots = mine;
                         failing = false;
                         self.clock.sleep(again).await;
                     }
@@ -133,7 +133,7 @@ impl QuotaClaimer {
                     }
                 }
             }
-            if places > 0
+            if slots > 0
                 && let Err(error) = self.give_back().await
             {
                 tracing::debug!(
@@ -144,13 +144,13 @@ impl QuotaClaimer {
     }
 
     /// Makes one claim. Returns the slots that it brought, and when to claim again.
-    async fn claim(&self, demand: Demand, places: u32) -> Result<(u32, Duration), LedgerError> {
+    async fn claim(&self, demand: Demand, slots: u32) -> Result<(u32, Duration), LedgerError> {
         let until = self.clock.now() + LEASE;
-        let share = self.ledger.claim_places(&self.owner, self.ask(demand, demand.need, places)).await?;
+        let share = self.ledger.claim_slots(&self.instance, self.ask(demand, demand.need, slots)).await?;
         // The smaller number applies at once; the next claim tells the ledger so.
-        let mine = share.places.min(share.fair);
-        self.quota.lend(LentSlots { places: mine, until });
-        let again = if mine < share.places {
+        let mine = share.slots.min(share.fair);
+        self.quota.lend(LentSlots { slots: mine, until });
+        let again = if mine < share.slots {
             Duration::from_millis(1)
         } else if mine < demand.need {
             AGAIN
@@ -161,9 +161,9 @@ impl QuotaClaimer {
     }
 
     async fn give_back(&self) -> Result<(), LedgerError> {
-        self.quota.lend(LentSlots { places: 0, until: self.clock.now() });
+        self.quota.lend(LentSlots { slots: 0, until: self.clock.now() });
         let demand = self.quota.demand();
-        self.ledger.claim_places(&self.owner, self.ask(demand, 0, 0)).await.map(drop)
+        self.ledger.claim_slots(&self.instance, self.ask(demand, 0, 0)).await.map(drop)
     }
 
     fn ask(&self, demand: Demand, need: u32, keep: u32) -> QuotaClaim<'_> {

@@ -24,7 +24,7 @@ const PUSH_MEMBERS: u64 = 3000;
 const SHOWN: usize = 5;
 
 /// `2 groups are muted (101, 102)`; `None` for no names.
-fn told(targets: &ListedTargets, one: &str, many: &str) -> Option<String> {
+fn phrase(targets: &ListedTargets, one: &str, many: &str) -> Option<String> {
     if targets.total == 0 {
         return None;
     }
@@ -37,8 +37,8 @@ impl GroupFindings {
     /// What makes a group get no message, as a sentence; `None` if there is nothing.
     pub fn problem(&self) -> Option<String> {
         let parts = [
-            told(&self.missing_groups, "group does not exist", "groups do not exist"),
-            told(&self.disabled_groups, "group is disabled", "groups are disabled"),
+            phrase(&self.missing_groups, "group does not exist", "groups do not exist"),
+            phrase(&self.disabled_groups, "group is disabled", "groups are disabled"),
         ];
         join(parts)
     }
@@ -46,13 +46,13 @@ impl GroupFindings {
     /// What is worth knowing before the send, as a sentence; `None` if there is nothing.
     pub fn warning(&self) -> Option<String> {
         let parts = [
-            told(&self.muted_groups, "group is muted", "groups are muted"),
-            told(
+            phrase(&self.muted_groups, "group is muted", "groups are muted"),
+            phrase(
                 &self.large_receipt_groups,
                 "group has more than 200 members, so `need_group_ack` brings no receipts",
                 "groups have more than 200 members, so `need_group_ack` brings no receipts",
             ),
-            told(
+            phrase(
                 &self.groups_without_push,
                 "group has more than 3,000 members, who get no push notification",
                 "groups have more than 3,000 members, who get no push notification",
@@ -63,8 +63,8 @@ impl GroupFindings {
 }
 
 fn join(parts: impl IntoIterator<Item = Option<String>>) -> Option<String> {
-    let told: Vec<String> = parts.into_iter().flatten().collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    let phrases: Vec<String> = parts.into_iter().flatten().collect();
+    (!phrases.is_empty()).then(|| phrases.join("; "))
 }
 
 impl Delivery {

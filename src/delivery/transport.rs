@@ -40,14 +40,14 @@ impl Delivery {
     /// Gives a call to the transport, which accepts every message.
     pub(super) fn send_over(
         &self,
-        stage: &dyn Transport,
+        transport: &dyn Transport,
         message: &Message,
         broadcast: Option<BroadcastId>,
         mut permit: Permit,
     ) -> client::SendReceipts {
         permit.written();
         let first =
-            stage.deliver(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
+            transport.deliver(&OutgoingCall { app: &self.name, message, broadcast, at: self.clock.now() });
         permit.answered(PermitOutcome::Accepted);
         if let Some(message_id) = message.edits() {
             return client::SendReceipts { data: edited(message, message_id) };

@@ -106,13 +106,13 @@ impl ScriptForm {
         let mut given = vec![None; self.fields.len()];
         let by_name = args.iter().any(|arg| name_of(arg).is_some());
         for (index, arg) in args.iter().enumerate() {
-            let place = match name_of(arg) {
+            let field_index = match name_of(arg) {
                 Some((name, _)) => {
-                    let Some(place) = self.fields.iter().position(|field| field.name == name) else {
+                    let Some(field_index) = self.fields.iter().position(|field| field.name == name) else {
                         problems.push(self.unknown(name, arg));
                         continue;
                     };
-                    Some(place)
+                    Some(field_index)
                 }
                 None if by_name => {
                     let message = format!(
@@ -124,7 +124,9 @@ impl ScriptForm {
                 }
                 None => (index < given.len()).then_some(index),
             };
-            let Some((place, slot)) = place.and_then(|place| Some((place, given.get_mut(place)?))) else {
+            let Some((field_index, slot)) =
+                field_index.and_then(|field_index| Some((field_index, given.get_mut(field_index)?)))
+            else {
                 let message = format!(
                     "the argument {} is one too many; the script takes {}: {}",
                     shown(arg),
@@ -136,7 +138,7 @@ impl ScriptForm {
             };
             let value = name_of(arg).map_or(arg.as_str(), |(_, value)| value);
             if slot.is_some() {
-                let name = self.fields.get(place).map_or("", |field| &field.name);
+                let name = self.fields.get(field_index).map_or("", |field| &field.name);
                 let message = format!("the argument `{name}` is given twice");
                 problems.push(ArgumentProblem::not_of_form(arg, message));
             }

@@ -253,8 +253,12 @@ fn of_row(table: &TableReader<File>, line: u64, call: Call) -> Result<Value, Inp
 
 fn of_sheet(sheet: &SheetReader, line: u64, cells: &[SheetCell], send: Call) -> Result<Value, InputError> {
     if let Some(beyond) = cells.iter().skip(sheet.header.len()).position(|cell| !cell.is_blank()) {
-        let place = column(sheet.header.len() + beyond, None);
-        return Err(InputError::at(line, place, "the cell stands in a column that the header does not name"));
+        let position = column(sheet.header.len() + beyond, None);
+        return Err(InputError::at(
+            line,
+            position,
+            "the cell stands in a column that the header does not name",
+        ));
     }
     let texts = (0..sheet.header.len()).map(|index| {
         let cell = cells.get(index).unwrap_or(&SheetCell::Empty);

@@ -175,7 +175,7 @@ fn end(
     match at {
         CsvState::Quoted => Err(InputError::at(
             opened,
-            place(record, names),
+            position(record, names),
             "a quote opens here and is never closed, so all that follows is in this cell; remove the quote, \
              or double it if it is part of the text",
         )),
@@ -199,7 +199,7 @@ fn finished(record: &CsvRecord, stray: Option<usize>, names: &[String]) -> CsvEv
     ))
 }
 
-fn place(record: &CsvRecord, names: &[String]) -> String {
+fn position(record: &CsvRecord, names: &[String]) -> String {
     column(record.len(), names.get(record.len()).map(String::as_str))
 }
 
@@ -207,7 +207,7 @@ fn after_quote(record: &CsvRecord, opened: u64, line: u64, names: &[String]) -> 
     let closes = if line == opened { String::new() } else { format!(" in line {line}") };
     InputError::at(
         opened,
-        place(record, names),
+        position(record, names),
         format!(
             "a quote opens here, and there is text after the quote that closes it{closes}; remove the \
              quote, or double it if it is part of the text"
@@ -220,7 +220,7 @@ fn too_long(record: &CsvRecord, at: CsvState, opened: u64, names: &[String]) -> 
         let what = format!(
             "a quote opens here and is not closed within {LONGEST} bytes; remove it if it does not belong here"
         );
-        return InputError::at(opened, place(record, names), what);
+        return InputError::at(opened, position(record, names), what);
     }
     InputError::line(record.line, format!("longer than {LONGEST} bytes"))
 }

@@ -19,7 +19,7 @@ pub(super) struct DetectedEncoding {
 /// Detects the encoding and returns to the start of the text.
 pub(super) fn detect<R: Read + Seek>(
     source: &mut R,
-    asked: Option<NamedEncoding>,
+    named: Option<NamedEncoding>,
 ) -> Result<DetectedEncoding, InputError> {
     let failed = |error: io::Error| InputError::whole(format!("it cannot be read: {error}"));
     let mut head = [0; 8];
@@ -27,13 +27,13 @@ pub(super) fn detect<R: Read + Seek>(
     let head = &head[..length];
     no_text(head)?;
     let found = if let Some(found) = marked(head)? {
-        agreed(found, asked)?
+        agreed(found, named)?
     } else {
-        let encoding = if let Some(NamedEncoding::One(encoding)) = asked {
+        let encoding = if let Some(NamedEncoding::One(encoding)) = named {
             encoding
         } else {
             source.seek(SeekFrom::Start(0)).map_err(failed)?;
-            TextStatistics::of(source).map_err(failed)?.encoding(asked)?
+            TextStatistics::of(source).map_err(failed)?.encoding(named)?
         };
         DetectedEncoding { encoding, mark: 0 }
     };
@@ -85,18 +85,18 @@ fn marked(head: &[u8]) -> Result<Option<DetectedEncoding>, InputError> {
 }
 
 /// Checks the byte order mark against the requested encoding.
-fn agreed(found: DetectedEncoding, asked: Option<NamedEncoding>) -> Result<DetectedEncoding, InputError> {
-    match asked {
+fn agreed(found: DetectedEncoding, named: Option<NamedEncoding>) -> Result<DetectedEncoding, InputError> {
+    match named {
         None => Ok(found),
         Some(NamedEncoding::Utf16) if found.encoding != UTF_8 && found.encoding != GB18030 => Ok(found),
         Some(NamedEncoding::One(encoding)) if encoding == found.encoding => Ok(found),
-        Some(asked) => {
-            let asked = match asked {
+        Some(named) => {
+            let named = match named {
                 NamedEncoding::Utf16 => "UTF-16",
                 NamedEncoding::One(encoding) => encoding.name(),
             };
             Err(InputError::whole(format!(
-                "it begins with the mark of {}, but `encoding` says {asked}; leave `encoding` out",
+                "it begins with the mark of {}, but `encoding` says {named}; leave `encoding` out",
                 found.encoding.name()
             )))
         }
@@ -271,8 +271,8 @@ impl TextStatistics {
         }
     }
 
-    fn encoding(&self, asked: Option<NamedEncoding>) -> Result<&'static Encoding, InputError> {
-        if self.nuls > 0 || asked.is_some_and(NamedEncoding::is_utf16) {
+    fn encoding(&self, named: Option<NamedEncoding>) -> Result<&'static Encoding, InputError> {
+        if self.nuls > 0 || named.is_some_and(NamedEncoding::is_utf16) {
             return self.utf16();
         }
         if self.broken == 0 {

@@ -8,33 +8,33 @@ pub struct InputError {
     /// The line, counted from 1 as editors count. None for a fault of the whole text.
     pub line: Option<u64>,
     /// The position in the line, such as "column 2 (`name`)". May be empty.
-    pub place: String,
+    pub position: String,
     /// What is wrong and how to correct it.
     pub what: String,
 }
 
 impl InputError {
     pub(super) fn whole(what: impl Into<String>) -> Self {
-        Self { line: None, place: String::new(), what: what.into() }
+        Self { line: None, position: String::new(), what: what.into() }
     }
 
     pub(super) fn line(line: u64, what: impl Into<String>) -> Self {
-        Self { line: Some(line), place: String::new(), what: what.into() }
+        Self { line: Some(line), position: String::new(), what: what.into() }
     }
 
     /// A fault at a position in a line.
-    pub(super) fn at(line: u64, place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { line: Some(line), place: place.into(), what: what.into() }
+    pub(super) fn at(line: u64, position: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { line: Some(line), position: position.into(), what: what.into() }
     }
 }
 
 impl fmt::Display for InputError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, self.place.as_str()) {
+        match (self.line, self.position.as_str()) {
             (Some(line), "") => write!(formatter, "line {line}: {}", self.what),
-            (Some(line), place) => write!(formatter, "line {line}, {place}: {}", self.what),
+            (Some(line), position) => write!(formatter, "line {line}, {position}: {}", self.what),
             (None, "") => formatter.write_str(&self.what),
-            (None, place) => write!(formatter, "{place}: {}", self.what),
+            (None, position) => write!(formatter, "{position}: {}", self.what),
         }
     }
 }

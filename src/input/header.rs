@@ -174,8 +174,8 @@ pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError>
     }
     match names.iter().position(|name| MEANT_USERS.contains(&plain(name).as_str())) {
         Some(index) => {
-            let place = column(index, names.get(index).map(String::as_str));
-            Err(InputError::at(line, place, other_users("column")))
+            let position = column(index, names.get(index).map(String::as_str));
+            Err(InputError::at(line, position, other_users("column")))
         }
         None => Ok(()),
     }
@@ -192,8 +192,8 @@ pub(super) fn check_kind(names: &[String], options: &AudienceOptions, line: u64)
     }
     match names.iter().position(|name| is_other_kind(name, call)) {
         Some(index) => {
-            let place = column(index, names.get(index).map(String::as_str));
-            Err(InputError::at(line, place, other_kind("column", call)))
+            let position = column(index, names.get(index).map(String::as_str));
+            Err(InputError::at(line, position, other_kind("column", call)))
         }
         None => Ok(()),
     }

@@ -21,7 +21,7 @@ pub fn decode(text: &[u8]) -> Result<Value, InputError> {
 
 /// [`decode`] for a part of a text that begins at `start`.
 pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, InputError> {
-    let failed = |error: serde_json::Error| told(&error, text, start);
+    let failed = |error: serde_json::Error| json_error(&error, text, start);
     let mut strict = serde_json::Deserializer::from_slice(text);
     StrictVisitor.deserialize(&mut strict).map_err(failed)?;
     strict.end().map_err(failed)?;
@@ -29,7 +29,7 @@ pub(super) fn decode_from(text: &[u8], start: Position) -> Result<Value, InputEr
     serde_json::from_slice(&exact_numbers(text)).map_err(failed)
 }
 
-fn told(error: &serde_json::Error, text: &[u8], start: Position) -> InputError {
+fn json_error(error: &serde_json::Error, text: &[u8], start: Position) -> InputError {
     // serde_json counts lines by LF only, and columns in bytes.
     let begins =
         text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len);

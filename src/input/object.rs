@@ -50,14 +50,14 @@ pub(super) fn check_fields(
 
 pub(super) fn read(mut value: Value, line: u64, id_column: &str, call: Call) -> Result<Value, InputError> {
     let recipient = call.recipient();
-    let place = |name: &str| format!("`{name}`");
+    let position = |name: &str| format!("`{name}`");
     let Value::Object(fields) = &mut value else {
         let id = json_id(&value, call).map_err(|what| InputError::line(line, what))?;
         return Ok(Value::from(id));
     };
     if fields.get(id_column).is_some_and(Value::is_null) {
         let what = format!("it is null; the id of the {recipient} belongs here");
-        return Err(InputError::at(line, place(id_column), what));
+        return Err(InputError::at(line, position(id_column), what));
     }
     let Some(id) = fields.get(id_column) else {
         let names: Vec<String> = fields.keys().cloned().collect();
@@ -69,7 +69,7 @@ pub(super) fn read(mut value: Value, line: u64, id_column: &str, call: Call) -> 
             format!("`{id_column}` is missing: the id of the {recipient}{hint}"),
         ));
     };
-    let id = json_id(id, call).map_err(|what| InputError::at(line, place(id_column), what))?;
+    let id = json_id(id, call).map_err(|what| InputError::at(line, position(id_column), what))?;
     fields.insert(id_column.to_owned(), Value::from(id.as_str()));
     fields.insert(call.id_field().to_owned(), Value::from(id));
     Ok(value)

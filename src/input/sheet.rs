@@ -135,17 +135,17 @@ fn unreadable(error: &dyn std::fmt::Display) -> InputError {
 }
 
 /// Returns the requested sheet, or the first one.
-fn chosen(book: &Xlsx<BufReader<File>>, asked: Option<&str>) -> Result<String, InputError> {
+fn chosen(book: &Xlsx<BufReader<File>>, name: Option<&str>) -> Result<String, InputError> {
     let sheets: Vec<_> =
         book.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).collect();
     let names = || sheets.iter().map(|sheet| format!("`{}`", sheet.name)).collect::<Vec<_>>().join(", ");
-    if let Some(asked) = asked {
-        if sheets.iter().any(|sheet| sheet.name == asked) {
-            return Ok(asked.to_owned());
+    if let Some(name) = name {
+        if sheets.iter().any(|sheet| sheet.name == name) {
+            return Ok(name.to_owned());
         }
-        let hint = nearest(asked, sheets.iter().map(|sheet| sheet.name.as_str()))
+        let hint = nearest(name, sheets.iter().map(|sheet| sheet.name.as_str()))
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        return Err(InputError::whole(format!("it has no sheet `{asked}`; it has: {}{hint}", names())));
+        return Err(InputError::whole(format!("it has no sheet `{name}`; it has: {}{hint}", names())));
     }
     match sheets.first() {
         None => Err(InputError::whole("it has no sheet")),
@@ -200,11 +200,11 @@ fn read(
         if let Some((_, cells)) = batch.last_mut()
             && value != SheetCell::Empty
         {
-            let place = column as usize;
-            if cells.len() <= place {
-                cells.resize(place + 1, SheetCell::Empty);
+            let index = column as usize;
+            if cells.len() <= index {
+                cells.resize(index + 1, SheetCell::Empty);
             }
-            cells[place] = value;
+            cells[index] = value;
         }
     }
     let _ = hand.send(SheetBatch::Rows(batch));

@@ -36,8 +36,7 @@ pub(super) fn check(
 /// Whether the line has the cells from `index` to the end of a row, with an id among them.
 fn ends_row(line: &str, index: usize, width: usize, separator: char, id: usize, own: &str) -> bool {
     let cells: Vec<&str> = line.split(separator).collect();
-    let Some(cell) = id.checked_sub(index).filter(|place| *place > 0).and_then(|place| cells.get(place))
-    else {
+    let Some(cell) = id.checked_sub(index).filter(|at| *at > 0).and_then(|at| cells.get(at)) else {
         return false;
     };
     index + cells.len() == width && is_alike(cell.trim().trim_matches('"'), own)

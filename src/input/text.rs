@@ -51,8 +51,8 @@ pub struct TextReader<R> {
 impl<R: Read + Seek> TextReader<R> {
     /// Opens a text and detects its encoding, unless `options` names it.
     pub fn open(mut source: R, options: &AudienceOptions) -> Result<Self, InputError> {
-        let asked = options.encoding.as_deref().map(NamedEncoding::of).transpose()?;
-        let found = detect(&mut source, asked)?;
+        let named = options.encoding.as_deref().map(NamedEncoding::of).transpose()?;
+        let found = detect(&mut source, named)?;
         Ok(Self {
             source,
             decoder: found.encoding.new_decoder_without_bom_handling(),

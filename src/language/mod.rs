@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use reason::{Reason, told};
+pub use reason::{Reason, translate};
 
 /// A language of the pages and of alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -85,8 +85,8 @@ impl Translations {
         let mut said = String::new();
         // Placeholders in the values are not replaced.
         while let Some((before, after)) = rest.split_once('{') {
-            let (place, after) = after.split_once('}')?;
-            let (_, value) = values.iter().find(|(name, _)| *name == place)?;
+            let (key, after) = after.split_once('}')?;
+            let (_, value) = values.iter().find(|(name, _)| *name == key)?;
             said.push_str(before);
             said.push_str(value);
             rest = after;
@@ -100,8 +100,8 @@ impl Translations {
     pub(crate) fn check(&self, least: usize) {
         use std::collections::BTreeSet;
 
-        fn places(text: &str) -> BTreeSet<&str> {
-            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(place, _)| place).collect()
+        fn placeholders(text: &str) -> BTreeSet<&str> {
+            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(key, _)| key).collect()
         }
         let Self { english, chinese } = self;
         assert!(english.len() >= least, "{}", english.len());
@@ -110,11 +110,11 @@ impl Translations {
         assert_eq!(of_english, of_chinese, "{:?}", of_english.symmetric_difference(&of_chinese));
         for (name, text) in english {
             let other = &chinese[name];
-            assert_eq!(places(text), places(other), "{name}");
+            assert_eq!(placeholders(text), placeholders(other), "{name}");
             assert!(!text.trim().is_empty() && !other.trim().is_empty(), "{name}");
             if let Some((one, many)) = text.split_once('|') {
-                assert!(places(one).is_subset(&places(many)), "{name}");
-                assert!(places(many).contains("n"), "{name} has forms and counts nothing");
+                assert!(placeholders(one).is_subset(&placeholders(many)), "{name}");
+                assert!(placeholders(many).contains("n"), "{name} has forms and counts nothing");
             }
         }
     }

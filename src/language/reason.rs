@@ -71,7 +71,8 @@ impl Reason {
 
     /// The reason as a sentence.
     pub fn say(&self, language: Language) -> String {
-        let value = |(name, value): (&String, &String)| (name.clone(), told(language, value).into_owned());
+        let value =
+            |(name, value): (&String, &String)| (name.clone(), translate(language, value).into_owned());
         let values: Vec<(String, String)> = self.params.iter().map(value).collect();
         let values: Vec<(&str, String)> =
             values.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
@@ -80,7 +81,7 @@ impl Reason {
 }
 
 /// A text of the ledger in a language. A text that is no reason stays as it is.
-pub fn told(language: Language, text: &str) -> Cow<'_, str> {
+pub fn translate(language: Language, text: &str) -> Cow<'_, str> {
     if language == Language::English {
         return Cow::Borrowed(text);
     }
@@ -212,10 +213,10 @@ mod tests {
         );
         let paused = "paused by itself: 20 failures in a row, the last: POST /token: not authorised: status 401 (repeat after 2 s)";
         assert_eq!(
-            told(Language::Chinese, paused),
+            translate(Language::Chinese, paused),
             "自动暂停：连续失败 20 次，最后一次：POST /token：未授权：状态码 401（2 秒后重试）"
         );
-        assert_eq!(told(Language::English, paused), paused);
+        assert_eq!(translate(Language::English, paused), paused);
         for (text, chinese) in [
             (
                 "UTF-8, 4 rows, separated by comma, 1 empty row skipped",
@@ -231,11 +232,11 @@ mod tests {
                 "变动：名单 groups.csv；新增接收方：7 (1, 2, …)；group 1（两份计划）：{\"a\":1, \"b\":\"; \"}",
             ),
         ] {
-            assert_eq!(told(Language::Chinese, text), chinese);
+            assert_eq!(translate(Language::Chinese, text), chinese);
         }
         let raised = "scripts/a.lua:3: rejected: POST /messages/chatgroups: refused: status 403 no";
         assert_eq!(
-            told(Language::Chinese, raised),
+            translate(Language::Chinese, raised),
             "scripts/a.lua:3: rejected: POST /messages/chatgroups：被拒绝：状态码 403 no"
         );
     }
@@ -253,7 +254,7 @@ mod tests {
             "Message in group 7",
         ] {
             assert_eq!(Reason::of(text), None, "{text}");
-            assert_eq!(told(Language::Chinese, text), text);
+            assert_eq!(translate(Language::Chinese, text), text);
         }
     }
 
@@ -265,8 +266,8 @@ mod tests {
             let code = texts[index % texts.len()];
             let mut free = values.iter();
             let form = &TEXTS.english[code];
-            let places = form.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(place, _)| place);
-            let names: std::collections::BTreeSet<&str> = places.collect();
+            let placeholders = form.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(placeholder, _)| placeholder);
+            let names: std::collections::BTreeSet<&str> = placeholders.collect();
             let value = |name: &str, free: &mut std::slice::Iter<'_, String>| match name {
                 "n" | "count" | "of" | "seconds" | "version" | "own" => n.to_string(),
                 "at" => "2026-06-01T08:00:00Z".to_owned(),

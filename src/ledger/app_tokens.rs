@@ -2,7 +2,7 @@
 //! token.
 //!
 //! A reader who has only the ledger cannot read the token: it is sealed before it is stored, with a key that is
-//! derived from the app's client secret (`client::token::seal`).
+//! derived from the app's client secret (`client::token::cipher`).
 
 use std::time::Duration;
 
@@ -33,21 +33,21 @@ impl Ledger {
     pub async fn token_turn(
         &self,
         app: AppId,
-        seal: &str,
+        cipher: &str,
         known: i64,
         fetcher: &str,
         length: Duration,
     ) -> Result<TokenTurn, LedgerError> {
-        self.store().transaction(async |write| turn(write, app, seal, known, fetcher, length).await).await
+        self.store().transaction(async |write| turn(write, app, cipher, known, fetcher, length).await).await
     }
 
     /// Stores a new token; returns its number.
-    pub async fn keep_token(&self, app: AppId, seal: &str, sealed: &str) -> Result<i64, LedgerError> {
+    pub async fn keep_token(&self, app: AppId, cipher: &str, sealed: &str) -> Result<i64, LedgerError> {
         let mut write = self.store().write().await?;
         let number = async {
             let now = write.store.now();
             let forgotten = sql("DELETE FROM app_tokens WHERE app = ? AND seal <> ? AND changed_at < ?");
-            write.run(forgotten.bind(app.0).bind(seal).bind(now - millis(FORGOTTEN))).await?;
+            write.run(forgotten.bind(app.0).bind(cipher).bind(now - millis(FORGOTTEN))).await?;
             let statement = sql(
                 "INSERT INTO app_tokens (app, seal, sealed, number, fetcher, busy_until, changed_at)
                     VALUES (?1, ?2, ?3, 1, '', 0, ?4)
@@ -55,7 +55,7 @@ impl Ledger {
                         fetcher = '', busy_until = 0, trouble = NULL, changed_at = excluded.changed_at
                     RETURNING number",
             );
-            let statement = statement.bind(app.0).bind(seal).bind(sealed).bind(now);
+            let statement = statement.bind(app.0).bind(cipher).bind(sealed).bind(now);
             write.row::<(i64,)>(statement).await
         }
         .await;
@@ -65,52 +65,52 @@ impl Ledger {
     }
 
     /// Records that a call succeeded with the token of this number.
-    pub async fn token_served(&self, app: AppId, seal: &str, number: i64) -> Result<(), LedgerError> {
+    pub async fn token_served(&self, app: AppId, cipher: &str, number: i64) -> Result<(), LedgerError> {
         let statement = sql("UPDATE app_tokens SET served = ?1 WHERE app = ?2 AND seal = ?3 AND served < ?1");
-        self.change(statement.bind(number).bind(app.0).bind(seal)).await.map(drop)
+        self.change(statement.bind(number).bind(app.0).bind(cipher)).await.map(drop)
     }
 
     /// Returns whether a call on any host succeeded with the token of this number, or a newer token has replaced it.
-    pub async fn has_token_served(&self, app: AppId, seal: &str, number: i64) -> Result<bool, LedgerError> {
+    pub async fn has_token_served(&self, app: AppId, cipher: &str, number: i64) -> Result<bool, LedgerError> {
         let question = sql("SELECT number FROM app_tokens
                 WHERE app = ?1 AND seal = ?2 AND (served >= ?3 OR number > ?3)");
-        let found: Option<(i64,)> = self.store().row(question.bind(app.0).bind(seal).bind(number)).await?;
+        let found: Option<(i64,)> = self.store().row(question.bind(app.0).bind(cipher).bind(number)).await?;
         Ok(found.is_some())
     }
 
-    /// Gives up the right to fetch without a token. `trouble` says why, and is the answer to every process that wants
+    /// Gives up the right to fetch without a token. `failure` says why, and is the answer to every process that wants
     /// to fetch within `length`.
-    pub async fn token_trouble(
+    pub async fn report_token_failure(
         &self,
         app: AppId,
-        seal: &str,
+        cipher: &str,
         fetcher: &str,
-        trouble: &str,
+        failure: &str,
         length: Duration,
     ) -> Result<(), LedgerError> {
         let mut write = self.store().write().await?;
         let statement = sql("UPDATE app_tokens SET trouble = ?, busy_until = ?, changed_at = ?
                 WHERE app = ? AND seal = ? AND fetcher = ?");
         let now = write.store.now();
-        let statement = statement.bind(trouble).bind(now + millis(length)).bind(now);
-        let told = write.run(statement.bind(app.0).bind(seal).bind(fetcher)).await.map(drop);
-        write.end(told).await
+        let statement = statement.bind(failure).bind(now + millis(length)).bind(now);
+        let reported = write.run(statement.bind(app.0).bind(cipher).bind(fetcher)).await.map(drop);
+        write.end(reported).await
     }
 }
 
 async fn turn(
     write: &mut Transaction<'_>,
     app: AppId,
-    seal: &str,
+    cipher: &str,
     known: i64,
     fetcher: &str,
     length: Duration,
 ) -> Result<TokenTurn, LedgerError> {
     let now = write.store.now();
-    if let Some(row) = write.row::<TokenRow>(sql(ROW).bind(app.0).bind(seal)).await? {
+    if let Some(row) = write.row::<TokenRow>(sql(ROW).bind(app.0).bind(cipher)).await? {
         let theirs = row.busy_until > now && row.fetcher != fetcher;
         let kept = row.kept(now);
-        if kept.number > known || kept.trouble.is_some() {
+        if kept.number > known || kept.last_failure.is_some() {
             return Ok(TokenTurn::Kept(kept));
         }
         if theirs {
@@ -122,7 +122,7 @@ async fn turn(
             ON CONFLICT (app, seal) DO UPDATE SET fetcher = excluded.fetcher, busy_until = excluded.busy_until,
                 trouble = NULL, changed_at = excluded.changed_at",
     );
-    let statement = statement.bind(app.0).bind(seal).bind(fetcher).bind(now + millis(length)).bind(now);
+    let statement = statement.bind(app.0).bind(cipher).bind(fetcher).bind(now + millis(length)).bind(now);
     write.run(statement).await?;
     Ok(TokenTurn::Mine)
 }
@@ -130,8 +130,9 @@ async fn turn(
 impl TokenRow {
     fn kept(self, now: i64) -> StoredToken {
         let Self { sealed, number, busy_until, trouble, served, .. } = self;
-        let trouble = trouble.filter(|_| busy_until > now).map(|why| (why, from_millis(busy_until - now)));
-        StoredToken { sealed, number, served: served >= number, trouble }
+        let last_failure =
+            trouble.filter(|_| busy_until > now).map(|why| (why, from_millis(busy_until - now)));
+        StoredToken { sealed, number, served: served >= number, last_failure }
     }
 }
 

@@ -201,10 +201,10 @@ impl Ledger {
         self.store().row_now(question).await
     }
 
-    /// Deletes the entries before the first one that is not older than `instant`, and records the last of them as the
+    /// Deletes the entries before the first one that is not older than `time`, and records the last of them as the
     /// anchor of the chain. Returns how many.
-    pub async fn prune_audit(&self, instant: Duration) -> Result<u64, LedgerError> {
-        let old = sql("SELECT number FROM audit WHERE at < ? LIMIT 1").bind(millis(instant));
+    pub async fn prune_audit(&self, time: Duration) -> Result<u64, LedgerError> {
+        let old = sql("SELECT number FROM audit WHERE at < ? LIMIT 1").bind(millis(time));
         let old: Option<(i64,)> = self.store().row(old).await?;
         if old.is_none() {
             return Ok(0);
@@ -218,7 +218,7 @@ impl Ledger {
         }
         let mut pruned = 0;
         loop {
-            let some = self.store().transaction(async |write| prune(write, millis(instant)).await).await?;
+            let some = self.store().transaction(async |write| prune(write, millis(time)).await).await?;
             pruned += some;
             if some < PRUNED.unsigned_abs() {
                 return Ok(pruned);

@@ -122,8 +122,8 @@ impl AuditEntry {
     pub(super) fn statements(&self) -> [Statement; 2] {
         let texts = self.texts();
         let names: String = texts.map(|(name, _)| format!(", {name}")).concat();
-        let places = ", ?".repeat(texts.len());
-        let row = sql(format!("INSERT INTO audit (number, at{names}) VALUES (?, ?{places})"));
+        let placeholders = ", ?".repeat(texts.len());
+        let row = sql(format!("INSERT INTO audit (number, at{names}) VALUES (?, ?{placeholders})"));
         let row = row.bind(self.number).bind(self.at);
         let row = texts.into_iter().fold(row, |row, (_, value)| row.bind(value));
         [row, sql("UPDATE audit_head SET hash = ? WHERE id = 1").bind(&self.hash)]

@@ -22,9 +22,9 @@ pub(super) const NOT_OF_EVENT: &str = "NOT EXISTS (SELECT 1 FROM hook_requests q
 pub(super) async fn claim(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
-    owner: i64,
+    instance: i64,
 ) -> Result<Vec<JobClaim>, LedgerError> {
-    let elsewhere = run_elsewhere(write, runs, owner).await?;
+    let elsewhere = run_elsewhere(write, runs, instance).await?;
     let now = write.store.now();
     let new: Vec<_> =
         runs.iter().map(|run| InitialRunState::of(run, elsewhere.contains(run.job.as_str()))).collect();
@@ -36,7 +36,7 @@ pub(super) async fn claim(
                 CAST(value ->> 7 AS BOOLEAN), CAST(value ->> 8 AS BIGINT), value ->> 9, ?1, ?2 FROM json_each(?3) WHERE true
             ON CONFLICT DO NOTHING RETURNING job, scheduled_at",
     );
-    let statement = statement.bind(owner).bind(now).bind(json(write, &rows)?);
+    let statement = statement.bind(instance).bind(now).bind(json(write, &rows)?);
     let inserted: Vec<(String, i64)> = write.rows(statement).await?;
     let inserted: BTreeSet<_> = inserted.iter().map(|(job, at)| (job.as_str(), *at)).collect();
     let is_new = |run: &NewJobRun| inserted.contains(&(run.job.as_str(), millis(run.scheduled_at)));
@@ -109,14 +109,14 @@ impl InitialRunState {
 async fn run_elsewhere(
     write: &mut Transaction<'_>,
     runs: &[NewJobRun],
-    owner: i64,
+    instance: i64,
 ) -> Result<BTreeSet<String>, LedgerError> {
     let jobs: BTreeSet<&str> = runs.iter().map(|run| run.job.as_str()).collect();
     let question = sql(formatcp!(
         "SELECT DISTINCT job FROM job_runs r WHERE job IN (SELECT atom FROM json_each(?))
             AND finished_at IS NULL AND state = {RUNNING} AND owner <> ? AND command_line IS NULL AND {NOT_OF_EVENT}"
     ));
-    let busy: Vec<(String,)> = write.rows(question.bind(json(write, &jobs)?).bind(owner)).await?;
+    let busy: Vec<(String,)> = write.rows(question.bind(json(write, &jobs)?).bind(instance)).await?;
     Ok(busy.into_iter().map(|(job,)| job).collect())
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn decide(write: &mut Transaction<'_>, decided: &[DecidedUntil]
 pub(super) async fn finish(
     write: &mut Transaction<'_>,
     runs: &[EndedRun],
-    owner: i64,
+    instance: i64,
 ) -> Result<u64, LedgerError> {
     let rows: Vec<_> =
         runs.iter().map(|run| (&run.job, millis(run.scheduled_at), run.state.number(), &run.note)).collect();
@@ -172,5 +172,5 @@ pub(super) async fn finish(
             AND job_runs.owner = ?3 AND job_runs.finished_at IS NULL",
     );
     let (now, rows) = (write.store.now(), json(write, &rows)?);
-    write.run(statement.bind(now).bind(rows).bind(owner)).await
+    write.run(statement.bind(now).bind(rows).bind(instance)).await
 }

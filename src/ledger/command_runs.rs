@@ -33,10 +33,11 @@ impl Ledger {
     /// a few milliseconds later.
     pub async fn begin_command_run(
         &self,
-        owner: &Instance,
+        instance: &Instance,
         run: &NewCommandRun,
     ) -> Result<Duration, LedgerError> {
-        let row = RunRow { run, owner: owner.id(), state: JobState::Running, note: None, finished_at: None };
+        let row =
+            RunRow { run, instance: instance.id(), state: JobState::Running, note: None, finished_at: None };
         self.insert_command_run(&row).await
     }
 
@@ -48,7 +49,7 @@ impl Ledger {
         note: Option<&str>,
     ) -> Result<Duration, LedgerError> {
         let finished_at = Some(self.store().now());
-        self.insert_command_run(&RunRow { run, owner: 0, state, note, finished_at }).await
+        self.insert_command_run(&RunRow { run, instance: 0, state, note, finished_at }).await
     }
 
     async fn insert_command_run(&self, row: &RunRow<'_>) -> Result<Duration, LedgerError> {
@@ -102,7 +103,7 @@ impl Ledger {
 /// The row of a run that is recorded.
 struct RunRow<'a> {
     run: &'a NewCommandRun,
-    owner: i64,
+    instance: i64,
     state: JobState,
     note: Option<&'a str>,
     finished_at: Option<i64>,
@@ -122,7 +123,7 @@ impl RunRow<'_> {
                         VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING scheduled_at",
                 );
                 let statement =
-                    statement.bind(job).bind(at).bind(self.state).bind(self.owner).bind(self.note);
+                    statement.bind(job).bind(at).bind(self.state).bind(self.instance).bind(self.note);
                 let statement = statement.bind(millis(*started_at)).bind(self.finished_at);
                 if write.row::<(i64,)>(statement.bind(&args).bind(&start)).await?.is_some() {
                     return Ok(at);

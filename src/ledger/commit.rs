@@ -42,7 +42,7 @@ pub(super) enum CommitMode {
 pub(super) async fn commit(
     write: &mut Transaction<'_>,
     requests: &[CommitRequest],
-    manner: CommitMode,
+    mode: CommitMode,
 ) -> Result<Vec<i64>, LedgerError> {
     let mut answers = vec![0; requests.len()];
     let mut moves: BTreeMap<Lease, RecipientMoves<'_>> = BTreeMap::new();
@@ -62,10 +62,10 @@ pub(super) async fn commit(
                     moves.outcomes.entry(outcome.state).or_default().push(outcome);
                 }
             }
-            CommitRequest::NewSend { owner, send } => fresh.push((index, *owner, &**send)),
-            CommitRequest::IntendSend { owner, id } => sends::intend(write, *owner, *id).await?,
+            CommitRequest::NewSend { instance, send } => fresh.push((index, *instance, &**send)),
+            CommitRequest::IntendSend { instance, id } => sends::intend(write, *instance, *id).await?,
             CommitRequest::Output(output) => run_output::write(write, output).await?,
-            CommitRequest::SettleSend { owner, id, outcome } => settled.push((*owner, *id, outcome)),
+            CommitRequest::SettleSend { instance, id, outcome } => settled.push((*instance, *id, outcome)),
         }
     }
     lock_apps(write, &reservations).await?;
@@ -77,16 +77,16 @@ pub(super) async fn commit(
                 continue;
             }
         }
-        match manner {
+        match mode {
             CommitMode::Carefully => move_carefully(write, *lease, moves, false).await?,
             CommitMode::Again => move_carefully(write, *lease, moves, true).await?,
-            _ => move_all(write, *lease, moves, manner == CommitMode::Whole).await?,
+            _ => move_all(write, *lease, moves, mode == CommitMode::Whole).await?,
         }
     }
     // New sends go first; outcomes fill the room that is left in a statement.
     let mut settled = settled.as_slice();
     for part in fresh.chunks(sends::MOST) {
-        let rows: Vec<_> = part.iter().map(|(_, owner, send)| (*owner, *send)).collect();
+        let rows: Vec<_> = part.iter().map(|(_, instance, send)| (*instance, *send)).collect();
         let (now, later) = settled.split_at(settled.len().min(sends::MOST - part.len()));
         settled = later;
         let numbers = sends::write(write, &rows, RecipientState::Sending, now).await?;

@@ -26,15 +26,15 @@ pub(super) enum CommitRequest {
         outcomes: Vec<RecipientOutcome>,
     },
     NewSend {
-        owner: i64,
+        instance: i64,
         send: Arc<NewSend>,
     },
     IntendSend {
-        owner: i64,
+        instance: i64,
         id: i64,
     },
     SettleSend {
-        owner: i64,
+        instance: i64,
         id: i64,
         outcome: SendOutcome,
     },

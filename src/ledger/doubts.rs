@@ -281,7 +281,7 @@ impl Ledger {
         let receipts =
             serde_json::to_string(&settled.receipts).map_err(|error| self.store().record(error))?;
         let in_doubt = settled.state == RecipientState::InDoubt;
-        // A pending send has no owner: its key is free.
+        // A pending send has no instance: its key is free.
         let statement = sql(formatcp!(
             "UPDATE sends SET state = ?1, receipts = ?2, error = ?3,
                 updated_at = CASE WHEN ?4 THEN updated_at ELSE ?5 END, owner = CASE WHEN ?6 THEN 0 ELSE owner END

@@ -191,7 +191,7 @@ pub(super) trait InstanceDriver: Send + Sync {
     }
 
     /// Returns whether an instance is alive.
-    async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError>;
+    async fn lives(&self, write: &mut Transaction<'_>, instance: i64) -> Result<bool, LedgerError>;
 
     /// As [`Ledger::wait_for_driver_heartbeat`].
     async fn wait_for_driver(&self, ledger: &Ledger, id: BroadcastId) -> Result<bool, LedgerError>;
@@ -204,7 +204,7 @@ pub(super) trait JobDriver: Send + Sync {
     async fn register_jobs(
         &self,
         write: &mut Transaction<'_>,
-        owner: i64,
+        instance: i64,
         rows: &str,
     ) -> Result<(), LedgerError>;
 
@@ -251,7 +251,7 @@ pub(super) trait LeaseDriver: Send + Sync {
         &self,
         write: &mut Transaction<'_>,
         id: BroadcastId,
-        owner: i64,
+        instance: i64,
         length: i64,
         shared: bool,
     ) -> Result<Option<Lease>, LedgerError>;
@@ -259,12 +259,12 @@ pub(super) trait LeaseDriver: Send + Sync {
     /// As [`Ledger::release`].
     async fn release(&self, write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError>;
 
-    /// Returns whether a live process drives the broadcast, whose row names `owner`.
+    /// Returns whether a live process drives the broadcast, whose row names `instance`.
     async fn is_driven(
         &self,
         write: &mut Transaction<'_>,
         id: BroadcastId,
-        owner: i64,
+        instance: i64,
     ) -> Result<bool, LedgerError>;
 
     /// Returns whether other live processes drive the broadcast too.

@@ -184,7 +184,8 @@ impl ExaminedBroadcast {
 /// How many single sends an instance has in flight.
 #[derive(sqlx::FromRow)]
 struct SendsInFlight {
-    owner: i64,
+    #[sqlx(rename = "owner")]
+    instance: i64,
     sends: i64,
 }
 
@@ -197,7 +198,7 @@ async fn rest(write: &mut Transaction<'_>) -> Result<Vec<String>, LedgerError> {
     let in_flight: Vec<SendsInFlight> = write.rows(question).await?;
     let mut abandoned = 0;
     for of in in_flight {
-        if !lives(write, of.owner).await? {
+        if !lives(write, of.instance).await? {
             abandoned += of.sends;
         }
     }

@@ -76,7 +76,7 @@ impl Ledger {
             })
             .await;
         // Cached messages differ from the ones that are sent from now on.
-        drop(self.0.shelf.take(lease.broadcast));
+        drop(self.0.message_cache.take(lease.broadcast));
         replaced
     }
 }

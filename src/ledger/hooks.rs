@@ -75,31 +75,31 @@ impl Ledger {
                         ON r.job = d.job AND r.scheduled_at = d.scheduled_at WHERE d.job = ? AND d.delivery = ?");
                 let before: Option<(i64, Option<JobState>)> =
                     write.row(question.bind(&new.job).bind(delivery)).await?;
-                if let Some((instant, state)) = before {
+                if let Some((scheduled_at, state)) = before {
                     // A failed or skipped run is worth another one; the new request replaces the kept one.
                     if !matches!(state, Some(JobState::Failed | JobState::Skipped)) {
-                        return Ok(HookAcceptance::Again(from_millis(instant)));
+                        return Ok(HookAcceptance::Again(from_millis(scheduled_at)));
                     }
                     for table in ["hook_requests", "hook_deliveries"] {
                         let statement = format!("DELETE FROM {table} WHERE job = ? AND scheduled_at = ?");
-                        write.run(sql(statement).bind(&new.job).bind(instant)).await?;
+                        write.run(sql(statement).bind(&new.job).bind(scheduled_at)).await?;
                     }
                 }
             }
             if WaitingRequests::count(write, &new.job).await?.is_full() {
                 return Ok(HookAcceptance::Full);
             }
-            let instant = insert_run_command(write, &new.job).await?;
+            let scheduled_at = insert_run_command(write, &new.job).await?;
             let statement =
                 sql("INSERT INTO hook_requests (job, scheduled_at, head, body) VALUES (?, ?, ?, ?)");
-            let statement = statement.bind(&new.job).bind(instant).bind(&new.head).bind(&new.body[..]);
+            let statement = statement.bind(&new.job).bind(scheduled_at).bind(&new.head).bind(&new.body[..]);
             write.run(statement).await?;
             if let Some(delivery) = &new.delivery {
                 let statement =
                     sql("INSERT INTO hook_deliveries (job, delivery, scheduled_at) VALUES (?, ?, ?)");
-                write.run(statement.bind(&new.job).bind(delivery).bind(instant)).await?;
+                write.run(statement.bind(&new.job).bind(delivery).bind(scheduled_at)).await?;
             }
-            Ok(HookAcceptance::New(from_millis(instant)))
+            Ok(HookAcceptance::New(from_millis(scheduled_at)))
         }).await
     }
 
@@ -137,13 +137,13 @@ impl Ledger {
                     ORDER BY q.scheduled_at DESC LIMIT 1");
                 let found: Option<(i64,)> = write.row(question.bind(job).bind(run.map(millis))).await?;
                 let Some((old,)) = found else { return Ok(None) };
-                let instant = insert_run_command(write, job).await?;
+                let scheduled_at = insert_run_command(write, job).await?;
                 for table in ["hook_requests", "hook_deliveries"] {
                     let statement =
                         format!("UPDATE {table} SET scheduled_at = ? WHERE job = ? AND scheduled_at = ?");
-                    write.run(sql(statement).bind(instant).bind(job).bind(old)).await?;
+                    write.run(sql(statement).bind(scheduled_at).bind(job).bind(old)).await?;
                 }
-                Ok(Some(from_millis(instant)))
+                Ok(Some(from_millis(scheduled_at)))
             })
             .await
     }
@@ -157,12 +157,12 @@ impl Ledger {
         Ok(rows.into_iter().map(|(at,)| from_millis(at)).collect())
     }
 
-    /// Deletes the ids of deliveries that were accepted before `instant`; a delivery with the same id runs anew
-    /// afterwards. Also deletes the requests of ended runs from before `instant`. Returns how many ids were deleted.
-    pub async fn prune_deliveries(&self, instant: Duration) -> Result<u64, LedgerError> {
+    /// Deletes the ids of deliveries that were accepted before `time`; a delivery with the same id runs anew
+    /// afterwards. Also deletes the requests of ended runs from before `time`. Returns how many ids were deleted.
+    pub async fn prune_deliveries(&self, time: Duration) -> Result<u64, LedgerError> {
         let old = sql("DELETE FROM hook_requests WHERE scheduled_at < ?1 AND EXISTS (SELECT 1 FROM job_runs r
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)");
-        self.change(old.bind(millis(instant))).await?;
+        self.change(old.bind(millis(time))).await?;
         // Of the requests of ended runs, only a fixed number is kept, the latest ones.
         let many = sql("DELETE FROM hook_requests WHERE EXISTS (SELECT 1 FROM job_runs r
                 WHERE r.job = hook_requests.job AND r.scheduled_at = hook_requests.scheduled_at AND r.finished_at IS NOT NULL)
@@ -171,6 +171,6 @@ impl Ledger {
                     ORDER BY q.scheduled_at DESC LIMIT 200) kept)");
         self.change(many).await?;
         let statement = sql("DELETE FROM hook_deliveries WHERE scheduled_at < ?");
-        self.change(statement.bind(millis(instant))).await
+        self.change(statement.bind(millis(time))).await
     }
 }

@@ -49,24 +49,28 @@ pub struct OtherDaemon {
 
 impl Ledger {
     /// Records the roles of a daemon, and the fingerprint of its scripts.
-    pub async fn describe(&self, owner: &Instance, roles: &str, scripts: &str) -> Result<(), LedgerError> {
+    pub async fn describe(&self, instance: &Instance, roles: &str, scripts: &str) -> Result<(), LedgerError> {
         let statement = sql("UPDATE instances SET roles = ?, scripts = ? WHERE id = ?");
-        self.change(statement.bind(roles).bind(scripts).bind(owner.id())).await.map(drop)
+        self.change(statement.bind(roles).bind(scripts).bind(instance.id())).await.map(drop)
     }
 
     /// Records the apps through which a daemon sends. All live daemons of a ledger must have the same apps. If another
     /// one has different apps, nothing is written, and that one is returned.
-    pub async fn claim_apps(&self, owner: &Instance, apps: &str) -> Result<Option<OtherDaemon>, LedgerError> {
+    pub async fn claim_apps(
+        &self,
+        instance: &Instance,
+        apps: &str,
+    ) -> Result<Option<OtherDaemon>, LedgerError> {
         self.store().transaction(async |write| {
             let question =
                 sql("SELECT id, pid, apps FROM instances WHERE apps IS NOT NULL AND apps <> ? AND id <> ? ORDER BY id");
-            let others: Vec<OtherDaemon> = write.rows(question.bind(apps).bind(owner.id())).await?;
+            let others: Vec<OtherDaemon> = write.rows(question.bind(apps).bind(instance.id())).await?;
             for other in others {
                 if lives(write, other.id).await? {
                     return Ok(Some(other));
                 }
             }
-            write.run(sql("UPDATE instances SET apps = ? WHERE id = ?").bind(apps).bind(owner.id())).await?;
+            write.run(sql("UPDATE instances SET apps = ? WHERE id = ?").bind(apps).bind(instance.id())).await?;
             Ok(None)
         }).await
     }

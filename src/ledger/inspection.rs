@@ -38,8 +38,8 @@ pub struct ServerInspection {
 
 impl Ledger {
     /// Inspects a store without changing anything in it. A folder must contain a ledger.
-    pub async fn inspect(place: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
-        match place {
+    pub async fn inspect(location: &LedgerLocation, clock: &Clock) -> Result<StoreInspection, LedgerError> {
+        match location {
             LedgerLocation::Folder(folder) => sqlite::inspect(folder).await,
             LedgerLocation::Server(address) => postgres::inspect(address.expose_secret(), clock).await,
         }

@@ -95,8 +95,8 @@ impl Ledger {
     /// # Errors
     ///
     /// Returns an error if the store fails.
-    pub async fn unregister(&self, owner: &Instance) -> Result<(), LedgerError> {
-        self.store().driver.unregister(self, owner.id()).await
+    pub async fn unregister(&self, instance: &Instance) -> Result<(), LedgerError> {
+        self.store().driver.unregister(self, instance.id()).await
     }
 
     /// Finds dead instances, marks their single sends in flight as in doubt and their runs of the command line as interrupted. The next driver of a broadcast settles
@@ -132,31 +132,31 @@ impl Ledger {
     /// # Errors
     ///
     /// Returns an error if the store fails.
-    pub async fn is_known(&self, owner: &Instance) -> Result<bool, LedgerError> {
-        self.store().driver.is_known(self.store(), owner.id()).await
+    pub async fn is_known(&self, instance: &Instance) -> Result<bool, LedgerError> {
+        self.store().driver.is_known(self.store(), instance.id()).await
     }
 }
 
 /// Returns whether an instance has not been reaped.
-pub(super) async fn is_known(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-    let row: Option<(i64,)> = write.row(sql("SELECT id FROM instances WHERE id = ?").bind(owner)).await?;
+pub(super) async fn is_known(write: &mut Transaction<'_>, instance: i64) -> Result<bool, LedgerError> {
+    let row: Option<(i64,)> = write.row(sql("SELECT id FROM instances WHERE id = ?").bind(instance)).await?;
     Ok(row.is_some())
 }
 
 /// Returns whether the instance with this number is alive; `write` reads the current state of the ledger.
-pub(super) async fn lives(write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-    write.store.driver.lives(write, owner).await
+pub(super) async fn lives(write: &mut Transaction<'_>, instance: i64) -> Result<bool, LedgerError> {
+    write.store.driver.lives(write, instance).await
 }
 
 /// Marks the single sends that a dead instance had in flight as in doubt; returns how many. The instance is deleted
 /// first, so that it writes nothing any more.
-pub(super) async fn reap(write: &mut Transaction<'_>, owner: i64) -> Result<u64, LedgerError> {
-    write.run(sql("DELETE FROM instances WHERE id = ?").bind(owner)).await?;
+pub(super) async fn reap(write: &mut Transaction<'_>, instance: i64) -> Result<u64, LedgerError> {
+    write.run(sql("DELETE FROM instances WHERE id = ?").bind(instance)).await?;
     let doubts =
         sql(formatcp!("UPDATE sends SET state = ?, error = ? WHERE owner = ? AND state = {SENDING}"))
             .bind(RecipientState::InDoubt)
             .bind(ENDED_BEFORE)
-            .bind(owner);
+            .bind(instance);
     write.run(doubts).await
 }
 

@@ -86,7 +86,7 @@ impl Ledger {
     /// Returns, in the same order, the time up to which each job is decided.
     pub async fn register_jobs(
         &self,
-        owner: &Instance,
+        instance: &Instance,
         jobs: &[RegisteredJob],
     ) -> Result<Vec<Duration>, LedgerError> {
         let rows: Vec<_> = jobs
@@ -96,7 +96,7 @@ impl Ledger {
         self.store()
             .transaction(async |write| {
                 let rows = json(write, &rows)?;
-                self.store().driver.register_jobs(write, owner.id(), &rows).await?;
+                self.store().driver.register_jobs(write, instance.id(), &rows).await?;
                 decided_until(write, &rows).await
             })
             .await
@@ -123,20 +123,20 @@ impl Ledger {
     /// Returns whether this host must call [`Ledger::register_jobs`] and [`Ledger::describe`] again although nothing
     /// has changed here. That is so when the other hosts considered it dead, or when no living host has the active
     /// version of a job.
-    pub async fn must_register_jobs(&self, owner: &Instance) -> Result<bool, LedgerError> {
-        self.store().driver.must_register_jobs(self.store(), owner.id()).await
+    pub async fn must_register_jobs(&self, instance: &Instance) -> Result<bool, LedgerError> {
+        self.store().driver.must_register_jobs(self.store(), instance.id()).await
     }
 
     /// Returns those of these jobs that another living host has. A file store has no other hosts.
     pub async fn jobs_elsewhere(
         &self,
-        owner: &Instance,
+        instance: &Instance,
         jobs: &[String],
     ) -> Result<BTreeSet<String>, LedgerError> {
         if jobs.is_empty() {
             return Ok(BTreeSet::new());
         }
-        self.store().driver.jobs_elsewhere(self.store(), owner.id(), jobs).await
+        self.store().driver.jobs_elsewhere(self.store(), instance.id(), jobs).await
     }
 
     /// Returns all active jobs, or the job with this name, active or not.
@@ -176,8 +176,8 @@ impl Ledger {
     pub async fn trigger_job(&self, job: &str) -> Result<Duration, LedgerError> {
         self.store()
             .transaction(async |write| {
-                let instant = insert_run_command(write, job).await?;
-                Ok(from_millis(instant))
+                let scheduled_at = insert_run_command(write, job).await?;
+                Ok(from_millis(scheduled_at))
             })
             .await
     }
@@ -261,23 +261,23 @@ async fn decided_until(write: &mut Transaction<'_>, rows: &str) -> Result<Vec<Du
 
 /// Inserts a command to run a job now; returns the scheduled time of the run, which no other run of the job has.
 pub(super) async fn insert_run_command(write: &mut Transaction<'_>, job: &str) -> Result<i64, LedgerError> {
-    let mut instant = write.store.now();
-    while is_taken(write, job, instant).await? {
-        instant += 1;
+    let mut scheduled_at = write.store.now();
+    while is_taken(write, job, scheduled_at).await? {
+        scheduled_at += 1;
     }
-    insert_job_command(write, job, JobCommand::Run, Some(instant)).await?;
-    Ok(instant)
+    insert_job_command(write, job, JobCommand::Run, Some(scheduled_at)).await?;
+    Ok(scheduled_at)
 }
 
 /// Whether a run of the job has this scheduled time.
 pub(super) async fn is_taken(
     write: &mut Transaction<'_>,
     job: &str,
-    instant: i64,
+    scheduled_at: i64,
 ) -> Result<bool, LedgerError> {
     let question = sql("SELECT (SELECT count(*) FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)
             + (SELECT count(*) FROM job_commands WHERE job = ?1 AND scheduled_at = ?2)");
-    let row: Option<(i64,)> = write.row(question.bind(job).bind(instant)).await?;
+    let row: Option<(i64,)> = write.row(question.bind(job).bind(scheduled_at)).await?;
     Ok(row.is_some_and(|(count,)| count > 0))
 }
 

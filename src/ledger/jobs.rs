@@ -131,7 +131,7 @@ impl Ledger {
     /// [`LedgerError::Buried`] if this instance was reaped, or an error of the store. Nothing was claimed then.
     pub async fn claim_job_runs(
         &self,
-        owner: &Instance,
+        instance: &Instance,
         runs: &[NewJobRun],
         versions: &[StoredScript],
         decided: &[DecidedUntil],
@@ -144,10 +144,10 @@ impl Ledger {
                     .filter(|run| run.args.is_none())
                     .map(|run| (run.job.as_str(), run.version.as_str()))
                     .collect();
-                let elsewhere = self.store().driver.active_elsewhere(write, owner.id(), &named).await?;
+                let elsewhere = self.store().driver.active_elsewhere(write, instance.id(), &named).await?;
                 let here: Vec<NewJobRun> =
                     runs.iter().filter(|run| !elsewhere.contains(&run.job)).cloned().collect();
-                let mut claims = claims::claim(write, &here, owner.id()).await?.into_iter();
+                let mut claims = claims::claim(write, &here, instance.id()).await?.into_iter();
                 let here: Vec<DecidedUntil> =
                     decided.iter().filter(|one| !elsewhere.contains(&one.job)).cloned().collect();
                 claims::decide(write, &here).await?;
@@ -165,11 +165,11 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Instance,
+        instance: &Instance,
     ) -> Result<BeginResult, LedgerError> {
         self.store()
             .transaction(async |write| {
-                if runs_elsewhere(write, job, owner.id()).await? {
+                if runs_elsewhere(write, job, instance.id()).await? {
                     return Ok(BeginResult::Busy);
                 }
                 let statement = sql(formatcp!(
@@ -177,7 +177,7 @@ impl Ledger {
                     WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = {WAITING} RETURNING attempt"
                 ));
                 let statement =
-                    statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(owner.id());
+                    statement.bind(write.store.now()).bind(job).bind(millis(scheduled_at)).bind(instance.id());
                 let begun = write.row::<(i64,)>(statement).await?;
                 Ok(begun
                     .map_or(BeginResult::Gone, |(attempt,)| BeginResult::Begun { attempt: small(attempt) }))
@@ -191,12 +191,12 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Instance,
+        instance: &Instance,
     ) -> Result<bool, LedgerError> {
         let statement = sql(formatcp!(
             "UPDATE job_runs SET not_rerunnable = true WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = {RUNNING}"
         ));
-        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
+        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(instance.id());
         Ok(self.change(statement).await? > 0)
     }
 
@@ -206,19 +206,19 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Instance,
+        instance: &Instance,
     ) -> Result<(), LedgerError> {
         let statement = sql(formatcp!(
             "UPDATE job_runs SET entries = entries - 1 WHERE job = ? AND scheduled_at = ? AND owner = ?
                 AND state = {RUNNING} AND entries > 0"
         ));
-        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(owner.id());
+        let statement = statement.bind(job).bind(millis(scheduled_at)).bind(instance.id());
         self.change(statement).await.map(drop)
     }
 
     /// Records how job runs ended, all in one commit. Returns how many of them this instance still held.
-    pub async fn finish_job_runs(&self, owner: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
-        self.store().transaction(async |write| claims::finish(write, runs, owner.id()).await).await
+    pub async fn finish_job_runs(&self, instance: &Instance, runs: &[EndedRun]) -> Result<u64, LedgerError> {
+        self.store().transaction(async |write| claims::finish(write, runs, instance.id()).await).await
     }
 
     /// Returns whether the run of a job for this scheduled time is recorded and has not ended.
@@ -250,11 +250,11 @@ impl Ledger {
 
 /// Returns whether another process runs a scheduled time of the job. A run of a dead process counts until it is taken
 /// over.
-async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, owner: i64) -> Result<bool, LedgerError> {
+async fn runs_elsewhere(write: &mut Transaction<'_>, job: &str, instance: i64) -> Result<bool, LedgerError> {
     let question = sql(formatcp!(
         "SELECT count(*) FROM job_runs r WHERE job = ? AND finished_at IS NULL AND state = {RUNNING} AND owner <> ? AND command_line IS NULL
             AND {NOT_OF_EVENT}"
     ));
-    let others: Option<(i64,)> = write.row(question.bind(job).bind(owner)).await?;
+    let others: Option<(i64,)> = write.row(question.bind(job).bind(instance)).await?;
     Ok(others.unwrap_or_default().0 > 0)
 }

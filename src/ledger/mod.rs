@@ -152,8 +152,8 @@ pub struct Ledger(Arc<LedgerInner>);
 struct LedgerInner {
     store: Arc<Store>,
     queue: CommitQueue,
-    shelf: broadcast::MessageCache,
-    desks: broadcast::DedupRegistry,
+    message_cache: broadcast::MessageCache,
+    dedups: broadcast::DedupRegistry,
     /// How many times this process added to the suppression list.
     suppressed: AtomicU64,
 }
@@ -216,19 +216,22 @@ impl Ledger {
         Ok(Self::with(sqlite::open_timed_scratch(folder, clock).await?))
     }
 
-    pub async fn open_at(place: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
-        Ok(Self::opened(place, clock).await?.0)
+    pub async fn open_at(location: &LedgerLocation, clock: Clock) -> Result<Self, LedgerError> {
+        Ok(Self::opened(location, clock).await?.0)
     }
 
     /// Opens a ledger, which migrates its schema to the newest version. Returns the ledger, the schema's version before
     /// (0 if there was no schema) and its version now.
-    pub async fn migrate(place: &LedgerLocation, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
-        let (ledger, MigrationVersions { found, now }) = Self::opened(place, clock).await?;
+    pub async fn migrate(location: &LedgerLocation, clock: Clock) -> Result<(Self, i64, i64), LedgerError> {
+        let (ledger, MigrationVersions { found, now }) = Self::opened(location, clock).await?;
         Ok((ledger, found, now))
     }
 
-    async fn opened(place: &LedgerLocation, clock: Clock) -> Result<(Self, MigrationVersions), LedgerError> {
-        let (store, step) = match place {
+    async fn opened(
+        location: &LedgerLocation,
+        clock: Clock,
+    ) -> Result<(Self, MigrationVersions), LedgerError> {
+        let (store, step) = match location {
             LedgerLocation::Folder(folder) => sqlite::open(folder, clock).await?,
             LedgerLocation::Server(address) => postgres::open(address.expose_secret(), clock).await?,
         };
@@ -241,8 +244,8 @@ impl Ledger {
         Self(Arc::new(LedgerInner {
             store,
             queue,
-            shelf: broadcast::MessageCache::default(),
-            desks: broadcast::DedupRegistry::default(),
+            message_cache: broadcast::MessageCache::default(),
+            dedups: broadcast::DedupRegistry::default(),
             suppressed: AtomicU64::new(0),
         }))
     }

@@ -55,7 +55,8 @@ struct OpenRunRow {
     job: String,
     scheduled_at: i64,
     attempt: i64,
-    owner: i64,
+    #[sqlx(rename = "owner")]
+    instance: i64,
     state: JobState,
     /// Whether it does not run again because of what it had sent.
     stays: bool,
@@ -67,38 +68,38 @@ struct OpenRunRow {
 }
 
 impl Ledger {
-    /// Takes over the runs whose process died. Runs that may run again wait under `owner` from now on; the others are
+    /// Takes over the runs whose process died. Runs that may run again wait under `instance` from now on; the others are
     /// interrupted. The earliest scheduled times come first.
     ///
     /// # Errors
     ///
     /// Returns an error if the store fails.
-    pub async fn take_over_job_runs(&self, owner: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
+    pub async fn take_over_job_runs(&self, instance: &Instance) -> Result<Vec<OrphanedRun>, LedgerError> {
         let mut read = self.store().read().await?;
         let question = sql("SELECT count(*) FROM job_runs WHERE finished_at IS NULL AND owner <> ?");
-        let others: Option<(i64,)> = read.row(question.bind(owner.id())).await?;
+        let others: Option<(i64,)> = read.row(question.bind(instance.id())).await?;
         read.done();
         if others.unwrap_or_default().0 == 0 {
             return Ok(Vec::new());
         }
         // Reaping makes sure that an instance that was only silent does not continue beside the rerun.
         self.reap_dead().await?;
-        self.store().transaction(async |write| self.orphans(write, owner.id()).await).await
+        self.store().transaction(async |write| self.orphans(write, instance.id()).await).await
     }
 
     async fn orphans(
         &self,
         write: &mut Transaction<'_>,
-        owner: i64,
+        instance: i64,
     ) -> Result<Vec<OrphanedRun>, LedgerError> {
         let question = sql(
             "SELECT job, scheduled_at, attempt, owner, state, not_rerunnable AND NOT rerun AS stays, entries, version, timeout, args FROM job_runs
                 WHERE finished_at IS NULL AND owner <> ? AND command_line IS NULL ORDER BY scheduled_at, job",
         );
-        let rows: Vec<OpenRunRow> = write.rows(question.bind(owner)).await?;
+        let rows: Vec<OpenRunRow> = write.rows(question.bind(instance)).await?;
         let mut orphans = Vec::new();
         for row in rows {
-            if lives(write, row.owner).await? {
+            if lives(write, row.instance).await? {
                 continue;
             }
             let ran = row.state == JobState::Running;
@@ -114,7 +115,7 @@ impl Ledger {
                 "UPDATE job_runs SET owner = ?, state = ?, note = ?, finished_at = ? WHERE job = ? AND scheduled_at = ?",
             );
             let statement = statement
-                .bind(owner)
+                .bind(instance)
                 .bind(state)
                 .bind(note.clone())
                 .bind((!waits).then_some(now))

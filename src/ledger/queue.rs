@@ -115,12 +115,12 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
 async fn together(
     store: &Store,
     requests: &[CommitRequest],
-    manner: Option<CommitMode>,
+    mode: Option<CommitMode>,
 ) -> Result<Vec<i64>, LedgerError> {
     let quickest = if is_one_broadcast(requests) { CommitMode::Whole } else { CommitMode::Together };
-    let manner = manner.unwrap_or(quickest);
-    let single = manner == CommitMode::Whole || is_one_statement(requests);
+    let mode = mode.unwrap_or(quickest);
+    let single = mode == CommitMode::Whole || is_one_statement(requests);
     let mut write = store.write_group(single).await?;
-    let result = commit(&mut write, requests, manner).await;
+    let result = commit(&mut write, requests, mode).await;
     write.end(result).await
 }

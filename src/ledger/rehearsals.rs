@@ -91,9 +91,9 @@ impl Ledger {
         self.store().rows(question.bind(script).bind(i64::from(limit))).await
     }
 
-    /// Deletes the rehearsals from before `instant`.
-    pub(super) async fn prune_rehearsals(&self, instant: Duration) -> Result<(), LedgerError> {
+    /// Deletes the rehearsals from before `time`.
+    pub(super) async fn prune_rehearsals(&self, time: Duration) -> Result<(), LedgerError> {
         let statement = sql("DELETE FROM rehearsals WHERE requested_at < ?");
-        self.change(statement.bind(millis(instant))).await.map(drop)
+        self.change(statement.bind(millis(time))).await.map(drop)
     }
 }

@@ -18,10 +18,10 @@ impl Ledger {
         let args = serde_json::to_string(asked).map_err(|error| self.store().record(error))?;
         self.store()
             .transaction(async |write| {
-                let instant = insert_run_command(write, job).await?;
+                let scheduled_at = insert_run_command(write, job).await?;
                 let statement = sql("UPDATE job_commands SET args = ? WHERE job = ? AND scheduled_at = ?");
-                write.run(statement.bind(args).bind(job).bind(instant)).await?;
-                Ok(from_millis(instant))
+                write.run(statement.bind(args).bind(job).bind(scheduled_at)).await?;
+                Ok(from_millis(scheduled_at))
             })
             .await
     }
@@ -39,13 +39,13 @@ impl Ledger {
         &self,
         job: &str,
         scheduled_at: Duration,
-        owner: &Instance,
+        instance: &Instance,
         guard: &str,
     ) -> Result<bool, LedgerError> {
         let statement = sql(formatcp!(
             "UPDATE job_runs SET plan_guard = ? WHERE job = ? AND scheduled_at = ? AND owner = ? AND state = {RUNNING}"
         ));
-        let statement = statement.bind(guard).bind(job).bind(millis(scheduled_at)).bind(owner.id());
+        let statement = statement.bind(guard).bind(job).bind(millis(scheduled_at)).bind(instance.id());
         Ok(self.change(statement).await? > 0)
     }
 

@@ -49,11 +49,11 @@ pub(super) async fn may_send(write: &mut Transaction<'_>) -> Result<(), LedgerEr
         return Ok(());
     }
     let Some(restores) = pending(write).await? else { return Ok(()) };
-    Err(LedgerError::Restored { path: write.store.path.clone(), taken_at: instant(restores.taken_at) })
+    Err(LedgerError::Restored { path: write.store.path.clone(), taken_at: format_time(restores.taken_at) })
 }
 
 /// Formats an instant for people, in UTC.
-pub(super) fn instant(millis: i64) -> String {
+pub(super) fn format_time(millis: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

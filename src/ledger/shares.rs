@@ -40,7 +40,7 @@ pub struct QuotaClaim<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaShare {
     /// The slots that belong to the process while the claim is valid.
-    pub places: u32,
+    pub slots: u32,
     /// How many slots the process should use at most, because other processes have too few. It should claim again with
     /// this as `keep`.
     pub fair: u32,
@@ -48,7 +48,8 @@ pub struct QuotaShare {
 
 #[derive(sqlx::FromRow)]
 struct ShareRow {
-    owner: i64,
+    #[sqlx(rename = "owner")]
+    instance: i64,
     slots: i64,
     short: bool,
     claimed_until: i64,
@@ -60,18 +61,18 @@ struct ShareRow {
 
 impl Ledger {
     /// Claims slots of a quota for this instance, or renews its claim. All claims together never exceed the quota.
-    pub async fn claim_places(
+    pub async fn claim_slots(
         &self,
-        owner: &Instance,
+        instance: &Instance,
         claim: QuotaClaim<'_>,
     ) -> Result<QuotaShare, LedgerError> {
-        self.store().transaction(async |write| claim_in(write, owner.id(), claim).await).await
+        self.store().transaction(async |write| claim_in(write, instance.id(), claim).await).await
     }
 }
 
 async fn claim_in(
     write: &mut Transaction<'_>,
-    owner: i64,
+    instance: i64,
     claim: QuotaClaim<'_>,
 ) -> Result<QuotaShare, LedgerError> {
     // The time is read after the write has begun, because waiting for other writers takes time.
@@ -100,7 +101,7 @@ async fn claim_in(
     for row in rows {
         let lent = if now < row.claimed_until + cool { row.slots } else { 0 };
         let cooling = if now < row.cool_until { row.cooling } else { 0 };
-        if row.owner == owner {
+        if row.instance == instance {
             own = (lent, cooling);
             continue;
         }
@@ -120,17 +121,14 @@ async fn claim_in(
     let kept = own.0.min(i64::from(claim.keep));
     let free = (total - bound).max(0);
     let wanted = if short.is_empty() { need } else { need.min(fair) };
-    let places = if need == 0 { 0 } else { wanted.max(kept).min(free) };
-    let places = if places < least { 0 } else { places };
-    let ought = if short.iter().any(|(places, weight)| *places < fair_of(*weight)) {
-        places.min(fair)
-    } else {
-        places
-    };
+    let slots = if need == 0 { 0 } else { wanted.max(kept).min(free) };
+    let slots = if slots < least { 0 } else { slots };
+    let ought =
+        if short.iter().any(|(slots, weight)| *slots < fair_of(*weight)) { slots.min(fair) } else { slots };
     // Slots that messages occupy beyond the share stay occupied until the messages are old enough. Slots that the
     // guard has freed are available to all processes.
     let used = i64::from(claim.used).min(own.0.max(own.1));
-    let (cooling, cool_until) = if used > places { (used, now + cool) } else { (0, 0) };
+    let (cooling, cool_until) = if used > slots { (used, now + cool) } else { (0, 0) };
     let statement = sql(
         "INSERT INTO quota_shares (app, quota, owner, slots, short, claimed_until, cooling, cool_until, pace, weight)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -138,8 +136,8 @@ async fn claim_in(
                 claimed_until = excluded.claimed_until, cooling = excluded.cooling, cool_until = excluded.cool_until,
                 pace = excluded.pace, weight = excluded.weight",
     );
-    let statement = statement.bind(claim.app.0).bind(claim.quota).bind(owner).bind(places);
-    let statement = statement.bind(places < need).bind(if need == 0 { now - cool } else { now + length });
+    let statement = statement.bind(claim.app.0).bind(claim.quota).bind(instance).bind(slots);
+    let statement = statement.bind(slots < need).bind(if need == 0 { now - cool } else { now + length });
     let statement = statement.bind(cooling).bind(cool_until);
     write.run(statement.bind(i64::from(claim.pace)).bind(own_weight)).await?;
     let gone = sql(
@@ -147,7 +145,7 @@ async fn claim_in(
     );
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();
-    Ok(QuotaShare { places: count(places), fair: count(ought) })
+    Ok(QuotaShare { slots: count(slots), fair: count(ought) })
 }
 
 /// The number of usable slots while the service allows only a part of the quota. It is slightly higher than that part,

@@ -129,14 +129,18 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Copies the ledger in `place` as it is at one instant into the folder `to`, so that a command can try something
+    /// Copies the ledger in `location` as it is at one instant into the folder `to`, so that a command can try something
     /// on the copy. Other processes continue to use the ledger, which does not change.
-    pub async fn snapshot_into(place: &LedgerLocation, to: &Path, clock: &Clock) -> Result<(), LedgerError> {
+    pub async fn snapshot_into(
+        location: &LedgerLocation,
+        to: &Path,
+        clock: &Clock,
+    ) -> Result<(), LedgerError> {
         const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        if let LedgerLocation::Folder(from) = place {
+        if let LedgerLocation::Folder(from) = location {
             return Self::copy(from, to).await;
         }
-        let source = Self::open_at(place, clock.clone()).await?;
+        let source = Self::open_at(location, clock.clone()).await?;
         let target = Self::open_scratch(to, clock.clone()).await?;
         let mut read = source.store().write_group(false).await?;
         read.run(sql(SNAPSHOT)).await?;

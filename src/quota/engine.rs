@@ -51,18 +51,18 @@ pub(super) enum DriverState {
 impl QuotaState {
     pub(super) fn new(settings: &QuotaSettings, clock: &Clock) -> Self {
         let rate = settings.rate();
-        let mut places = WindowSlots::new(
+        let mut slots = WindowSlots::new(
             rate,
             (settings.period, settings.largest_cost.get()),
             &settings.history,
             clock.now(),
         );
         if settings.shared {
-            places.lend(LentSlots { places: 0, until: Instant::ZERO });
+            slots.lend(LentSlots { slots: 0, until: Instant::ZERO });
         }
         Self {
             queue: PermitQueue::default(),
-            slots: places,
+            slots,
             trips: RoundTrips::default(),
             schedule: PermitSchedule::default(),
             sent: RollingCounter::over(Duration::from_secs(1)),

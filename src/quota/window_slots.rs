@@ -67,7 +67,7 @@ pub(super) struct WindowSlots {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LentSlots {
     /// The number of slots.
-    pub places: u32,
+    pub slots: u32,
     /// The instant from which on there are none.
     pub until: Instant,
 }
@@ -103,7 +103,7 @@ impl WindowSlots {
         )]
         let total = (rate.floor() as u32).max(1);
         let second = period.duration().mul_f64((f64::from(total) / rate).max(1.0));
-        let mut places = Self {
+        let mut slots = Self {
             total,
             period,
             second,
@@ -126,20 +126,20 @@ impl WindowSlots {
                 // Its last message may have been the largest call, whose messages are not spaced.
                 let lasts = second + ASSUMED_SPREAD;
                 let lump = f64::from(largest_cost.min(total).saturating_sub(1)) / f64::from(total);
-                places.before = Some(PriorUsage { end: now + lasts + lasts.mul_f64(lump), lasts });
+                slots.before = Some(PriorUsage { end: now + lasts + lasts.mul_f64(lump), lasts });
             }
             SendHistory::Known(sends) => {
                 for send in sends {
-                    let binds = places.hold(send.cost) + ASSUMED_SPREAD;
+                    let binds = slots.hold(send.cost) + ASSUMED_SPREAD;
                     if let Some(left) = binds.checked_sub(send.ago) {
-                        let taken = places.places(send.cost);
-                        places.held += taken;
-                        places.free_at(now + left, taken);
+                        let taken = slots.slots(send.cost);
+                        slots.held += taken;
+                        slots.free_at(now + left, taken);
                     }
                 }
             }
         }
-        places
+        slots
     }
 
     /// Changes the number of slots for `rate` messages a period. Held slots stay held, so while they are, no period
@@ -155,7 +155,7 @@ impl WindowSlots {
     }
 
     /// The slots that a call of `cost` takes: one for each message, or all of them for a larger call.
-    fn places(&self, cost: u32) -> u64 {
+    fn slots(&self, cost: u32) -> u64 {
         u64::from(cost.min(self.total))
     }
 
@@ -164,10 +164,10 @@ impl WindowSlots {
         self.second * cost.div_ceil(self.total)
     }
 
-    fn free_at(&mut self, at: Instant, places: u64) {
+    fn free_at(&mut self, at: Instant, slots: u64) {
         let nanos = at.since_start().as_nanos().next_multiple_of(GRAIN.as_nanos());
         let at = Instant::from_start(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
-        *self.freeing.entry(at).or_default() += places;
+        *self.freeing.entry(at).or_default() += slots;
     }
 
     /// Frees the slots that are free by `now`.
@@ -183,7 +183,7 @@ impl WindowSlots {
                 if self.unanswered_until(sent, trips) > now {
                     break;
                 }
-                self.held -= self.places(sent.cost);
+                self.held -= self.slots(sent.cost);
             }
             self.sent.pop_front();
             self.first += 1;
@@ -210,7 +210,7 @@ impl WindowSlots {
 
     /// Whether the slots for a call of `cost` are free. Call `release` first.
     pub(super) fn fits(&self, cost: u32, now: Instant) -> bool {
-        self.in_use(now) + self.places(cost) <= u64::from(self.allowed(now))
+        self.in_use(now) + self.slots(cost) <= u64::from(self.allowed(now))
     }
 
     /// Limits this process to the lent slots from now on.
@@ -220,7 +220,7 @@ impl WindowSlots {
 
     fn allowed(&self, now: Instant) -> u32 {
         match self.lent {
-            Some(lent) if now < lent.until => lent.places.min(self.total),
+            Some(lent) if now < lent.until => lent.slots.min(self.total),
             Some(_) => 0,
             None => self.total,
         }
@@ -252,12 +252,12 @@ impl WindowSlots {
 
     /// Takes the slots for a call of `cost`.
     pub(super) fn take(&mut self, cost: u32) {
-        self.held += self.places(cost);
+        self.held += self.slots(cost);
     }
 
     /// Gives the slots back, because nothing was written.
     pub(super) fn give_back(&mut self, cost: u32) {
-        self.held -= self.places(cost);
+        self.held -= self.slots(cost);
     }
 
     /// Records that the call was written at `now`, which must not go back. Returns the call's number.
@@ -277,7 +277,7 @@ impl WindowSlots {
         let sent = self.close(number)?;
         let excess = trips.excess(round_trip);
         let free = sent.written + self.hold(sent.cost) + excess;
-        self.free_at(free, self.places(sent.cost));
+        self.free_at(free, self.slots(sent.cost));
         let hold = (self.second + excess).as_secs_f64();
         self.answers = (self.answers + 1).min(self.total.clamp(16, 1024));
         let weight = 1.0 / f64::from(self.answers);
@@ -291,7 +291,7 @@ impl WindowSlots {
     pub(super) fn lost(&mut self, number: u64, now: Instant, trips: &RoundTrips) -> Option<Instant> {
         let sent = self.close(number)?;
         let free = (now + self.hold(sent.cost)).min(self.unanswered_until(sent, trips));
-        self.free_at(free, self.places(sent.cost));
+        self.free_at(free, self.slots(sent.cost));
         Some(free)
     }
 

@@ -12,7 +12,7 @@ use crate::ledger::{
 use crate::message::{Draft, Message, check_stored};
 use crate::records::{Doubt, Fingerprint, MatchKey, RecordSighting};
 
-use super::{instant, ms};
+use super::{ms, unix_time};
 
 /// What is in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +193,7 @@ impl DoubtSet {
     pub(super) fn span(&self) -> Option<(Duration, Duration)> {
         let from = self.doubts.iter().map(|doubt| doubt.from_ms).min()?;
         let until = self.doubts.iter().map(|doubt| doubt.until_ms).max()?;
-        Some((instant(from), instant(until)))
+        Some((unix_time(from), unix_time(until)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::records::{
 };
 
 use super::doubts::{DoubtId, hex};
-use super::{Ask, HistoryError, ReconcileTarget, Reconciler, instant, ms};
+use super::{Ask, HistoryError, ReconcileTarget, Reconciler, ms, unix_time};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -102,7 +102,7 @@ impl WantedRecords {
         let is_wanted = is_marked || self.fingerprints.contains(&key.fingerprint);
         is_wanted.then(|| ServiceRecord {
             message_id: record.message_id,
-            at: instant(record.at_ms),
+            at: unix_time(record.at_ms),
             fingerprint: hex(key.fingerprint),
             mark: key.mark,
         })
@@ -128,7 +128,7 @@ impl Reconciler {
         ask: Ask,
         wanted: &Arc<WantedRecords>,
     ) -> Result<Option<HashSet<String>>, HistoryError> {
-        let start = instant(hour.start_ms());
+        let start = unix_time(hour.start_ms());
         let read_at = loop {
             match target.ledger.claim_history_read(target.app, start).await? {
                 HistoryTurn::Ask(at) => break at,
@@ -260,7 +260,7 @@ fn count_empty_files(reads: &mut [HistoryRead]) {
 /// The end of the wait for history files: the earliest next one, and at most a minute.
 pub(super) fn next_look(now: Duration, due: &DueHours) -> Duration {
     const MOST: Duration = Duration::from_mins(1);
-    due.next_ms.map_or(now + MOST, |next| instant(next).min(now + MOST))
+    due.next_ms.map_or(now + MOST, |next| unix_time(next).min(now + MOST))
 }
 
 #[cfg(test)]
@@ -294,8 +294,8 @@ mod tests {
                 let result = if asked.len() == 6 { HistoryResult::Whole } else { HistoryResult::NoFile };
                 asked.push(minute);
                 let read = HistoryRead {
-                    hour: instant(hour.start_ms()),
-                    read_at: instant(now),
+                    hour: unix_time(hour.start_ms()),
+                    read_at: unix_time(now),
                     result,
                     zone: None,
                     lines: 0,

@@ -57,7 +57,7 @@ pub enum Ask {
 pub struct ReconcileTarget<'a> {
     pub ledger: &'a Ledger,
     pub app: AppId,
-    pub owner: &'a Instance,
+    pub instance: &'a Instance,
     pub client: &'a Client,
 }
 
@@ -146,6 +146,6 @@ fn ms(at: Duration) -> i64 {
 }
 
 /// Converts milliseconds since 1970 to an instant.
-fn instant(ms: i64) -> Duration {
+fn unix_time(ms: i64) -> Duration {
     Duration::from_millis(ms.max(0).unsigned_abs())
 }

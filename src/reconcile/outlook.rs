@@ -9,7 +9,7 @@ use crate::records::{DoubtState, Hour, UnsettledReason, hours_of};
 
 use super::doubts::{DoubtId, DoubtSet};
 use super::history::next_ask_ms;
-use super::{instant, ms};
+use super::{ms, unix_time};
 
 /// What the doubts of an app wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,9 +85,9 @@ fn awaited_files(
     for (broadcast, hours) in awaited {
         let mut of_one: BTreeMap<Hour, AwaitedFile> = BTreeMap::new();
         for (hour, last) in hours {
-            let start = instant(hour.start_ms());
+            let start = unix_time(hour.start_ms());
             let read = reads.iter().find(|read| read.hour == start);
-            let next = next_ask_ms(hour, last, read, now_ms).map(instant);
+            let next = next_ask_ms(hour, last, read, now_ms).map(unix_time);
             let asked = read.map(|read| (read.read_at, read.result));
             let file = of_one.entry(hour).or_insert(AwaitedFile { hour: start, asked, next });
             file.next = [file.next, next].into_iter().flatten().min();
@@ -107,7 +107,7 @@ impl BroadcastOutlook {
                 match until_ms {
                     Some(until) => {
                         self.waiting += 1;
-                        self.until = self.until.max(Some(instant(*until)));
+                        self.until = self.until.max(Some(unix_time(*until)));
                     }
                     None => self.open += 1,
                 }

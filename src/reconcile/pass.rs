@@ -111,7 +111,7 @@ impl Reconciler {
             lease: TURN_LENGTH,
             cool: Duration::ZERO,
         };
-        Ok(target.ledger.claim_places(target.owner, claim).await?.places > 0)
+        Ok(target.ledger.claim_slots(target.instance, claim).await?.slots > 0)
     }
 
     async fn read_files(

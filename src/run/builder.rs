@@ -22,7 +22,7 @@ use super::budget::MemoryBudget;
 use super::console::Console;
 use super::files::{MountedFile, ProjectFiles};
 use super::inputs::RunInputs;
-use super::interrupt::{Interrupt, press_at_signals};
+use super::interrupt::{Interrupt, cancel_at_signals};
 use super::jobs::{DeclaredJobs, JobContext};
 use super::lists::GroupLists;
 use super::outbound::{HttpOut, OutboundHttp, net_problem};
@@ -157,13 +157,13 @@ impl<'a> RunBuilder<'a> {
     }
 
     /// Makes a run of a file of tests of it.
-    pub fn test(&mut self, bed: &Rc<Testbed>) {
-        self.mode = RunMode::Test(Rc::clone(bed));
+    pub fn test(&mut self, testbed: &Rc<Testbed>) {
+        self.mode = RunMode::Test(Rc::clone(testbed));
     }
 
     /// Makes a run of it that a test started.
-    pub(super) fn tested(&mut self, bed: &Rc<Testbed>) {
-        self.mode = RunMode::Tested(Rc::clone(bed));
+    pub(super) fn tested(&mut self, testbed: &Rc<Testbed>) {
+        self.mode = RunMode::Tested(Rc::clone(testbed));
     }
 
     /// Opens what the run needs.
@@ -241,15 +241,15 @@ impl<'a> RunBuilder<'a> {
                     ..live(Box::new(network))
                 }
             }
-            RunMode::Test(bed) => RunServices {
-                files: bed.files(),
-                testbed: Ok(Rc::clone(&bed)),
-                ..live(Box::new(TestHttp { bed, network }))
+            RunMode::Test(testbed) => RunServices {
+                files: testbed.files(),
+                testbed: Ok(Rc::clone(&testbed)),
+                ..live(Box::new(TestHttp { testbed, network }))
             },
-            RunMode::Tested(bed) => RunServices {
-                files: bed.files(),
+            RunMode::Tested(testbed) => RunServices {
+                files: testbed.files(),
                 testbed: Err("a script that a test runs cannot declare tests"),
-                ..live(Box::new(TestHttp { bed, network }))
+                ..live(Box::new(TestHttp { testbed, network }))
             },
         };
         let spec = RunSpec {
@@ -296,7 +296,7 @@ impl PreparedRun {
     /// Runs the script to its end. Ctrl-C and SIGTERM interrupt it.
     pub async fn run_until_signal(self) -> RunEnd {
         let interrupt = Interrupt::default();
-        let listening = tokio::task::spawn_local(press_at_signals(interrupt.clone()));
+        let listening = tokio::task::spawn_local(cancel_at_signals(interrupt.clone()));
         let ended = self.run_until(interrupt).await;
         listening.abort();
         ended

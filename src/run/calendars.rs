@@ -165,7 +165,7 @@ mod tests {
         // As a spreadsheet in China saves it.
         let gbk = [b"date,kind,name\n2026-10-01,holiday,".as_slice(), b"\xb9\xfa\xc7\xec\xbd\xda\n"].concat();
         assert!(!read("cn.csv", &gbk).unwrap().is_workday(date(2026, 10, 1)));
-        for (text, told) in [
+        for (text, expected) in [
             ("date,kind\n1/10/2026,holiday\n", "line 2: \"1/10/2026\" is not a date"),
             ("date,kind\n2026-02-30,holiday\n", "line 2: \"2026-02-30\" is not a date"),
             ("date,kind\n2026-10-01,free\n", "line 2: the kind is \"free\""),
@@ -174,7 +174,7 @@ mod tests {
             ("date,kind\n", "it names no day"),
         ] {
             let error = read("cn.csv", text.as_bytes()).unwrap_err();
-            assert!(error.starts_with("cn.csv: ") && error.contains(told), "{error}");
+            assert!(error.starts_with("cn.csv: ") && error.contains(expected), "{error}");
         }
     }
 

@@ -14,7 +14,7 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Makes the first request, or the second if the first was made.
-    pub fn press(&self) {
+    pub fn cancel(&self) {
         if self.finish.is_cancelled() { self.end.cancel() } else { self.finish.cancel() }
     }
 
@@ -25,8 +25,8 @@ impl Interrupt {
     }
 }
 
-/// Presses the interrupt at every Ctrl-C and SIGTERM.
-pub async fn press_at_signals(interrupted: Interrupt) {
+/// Cancels the run at every Ctrl-C and SIGTERM.
+pub async fn cancel_at_signals(interrupted: Interrupt) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -41,6 +41,6 @@ pub async fn press_at_signals(interrupted: Interrupt) {
         tracing::warn!(
             "interrupted: finishing the calls in flight and starting no new ones (press Ctrl-C again to end at once)"
         );
-        interrupted.press();
+        interrupted.cancel();
     }
 }

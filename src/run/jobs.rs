@@ -35,13 +35,13 @@ pub struct JobContext {
     /// The ledger in which the run was claimed.
     pub ledger: Ledger,
     /// The instance that claimed it.
-    pub owner: Instance,
+    pub instance: Instance,
     /// The supervisor that drives its broadcasts.
-    pub keeper: Rc<BroadcastSupervisor>,
+    pub supervisor: Rc<BroadcastSupervisor>,
     /// The current script, modules and files of the project. The run itself uses the bytes that it began with.
     pub project: Option<ProjectInputs>,
     /// Set once the ledger has recorded that the run is not rerunnable.
-    pub loose: OnceCell<()>,
+    pub not_rerunnable: OnceCell<()>,
 }
 
 impl JobContext {
@@ -51,14 +51,14 @@ impl JobContext {
         let unsent =
             |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
         let write = async || {
-            let ours = self.ledger.mark_not_rerunnable(&self.name, self.scheduled_at, &self.owner).await;
+            let ours = self.ledger.mark_not_rerunnable(&self.name, self.scheduled_at, &self.instance).await;
             if ours.map_err(|error| unsent(error.to_string()))? {
                 Ok(())
             } else {
                 Err(unsent("another process has claimed this run in the ledger".to_owned()))
             }
         };
-        self.loose.get_or_try_init(write).await.copied()
+        self.not_rerunnable.get_or_try_init(write).await.copied()
     }
 }
 

@@ -42,7 +42,7 @@ pub use builder::{PreparedRun, RunBuilder};
 pub use calendars::{CALENDAR_EXTENSIONS, CALENDARS};
 pub use console::{Console, ConsoleInput};
 pub use files::{FileChange, MountedFile, ProjectFiles, ScriptFiles};
-pub use interrupt::{Interrupt, press_at_signals};
+pub use interrupt::{Interrupt, cancel_at_signals};
 pub use jobs::{DeclaredJobs, JobContext, job_start};
 pub use outbound::{Webhook, net_problem};
 pub use output::{DiscardOutput, ScriptOutput, log_line};

@@ -154,7 +154,7 @@ pub struct RunStop {
 
 impl RunStop {
     /// Ends all waits, including those of later calls.
-    pub(super) fn press(&self) {
+    pub(super) fn cancel(&self) {
         self.run.cancel();
     }
 

@@ -29,5 +29,5 @@ pub(super) fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
 }
 
 fn in_zone(zone: &TimeZone, shown: jiff::civil::DateTime) -> Option<Timestamp> {
-    zone::instant(zone, shown)
+    zone::to_timestamp(zone, shown)
 }

@@ -63,7 +63,11 @@ impl Cron {
     pub(super) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         // Matching instants are whole seconds.
         let after = Timestamp::from_second(after.as_second()).ok()?;
-        if self.hours == EVERY_HOUR { self.by_the_hands(after, zone) } else { self.by_the_day(after, zone) }
+        if self.hours == EVERY_HOUR {
+            self.next_by_wall_clock(after, zone)
+        } else {
+            self.next_by_day(after, zone)
+        }
     }
 
     /// Whether it matches in every hour, and follows the clocks through their changes.
@@ -78,27 +82,27 @@ impl Cron {
 
     /// Finds the next instant of an expression that names hours: each time of the day runs once, whatever the clock
     /// changes.
-    fn by_the_day(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    fn next_by_day(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut from = zone.to_datetime(after);
         loop {
             from = self.first_from(from.checked_add(SECOND).ok()?)?;
             // In the second half of a fold, the clocks show times whose instant has passed.
-            let instant = zone::instant(zone, from)?;
-            if instant > after {
-                return Some(instant);
+            let timestamp = zone::to_timestamp(zone, from)?;
+            if timestamp > after {
+                return Some(timestamp);
             }
         }
     }
 
     /// Finds the next instant at which the clocks show a time that matches.
-    fn by_the_hands(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    fn next_by_wall_clock(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut from = after.checked_add(SECOND).ok()?;
         loop {
             let offset = zone.to_offset(from);
-            let instant = offset.to_timestamp(self.first_from(offset.to_datetime(from))?).ok()?;
+            let timestamp = offset.to_timestamp(self.first_from(offset.to_datetime(from))?).ok()?;
             match zone.following(from).next() {
-                Some(moved) if moved.timestamp() <= instant => from = moved.timestamp(),
-                _ => return Some(instant),
+                Some(moved) if moved.timestamp() <= timestamp => from = moved.timestamp(),
+                _ => return Some(timestamp),
             }
         }
     }
@@ -188,12 +192,12 @@ fn fields(text: &str) -> Result<Vec<String>, String> {
 
 /// Parses six fields with croner. Each field is valid by itself.
 fn read(fields: &[String]) -> Option<CronPattern> {
-    if !fields.iter().enumerate().all(|(place, field)| words_fit(place, field)) {
+    if !fields.iter().enumerate().all(|(index, field)| words_fit(index, field)) {
         return None;
     }
     // As in Vixie cron, a field of days that begins with `*` restricts the other one. Two fields that do not begin
     // with `*` are a union.
-    let restricts = |place: usize| fields.get(place).is_some_and(|field| field.starts_with(['*', '?']));
+    let restricts = |index: usize| fields.get(index).is_some_and(|field| field.starts_with(['*', '?']));
     let both = restricts(3) || restricts(5);
     let parser =
         CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).dom_and_dow(both).build();
@@ -204,8 +208,8 @@ fn read(fields: &[String]) -> Option<CronPattern> {
 
 /// Whether a field's names belong to it and its steps are within its range. croner takes any name in any field,
 /// accepts an empty item between two commas, and reads a step of 70 minutes as one of an hour.
-fn words_fit(place: usize, field: &str) -> bool {
-    let (most, known): (u32, &[&str]) = match place {
+fn words_fit(index: usize, field: &str) -> bool {
+    let (most, known): (u32, &[&str]) = match index {
         0 | 1 => (59, &[]),
         2 => (23, &[]),
         3 => (31, &[]),
@@ -222,19 +226,19 @@ fn words_fit(place: usize, field: &str) -> bool {
             && words.all(|word| {
                 let day = word.strip_suffix('l').unwrap_or(word);
                 known.contains(&word)
-                    || matches!((place, word), (3, "l" | "w" | "lw") | (5, "l"))
-                    || (place == 5 && known.contains(&day))
+                    || matches!((index, word), (3, "l" | "w" | "lw") | (5, "l"))
+                    || (index == 5 && known.contains(&day))
             })
     })
 }
 
 /// Names the first field that is invalid by itself.
 fn which_is_wrong(fields: &[String]) -> String {
-    for (place, field) in fields.iter().enumerate() {
+    for (index, field) in fields.iter().enumerate() {
         let mut alone = vec!["*".to_owned(); fields.len()];
-        alone[place].clone_from(field);
+        alone[index].clone_from(field);
         if read(&alone).is_none() {
-            let (name, range) = FIELDS[place];
+            let (name, range) = FIELDS[index];
             return format!(
                 "the {name} `{}` is invalid: write {range}, or lists (1,2), ranges (1-5), steps (*/2, 1-9/2) and *",
                 field.escape_debug()

@@ -146,7 +146,9 @@ impl Job {
                 let passed = after.as_secs() / length.as_secs();
                 Some(Duration::from_secs(passed.checked_add(1)?.checked_mul(length.as_secs())?))
             }
-            JobSchedule::At(instant) => zone::since_epoch(*instant).filter(|instant| *instant > after),
+            JobSchedule::At(timestamp) => {
+                zone::since_epoch(*timestamp).filter(|scheduled_at| *scheduled_at > after)
+            }
             JobSchedule::Hook(_) | JobSchedule::Event(_) => None,
         }
     }
@@ -174,13 +176,13 @@ impl Job {
 
     /// Returns the delay of a scheduled time's run, which is below [`Job::jitter`]. The same job and time always have
     /// the same delay.
-    pub fn delay(&self, instant: Duration) -> Duration {
+    pub fn delay(&self, scheduled_at: Duration) -> Duration {
         let most = u64::try_from(self.jitter.as_millis()).unwrap_or(u64::MAX);
         if most == 0 {
             return Duration::ZERO;
         }
         let mut hash = DefaultHasher::new();
-        (&self.name, instant).hash(&mut hash);
+        (&self.name, scheduled_at).hash(&mut hash);
         Duration::from_millis(hash.finish() % most)
     }
 
@@ -204,7 +206,7 @@ impl Job {
                 format!("cron \"{}\" in {}{days}", cron.text, crate::zones::words(&self.zone))
             }
             JobSchedule::Every(length) => format!("every {}", words(*length)),
-            JobSchedule::At(instant) => format!("at {instant}"),
+            JobSchedule::At(timestamp) => format!("at {timestamp}"),
             JobSchedule::Hook(_) => format!("{AT_EACH_POST}{}", self.name),
             JobSchedule::Event(event) => event.words(),
         }
@@ -224,7 +226,7 @@ impl Job {
                 let mut last = None;
                 let closest = instants
                     .take(LOOKED_AT)
-                    .filter_map(|instant| instant.checked_sub(last.replace(instant)?))
+                    .filter_map(|scheduled_at| scheduled_at.checked_sub(last.replace(scheduled_at)?))
                     .min()
                     .unwrap_or(DAY);
                 (closest, "the shortest time between two runs")
@@ -258,9 +260,9 @@ impl JobSchedule {
                 Ok(Self::Every(length))
             }
             JobTrigger::At(text) => {
-                let instant = at::parse(text, zone).map_err(|why| DeclarationError::new("time", why))?;
-                Self::at(instant)
-                    .ok_or_else(|| DeclarationError::new("time", format!("{instant} is before 1970")))
+                let timestamp = at::parse(text, zone).map_err(|why| DeclarationError::new("time", why))?;
+                Self::at(timestamp)
+                    .ok_or_else(|| DeclarationError::new("time", format!("{timestamp} is before 1970")))
             }
             JobTrigger::AtInstant { ms } => {
                 Timestamp::from_millisecond(*ms).ok().and_then(Self::at).ok_or_else(|| {
@@ -270,8 +272,8 @@ impl JobSchedule {
         }
     }
 
-    fn at(instant: Timestamp) -> Option<Self> {
-        (instant > Timestamp::UNIX_EPOCH).then_some(Self::At(instant))
+    fn at(timestamp: Timestamp) -> Option<Self> {
+        (timestamp > Timestamp::UNIX_EPOCH).then_some(Self::At(timestamp))
     }
 }
 

@@ -82,7 +82,7 @@ impl RunVerdict {
     /// Returns the last time that the verdict decides.
     pub const fn last(&self) -> Duration {
         match self {
-            Self::Run(instant) => *instant,
+            Self::Run(scheduled_at) => *scheduled_at,
             Self::Skip(skipped) => skipped.last,
         }
     }
@@ -120,7 +120,7 @@ impl DecisionBuilder<'_> {
                 self.skip(base, latest, SkipReason::Superseded);
             }
             MissedPolicy::Once if self.within_grace(latest) => {
-                if let Some(before) = self.latest(base, latest, |instant| instant) {
+                if let Some(before) = self.latest(base, latest, |scheduled_at| scheduled_at) {
                     self.skip(base, before, SkipReason::Superseded);
                 }
                 self.decision.verdicts.push(RunVerdict::Run(latest));
@@ -140,16 +140,18 @@ impl DecisionBuilder<'_> {
             self.skip(base, old, SkipReason::Old);
             done = old;
         }
-        while let Some(instant) = self.job.next_after(done).filter(|instant| *instant <= latest) {
+        while let Some(scheduled_at) =
+            self.job.next_after(done).filter(|scheduled_at| *scheduled_at <= latest)
+        {
             if self.decision.verdicts.len() >= MOST_AT_ONCE {
                 break;
             }
-            if self.within_grace(instant) {
-                self.decision.verdicts.push(RunVerdict::Run(instant));
+            if self.within_grace(scheduled_at) {
+                self.decision.verdicts.push(RunVerdict::Run(scheduled_at));
             } else {
-                self.skip(done, instant, SkipReason::Old);
+                self.skip(done, scheduled_at, SkipReason::Old);
             }
-            done = instant;
+            done = scheduled_at;
         }
         done
     }
@@ -157,28 +159,30 @@ impl DecisionBuilder<'_> {
     /// Runs the times that are due and not late.
     fn on_time(&mut self, base: Duration) -> Duration {
         let mut done = base;
-        while let Some(instant) = self.due(done) {
+        while let Some(scheduled_at) = self.due(done) {
             if self.decision.verdicts.len() >= MOST_AT_ONCE {
                 break;
             }
-            self.decision.verdicts.push(RunVerdict::Run(instant));
-            done = instant;
+            self.decision.verdicts.push(RunVerdict::Run(scheduled_at));
+            done = scheduled_at;
         }
         done
     }
 
     /// Returns the time after `done`, if it is due.
     fn due(&self, done: Duration) -> Option<Duration> {
-        self.job.next_after(done).filter(|instant| *instant + self.job.delay(*instant) <= self.now)
+        self.job
+            .next_after(done)
+            .filter(|scheduled_at| *scheduled_at + self.job.delay(*scheduled_at) <= self.now)
     }
 
-    fn within_grace(&self, instant: Duration) -> bool {
-        self.now.saturating_sub(instant + self.job.delay(instant)) <= self.job.grace
+    fn within_grace(&self, scheduled_at: Duration) -> bool {
+        self.now.saturating_sub(scheduled_at + self.job.delay(scheduled_at)) <= self.job.grace
     }
 
     /// Returns the last time after `base` that was due before `until`.
     fn latest_due(&self, base: Duration, until: Duration) -> Option<Duration> {
-        self.latest(base, until, |instant| instant + self.job.delay(instant))
+        self.latest(base, until, |scheduled_at| scheduled_at + self.job.delay(scheduled_at))
     }
 
     /// Returns the last scheduled time after `base` whose `time` is before `until`. The search starts at the end,
@@ -205,9 +209,10 @@ impl DecisionBuilder<'_> {
 
     /// Skips all times after `base` up to `last`, which is one of them.
     fn skip(&mut self, base: Duration, last: Duration, why: SkipReason) {
-        let instants =
-            std::iter::successors(self.job.next_after(base), |instant| self.job.next_after(*instant));
-        let mut instants = instants.take_while(|instant| *instant <= last).take(COUNTED);
+        let instants = std::iter::successors(self.job.next_after(base), |scheduled_at| {
+            self.job.next_after(*scheduled_at)
+        });
+        let mut instants = instants.take_while(|scheduled_at| *scheduled_at <= last).take(COUNTED);
         let Some(first) = instants.next() else { return };
         let count = 1 + instants.count();
         self.decision.verdicts.push(RunVerdict::Skip(SkippedTimes { first, last, count, why }));

@@ -50,14 +50,14 @@ pub use pattern::TextPattern;
 use std::time::Duration;
 
 /// Formats a scheduled time as a run's name: `2026-11-23T09:00:00Z`, with a fraction only if it has one.
-pub fn run_name(instant: Duration) -> String {
-    zone::timestamp(instant).to_string()
+pub fn run_name(scheduled_at: Duration) -> String {
+    zone::timestamp(scheduled_at).to_string()
 }
 
 /// Returns the scheduled time that a run's name stands for; `None` if it is no name of a run.
 pub fn run_of_name(name: &str) -> Option<Duration> {
-    let instant: jiff::Timestamp = name.trim().parse().ok()?;
-    instant.as_duration().try_into().ok()
+    let time: jiff::Timestamp = name.trim().parse().ok()?;
+    time.as_duration().try_into().ok()
 }
 
 /// The id of a job run: `JOB@RUN`.

@@ -71,7 +71,7 @@ impl Workdays {
             if self.calendar.is_workday(day) {
                 return Some(next);
             }
-            let midnight = zone::instant(zone, day.tomorrow().ok()?.to_datetime(Time::midnight()))?;
+            let midnight = zone::to_timestamp(zone, day.tomorrow().ok()?.to_datetime(Time::midnight()))?;
             after = midnight.checked_sub(SignedDuration::from_secs(1)).ok()?;
         }
         None
@@ -84,9 +84,9 @@ impl Workdays {
         for _ in 0..MOST_DAYS {
             let mut from = Time::midnight();
             while let Some(time) = self.times_of(cron, workday, from) {
-                let instant = zone::instant(zone, workday.to_datetime(time))?;
-                if instant > after {
-                    return Some(instant);
+                let timestamp = zone::to_timestamp(zone, workday.to_datetime(time))?;
+                if timestamp > after {
+                    return Some(timestamp);
                 }
                 // The day ends where its seconds wrap.
                 from = time.wrapping_add(1.second());

@@ -17,7 +17,7 @@ pub(super) fn by_name(name: Option<&str>) -> Result<TimeZone, DeclarationError> 
 /// Returns the instant at which the clocks of a zone show a time. A time that they skip in spring becomes the first
 /// instant after the gap. A time that they show twice in autumn becomes the first of its two instants. Returns None
 /// outside the years of [`Timestamp`].
-pub(super) fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
+pub(super) fn to_timestamp(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(shown);
     match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
@@ -33,8 +33,8 @@ pub(super) fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
 }
 
 /// Converts to a jiff timestamp. A later time than jiff supports becomes its last one.
-pub(super) fn timestamp(instant: Duration) -> Timestamp {
-    SignedDuration::try_from(instant)
+pub(super) fn timestamp(unix_time: Duration) -> Timestamp {
+    SignedDuration::try_from(unix_time)
         .ok()
         .and_then(|since| Timestamp::from_duration(since).ok())
         .unwrap_or(Timestamp::MAX)

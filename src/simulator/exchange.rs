@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{SimulatedResponse, json as json_response, response};
 use super::callback::SimulatedEvent;
 use super::chat::ChatKind;
+use super::corrupt::corrupt;
 use super::fault::{FaultEffect, InjectedFault};
 use super::refusal::{
     BODY_TOO_LARGE, NOT_ACCEPTABLE, NOT_FOUND, REACH_LIMIT, Refusal, SEND_REACH_LIMIT, WRONG_MEDIA_TYPE,
@@ -17,7 +18,6 @@ use super::refusal::{
 use super::route::{Route, route};
 use super::service::SimulatorState;
 use super::settings::{SimulatorSettings, TargetedBy};
-use super::spoil::spoil;
 use super::time::ClockReading;
 use super::{ServiceCall, body, history, lists, old_send, recall, rewrite, send};
 
@@ -67,7 +67,7 @@ impl SimulatorState {
             None => SimulatedResponse::Whole(self.answer(&exchange)),
             Some(InjectedFault { accepted, what }) => {
                 let answer = accepted.then(|| self.answer(&exchange));
-                spoil(answer, what, now)
+                corrupt(answer, what, now)
             }
         }
     }

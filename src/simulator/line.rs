@@ -21,19 +21,19 @@ const CUT: u8 = 3;
 /// Ends its connection at the next write. The other half is a [`CuttableStream`].
 #[derive(Clone)]
 pub(super) struct ConnectionCutter {
-    fate: Arc<AtomicU8>,
+    state: Arc<AtomicU8>,
     peer: SocketAddr,
 }
 
 impl ConnectionCutter {
     /// Resets the connection. Nothing more is written.
     pub(super) fn reset(&self) {
-        self.fate.store(RESET, Ordering::Relaxed);
+        self.state.store(RESET, Ordering::Relaxed);
     }
 
     /// Ends the stream in the middle of the next answer's body.
     pub(super) fn truncate(&self) {
-        self.fate.store(TRUNCATE, Ordering::Relaxed);
+        self.state.store(TRUNCATE, Ordering::Relaxed);
     }
 }
 
@@ -55,12 +55,12 @@ impl Listener for CuttableListener {
         let (stream, peer) = Listener::accept(&mut self.0).await;
         // Small answers must not wait for one another. A closed connection is reported when it is read.
         let _ = stream.set_nodelay(true);
-        let fate = Arc::new(AtomicU8::new(WHOLE));
-        (CuttableStream { stream, fate: fate.clone() }, ConnectionCutter { fate, peer })
+        let state = Arc::new(AtomicU8::new(WHOLE));
+        (CuttableStream { stream, state: state.clone() }, ConnectionCutter { state, peer })
     }
 
     fn local_addr(&self) -> Result<ConnectionCutter> {
-        Ok(ConnectionCutter { fate: Arc::default(), peer: self.0.local_addr()? })
+        Ok(ConnectionCutter { state: Arc::default(), peer: self.0.local_addr()? })
     }
 }
 
@@ -73,7 +73,7 @@ impl Connected<IncomingStream<'_, CuttableListener>> for ConnectionCutter {
 /// A connection that can be cut.
 pub(super) struct CuttableStream {
     stream: TcpStream,
-    fate: Arc<AtomicU8>,
+    state: Arc<AtomicU8>,
 }
 
 impl AsyncRead for CuttableStream {
@@ -89,14 +89,14 @@ impl AsyncRead for CuttableStream {
 impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let cut = || Error::new(ErrorKind::ConnectionAborted, "cut by a fault");
-        match self.fate.load(Ordering::Relaxed) {
+        match self.state.load(Ordering::Relaxed) {
             TRUNCATE => {
                 // HTTP writes the head and a short body in one piece.
                 let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
                 let part = head + (bytes.len() - head) / 2;
                 let written = Pin::new(&mut self.stream).poll_write(context, &bytes[..part]);
                 if written.is_ready() {
-                    self.fate.store(CUT, Ordering::Relaxed);
+                    self.state.store(CUT, Ordering::Relaxed);
                 }
                 written
             }

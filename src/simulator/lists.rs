@@ -131,8 +131,8 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     query.map_err(|_| Refusal::illegal_argument("the query holds a value of the wrong type"))
 }
 
-fn page(settings: &SimulatorSettings, asked: Option<usize>, name: &str) -> Result<u64, Refusal> {
-    match asked.unwrap_or(DEFAULT_PAGE).min(settings.limits.page) {
+fn page(settings: &SimulatorSettings, requested: Option<usize>, name: &str) -> Result<u64, Refusal> {
+    match requested.unwrap_or(DEFAULT_PAGE).min(settings.limits.page) {
         0 => Err(Refusal::illegal_argument(format!("{name} must be over 0"))),
         size => Ok(size as u64),
     }

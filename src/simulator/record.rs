@@ -204,11 +204,11 @@ impl MessageLog {
 
     /// Returns the message with this id, if it is stored.
     pub(super) fn find(&mut self, id: &str) -> Option<&mut ReceivedMessage> {
-        let place = self.place(id.parse().ok()?)?;
-        self.messages.get_mut(place)
+        let index = self.index(id.parse().ok()?)?;
+        self.messages.get_mut(index)
     }
 
-    fn place(&self, id: u64) -> Option<usize> {
+    fn index(&self, id: u64) -> Option<usize> {
         usize::try_from(id.checked_sub(self.first_id)?).ok()
     }
 
@@ -220,7 +220,7 @@ impl MessageLog {
     /// Returns the recipients of messages, by their keys.
     pub(super) fn recipients(&self) -> impl Iterator<Item = ReceivedChat<'_>> {
         self.groups.iter().map(|(key, log)| {
-            let last = log.ids.back().and_then(|id| self.messages.get(self.place(*id)?));
+            let last = log.ids.back().and_then(|id| self.messages.get(self.index(*id)?));
             ReceivedChat { key, chat: log.chat, count: log.count, last }
         })
     }
@@ -241,7 +241,7 @@ impl MessageLog {
     /// Returns the stored messages of this group in the order of arrival, without those of users.
     pub(super) fn of_group(&self, group: &str) -> Vec<ReceivedMessage> {
         let ids = self.groups.get(group).into_iter().flat_map(|group| &group.ids);
-        ids.filter_map(|&id| self.messages.get(self.place(id)?)).cloned().collect()
+        ids.filter_map(|&id| self.messages.get(self.index(id)?)).cloned().collect()
     }
 
     /// Returns the stored messages by group, without those of users.

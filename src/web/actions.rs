@@ -45,7 +45,7 @@ impl AppState {
             }
             _ => ledger.audited(audit, Box::pin(self.act_in_ledger(&found, act))).await?,
         };
-        (self.daemon.house.nudge)();
+        (self.daemon.handle.wake)();
         tracing::info!(
             broadcast = found.full_name(),
             by = caller.name,
@@ -64,7 +64,7 @@ impl AppState {
         let (left, total) = (found.counts.pending, found.counts.total());
         let sending = self
             .run_on_daemon(move |daemon| async move {
-                let app = daemon.house.apps.iter().find(|app| app.key() == key)?;
+                let app = daemon.handle.apps.iter().find(|app| app.key() == key)?;
                 app.sending_outlook(&spec, left, total)
             })
             .await?;
@@ -94,7 +94,7 @@ impl AppState {
             })
         };
         let done = ledger.audited(audit, Box::pin(doing)).await?;
-        (self.daemon.house.nudge)();
+        (self.daemon.handle.wake)();
         tracing::info!(
             broadcast = found.full_name(),
             by = caller.name,
@@ -151,14 +151,14 @@ impl AppState {
     ) -> Result<ActionResult, ApiError> {
         let audit = caller.actor().act(format!("job.{}", word(act)), name);
         let done = self.ledger.audited(audit, act_on_job(&self.ledger, name, act, None)).await?;
-        (self.daemon.house.nudge)();
+        (self.daemon.handle.wake)();
         tracing::info!(job = name, by = caller.name, "on the page or over the API, {}", done.message);
         Ok(done)
     }
 
     /// The key of an app, by its name in mooncast.toml. Without a name, that of the first one.
     pub(super) fn app_key(&self, name: Option<&str>) -> Result<String, ApiError> {
-        let apps = &self.daemon.house.apps;
+        let apps = &self.daemon.handle.apps;
         let found = apps.iter().find(|app| name.is_none_or(|name| app.name() == name));
         found.map(|app| app.key().to_owned()).ok_or_else(|| {
             let known: Vec<&str> = apps.iter().map(|app| app.name()).collect();
@@ -181,9 +181,9 @@ impl AppState {
         let expires =
             expires.map_err(|why| ApiError::new(StatusCode::BAD_REQUEST, format!("`expires`: {why}")))?;
         let ids: Vec<_> = ids.into_iter().map(|id| (id, None)).collect();
-        let asked = SuppressionRequest { app: &app, kind, ids: &ids, reason, expires, actor: &caller.name };
-        let audit = addition_act(&caller.actor(), &asked);
-        let done = self.ledger.audited(audit, suppress(&self.ledger, asked)).await?;
+        let request = SuppressionRequest { app: &app, kind, ids: &ids, reason, expires, actor: &caller.name };
+        let audit = addition_act(&caller.actor(), &request);
+        let done = self.ledger.audited(audit, suppress(&self.ledger, request)).await?;
         tracing::info!(app, by = caller.name, "on the page or over the API, {}", done.message);
         Ok(done)
     }
@@ -209,11 +209,11 @@ impl AppState {
             found.full_name()
         );
         self.beyond_the_response(audit, later, move |daemon| async move {
-            let house = &daemon.house;
+            let handle = &daemon.handle;
             Ok(if asks {
-                ask_service(&house.ledger, &house.apps, &found).await?
+                ask_service(&handle.ledger, &handle.apps, &found).await?
             } else {
-                settle_proven(&house.ledger, &house.apps, &found).await?
+                settle_proven(&handle.ledger, &handle.apps, &found).await?
             })
         })
         .await
@@ -222,7 +222,7 @@ impl AppState {
     async fn verify(&self, audit: Act, found: Broadcast) -> Result<ActionResult, ApiError> {
         let later = format!("{} is being verified; the page shows the result", found.full_name());
         self.beyond_the_response(audit, later, move |daemon| async move {
-            Ok(verify(&daemon.house.apps, &found).await?.0)
+            Ok(verify(&daemon.handle.apps, &found).await?.0)
         })
         .await
     }
@@ -239,7 +239,7 @@ impl AppState {
         F: Future<Output = Result<ActionResult, ApiError>> + 'static,
     {
         let done = self.run_on_daemon(move |daemon| async move {
-            daemon.house.ledger.audited_first(audit, doing(Rc::clone(&daemon))).await
+            daemon.handle.ledger.audited_first(audit, doing(Rc::clone(&daemon))).await
         });
         match self.clock.timeout(PATIENCE, done).await {
             Ok(done) => done?,
@@ -251,8 +251,8 @@ impl AppState {
     pub(super) async fn preview_edit(&self, id: BroadcastId, change: Value) -> Result<EditPreview, ApiError> {
         let found = self.ledger.show(id).await?;
         self.run_on_daemon(move |daemon| async move {
-            let house = &daemon.house;
-            Ok(preview_edit(&house.ledger, &house.apps, &found, &change).await?)
+            let handle = &daemon.handle;
+            Ok(preview_edit(&handle.ledger, &handle.apps, &found, &change).await?)
         })
         .await?
     }
@@ -273,11 +273,11 @@ impl AppState {
         let later = format!("{name} is being edited; the page shows the result");
         let done = self
             .beyond_the_response(audit, later, move |daemon| async move {
-                let house = &daemon.house;
-                Ok(edit(&house.ledger, &house.apps, &found, &change, (from.as_deref(), &by)).await?)
+                let handle = &daemon.handle;
+                Ok(edit(&handle.ledger, &handle.apps, &found, &change, (from.as_deref(), &by)).await?)
             })
             .await?;
-        (self.daemon.house.nudge)();
+        (self.daemon.handle.wake)();
         tracing::info!(broadcast = name, by = caller.name, "on the page or over the API, {}", done.message);
         Ok(done)
     }
@@ -297,8 +297,8 @@ impl AppState {
             if !daemon.recalling.borrow_mut().insert(found.id) {
                 return Err(ApiError::new(StatusCode::CONFLICT, "its recall is already running"));
             }
-            let house = &daemon.house;
-            let done = recall(&house.ledger, &house.apps, &found, &options).await;
+            let handle = &daemon.handle;
+            let done = recall(&handle.ledger, &handle.apps, &found, &options).await;
             daemon.recalling.borrow_mut().remove(&found.id);
             Ok(done?.0)
         })

@@ -57,12 +57,12 @@ pub struct DaemonHandle {
     /// The newest lines of the log.
     pub log: Arc<LogTail>,
     /// Tells the daemon that a command was written, so that it does not wait for the next poll.
-    pub nudge: Rc<dyn Fn()>,
+    pub wake: Rc<dyn Fn()>,
 }
 
 /// The state that lives on the daemon's thread.
 pub(super) struct DaemonContext {
-    pub(super) house: DaemonHandle,
+    pub(super) handle: DaemonHandle,
     pub(super) hooks: WebhookVerifier,
     /// Broadcasts with a recall in progress.
     pub(super) recalling: RefCell<BTreeSet<BroadcastId>>,

@@ -29,9 +29,9 @@ async fn alive() -> Response {
     answer(StatusCode::OK, json!({ "alive": true }))
 }
 
-async fn ready(State(site): State<AppState>) -> Response {
+async fn ready(State(state): State<AppState>) -> Response {
     let reasons =
-        site.run_on_daemon(async |office| office.readiness.unready_reasons(&office.house).await).await;
+        state.run_on_daemon(async |daemon| daemon.readiness.unready_reasons(&daemon.handle).await).await;
     match reasons.unwrap_or_else(|problem| vec![problem.message]) {
         none if none.is_empty() => answer(StatusCode::OK, json!({ "ready": true })),
         reasons => answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "reasons": reasons })),
@@ -48,26 +48,26 @@ pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
 
 impl Readiness {
     /// Why the daemon is not ready. Empty if it is ready.
-    async fn unready_reasons(&self, house: &DaemonHandle) -> Vec<String> {
-        let mut reasons: Vec<String> = (house.unready)().map(str::to_owned).into_iter().collect();
-        if !self.writes(house).await {
+    async fn unready_reasons(&self, handle: &DaemonHandle) -> Vec<String> {
+        let mut reasons: Vec<String> = (handle.unready)().map(str::to_owned).into_iter().collect();
+        if !self.writes(handle).await {
             // The log has the reason. It may contain names that must not be public.
             reasons.push("the ledger cannot be written, so nothing is sent".to_owned());
         }
         reasons
     }
 
-    async fn writes(&self, house: &DaemonHandle) -> bool {
+    async fn writes(&self, handle: &DaemonHandle) -> bool {
         let mut known = self.0.lock().await;
-        let now = house.clock.now();
+        let now = handle.clock.now();
         if let Some((_, writes)) = known.filter(|(at, _)| now.saturating_since(*at) < KNOWN) {
             return writes;
         }
-        let probed = house.ledger.probe().await;
+        let probed = handle.ledger.probe().await;
         if let Err(error) = &probed {
             tracing::warn!("not ready: {error}");
         }
-        *known = Some((house.clock.now(), probed.is_ok()));
+        *known = Some((handle.clock.now(), probed.is_ok()));
         probed.is_ok()
     }
 }

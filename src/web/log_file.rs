@@ -161,7 +161,7 @@ impl LogWriter {
                 }
             }
             match self.write(&bytes) {
-                Ok(()) if count > 0 => self.tell_lost(),
+                Ok(()) if count > 0 => self.log_lost(),
                 Ok(()) => {}
                 Err(_) => {
                     self.lost.fetch_add(count, Ordering::Relaxed);
@@ -176,7 +176,7 @@ impl LogWriter {
     }
 
     /// Says in the log how many lines are missing from the files.
-    fn tell_lost(&self) {
+    fn log_lost(&self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             tracing::warn!(

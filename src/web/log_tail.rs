@@ -175,7 +175,7 @@ impl LogEventText {
 
     /// Keeps the fields that lines are found by.
     fn keep(&mut self, field: &Field, value: &str) {
-        let place = match field.name() {
+        let slot = match field.name() {
             "job" => &mut self.job,
             "script" => &mut self.script,
             "broadcast" => &mut self.broadcast,
@@ -183,7 +183,7 @@ impl LogEventText {
             "run" => &mut self.run,
             _ => return,
         };
-        *place = Some(value.to_owned());
+        *slot = Some(value.to_owned());
     }
 }
 

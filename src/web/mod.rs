@@ -135,18 +135,18 @@ impl AppState {
 
     /// The apps with their quotas as they are now.
     fn apps(&self) -> Vec<AppView> {
-        self.daemon.house.apps.iter().map(|app| AppView::from(&**app)).collect()
+        self.daemon.handle.apps.iter().map(|app| AppView::from(&**app)).collect()
     }
 
     /// The current overview, read from the ledger and the daemon.
     async fn overview(&self) -> Result<Overview, LedgerError> {
-        let house = &self.daemon.house;
-        let env = house.env.as_ref().map(ToString::to_string);
+        let handle = &self.daemon.handle;
+        let env = handle.env.as_ref().map(ToString::to_string);
         let source = OverviewSource {
-            project: house.project.clone(),
+            project: handle.project.clone(),
             env,
-            simulator: house.simulator,
-            disk: disk(&house.state),
+            simulator: handle.simulator,
+            disk: disk(&handle.state),
         };
         Overview::read(&self.ledger, &self.clock, source, self.apps()).await
     }
@@ -164,21 +164,21 @@ fn disk(folder: &std::path::Path) -> Option<DiskSpace> {
 ///
 /// The listener has no address, the session key can neither be read nor created, or a template of the page is
 /// invalid.
-pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Result<()> {
+pub async fn serve(listening: ListenerSetup, handle: DaemonHandle) -> std::io::Result<()> {
     let address = listening.address()?;
     let (cache, watch) = StatusCache::new();
-    let nudge = Rc::clone(&house.nudge);
-    let nudge = Box::new(move || nudge());
-    let (callbacks, callback_writer) = CallbackIntake::new(house.ledger.clone(), house.clock.clone(), nudge);
-    let site = AppState(Arc::new(AppStateInner {
-        ledger: house.ledger.clone(),
-        clock: house.clock.clone(),
-        log: Arc::clone(&house.log),
-        names: SiteNames::new(address, listening.tls.is_some(), &house.serve.hosts),
-        tokens: ApiTokens::new(house.ledger.clone(), &house.state, house.clock.clone())?,
-        logins: LoginLimiter::new(house.clock.clone()),
-        wrong_tokens: LoginLimiter::new(house.clock.clone()),
-        pages: Pages::new(&house.project, house.env.as_ref(), house.simulator)
+    let wake = Rc::clone(&handle.wake);
+    let wake = Box::new(move || wake());
+    let (callbacks, callback_writer) = CallbackIntake::new(handle.ledger.clone(), handle.clock.clone(), wake);
+    let state = AppState(Arc::new(AppStateInner {
+        ledger: handle.ledger.clone(),
+        clock: handle.clock.clone(),
+        log: Arc::clone(&handle.log),
+        names: SiteNames::new(address, listening.tls.is_some(), &handle.serve.hosts),
+        tokens: ApiTokens::new(handle.ledger.clone(), &handle.state, handle.clock.clone())?,
+        logins: LoginLimiter::new(handle.clock.clone()),
+        wrong_tokens: LoginLimiter::new(handle.clock.clone()),
+        pages: Pages::new(&handle.project, handle.env.as_ref(), handle.simulator)
             .map_err(std::io::Error::other)?,
         watch,
         callbacks,
@@ -187,31 +187,31 @@ pub async fn serve(listening: ListenerSetup, house: DaemonHandle) -> std::io::Re
         searching: Semaphore::new(SEARCHING),
         reading_files: Semaphore::new(READING_FILES),
         daemon: SendWrapper::new(Rc::new(DaemonContext {
-            house,
+            handle,
             hooks: hooks::WebhookVerifier::new(),
             recalling: RefCell::default(),
             readiness: health::Readiness::default(),
         })),
     }));
     tokio::select! {
-        () = listening.answer(router(&site), site.clock.clone()) => Ok(()),
-        () = cache.poll(&site) => Ok(()),
+        () = listening.answer(router(&state), state.clock.clone()) => Ok(()),
+        () = cache.poll(&state) => Ok(()),
         () = callback_writer.run() => Ok(()),
     }
 }
 
-fn router(site: &AppState) -> Router {
+fn router(state: &AppState) -> Router {
     let guarded = Router::new()
         .nest("/api/v1", api::routes())
         .merge(metrics::routes())
         .merge(page::routes())
         // `guard::admit` limits the bodies.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(site.clone(), guard::admit))
-        .layer(from_fn_with_state(site.clone(), page::refusals))
+        .layer(from_fn_with_state(state.clone(), guard::admit))
+        .layer(from_fn_with_state(state.clone(), page::refusals))
         .layer(from_fn(guard::secure));
     // Other services post hooks and callbacks under any name that the proxy in front has, and probes use the address,
     // so they do not pass the host check.
     let open = hooks::routes().merge(callbacks::routes()).merge(health::routes());
-    open.merge(guarded).layer(from_fn(metrics::count)).with_state(site.clone())
+    open.merge(guarded).layer(from_fn(metrics::count)).with_state(state.clone())
 }

@@ -24,18 +24,18 @@ impl AppState {
         &self,
         caller: &Caller,
         script: &str,
-        asked: &RunRequest,
+        request: &RunRequest,
     ) -> Result<ActionResult, ApiError> {
-        let mut details = arguments_as_details(&asked.args);
-        if let Some(plan) = &asked.plan {
+        let mut details = arguments_as_details(&request.args);
+        if let Some(plan) = &request.plan {
             details["plan"] = json!(plan);
         }
-        if asked.test_only {
+        if request.test_only {
             details["test_only"] = json!(true);
         }
         let audit = caller.actor().act("script.run", script).with(details);
-        let done = self.ledger.audited(audit, run_script(&self.ledger, script, asked)).await?;
-        (self.daemon.house.nudge)();
+        let done = self.ledger.audited(audit, run_script(&self.ledger, script, request)).await?;
+        (self.daemon.handle.wake)();
         tracing::info!(script, by = caller.name, "on the page or over the API, {}", done.message);
         Ok(done)
     }
@@ -57,12 +57,12 @@ impl AppState {
             "on the page or over the API, rehearsal begun"
         );
         let rehearsed = self.run_on_daemon(move |daemon| async move {
-            let house = &daemon.house;
-            let report = (house.rehearse)(new).await;
+            let handle = &daemon.handle;
+            let report = (handle.rehearse)(new).await;
             let plan = report.as_ref().ok().and_then(|report| report["plan"].as_str().map(str::to_owned));
             let report = report.map(|report| report.to_string());
             let report = report.as_deref().map_err(String::as_str);
-            let ended = house.ledger.end_rehearsal(id, plan.as_deref(), report).await;
+            let ended = handle.ledger.end_rehearsal(id, plan.as_deref(), report).await;
             if let Err(error) = ended {
                 tracing::error!(rehearsal = id, "cannot record the report of a rehearsal: {error}");
             }
@@ -101,8 +101,8 @@ impl AppState {
             )));
         }
         let plan = (!test_only).then_some(plan);
-        let asked = RunRequest { args: rehearsal.args.clone(), plan, test_only };
-        self.run_script(caller, &rehearsal.script, &asked).await
+        let request = RunRequest { args: rehearsal.args.clone(), plan, test_only };
+        self.run_script(caller, &rehearsal.script, &request).await
     }
 
     /// Keeps an uploaded file for a run. Returns the value of its argument.

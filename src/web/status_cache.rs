@@ -42,18 +42,18 @@ impl StatusCache {
     }
 
     /// Updates the overview once a second while a client follows it; never returns.
-    pub(super) async fn poll(&self, site: &AppState) {
+    pub(super) async fn poll(&self, state: &AppState) {
         loop {
             if self.shown.receiver_count() == 0 {
                 self.wanted.notified().await;
             }
-            match site.overview().await {
+            match state.overview().await {
                 Ok(overview) => {
                     self.shown.send_replace(Some(Arc::new(overview)));
                 }
                 Err(error) => tracing::warn!("cannot read the daemon's state from the ledger: {error}"),
             }
-            site.clock.sleep(OFTEN).await;
+            state.clock.sleep(OFTEN).await;
         }
     }
 }

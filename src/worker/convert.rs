@@ -66,14 +66,14 @@ impl<'a> ValuePath<'a> {
 
     fn shape(&self) -> Option<TableShape> {
         let mut fields = Vec::with_capacity(self.depth);
-        let mut place = Some(self);
-        while let Some(here) = place {
+        let mut path = Some(self);
+        while let Some(here) = path {
             match here.step {
                 PathStep::Field(field) => fields.push(field),
                 PathStep::Item(_) => return None,
                 PathStep::Root => {}
             }
-            place = here.parent;
+            path = here.parent;
         }
         fields.reverse();
         shape(&fields)
@@ -100,45 +100,41 @@ pub(super) fn to_json(lua: &Lua, value: &Value, empty: EmptyTable) -> Result<Vec
 }
 
 impl LuaJsonWriter {
-    fn value(&mut self, value: &Value, place: &ValuePath) -> Result<(), NativeError> {
+    fn value(&mut self, value: &Value, path: &ValuePath) -> Result<(), NativeError> {
         match value {
             Value::Nil => self.out.extend_from_slice(b"null"),
             Value::LightUserData(pointer) if pointer.0.is_null() => self.out.extend_from_slice(b"null"),
             Value::Boolean(true) => self.out.extend_from_slice(b"true"),
             Value::Boolean(false) => self.out.extend_from_slice(b"false"),
-            Value::Integer(number) => self.json(number, place)?,
+            Value::Integer(number) => self.json(number, path)?,
             #[expect(clippy::cast_possible_truncation, reason = "within 2^53, which an i64 holds")]
             Value::Number(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
-                self.json(&(*number as i64), place)?;
+                self.json(&(*number as i64), path)?;
             }
-            Value::Number(number) if number.is_finite() => self.json(number, place)?,
-            Value::Number(number) => return Err(refuse(place, &format!("JSON has no {number}"))),
-            Value::String(text) => self.text(text, place)?,
-            Value::Table(table) => self.table(table, place)?,
-            other => return Err(refuse(place, &format!("JSON has no {}", other.type_name()))),
+            Value::Number(number) if number.is_finite() => self.json(number, path)?,
+            Value::Number(number) => return Err(refuse(path, &format!("JSON has no {number}"))),
+            Value::String(text) => self.text(text, path)?,
+            Value::Table(table) => self.table(table, path)?,
+            other => return Err(refuse(path, &format!("JSON has no {}", other.type_name()))),
         }
         Ok(())
     }
 
-    fn json<T: serde::Serialize + ?Sized>(
-        &mut self,
-        value: &T,
-        place: &ValuePath,
-    ) -> Result<(), NativeError> {
-        serde_json::to_writer(&mut self.out, value).map_err(|error| refuse(place, &error.to_string()))
+    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T, path: &ValuePath) -> Result<(), NativeError> {
+        serde_json::to_writer(&mut self.out, value).map_err(|error| refuse(path, &error.to_string()))
     }
 
-    fn text(&mut self, text: &LuaString, place: &ValuePath) -> Result<(), NativeError> {
+    fn text(&mut self, text: &LuaString, path: &ValuePath) -> Result<(), NativeError> {
         match text.to_str() {
-            Ok(text) => self.json(&*text, place),
-            Err(_) => Err(refuse(place, "it holds bytes that are not UTF-8")),
+            Ok(text) => self.json(&*text, path),
+            Err(_) => Err(refuse(path, "it holds bytes that are not UTF-8")),
         }
     }
 
-    fn table(&mut self, table: &Table, place: &ValuePath) -> Result<(), NativeError> {
-        if place.depth >= MAX_DEPTH {
+    fn table(&mut self, table: &Table, path: &ValuePath) -> Result<(), NativeError> {
+        if path.depth >= MAX_DEPTH {
             return Err(refuse(
-                place,
+                path,
                 &format!("tables nested over {MAX_DEPTH} deep; does one contain itself?"),
             ));
         }
@@ -146,20 +142,20 @@ impl LuaJsonWriter {
         let marked = |which: &Option<Table>| which.is_some() && mark == *which;
         let length = table.raw_len();
         if length > 0 || marked(&self.list_mark) {
-            return self.list(table, length, place);
+            return self.list(table, length, path);
         }
         if !marked(&self.object_mark)
             && table.is_empty()
             && matches!(self.empty, EmptyTable::OfMessage)
-            && matches!(place.shape(), Some(TableShape::List))
+            && matches!(path.shape(), Some(TableShape::List))
         {
             self.out.extend_from_slice(b"[]");
             return Ok(());
         }
-        self.object(table, place)
+        self.object(table, path)
     }
 
-    fn list(&mut self, table: &Table, length: usize, place: &ValuePath) -> Result<(), NativeError> {
+    fn list(&mut self, table: &Table, length: usize, path: &ValuePath) -> Result<(), NativeError> {
         let mut keys = 0;
         table.for_each::<Value, Value>(|_, _| {
             keys += 1;
@@ -167,7 +163,7 @@ impl LuaJsonWriter {
         })?;
         if keys != length {
             return Err(refuse(
-                place,
+                path,
                 "a table with both list items and named fields (or with a nil between its items) cannot be written as JSON",
             ));
         }
@@ -177,13 +173,13 @@ impl LuaJsonWriter {
                 self.out.push(b',');
             }
             let item: Value = table.raw_get(index)?;
-            self.value(&item, &place.then(PathStep::Item(index)))?;
+            self.value(&item, &path.then(PathStep::Item(index)))?;
         }
         self.out.push(b']');
         Ok(())
     }
 
-    fn object(&mut self, table: &Table, place: &ValuePath) -> Result<(), NativeError> {
+    fn object(&mut self, table: &Table, path: &ValuePath) -> Result<(), NativeError> {
         let mut fields: Vec<(LuaString, Value)> = Vec::with_capacity(8);
         let mut stranger = None;
         table.for_each::<Value, Value>(|key, value| {
@@ -194,7 +190,7 @@ impl LuaJsonWriter {
             Ok(())
         })?;
         if let Some(kind) = stranger {
-            return Err(refuse(place, &format!("a field's name must be a string, got a {kind}")));
+            return Err(refuse(path, &format!("a field's name must be a string, got a {kind}")));
         }
         // The order of a table's fields differs from run to run, but the same table must give the same bytes.
         fields.sort_by_key(|(left, _)| left.as_bytes());
@@ -203,18 +199,18 @@ impl LuaJsonWriter {
             if index > 0 {
                 self.out.push(b',');
             }
-            self.text(key, place)?;
+            self.text(key, path)?;
             self.out.push(b':');
             let name = key.to_str()?;
-            self.value(value, &place.then(PathStep::Field(&name)))?;
+            self.value(value, &path.then(PathStep::Field(&name)))?;
         }
         self.out.push(b'}');
         Ok(())
     }
 }
 
-fn refuse(place: &ValuePath, why: &str) -> NativeError {
-    let name = place.name();
+fn refuse(path: &ValuePath, why: &str) -> NativeError {
+    let name = path.name();
     let message = if name.is_empty() { why.to_owned() } else { format!("`{name}`: {why}") };
     NativeError::invalid(name, message)
 }

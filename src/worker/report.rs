@@ -24,20 +24,20 @@ pub(super) const STDLIB: &str = "stdlib/";
 pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
     let mut in_stdlib = None;
     for level in 1.. {
-        let place = lua.inspect_stack(level, |debug| {
+        let position = lua.inspect_stack(level, |debug| {
             let source = debug.source().source?.into_owned();
             Some((source, debug.current_line()?))
         });
-        match place {
+        match position {
             None => break,
             Some(None) => {}
             Some(Some((source, _))) if source == PRELUDE_NAME => {}
             Some(Some((source, line))) => {
-                let place = format!("{}:{line}", chunk_shown(&source));
+                let position = format!("{}:{line}", chunk_shown(&source));
                 if !source[1..].starts_with(STDLIB) {
-                    return Some(place);
+                    return Some(position);
                 }
-                in_stdlib.get_or_insert(place);
+                in_stdlib.get_or_insert(position);
             }
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn whereabouts(lua: &Lua) -> Option<String> {
 }
 
 /// Returns the line of the script at which a hook was called; `None` in our own Lua code.
-pub(super) fn place(debug: &mlua::debug::Debug<'_>) -> Option<String> {
+pub(super) fn position(debug: &mlua::debug::Debug<'_>) -> Option<String> {
     let source = debug.source().source?;
     (source != PRELUDE_NAME).then_some(())?;
     Some(format!("{}:{}", chunk_shown(&source), debug.current_line()?))

@@ -24,7 +24,7 @@ pub(super) fn run(start: &StartFrame, pipe: HostPipe) -> Result<(), TaskSchedule
     let context = Rc::new(ScriptContext::new(start, pipe));
     let outcome = match state::make(Rc::clone(&context), start.seed) {
         Ok(state) => execute(&state, start),
-        Err(error) => Err(ExecutionError::Failed(machinery(&error))),
+        Err(error) => Err(ExecutionError::Failed(runtime_error(&error))),
     };
     let result = match outcome {
         Ok(()) => Ok(()),
@@ -49,7 +49,7 @@ enum ExecutionError {
 
 impl From<mlua::Error> for ExecutionError {
     fn from(error: mlua::Error) -> Self {
-        Self::Failed(machinery(&error))
+        Self::Failed(runtime_error(&error))
     }
 }
 
@@ -199,6 +199,6 @@ fn failure_of(state: &LuaState, handle: &Table) -> mlua::Result<ScriptError> {
 }
 
 /// Converts an error without a stack of the script: a syntax error, or an error of the runtime.
-fn machinery(error: &mlua::Error) -> ScriptError {
+fn runtime_error(error: &mlua::Error) -> ScriptError {
     ScriptError { message: report::clean(&plain(error)), ..ScriptError::default() }
 }

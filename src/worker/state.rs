@@ -85,7 +85,7 @@ fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Res
             return Err(over_time(lua, &watcher, debug));
         }
         // Our own Lua code goes on, because it reads the next line.
-        match report::place(debug).filter(|_| line_ends) {
+        match report::position(debug).filter(|_| line_ends) {
             Some(line) => Err(Error::runtime(format!("{line}: cancelled: Ctrl-C ended the line"))),
             None => Ok(VmState::Continue),
         }
@@ -94,12 +94,12 @@ fn watch(lua: &Lua, context: &Rc<ScriptContext>, instructions: u32) -> mlua::Res
 
 fn over_time(lua: &Lua, context: &ScriptContext, debug: &mlua::debug::Debug<'_>) -> Error {
     // Our own Lua code also exceeds the limit once the script has. The error must name the script's line.
-    let mut place = context.over_time_at.borrow_mut();
-    if let Some(line) = report::place(debug).or_else(|| report::whereabouts(lua)) {
-        *place = format!("{line}: ");
+    let mut position = context.over_time_at.borrow_mut();
+    if let Some(line) = report::position(debug).or_else(|| report::whereabouts(lua)) {
+        *position = format!("{line}: ");
     }
     Error::runtime(format!(
-        "{place}the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
+        "{position}the script computed for {} s without a call to the host, which is its limit (`[scripts] cpu`)",
         context.limits.cpu_ms as f64 / 1000.0
     ))
 }
@@ -161,8 +161,8 @@ fn natives(lua: &Lua, context: &Rc<ScriptContext>) -> mlua::Result<Table> {
     let shared = Rc::clone(context);
     add(
         "noted",
-        lua.create_function(move |_, (number, place): (u64, Option<String>)| {
-            shared.pipe.borrow_mut().send(&ToHost::Noted(number, place.unwrap_or_default()));
+        lua.create_function(move |_, (number, position): (u64, Option<String>)| {
+            shared.pipe.borrow_mut().send(&ToHost::Noted(number, position.unwrap_or_default()));
             Ok(())
         }),
     )?;

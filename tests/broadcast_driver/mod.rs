@@ -30,7 +30,7 @@ struct Scene {
     schema: Schema,
     service: Arc<Service>,
     ledger: Ledger,
-    owner: Instance,
+    instance: Instance,
     delivery: Delivery,
     clock: Clock,
     spec: StoredSpec,
@@ -43,12 +43,12 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let schema = Schema::default();
         let ledger = Ledger::open_at(&schema.place(folder.path()), clock.clone()).await.unwrap();
-        let owner = ledger.register("test").await.unwrap();
+        let instance = ledger.register("test").await.unwrap();
         let delivery = road(&service, clock);
         let app = ledger.app("app").await.unwrap();
         let found = ledger.find_or_create(app, "news", "1", &spec).await.unwrap();
         let id = found.broadcast().id;
-        let lease = ledger.claim(id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim(id, &instance, LEASE).await.unwrap().unwrap();
         let message = NewMessage {
             content: Bytes::from_static(br#"{"type":"txt","body":{"msg":"hi"}}"#),
             size: 12,
@@ -69,11 +69,11 @@ impl Scene {
         ledger.fix_plan(lease, None, None).await.unwrap();
         ledger.release(lease).await.unwrap();
         let service = Arc::new(service);
-        Self { folder, schema, service, ledger, owner, delivery, clock: clock.clone(), spec, id }
+        Self { folder, schema, service, ledger, instance, delivery, clock: clock.clone(), spec, id }
     }
 
     async fn claim(&self) -> Lease {
-        self.ledger.claim(self.id, &self.owner, LEASE).await.unwrap().unwrap()
+        self.ledger.claim(self.id, &self.instance, LEASE).await.unwrap().unwrap()
     }
 
     async fn drive_until(&self, stop: &CancellationToken) -> DriveResult {

@@ -53,7 +53,7 @@ async fn crashed(clock: &Clock, spec: StoredSpec) -> (Scene, u64) {
         _ = at_20.recv() => {}
     }
     hang.store(false, Ordering::Relaxed);
-    scene.owner = scene.ledger.register("next").await.unwrap();
+    scene.instance = scene.ledger.register("next").await.unwrap();
     let sending = scene.ledger.counts(scene.id).await.unwrap().sending;
     assert!(sending > 0);
     (scene, sending)
@@ -245,7 +245,7 @@ fn a_driver_that_lost_its_lease_sends_nothing_more() {
         let lease = scene.claim().await;
         let stop = CancellationToken::new();
         let progress = BroadcastProgress::default();
-        let first = std::mem::replace(&mut scene.owner, other);
+        let first = std::mem::replace(&mut scene.instance, other);
         let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
         let take = async {
             at_30.recv().await.unwrap();

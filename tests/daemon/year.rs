@@ -117,7 +117,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
                 Ledger::open_scratch(&project.path(".mooncast"), clock.clone()).await
             };
             let ledger = ledger.unwrap();
-            let owner = ledger.register("serve").await.unwrap();
+            let instance = ledger.register("serve").await.unwrap();
             registry.load_all().await.unwrap();
             let (orders, heard) = tokio::sync::mpsc::unbounded_channel();
             let setup = DaemonSetup {
@@ -125,7 +125,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
                 registry,
                 apps: vec![],
                 ledger,
-                owner,
+                instance,
                 roles: mooncast::HostRoles::ALL,
                 clock: clock.clone(),
                 rehearser: Rc::new(mooncast::Rehearser::new(program.clone(), Vec::new())),
@@ -133,7 +133,7 @@ fn live(project: &Project, runs: &Runs, kept: &Rc<Kept>, scale: &Scale, from: u6
                 output: Rc::clone(kept) as Rc<dyn ScriptOutput>,
                 poll: Duration::from_hours(6),
                 instead: Some(Box::new(instead)),
-                told: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
+                report: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
             };
             let time = clock.clone();
             tokio::task::spawn_local(async move {

@@ -46,10 +46,10 @@ fn killed_again_and_again_each_group_has_it_exactly_once_and_no_doubt_is_left() 
             // Half of the messages are left when the last kill has come.
             let kill_after = random.below(u64::from(many / kills)) + 1;
             next_kill.store(if killed < kills { sent + kill_after } else { u64::MAX }, Ordering::SeqCst);
-            let owner = scene.owner().await;
+            let instance = scene.instance().await;
             // The lease of a killed driver expires, or its process is known to be dead.
             let lease = loop {
-                match scene.ledger.claim(id, &owner, LEASE).await.unwrap() {
+                match scene.ledger.claim(id, &instance, LEASE).await.unwrap() {
                     Some(lease) => break lease,
                     None => clock.sleep(LEASE).await,
                 }

@@ -42,7 +42,7 @@ impl Scene {
         let place = schema.place(folder.path());
         let ledger = Ledger::open_at(&place, clock.clone()).await.unwrap();
         let service = HistoryService::start(clock, plan);
-        let book = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
+        let lazy_ledger = Rc::new(LazyLedger::new(place, clock.clone(), "test"));
         let app = App {
             name: "default".into(),
             prefix: format!("{}/org/app", service.url()),
@@ -57,18 +57,18 @@ impl Scene {
             timeouts: Timeouts::default(),
         };
         let key = app.prefix.clone();
-        let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(book, &key);
+        let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(lazy_ledger, &key);
         let delivery = Rc::new(delivery);
         Self { _folder: folder, _schema: schema, service, ledger, delivery, clock: clock.clone(), key }
     }
 
     /// Makes a broadcast to these groups, each with these users, with a fixed plan.
     async fn broadcast(&self, name: &str, spec: &StoredSpec, to: &[(u32, &[&str])]) -> BroadcastId {
-        let owner = self.owner().await;
+        let instance = self.instance().await;
         let app = self.ledger.app(&self.key).await.unwrap();
         let found = self.ledger.find_or_create(app, name, "1", spec).await.unwrap();
         let id = found.broadcast().id;
-        let lease = self.ledger.claim(id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = self.ledger.claim(id, &instance, LEASE).await.unwrap().unwrap();
         let message = NewMessage {
             content: Bytes::from_static(br#"{"from":"shop","type":"txt","body":{"msg":"hi"},"ext":{"n":1}}"#),
             size: 12,
@@ -96,14 +96,14 @@ impl Scene {
         self.broadcast("news", spec, &to).await
     }
 
-    pub async fn owner(&self) -> Instance {
+    pub async fn instance(&self) -> Instance {
         self.ledger.register("driver").await.unwrap()
     }
 
     /// Drives the broadcast until it ends.
     pub async fn drive(&self, id: BroadcastId, spec: &StoredSpec) -> DriveResult {
-        let owner = self.owner().await;
-        let lease = self.ledger.claim(id, &owner, LEASE).await.unwrap().unwrap();
+        let instance = self.instance().await;
+        let lease = self.ledger.claim(id, &instance, LEASE).await.unwrap().unwrap();
         let (stop, progress) = (CancellationToken::new(), BroadcastProgress::default());
         self.delivery.drive(&self.ledger, lease, spec, &stop, &progress).await.unwrap()
     }

@@ -14,21 +14,21 @@ fn what_a_link_leads_to_is_watched() {
     symlink("v1", project.path("deploy/current")).unwrap();
     symlink("../deploy/current/digest.lua", project.path("scripts/digest.lua")).unwrap();
     Scene::play(&project, async |scene| {
-        scene.in_force("digest", &script("digest", 1)).await;
+        scene.active("digest", &script("digest", 1)).await;
         // The file behind both links changes, in place and by a rename.
         std::fs::write(scene.path("deploy/v1/digest.lua"), script("digest", 3)).unwrap();
-        scene.in_force("digest", &script("digest", 3)).await;
+        scene.active("digest", &script("digest", 3)).await;
         replace(&scene.path("deploy/v1/digest.lua"), &script("digest", 4));
-        scene.in_force("digest", &script("digest", 4)).await;
+        scene.active("digest", &script("digest", 4)).await;
         // The link in the middle changes.
         symlink("v2", scene.path("deploy/next")).unwrap();
         std::fs::rename(scene.path("deploy/next"), scene.path("deploy/current")).unwrap();
-        scene.in_force("digest", &script("digest", 2)).await;
+        scene.active("digest", &script("digest", 2)).await;
         std::fs::write(scene.path("deploy/v2/digest.lua"), script("digest", 5)).unwrap();
-        scene.in_force("digest", &script("digest", 5)).await;
+        scene.active("digest", &script("digest", 5)).await;
         // A file replaces the link.
         replace(&scene.path("scripts/digest.lua"), &script("digest", 6));
-        scene.in_force("digest", &script("digest", 6)).await;
+        scene.active("digest", &script("digest", 6)).await;
     });
 }
 
@@ -42,9 +42,9 @@ fn a_script_that_is_gone_has_no_jobs_and_one_that_comes_has() {
         // A script in a new folder.
         std::fs::create_dir(scene.path("scripts/team")).unwrap();
         std::fs::write(scene.path("scripts/team/a.lua"), script("a", 1)).unwrap();
-        scene.in_force("a", &script("a", 1)).await;
+        scene.active("a", &script("a", 1)).await;
         std::fs::write(scene.path("scripts/team/a.lua"), script("a", 2)).unwrap();
-        scene.in_force("a", &script("a", 2)).await;
+        scene.active("a", &script("a", 2)).await;
         // Another name, another script, the same job.
         std::fs::rename(scene.path("scripts/team/a.lua"), scene.path("scripts/c.lua")).unwrap();
         scene
@@ -73,20 +73,20 @@ fn a_folder_that_is_replaced_is_watched_on() {
     Scene::play(&project, async |scene| {
         std::fs::rename(scene.path("scripts"), scene.path("before")).unwrap();
         std::fs::rename(scene.path("next"), scene.path("scripts")).unwrap();
-        scene.in_force("a", &script("a", 1)).await;
-        scene.in_force("b", &script("b", 1)).await;
+        scene.active("a", &script("a", 1)).await;
+        scene.active("b", &script("b", 1)).await;
         // The new folder is watched, and the old one no longer matters.
         let before = scene.registry.decisions();
         std::fs::write(scene.path("before/a.lua"), script("a", 9)).unwrap();
         std::fs::write(scene.path("scripts/a.lua"), script("a", 2)).unwrap();
-        scene.in_force("a", &script("a", 2)).await;
+        scene.active("a", &script("a", 2)).await;
         assert_eq!(scene.registry.decisions() - before, 1);
         // Without a folder there are no scripts. When it is back, they are too.
         std::fs::remove_dir_all(scene.path("scripts")).unwrap();
         scene.until("all are gone", |registry| registry.scripts().is_empty()).await;
         std::fs::create_dir(scene.path("scripts")).unwrap();
         std::fs::write(scene.path("scripts/a.lua"), script("a", 3)).unwrap();
-        scene.in_force("a", &script("a", 3)).await;
+        scene.active("a", &script("a", 3)).await;
     });
 }
 
@@ -98,7 +98,7 @@ fn a_change_that_no_event_tells_is_found_by_the_slow_scan() {
     std::fs::hard_link(project.path("scripts/a.lua"), project.path("elsewhere/a.lua")).unwrap();
     Scene::play(&project, async |scene| {
         std::fs::write(scene.path("elsewhere/a.lua"), script("a", 1)).unwrap();
-        scene.in_force("a", &script("a", 1)).await;
+        scene.active("a", &script("a", 1)).await;
         assert_eq!(scene.registry.decisions(), 2);
     });
 }

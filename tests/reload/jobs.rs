@@ -18,20 +18,20 @@ fn the_second_to_claim_a_name_is_refused_and_told_who_has_it() {
         assert_eq!(scene.status("scripts/b.lua").hash, None);
         // The active script keeps the name when it changes.
         std::fs::write(scene.path("scripts/a.lua"), script("digest", 3)).unwrap();
-        scene.in_force("digest", &script("digest", 3)).await;
+        scene.active("digest", &script("digest", 3)).await;
         assert!(scene.status("scripts/b.lua").stale.is_some());
         // A third script that changes its job to this name is refused and keeps its earlier name.
         std::fs::write(scene.path("scripts/0.lua"), script("early", 1)).unwrap();
-        scene.in_force("early", &script("early", 1)).await;
+        scene.active("early", &script("early", 1)).await;
         std::fs::write(scene.path("scripts/0.lua"), script("digest", 4)).unwrap();
         scene.stale("scripts/0.lua").await;
         assert!(scene.registry.find("early").is_some());
         // When the name is free, the first waiting script by path gets it.
         std::fs::write(scene.path("scripts/a.lua"), script("other", 1)).unwrap();
-        scene.in_force("digest", &script("digest", 4)).await;
+        scene.active("digest", &script("digest", 4)).await;
         assert!(scene.registry.find("early").is_none());
         std::fs::remove_file(scene.path("scripts/0.lua")).unwrap();
-        scene.in_force("digest", &script("digest", 2)).await;
+        scene.active("digest", &script("digest", 2)).await;
         assert!(scene.registry.scripts().iter().all(|script| script.stale.is_none()));
         assert_eq!(scene.registry.jobs().len(), 2);
     });
@@ -46,7 +46,7 @@ fn a_top_level_that_hangs_holds_up_nobody_else() {
         std::fs::write(scene.path("scripts/hangs.lua"), "while true do end").unwrap();
         scene.sentinel(1).await;
         std::fs::write(scene.path("scripts/a.lua"), script("a", 1)).unwrap();
-        scene.in_force("a", &script("a", 1)).await;
+        scene.active("a", &script("a", 1)).await;
         assert!(scene.registry.scripts().iter().all(|script| script.name != "scripts/hangs.lua"));
         let error = scene.stale("scripts/hangs.lua").await;
         assert!(error.starts_with("scripts/hangs.lua"), "{error}");

@@ -119,7 +119,7 @@ impl Scene {
 
     /// Waits until the job exists and comes from a script with exactly this text.
     #[track_caller]
-    fn in_force(&self, job: &str, text: &str) -> impl Future<Output = ()> {
+    fn active(&self, job: &str, text: &str) -> impl Future<Output = ()> {
         self.until(format!("{job} of {text}"), move |registry| {
             registry.find(job).is_some_and(|found| source(&found) == text)
         })
@@ -142,7 +142,7 @@ impl Scene {
     async fn sentinel(&self, number: usize) {
         let text = script("sentinel", number);
         replace(&self.path("scripts/sentinel.lua"), &text);
-        self.in_force("sentinel", &text).await;
+        self.active("sentinel", &text).await;
     }
 }
 

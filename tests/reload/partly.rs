@@ -52,7 +52,7 @@ fn a_script_written_byte_by_byte_is_in_force_only_as_a_whole() {
                     }
                 }
             });
-            scene.in_force("digest", &text).await;
+            scene.active("digest", &text).await;
             writing.await.unwrap();
         }
         watching.abort();
@@ -74,12 +74,12 @@ fn a_half_written_library_is_in_no_script() {
         let a = "require('schedule').every('2h', { name = require('texts').name }, function() end)";
         std::fs::write(scene.path("scripts/a.lua"), a).unwrap();
         std::fs::write(scene.path("scripts/sentinel.lua"), script("sentinel", 1)).unwrap();
-        scene.in_force("sentinel", &script("sentinel", 1)).await;
+        scene.active("sentinel", &script("sentinel", 1)).await;
         assert!(scene.registry.find("half").is_none());
         library.write_all(b" .name and { name = 'whole' }").unwrap();
         drop(library);
         std::fs::write(scene.path("scripts/lib/texts.lua"), "return { name = 'whole' }").unwrap();
-        scene.in_force("whole", a).await;
+        scene.active("whole", a).await;
         assert!(scene.registry.find("first").is_none() && scene.registry.find("half").is_none());
     });
 }

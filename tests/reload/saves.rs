@@ -14,7 +14,7 @@ fn each_save_in_place_is_in_force_once() {
         for number in 1..=many {
             let (text, start) = (script("digest", number), Instant::now());
             std::fs::write(scene.path("scripts/digest.lua"), &text).unwrap();
-            scene.in_force("digest", &text).await;
+            scene.active("digest", &text).await;
             latencies.since(start);
         }
         assert_eq!(scene.registry.decisions() - before, many as u64);
@@ -31,7 +31,7 @@ fn each_save_by_rename_is_in_force_once() {
         for number in 1..=many {
             let (text, start) = (script("digest", number), Instant::now());
             replace(&scene.path("scripts/digest.lua"), &text);
-            scene.in_force("digest", &text).await;
+            scene.active("digest", &text).await;
             latencies.since(start);
         }
         assert_eq!(scene.registry.decisions() - before, many as u64);
@@ -95,7 +95,7 @@ fn a_broken_version_never_takes_over_and_a_mended_one_does() {
             held = script("digest", number);
             let start = Instant::now();
             std::fs::write(&path, &held).unwrap();
-            scene.in_force("digest", &held).await;
+            scene.active("digest", &held).await;
             latencies.since(start);
             assert_eq!(scene.status("scripts/digest.lua").stale, None);
         }
@@ -192,7 +192,7 @@ fn fifty_saves_in_a_second_end_with_the_last_one() {
                     std::thread::sleep(std::time::Duration::from_millis(20));
                 }
             });
-            scene.in_force("digest", &last).await;
+            scene.active("digest", &last).await;
             saving.await.unwrap();
             // A stalled machine may load one on the way, but never all of them.
             let loads = scene.registry.decisions() - before;

@@ -81,51 +81,54 @@ impl DryRun {
 }
 
 /// Runs a script whose messages are not sent.
-pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
+pub(in super::super) fn dry_run(config: DryRunConfig<'_>) -> anyhow::Result<DryRun> {
     let scratch = tempfile::Builder::new()
         .prefix("mooncast-rehearsal-")
         .tempdir()
         .context("cannot create a scratch ledger in the temporary folder; set TMPDIR to another folder")?;
-    let clock = Clock::simulated(scene.start);
+    let clock = Clock::simulated(config.start);
     // What was sent before counts here too: a broadcast that continues, one that is skipped, a key that was used.
-    let ledger = apps::place(scene.project, scene.settings, scene.simulated);
+    let location = apps::location(config.project, config.settings, config.simulated);
     let now = Clock::real();
-    now.block_on(Ledger::snapshot_into(&ledger, scratch.path(), &now))?.context("a copy of the ledger")?;
-    let lists = lists(scene.project, scene.settings, scene.simulated, scene.lists)?;
-    let configured = configured(&scene);
+    now.block_on(Ledger::snapshot_into(&location, scratch.path(), &now))?.context("a copy of the ledger")?;
+    let lists = lists(config.project, config.settings, config.simulated, config.lists)?;
+    let configured = configured(&config);
     let prefixes = configured.iter().map(|app| app.prefix.clone()).collect();
-    let rehearsal = Rehearsal::new(scene.start, lists, prefixes);
-    let rehearsal = Rc::new(if scene.targets { rehearsal.keeping_targets() } else { rehearsal });
-    let book = Rc::new(LazyLedger::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let rehearsal = Rehearsal::new(config.start, lists, prefixes);
+    let rehearsal = Rc::new(if config.targets { rehearsal.keeping_targets() } else { rehearsal });
+    let ledger = Rc::new(LazyLedger::scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let deliveries: Vec<Rc<Delivery>> = configured
         .iter()
         .map(|app| {
             // No server listens at this address, so nothing can be sent even after another error.
-            let nowhere = App { name: app.name.clone(), limits: app.limits.clone(), ..apps::stand_in() };
+            let nowhere =
+                App { name: app.name.clone(), limits: app.limits.clone(), ..apps::placeholder_app() };
             let delivery =
-                Delivery::new(&nowhere, clock.clone(), None)?.with_approval(&scene.settings.approval);
+                Delivery::new(&nowhere, clock.clone(), None)?.with_approval(&config.settings.approval);
             Ok(Rc::new(
-                delivery.with_ledger(Rc::clone(&book), app.key()).with_transport(Rc::clone(&rehearsal) as _),
+                delivery
+                    .with_ledger(Rc::clone(&ledger), app.key())
+                    .with_transport(Rc::clone(&rehearsal) as _),
             ))
         })
         .collect::<Result<_, ClientError>>()
         .context("the app's address")?;
 
-    let name = scene.script.name.clone();
+    let name = config.script.name.clone();
     let mut run =
-        RunBuilder::new(scene.project, scene.settings, &deliveries, &clock, scene.file, scene.script);
+        RunBuilder::new(config.project, config.settings, &deliveries, &clock, config.file, config.script);
     run.dry_run(&rehearsal);
-    (run.args, run.limits, run.output) = (scene.args, *scene.limits, scene.output);
-    run.mounts = scene.mounts;
-    run.seed = scene.seed.into();
-    if let Some(job) = &scene.job {
-        run.run_job(job_start(job, scene.start));
+    (run.args, run.limits, run.output) = (config.args, *config.limits, config.output);
+    run.mounts = config.mounts;
+    run.seed = config.seed.into();
+    if let Some(job) = &config.job {
+        run.run_job(job_start(job, config.start));
     }
     let run = run.build()?;
     let services = Rc::clone(&run.services);
     let ended = clock.block_on(run.run_until_signal())?;
-    job::must_be_there(scene.job.as_deref(), &services.jobs, &ended, &name)?;
-    if let Some(error) = book.failure() {
+    job::must_be_there(config.job.as_deref(), &services.jobs, &ended, &name)?;
+    if let Some(error) = ledger.failure() {
         bail!("cannot use the scratch ledger: {error}");
     }
     Ok(DryRun {
@@ -136,19 +139,19 @@ pub(in super::super) fn dry_run(scene: DryRunConfig<'_>) -> anyhow::Result<DryRu
         files: services.files.changes(),
         store: services.store.changes(),
         apps: deliveries,
-        seed: scene.seed,
-        start: scene.start,
+        seed: config.seed,
+        start: config.start,
         scratch,
     })
 }
 
 /// The apps whose messages are rehearsed, or one with the default limits if none is configured.
-fn configured(scene: &DryRunConfig<'_>) -> Vec<App> {
-    let mut apps = match scene.settings.apps.as_slice() {
-        [] => vec![apps::stand_in()],
+fn configured(config: &DryRunConfig<'_>) -> Vec<App> {
+    let mut apps = match config.settings.apps.as_slice() {
+        [] => vec![apps::placeholder_app()],
         apps => apps.to_vec(),
     };
-    if scene.simulated {
+    if config.simulated {
         for app in &mut apps {
             app.prefix = format!("{SIMULATOR}/{}", app.name);
         }

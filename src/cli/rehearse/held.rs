@@ -15,18 +15,18 @@ use super::text::plural;
 /// # Errors
 ///
 /// The script would send something other than the plan names. Nothing was sent.
-pub(in super::super) fn to(plan: &RehearsalPlan, scene: DryRunConfig<'_>) -> anyhow::Result<PlanGuard> {
-    let script = scene.script.name.clone();
+pub(in super::super) fn to(plan: &RehearsalPlan, config: DryRunConfig<'_>) -> anyhow::Result<PlanGuard> {
+    let script = config.script.name.clone();
     // The run itself logs these messages, so the rehearsal does not.
     let quiet = tracing::subscriber::NoSubscriber::default();
-    let performance = tracing::subscriber::with_default(quiet, || dry_run(scene))?;
-    let guard = compare(plan, &performance, &script);
-    performance.clean_up()?;
+    let dry_run = tracing::subscriber::with_default(quiet, || dry_run(config))?;
+    let guard = compare(plan, &dry_run, &script);
+    dry_run.clean_up()?;
     guard
 }
 
-fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::Result<PlanGuard> {
-    match &performance.ended {
+fn compare(plan: &RehearsalPlan, dry_run: &DryRun, script: &str) -> anyhow::Result<PlanGuard> {
+    match &dry_run.ended {
         RunEnd::Finished => {}
         RunEnd::Interrupted => bail!("interrupted before anything was sent"),
         RunEnd::Failed(RunError::Script(error)) => {
@@ -39,16 +39,16 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
             bail!("nothing was sent: {script} failed, but it did not fail in its rehearsal: {failed}")
         }
     }
-    if let Some(problem) = performance.rehearsal.problems().listed().first() {
+    if let Some(problem) = dry_run.rehearsal.problems().listed().first() {
         bail!(
             "nothing was sent: a message breaks a limit, but none did in the rehearsal: {}: {}",
             problem.place,
             problem.message
         );
     }
-    let now = performance.rehearsal.plan(performance.seed);
+    let now = dry_run.rehearsal.plan(dry_run.seed);
     if now.hash == plan.hash {
-        return Ok(performance.rehearsal.guard());
+        return Ok(dry_run.rehearsal.guard());
     }
     let how_many = if now.messages == plan.messages {
         format!("its {} messages or their recipients have changed", amount(now.messages))
@@ -60,7 +60,7 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
             amount(now.messages)
         )
     };
-    let mut parts: Vec<String> = performance
+    let mut parts: Vec<String> = dry_run
         .rehearsal
         .broadcasts()
         .iter()
@@ -74,7 +74,7 @@ fn compare(plan: &RehearsalPlan, performance: &DryRun, script: &str) -> anyhow::
             )
         })
         .collect();
-    let singles = performance.rehearsal.singles().calls;
+    let singles = dry_run.rehearsal.singles().calls;
     if singles > 0 {
         parts.push(plural(singles, "single send"));
     }

@@ -140,24 +140,24 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
     if let Some(plan) = &args.like {
         return guard(plan, config);
     }
-    let performance = dry_run::dry_run(config)?;
+    let dry_run = dry_run::dry_run(config)?;
     let targets = if looks_up {
         // Connections belong to the runtime that opened them, so these are not the rehearsal's.
         let lists = dry_run::lists(&project, &settings, simulated, true)?;
-        Some(Clock::real().block_on(targets::check(&performance, &lists, args.check_targets))?)
+        Some(Clock::real().block_on(targets::check(&dry_run, &lists, args.check_targets))?)
     } else {
         None
     };
-    let mut report = RehearsalReport::new(&performance, &source, targets);
+    let mut report = RehearsalReport::new(&dry_run, &source, targets);
     report.env = project.env.as_ref().map(ToString::to_string);
     report.command = report.plan.as_deref().map(|plan| command(args, plan, std::env::args()));
-    let exit = match performance.ended {
+    let exit = match dry_run.ended {
         RunEnd::Interrupted => Exit::Interrupted,
         RunEnd::Failed(_) => Exit::Failed,
         RunEnd::Finished if report.deliverable => Exit::Delivered,
         RunEnd::Finished => Exit::Undelivered,
     };
-    performance.clean_up()?;
+    dry_run.clean_up()?;
     let mut out = std::io::stdout().lock();
     // A closed pipe is not an error.
     let _ = if args.json {
@@ -170,12 +170,12 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
 
 /// Rehearses a script of a command, and prints what its broadcasts would do. Returns the guard that holds a run to
 /// exactly that, or None if something would fail.
-pub(super) fn preview(scene: DryRunConfig<'_>) -> anyhow::Result<Option<PlanGuard>> {
-    let source = scene.script.clone();
-    let performance = dry_run::dry_run(scene)?;
-    let report = RehearsalReport::new(&performance, &source, None);
-    let guard = report.deliverable.then(|| performance.rehearsal.guard());
-    performance.clean_up()?;
+pub(super) fn preview(config: DryRunConfig<'_>) -> anyhow::Result<Option<PlanGuard>> {
+    let source = config.script.clone();
+    let dry_run = dry_run::dry_run(config)?;
+    let report = RehearsalReport::new(&dry_run, &source, None);
+    let guard = report.deliverable.then(|| dry_run.rehearsal.guard());
+    dry_run.clean_up()?;
     // A closed pipe is not an error.
     let _ = text::preview(&mut std::io::stdout().lock(), &report);
     Ok(guard)

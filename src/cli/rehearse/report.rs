@@ -196,19 +196,19 @@ pub(super) struct ProblemsReport {
 }
 
 impl RehearsalReport {
-    pub(super) fn new(performance: &DryRun, script: &LuaSource, targets: Option<TargetsReport>) -> Self {
-        let rehearsal = &performance.rehearsal;
+    pub(super) fn new(dry_run: &DryRun, script: &LuaSource, targets: Option<TargetsReport>) -> Self {
+        let rehearsal = &dry_run.rehearsal;
         let apps: Vec<AppReport> = rehearsal
             .apps()
             .iter()
             .map(|totals| {
-                let app = performance.apps.iter().find(|app| app.name() == totals.app);
+                let app = dry_run.apps.iter().find(|app| app.name() == totals.app);
                 app_report(totals, &app.map_or_else(AppLimits::default, |app| app.settings()))
             })
             .collect();
         let broadcasts: Vec<_> = rehearsal.broadcasts().iter().map(broadcast_report).collect();
         let singles = rehearsal.singles();
-        let (outcome, error) = outcome(&performance.ended);
+        let (outcome, error) = outcome(&dry_run.ended);
         let totals = rehearsal.apps();
         let first = totals.iter().filter_map(|totals| totals.first).min();
         let last = totals.iter().filter_map(|totals| totals.last).max();
@@ -219,9 +219,8 @@ impl RehearsalReport {
         let planned = broadcasts.iter().map(|seen| seen.largest_message_bytes).max().unwrap_or_default();
         let sent = totals.iter().map(|totals| totals.largest as u64).max().unwrap_or_default();
         let can_be_sent = targets.as_ref().is_none_or(TargetsReport::none_missing);
-        let deliverable =
-            performance.is_deliverable() && targets.as_ref().is_none_or(TargetsReport::is_clean);
-        let limit = performance.apps.first().map_or(0, |app| app.settings().message_bytes);
+        let deliverable = dry_run.is_deliverable() && targets.as_ref().is_none_or(TargetsReport::is_clean);
+        let limit = dry_run.apps.first().map_or(0, |app| app.settings().message_bytes);
         Self {
             script: script.name.clone(),
             script_sha256: sha256_hex(&script.text),
@@ -229,9 +228,9 @@ impl RehearsalReport {
             outcome,
             error,
             deliverable,
-            plan: performance.plan().filter(|_| can_be_sent).map(|plan| plan.to_string()),
+            plan: dry_run.plan().filter(|_| can_be_sent).map(|plan| plan.to_string()),
             command: None,
-            starts_at: instant(performance.start),
+            starts_at: format_time(dry_run.start),
             totals: RehearsalTotals {
                 broadcasts: broadcasts.len(),
                 recipients: sum(|seen| seen.recipients),
@@ -246,11 +245,11 @@ impl RehearsalReport {
                 at_quota: most(|app| app.seconds_at_quota),
                 at_share: most(|app| app.seconds_at_share),
                 rehearsed: seconds(first, last),
-                first: first.map(instant),
-                last: last.map(instant),
+                first: first.map(format_time),
+                last: last.map(format_time),
             },
             largest_message: LargestMessage { bytes: planned.max(sent), limit },
-            test_messages: performance.tests,
+            test_messages: dry_run.tests,
             announcements: rehearsal.announcements().iter().map(announcement_report).collect(),
             single_sends: SinglesReport {
                 calls: singles.calls,
@@ -265,8 +264,8 @@ impl RehearsalReport {
             broadcasts,
             uploads: rehearsal.uploads(),
             not_sent: rehearsal.not_sent(),
-            files: performance.files.clone(),
-            store: performance.store.clone(),
+            files: dry_run.files.clone(),
+            store: dry_run.store.clone(),
             targets,
         }
     }
@@ -321,8 +320,8 @@ fn app_report(totals: &AppTotals, limits: &AppLimits) -> AppReport {
         share: limits.share,
         seconds_at_quota: at_quota,
         seconds_at_share: at_quota / limits.share,
-        first: totals.first.map(instant),
-        last: totals.last.map(instant),
+        first: totals.first.map(format_time),
+        last: totals.last.map(format_time),
     }
 }
 
@@ -353,8 +352,8 @@ fn broadcast_report(seen: &RehearsedBroadcast) -> BroadcastReport {
         edits: seen.edits.clone(),
         largest_message_bytes: seen.plan.largest_message_bytes,
         hash: seen.plan.hash.clone(),
-        first: seen.first.map(instant),
-        last: seen.last.map(instant),
+        first: seen.first.map(format_time),
+        last: seen.last.map(format_time),
         seconds: seconds(seen.first, seen.last),
         first_recipients: seen.recipients.clone(),
         samples: seen.samples.iter().map(sample).collect(),
@@ -368,7 +367,7 @@ fn announcement_report(seen: &RehearsedAnnouncement) -> AnnouncementReport {
         to: seen.scope,
         used: seen.counted.used,
         per_day: seen.counted.per_day,
-        next_at: instant(seen.counted.next_at),
+        next_at: format_time(seen.counted.next_at),
     }
 }
 
@@ -386,7 +385,7 @@ fn seconds(first: Option<Duration>, last: Option<Duration>) -> f64 {
 }
 
 /// A time as text. A time outside the calendar's range is shown as a number of seconds.
-fn instant(at: Duration) -> String {
+fn format_time(at: Duration) -> String {
     let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.to_string())
 }

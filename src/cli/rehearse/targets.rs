@@ -102,26 +102,22 @@ impl TargetsReport {
 
 /// Looks up the groups of a rehearsal, and with `members` also the users and the senders. `lists` are the connections to the
 /// real lists, one per app.
-pub(super) async fn check(
-    performance: &DryRun,
-    lists: &[std::rc::Rc<Delivery>],
-    members: bool,
-) -> TargetsReport {
+pub(super) async fn check(dry_run: &DryRun, lists: &[std::rc::Rc<Delivery>], members: bool) -> TargetsReport {
     let mut found = TargetsReport::default();
-    let error = look_up_all(performance, lists, members, &mut found).await.err();
+    let error = look_up_all(dry_run, lists, members, &mut found).await.err();
     found.error = error.map(|error| format!("{error:#}"));
     found
 }
 
 async fn look_up_all(
-    performance: &DryRun,
+    dry_run: &DryRun,
     lists: &[std::rc::Rc<Delivery>],
     members: bool,
     found: &mut TargetsReport,
 ) -> Result<()> {
     // It is never cancelled: Ctrl-C ends the program, which has changed nothing.
     let stop = CancellationToken::new();
-    for (app, wanted) in performance.rehearsal.targets() {
+    for (app, wanted) in dry_run.rehearsal.targets() {
         let road = lists
             .iter()
             .find(|road| road.name() == app)

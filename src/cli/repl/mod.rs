@@ -93,8 +93,8 @@ impl TargetArgs {
     }
 
     /// How the user is asked before the first send.
-    pub(super) fn asking(&self, surroundings: &ReplContext) -> SendConfirmation {
-        match (surroundings.simulated, self.simulator || self.yes) {
+    pub(super) fn asking(&self, context: &ReplContext) -> SendConfirmation {
+        match (context.simulated, self.simulator || self.yes) {
             (true, false) => SendConfirmation::Simulated,
             (false, false) => SendConfirmation::First,
             (_, true) => SendConfirmation::Never,
@@ -111,8 +111,8 @@ impl ReplContext {
         person: Rc<TerminalConsole>,
     ) -> RunBuilder<'_> {
         let Self { project, settings, apps, clock, .. } = self;
-        if let Some(book) = &apps.book {
-            book.begins(super::actor::run(name, &[], serde_json::Value::Null));
+        if let Some(ledger) = &apps.ledger {
+            ledger.begins(super::actor::run(name, &[], serde_json::Value::Null));
         }
         let script = LuaSource::new(name.to_owned(), code);
         let mut run =
@@ -122,7 +122,7 @@ impl ReplContext {
     }
 
     /// Reports what was sent, if anything was.
-    pub(super) fn tell(
+    pub(super) fn report(
         &self,
         global: &GlobalArgs,
         ended: &RunEnd,
@@ -138,25 +138,25 @@ impl ReplContext {
             refused: services.broadcasts.refused(),
             next: FollowUpCommands::new(global, &self.project, self.simulated),
         };
-        let exit = summary.tell(global.log_format);
+        let exit = summary.report(global.log_format);
         // The script got the error too, but the configuration has to be fixed.
-        let unopened = self.apps.book.as_ref().is_some_and(|book| book.failure().is_some());
+        let unopened = self.apps.ledger.as_ref().is_some_and(|ledger| ledger.failure().is_some());
         if unopened { Exit::Usage } else { exit }
     }
 }
 
 pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
-    let surroundings = args.target.open(global)?;
+    let context = args.target.open(global)?;
     let typed = std::io::stdin().is_terminal();
-    let history = typed.then(|| surroundings.project.state_folder().join("history"));
+    let history = typed.then(|| context.project.state_folder().join("history"));
     let reader = PromptReader::start(history)?;
-    let person = Rc::new(TerminalConsole::new(args.target.asking(&surroundings), reader, typed));
+    let person = Rc::new(TerminalConsole::new(args.target.asking(&context), reader, typed));
     if typed && global.log_format == LogFormat::Text {
-        greet(&surroundings);
+        greet(&context);
     }
-    let exit = surroundings.clock.block_on(async {
-        let exit = Box::pin(all(&surroundings, &person, global)).await;
-        surroundings.apps.release().await;
+    let exit = context.clock.block_on(async {
+        let exit = Box::pin(all(&context, &person, global)).await;
+        context.apps.release().await;
         exit
     })??;
     Ok(if person.failed() && !typed && exit == Exit::Delivered { Exit::Failed } else { exit })
@@ -164,25 +164,25 @@ pub(super) fn run(args: &ReplArgs, global: &GlobalArgs) -> anyhow::Result<Exit> 
 
 /// Runs lines until the input ends. A new worker replaces one that was killed.
 async fn all(
-    surroundings: &ReplContext,
+    context: &ReplContext,
     person: &Rc<TerminalConsole>,
     global: &GlobalArgs,
 ) -> anyhow::Result<Exit> {
-    let began = surroundings.clock.now();
+    let began = context.clock.now();
     let mut worst = Exit::Delivered;
     loop {
-        let mut run = surroundings.run(NAME, Vec::new(), Rc::clone(person));
+        let mut run = context.run(NAME, Vec::new(), Rc::clone(person));
         (run.load, run.args, run.limits.timeout) = (LoadMode::Console, module_names(), None);
         let run = run.build()?;
         let services = Rc::clone(&run.services);
         let stop = Interrupt::default();
         let listening =
-            tokio::task::spawn_local(listen(stop.clone(), Rc::clone(person), surroundings.clock.clone()));
+            tokio::task::spawn_local(listen(stop.clone(), Rc::clone(person), context.clock.clone()));
         let ended = run.run_until(stop).await;
         listening.abort();
         let abandoned = person.was_abandoned() && matches!(ended, RunEnd::Interrupted);
         let goes_on = (abandoned || matches!(ended, RunEnd::Failed(_))) && !person.is_over();
-        let exit = surroundings.tell(global, &ended, &services, began);
+        let exit = context.report(global, &ended, &services, began);
         if exit != Exit::Delivered && !goes_on {
             worst = exit;
         }
@@ -216,16 +216,16 @@ async fn listen(stop: Interrupt, person: Rc<TerminalConsole>, clock: Clock) {
             _ = interrupt.recv() => match person.interrupt() {
                 Some(_) if still_runs() => {
                     person.abandon();
-                    stop.press();
+                    stop.cancel();
                 }
                 Some(interrupted) => ending = Some((interrupted, clock.now() + LINE_GRACE)),
-                None => stop.press(),
+                None => stop.cancel(),
             },
-            _ = terminate.recv() => stop.press(),
+            _ = terminate.recv() => stop.cancel(),
             () = overdue => {
                 if still_runs() {
                     person.abandon();
-                    stop.press();
+                    stop.cancel();
                 }
                 ending = None;
             }
@@ -234,11 +234,11 @@ async fn listen(stop: Interrupt, person: Rc<TerminalConsole>, clock: Clock) {
 }
 
 #[expect(clippy::print_stdout, reason = "the greeting of a terminal")]
-fn greet(surroundings: &ReplContext) {
-    let to = if surroundings.simulated {
+fn greet(context: &ReplContext) {
+    let to = if context.simulated {
         "Sends go to the built-in simulator.".to_owned()
     } else {
-        let names: Vec<&str> = surroundings.apps.deliveries.iter().map(|app| app.name()).collect();
+        let names: Vec<&str> = context.apps.deliveries.iter().map(|app| app.name()).collect();
         format!("Sends go to the configured app ({}); it asks before the first one.", names.join(", "))
     };
     println!("Mooncast {}, Lua 5.4. {to} `.help` shows the commands.", env!("CARGO_PKG_VERSION"));

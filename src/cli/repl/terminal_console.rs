@@ -108,7 +108,7 @@ impl TerminalConsole {
     pub(super) fn lost(&self) {
         self.failed.set(true);
         self.running.set(false);
-        tell("the process that ran the lines ended, so their variables are lost; starting a new one");
+        print_line("the process that ran the lines ended, so their variables are lost; starting a new one");
     }
 
     async fn read(&self, incomplete: bool, problem: Option<String>) -> ConsoleInput {
@@ -117,16 +117,16 @@ impl TerminalConsole {
         self.ending.send_replace(self.line.get());
         if let Some(problem) = problem {
             self.failed.set(true);
-            tell(&format!("error: {problem}"));
+            print_line(&format!("error: {problem}"));
         }
         loop {
             match self.reader.line(if incomplete { ">> " } else { "> " }).await {
                 TypedInput::Line(line) if !incomplete && line.trim() == ".exit" => return self.end(),
-                TypedInput::Line(line) if !incomplete && line.trim() == ".help" => tell(HELP),
+                TypedInput::Line(line) if !incomplete && line.trim() == ".help" => print_line(HELP),
                 TypedInput::Line(line) if !incomplete && line.trim().is_empty() => {}
                 TypedInput::Line(line) if !incomplete && line.trim_start().starts_with('.') => {
                     self.failed.set(true);
-                    tell(&format!("there is no command `{}`; `.help` lists the commands", line.trim()));
+                    print_line(&format!("there is no command `{}`; `.help` lists the commands", line.trim()));
                 }
                 TypedInput::Line(line) => {
                     self.running.set(true);
@@ -138,7 +138,7 @@ impl TerminalConsole {
                 TypedInput::End => {
                     if incomplete {
                         self.failed.set(true);
-                        tell("error: the input ends in the middle of a statement");
+                        print_line("error: the input ends in the middle of a statement");
                     }
                     return self.end();
                 }
@@ -156,7 +156,7 @@ impl TerminalConsole {
         match self.asking.get() {
             SendConfirmation::Never => return Ok(()),
             SendConfirmation::Simulated => {
-                tell("sending to the built-in simulator");
+                print_line("sending to the built-in simulator");
                 self.asking.set(SendConfirmation::Never);
                 return Ok(());
             }
@@ -196,7 +196,7 @@ impl Console for TerminalConsole {
     }
 }
 
-fn tell(text: &str) {
+fn print_line(text: &str) {
     // Without standard error, nothing can be shown.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -5,7 +5,7 @@ use crate::config::{AppFlags, Environment, Project, Settings};
 use crate::delivery::FailPoint;
 
 use super::super::apps::{self, CliApps};
-use super::ledger_place;
+use super::ledger_location;
 
 /// The project's apps, if anything was sent from it before.
 pub(super) fn apps(
@@ -16,6 +16,6 @@ pub(super) fn apps(
 ) -> anyhow::Result<CliApps> {
     let flags = AppFlags { offline: simulator, ..flags };
     let settings = Settings::load(project, &Environment::of_process(), &flags)?;
-    ledger_place(project, &settings, simulator)?;
+    ledger_location(project, &settings, simulator)?;
     apps::choose(project, &settings, simulator, clock, &FailPoint::default())
 }

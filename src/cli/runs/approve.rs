@@ -40,30 +40,26 @@ pub(super) struct RejectArgs {
 }
 
 pub(super) async fn approve(
-    asked: ApproveArgs,
+    args: ApproveArgs,
     ledger: &Ledger,
     next: &FollowUpCommands,
 ) -> anyhow::Result<()> {
-    let found = asked.broadcast.find(ledger).await?;
-    let verdict = Verdict { seen: asked.plan.as_deref(), note: asked.note.as_deref() };
+    let found = args.broadcast.find(ledger).await?;
+    let verdict = Verdict { seen: args.plan.as_deref(), note: args.note.as_deref() };
     let by = actor::actor();
     let doing = control::approve(ledger, &found, &by, verdict);
-    told(ledger, &found, "approve", verdict, doing, next).await
+    decide(ledger, &found, "approve", verdict, doing, next).await
 }
 
-pub(super) async fn reject(
-    asked: RejectArgs,
-    ledger: &Ledger,
-    next: &FollowUpCommands,
-) -> anyhow::Result<()> {
-    let found = asked.broadcast.find(ledger).await?;
-    let verdict = Verdict { seen: asked.plan.as_deref(), note: Some(&asked.note) };
+pub(super) async fn reject(args: RejectArgs, ledger: &Ledger, next: &FollowUpCommands) -> anyhow::Result<()> {
+    let found = args.broadcast.find(ledger).await?;
+    let verdict = Verdict { seen: args.plan.as_deref(), note: Some(&args.note) };
     let by = actor::actor();
     let doing = control::reject(ledger, &found, &by, verdict);
-    told(ledger, &found, "reject", verdict, doing, next).await
+    decide(ledger, &found, "reject", verdict, doing, next).await
 }
 
-async fn told(
+async fn decide(
     ledger: &Ledger,
     found: &Broadcast,
     act: &str,

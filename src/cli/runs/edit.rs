@@ -23,7 +23,7 @@ use super::super::repl::{TypedInput, reader};
 use super::super::summary::RunSummary;
 use super::super::{AppArgs, Exit, GlobalArgs, actor, apps, job, rehearse, run};
 use super::which::BroadcastArgs;
-use super::{FollowUpCommands, ledger_place};
+use super::{FollowUpCommands, ledger_location};
 
 /// The script of this command.
 const SCRIPT: &str = include_str!("edit.lua");
@@ -105,9 +105,9 @@ pub(super) fn run(
     let app = apps.deliveries.iter().find(|app| app.key() == found.app_key);
     let app = app.with_context(|| format!("its app {} is not configured in this project", found.app_key))?;
     let change = args.change.read()?;
-    if let Some(book) = &apps.book {
+    if let Some(ledger) = &apps.ledger {
         let details = json!({ "change_sha256": sha256_hex(&change[1]), "from": args.from });
-        book.begins(actor::act("broadcast.edit", found.full_name()).with(details));
+        ledger.begins(actor::act("broadcast.edit", found.full_name()).with(details));
     }
     let from = args.from.as_deref().map(|from| id_text("--from", from, IdKind::User)).transpose();
     let from = from.map_err(|problem| anyhow::anyhow!("{problem}"))?.unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn run(
         None
     } else {
         let seed: u32 = rand::random();
-        let scene = DryRunConfig {
+        let config = DryRunConfig {
             project,
             settings: &settings,
             file: &file,
@@ -137,7 +137,7 @@ pub(super) fn run(
             seed,
             output: Rc::new(DiscardOutput),
         };
-        let Some(guard) = rehearse::preview(scene)? else { return Ok(Exit::Failed) };
+        let Some(guard) = rehearse::preview(config)? else { return Ok(Exit::Failed) };
         if args.rehearse {
             return Ok(Exit::Delivered);
         }
@@ -163,7 +163,7 @@ pub(super) fn run(
         broadcasts: &services.broadcasts.watched(),
         next: FollowUpCommands::new(global, project, simulator),
     };
-    Ok(summary.tell(global.log_format))
+    Ok(summary.report(global.log_format))
 }
 
 /// Finds the broadcast before a run of this command opens the ledger for itself.
@@ -174,9 +174,9 @@ fn find(
     simulator: bool,
     clock: &Clock,
 ) -> anyhow::Result<Broadcast> {
-    let place = ledger_place(project, settings, simulator)?;
+    let location = ledger_location(project, settings, simulator)?;
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
         broadcast.find(&ledger).await
     })?
 }

@@ -23,7 +23,7 @@ use crate::ledger::{Broadcast, BroadcastFilter, Ledger, LedgerLocation, Settleme
 
 use super::next::FollowUpCommands;
 use super::{Exit, GlobalArgs, actor, apps};
-pub(super) use show::{instant, local_text};
+pub(super) use show::{format_time, local_text};
 use which::BroadcastArgs;
 
 /// Lists and controls broadcasts, also while another process sends them.
@@ -83,36 +83,36 @@ pub(super) fn run(args: RunsArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let simulator = args.simulator || settings.simulator;
     let next = FollowUpCommands::new(global, &project, simulator);
     match args.command {
-        RunsCommand::Resume(asked) => resume::run(asked, &project, simulator, global.log_format, &next),
-        RunsCommand::Recall(asked) => recall::run(asked, &project, simulator),
-        RunsCommand::Verify(asked) => records::verify(asked, &project, simulator),
-        RunsCommand::Settle(asked) if asked.uses_records() => records::run(asked, &project, simulator, &next),
-        RunsCommand::Edit(asked) => edit::run(&asked, global, &project, simulator),
+        RunsCommand::Resume(args) => resume::run(args, &project, simulator, global.log_format, &next),
+        RunsCommand::Recall(args) => recall::run(args, &project, simulator),
+        RunsCommand::Verify(args) => records::verify(args, &project, simulator),
+        RunsCommand::Settle(args) if args.uses_records() => records::run(args, &project, simulator, &next),
+        RunsCommand::Edit(args) => edit::run(&args, global, &project, simulator),
         command => {
-            let place = ledger_place(&project, &settings, simulator)?;
+            let location = ledger_location(&project, &settings, simulator)?;
             let clock = Clock::real();
             clock.block_on(async {
-                let ledger = Ledger::open_at(&place, clock.clone()).await?;
-                steer(command, &ledger, &clock, &next).await
+                let ledger = Ledger::open_at(&location, clock.clone()).await?;
+                dispatch(command, &ledger, &clock, &next).await
             })?
         }
     }
 }
 
 /// The location of an existing ledger. A command that only reads must not create one.
-pub(super) fn ledger_place(
+pub(super) fn ledger_location(
     project: &Project,
     settings: &Settings,
     simulator: bool,
 ) -> anyhow::Result<LedgerLocation> {
-    let place = apps::place(project, settings, simulator);
-    if let Some(file) = place.missing_file() {
+    let location = apps::location(project, settings, simulator);
+    if let Some(file) = location.missing_file() {
         bail!("nothing was sent from {} yet: {} does not exist", project.root.display(), file.display());
     }
-    Ok(place)
+    Ok(location)
 }
 
-async fn steer(
+async fn dispatch(
     command: RunsCommand,
     ledger: &Ledger,
     clock: &Clock,
@@ -134,8 +134,8 @@ async fn steer(
             let done = ledger.audited(audit, control::pause(ledger, &found)).await?;
             show::say(&next.after(&done, &found))?;
         }
-        RunsCommand::Approve(asked) => approve::approve(asked, ledger, next).await?,
-        RunsCommand::Reject(asked) => approve::reject(asked, ledger, next).await?,
+        RunsCommand::Approve(args) => approve::approve(args, ledger, next).await?,
+        RunsCommand::Reject(args) => approve::reject(args, ledger, next).await?,
         RunsCommand::Cancel { broadcast } => {
             let found = broadcast.find(ledger).await?;
             let audit = actor::act("broadcast.cancel", found.full_name());
@@ -148,20 +148,20 @@ async fn steer(
             let done = ledger.audited(audit, control::retry(ledger, &found)).await?;
             show::say(&next.after(&done, &found))?;
         }
-        RunsCommand::Settle(asked) => match asked.of()? {
-            sends::SettleTarget::Sends(numbers) => sends::settle(ledger, &numbers, asked.how.as_sent).await?,
+        RunsCommand::Settle(args) => match args.of()? {
+            sends::SettleTarget::Sends(numbers) => sends::settle(ledger, &numbers, args.how.as_sent).await?,
             sends::SettleTarget::Broadcast(which) => {
                 let found = which.find(ledger).await?;
-                let how = if asked.how.as_sent { Settlement::AsSent } else { Settlement::Again };
-                let act = format!("broadcast.{}", settle_word(asked.how.as_sent));
+                let how = if args.how.as_sent { Settlement::AsSent } else { Settlement::Again };
+                let act = format!("broadcast.{}", settle_word(args.how.as_sent));
                 let audit = actor::act(&act, found.full_name());
                 let done = ledger.audited(audit, control::settle(ledger, &found, how)).await?;
                 show::say(&next.after(&done, &found))?;
             }
         },
         RunsCommand::Export(export) => export::run(&export, ledger).await?,
-        RunsCommand::Message(asked) => return message::run(&asked, ledger).await,
-        RunsCommand::Prune(asked) => return prune::run(&asked, ledger, clock).await,
+        RunsCommand::Message(args) => return message::run(&args, ledger).await,
+        RunsCommand::Prune(args) => return prune::run(&args, ledger, clock).await,
         // These need an app, and are handled before the ledger is opened alone.
         RunsCommand::Resume(_) | RunsCommand::Recall(_) | RunsCommand::Verify(_) | RunsCommand::Edit(_) => {}
     }

@@ -34,16 +34,16 @@ pub(super) async fn run(prune: &PruneArgs, ledger: &Ledger, clock: &Clock) -> an
     if days == 0 {
         bail!("--older-than 0: write 1 or more days, because a script may send again what you delete");
     }
-    let instant = clock.unix_time().saturating_sub(DAY.saturating_mul(days));
+    let time = clock.unix_time().saturating_sub(DAY.saturating_mul(days));
     let pruned = if prune.dry_run {
-        ledger.prunable(instant).await?
+        ledger.prunable(time).await?
     } else {
         let audit = actor::act("ledger.prune", format!("older than {days} days"));
-        ledger.audited(audit, ledger.prune(instant)).await?
+        ledger.audited(audit, ledger.prune(time)).await?
     };
     let PruneCounts { broadcasts, sends, job_runs, expired } = pruned;
     let verb = if prune.dry_run { "would delete" } else { "deleted" };
-    let before = show::instant(instant);
+    let before = show::format_time(time);
     show::say(&format!(
         "{verb} what ended before {before}: {}, {}, {}",
         counted(broadcasts, "broadcast"),

@@ -44,7 +44,7 @@ pub(super) struct RecallArgs {
 pub(super) fn run(recall: RecallArgs, project: &Project, simulator: bool) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = app::apps(project, recall.app.into(), simulator, &clock)?;
-    let book = apps.book.as_ref().context("there is no ledger")?;
+    let ledger = apps.ledger.as_ref().context("there is no ledger")?;
     let from = recall.from.as_deref().map(|from| id_text("--from", from, IdKind::User)).transpose();
     let from = from.map_err(|problem| anyhow::anyhow!("{problem}"))?.map(str::to_owned);
     let mut options = RecallOptions {
@@ -56,7 +56,7 @@ pub(super) fn run(recall: RecallArgs, project: &Project, simulator: bool) -> any
     };
     options.within = recall.within.unwrap_or(options.within);
     clock.block_on(async {
-        let open = book.open().await?;
+        let open = ledger.open().await?;
         let found = recall.broadcast.find(&open.ledger).await?;
         let details = json!({ "force": options.force, "with_attachments": options.with_attachments });
         let audit = actor::act("broadcast.recall", found.full_name()).with(details);

@@ -24,21 +24,23 @@ pub(super) fn run(
     let clock = Clock::real();
     let (from_service, flags) = (settle.how.from_service, settle.app.into());
     let apps = app::apps(project, flags, simulator, &clock)?;
-    let book = apps.book.as_ref().context("there is no ledger")?;
+    let ledger = apps.ledger.as_ref().context("there is no ledger")?;
     clock.block_on(async {
-        let open = book.open().await?;
+        let open = ledger.open().await?;
         let found = which.find(&open.ledger).await?;
-        let (ledger, name) = (&open.ledger, found.full_name());
+        let name = found.full_name();
         let done = if from_service {
             let audit = actor::act("broadcast.ask_service", name);
-            ledger.audited_first(audit, control::ask_service(ledger, &apps.deliveries, &found)).await?
+            let asking = control::ask_service(&open.ledger, &apps.deliveries, &found);
+            open.ledger.audited_first(audit, asking).await?
         } else {
             let audit = actor::act("broadcast.settle_proven", name);
-            ledger.audited_first(audit, control::settle_proven(ledger, &apps.deliveries, &found)).await?
+            let settling = control::settle_proven(&open.ledger, &apps.deliveries, &found);
+            open.ledger.audited_first(audit, settling).await?
         };
         show::say(&next.after(&done, &found))?;
         let left = open.ledger.counts(found.id).await?.in_doubt;
-        book.close().await;
+        ledger.close().await;
         Ok(if left == 0 { Exit::Delivered } else { Exit::Undelivered })
     })?
 }
@@ -59,15 +61,15 @@ pub(super) struct VerifyArgs {
 pub(super) fn verify(verify: VerifyArgs, project: &Project, simulator: bool) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = app::apps(project, verify.app.into(), simulator, &clock)?;
-    let book = apps.book.as_ref().context("there is no ledger")?;
+    let ledger = apps.ledger.as_ref().context("there is no ledger")?;
     clock.block_on(async {
-        let open = book.open().await?;
+        let open = ledger.open().await?;
         let found = verify.broadcast.find(&open.ledger).await?;
         let audit = actor::act("broadcast.verify", found.full_name());
         let doing = control::verify(&apps.deliveries, &found);
         let (done, verified) = open.ledger.audited_first(audit, doing).await?;
         show::say(&done.message.replace("; ", "\n  "))?;
-        book.close().await;
+        ledger.close().await;
         Ok(if verified.missing + verified.unknown == 0 { Exit::Delivered } else { Exit::Undelivered })
     })?
 }

@@ -10,7 +10,7 @@ use crate::config::Project;
 use crate::control;
 use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE};
 use crate::ledger::{Broadcast, BroadcastStage};
-use crate::run::{Interrupt, press_at_signals};
+use crate::run::{Interrupt, cancel_at_signals};
 
 use super::super::logging::LogFormat;
 use super::super::next::FollowUpCommands;
@@ -56,9 +56,9 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let clock = Clock::real();
     let apps = app::apps(project, resume.app.into(), simulator, &clock)?;
-    let book = apps.book.as_ref().context("there is no ledger")?;
+    let ledger = apps.ledger.as_ref().context("there is no ledger")?;
     clock.block_on(async {
-        let open = book.open().await?;
+        let open = ledger.open().await?;
         let found = resume.broadcast.find(&open.ledger).await?;
         if resume.replan {
             let audit = actor::act("broadcast.replan", found.full_name());
@@ -89,7 +89,7 @@ pub(super) fn run(
             show::say(&resumed.message)?;
             return Ok(Exit::Delivered);
         }
-        let Some(lease) = open.ledger.claim(found.id, &open.owner, LEASE).await? else {
+        let Some(lease) = open.ledger.claim(found.id, &open.instance, LEASE).await? else {
             show::say(&format!("{} continues in the process that sends it", found.full_name()))?;
             return Ok(Exit::Delivered);
         };
@@ -99,7 +99,7 @@ pub(super) fn run(
             return nothing_left(&found);
         }
         let interrupt = Interrupt::default();
-        let listening = tokio::task::spawn_local(press_at_signals(interrupt.clone()));
+        let listening = tokio::task::spawn_local(cancel_at_signals(interrupt.clone()));
         let underway = Rc::new(ActiveBroadcast::new(delivery, &found));
         let progress = ProgressDisplay::start(
             ResumeProgress(Rc::clone(&underway)),
@@ -112,7 +112,7 @@ pub(super) fn run(
         progress.stop();
         listening.abort();
         delivery.release().await;
-        book.close().await;
+        ledger.close().await;
         let Some(driven) = driven.transpose()? else {
             show::say(
                 "stopped at once: the sends in flight are in doubt; the same command continues with the other recipients",

@@ -157,7 +157,7 @@ pub(super) async fn list(ledger: &Ledger, clock: &Clock, next: &FollowUpCommands
             out,
             "{:>6}  {:<25}  {:<20} {:<24} {:<24} {}",
             send.id,
-            show::instant(send.updated_at),
+            show::format_time(send.updated_at),
             one_line(send.once.as_deref().unwrap_or("-")),
             view.to(),
             one_line(&send.origin),

@@ -42,12 +42,12 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
             counts.sent,
             counts.rejected,
             counts.in_doubt,
-            instant(broadcast.created_at),
+            format_time(broadcast.created_at),
         )?;
     }
     for broadcast in broadcasts.iter().filter(|broadcast| broadcast.is_interrupted()) {
         let (name, run) = (&broadcast.name, &broadcast.run);
-        writeln!(out, "{name}/{run} is interrupted: {}", way_on(broadcast, next))?;
+        writeln!(out, "{name}/{run} is interrupted: {}", how_to_continue(broadcast, next))?;
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
 pub(super) const INCOMPLETE: &str = "its plan is incomplete and nothing was sent; run its script again";
 
 /// How to continue an interrupted broadcast.
-fn way_on(broadcast: &Broadcast, next: &FollowUpCommands) -> String {
+fn how_to_continue(broadcast: &Broadcast, next: &FollowUpCommands) -> String {
     if broadcast.stage == BroadcastStage::Building {
         return INCOMPLETE.to_owned();
     }
@@ -97,8 +97,10 @@ pub(super) fn one(
         looked_at(&mut out, outlook)?;
     }
     match &broadcast.driver {
-        Some(driver) => writeln!(out, "  sent by: {} (process {})", driver.owner.name, driver.owner.pid)?,
-        None if broadcast.is_interrupted() => writeln!(out, "  {}", way_on(broadcast, next))?,
+        Some(driver) => {
+            writeln!(out, "  sent by: {} (process {})", driver.instance.name, driver.instance.pid)?;
+        }
+        None if broadcast.is_interrupted() => writeln!(out, "  {}", how_to_continue(broadcast, next))?,
         None => {}
     }
     standing(&mut out, view)?;
@@ -141,9 +143,9 @@ pub(super) fn one(
         writeln!(out, "  {dropped} dropped")?;
     }
     writeln!(out, "  largest message: {} bytes", broadcast.largest_message_bytes)?;
-    writeln!(out, "  made {}", instant(broadcast.created_at))?;
+    writeln!(out, "  made {}", format_time(broadcast.created_at))?;
     if let Some(at) = broadcast.finished_at {
-        writeln!(out, "  ended {}", instant(at))?;
+        writeln!(out, "  ended {}", format_time(at))?;
     }
     let driven = broadcast.driver.is_some();
     if view.changes.is_some() {
@@ -286,7 +288,7 @@ fn standing(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
 }
 
 /// A time as text in this command's time zone (`TZ`), with the offset from UTC.
-pub(in crate::cli) fn instant(at: Duration) -> String {
+pub(in crate::cli) fn format_time(at: Duration) -> String {
     i64::try_from(at.as_secs())
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())

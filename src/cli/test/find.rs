@@ -29,12 +29,12 @@ pub(super) fn files(paths: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Ve
         below(&folder, &project, &mut found).with_context(shown)?;
     }
     if found.is_empty() {
-        let places = match paths {
+        let folders = match paths {
             [] => "scripts/".to_owned(),
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
         };
         bail!(
-            "there are no tests in {places}; test files are in scripts/tests/ or have names that end in _test.lua"
+            "there are no tests in {folders}; test files are in scripts/tests/ or have names that end in _test.lua"
         );
     }
     Ok(found)

@@ -52,7 +52,7 @@ pub(super) fn run_test(
         .tempdir()
         .context("cannot create a scratch ledger in the temporary folder; set TMPDIR to another folder")?;
     let clock = Clock::simulated(START);
-    let book = Rc::new(LazyLedger::timed_scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
+    let ledger = Rc::new(LazyLedger::timed_scratch(scratch.path().to_owned(), clock.clone(), COMMAND));
     let settings = &file.settings;
     let mut service = apps::service(&apps::limits(settings));
     service.latency = Latency::fixed(LATENCY);
@@ -64,7 +64,7 @@ pub(super) fn run_test(
         .map(|app| {
             let delivery = Delivery::over(Arc::new(service.clone()), app, clock.clone())?;
             let key = format!("{}/{}", apps::SIMULATOR, app.name);
-            Ok(Rc::new(delivery.with_ledger(Rc::clone(&book), &key).alone()))
+            Ok(Rc::new(delivery.with_ledger(Rc::clone(&ledger), &key).alone()))
         })
         .collect::<Result<_, ClientError>>()
         .context("the simulator's address")?;
@@ -72,7 +72,7 @@ pub(super) fn run_test(
         ProjectFiles::new(&file.project, &settings.permissions, &settings.secret_files, Some(&file.path))
             .with_context(|| format!("{}", file.project.root.display()))?;
 
-    let bed = Rc::new(Testbed::new(TestbedParts {
+    let testbed = Rc::new(Testbed::new(TestbedParts {
         project: file.project.clone(),
         settings: Rc::clone(settings),
         apps: deliveries.clone(),
@@ -80,10 +80,10 @@ pub(super) fn run_test(
         files: files.overlaid(START.as_secs(), settings.scripts.host_memory),
         service: Rc::new(service),
     }));
-    let mut run = bed.run_of(&file.path, file.source.clone());
-    run.test(&bed);
+    let mut run = testbed.run_of(&file.path, file.source.clone());
+    run.test(&testbed);
     (run.load, run.seed, run.limits.timeout) = (mode, SEED, Some(timeout));
-    run.output = Rc::new(Arc::clone(bed.said()));
+    run.output = Rc::new(Arc::clone(testbed.said()));
     run.job = test.map(|name| JobStart {
         name: format!("test {name}"),
         scheduled_at_ms: 0,
@@ -100,7 +100,7 @@ pub(super) fn run_test(
         .without_time()
         .with_target(false)
         .with_ansi(false)
-        .with_writer(LogCapture(Arc::clone(bed.said())))
+        .with_writer(LogCapture(Arc::clone(testbed.said())))
         .finish();
     let play = async {
         let ended = run.run_until_signal().await;
@@ -111,10 +111,10 @@ pub(super) fn run_test(
     };
     // The host's log lines belong to the test too.
     let ended = tracing::subscriber::with_default(log, || clock.block_on(play))?;
-    if let Some(error) = book.failure() {
+    if let Some(error) = ledger.failure() {
         bail!("cannot use the scratch ledger: {error}");
     }
-    Ok(TestRun { ended, declared: bed.declared(), said: bed.said().text() })
+    Ok(TestRun { ended, declared: testbed.declared(), said: testbed.said().text() })
 }
 
 /// Captures log lines.

@@ -28,25 +28,25 @@ pub(super) fn summary(outcomes: &[TestOutcome], took: Duration) {
 }
 
 /// Whether a traceback frame belongs to the library, or is the location already shown.
-fn is_known(frame: &str, place: &str) -> bool {
-    frame.starts_with("stdlib/") || (!place.is_empty() && frame.starts_with(place))
+fn is_known(frame: &str, position: &str) -> bool {
+    frame.starts_with("stdlib/") || (!position.is_empty() && frame.starts_with(position))
 }
 
 fn write_outcome(out: &mut impl Write, outcome: &TestOutcome) -> io::Result<()> {
-    let place = outcome.test.as_ref().map_or(outcome.file.as_str(), |test| &test.place);
+    let position = outcome.test.as_ref().map_or(outcome.file.as_str(), |test| &test.place);
     let name = outcome.test.as_ref().map_or("cannot be loaded", |test| &test.name);
     let Some(TestFailure { error, line, said }) = &outcome.failure else {
         return writeln!(out, "ok    {}: {name} ({:.2} s)", outcome.file, outcome.took.as_secs_f64());
     };
-    writeln!(out, "FAIL  {place}: {name}")?;
+    writeln!(out, "FAIL  {position}: {name}")?;
     for text in error.message.lines() {
         writeln!(out, "      {text}")?;
     }
     if let Some((number, text)) = line {
         writeln!(out, "      {number:>4} | {text}")?;
     }
-    let place = line.as_ref().map(|(number, _)| format!("{}:{number}:", outcome.file)).unwrap_or_default();
-    for frame in error.traceback.iter().filter(|frame| !is_known(frame, &place)) {
+    let position = line.as_ref().map(|(number, _)| format!("{}:{number}:", outcome.file)).unwrap_or_default();
+    for frame in error.traceback.iter().filter(|frame| !is_known(frame, &position)) {
         writeln!(out, "           {frame}")?;
     }
     let lines: Vec<&str> = said.lines().collect();

@@ -25,7 +25,7 @@ use crate::control::{self, ControlError};
 use crate::ledger::{BroadcastId, Ledger};
 
 use super::next::FollowUpCommands;
-use super::runs::{instant, ledger_place};
+use super::runs::{format_time, ledger_location};
 use super::{Exit, GlobalArgs, apps};
 use poller::{ConfiguredApp, StatusPoller, TopSnapshot};
 use screen::{KeyOutcome, TopAction, TopScreen};
@@ -63,7 +63,7 @@ pub(super) struct ScreenTitle {
 impl ScreenTitle {
     fn text(&self, at: Duration) -> String {
         let simulator = if self.simulator { " (simulator)" } else { "" };
-        format!("mooncast {}{simulator}  {}", self.project, instant(at))
+        format!("mooncast {}{simulator}  {}", self.project, format_time(at))
     }
 }
 
@@ -71,22 +71,22 @@ pub(super) fn run(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let project = global.project()?;
     let settings = Settings::load_offline(&project, &Environment::of_process())?;
     let simulator = args.simulator || settings.simulator;
-    let place = ledger_place(&project, &settings, simulator)?;
+    let location = ledger_location(&project, &settings, simulator)?;
     let title = ScreenTitle { project: project.title(), simulator };
     let next = FollowUpCommands::new(global, &project, simulator);
     let apps = apps_here(&settings, simulator);
     let clock = Clock::real();
     clock.block_on(async {
-        let ledger = Ledger::open_at(&place, clock.clone()).await?;
-        let mut looker = StatusPoller::new(ledger, clock.clone(), apps);
+        let ledger = Ledger::open_at(&location, clock.clone()).await?;
+        let mut poller = StatusPoller::new(ledger, clock.clone(), apps);
         if args.draws() {
-            watch(&mut looker, TopScreen::new(title), &clock, &next).await?;
+            watch(&mut poller, TopScreen::new(title), &clock, &next).await?;
         } else {
             // A rate needs two readings.
-            looker.look().await?;
+            poller.poll().await?;
             clock.sleep(OFTEN).await;
             let mut text = Vec::new();
-            plain::print(&mut text, &title, &looker.look().await?)?;
+            plain::print(&mut text, &title, &poller.poll().await?)?;
             stdout().write_all(&text)?;
         }
         Ok(Exit::Delivered)
@@ -124,7 +124,7 @@ impl Drop for TerminalGuard {
 
 /// Shows the screen until the user quits.
 async fn watch(
-    looker: &mut StatusPoller,
+    poller: &mut StatusPoller,
     mut screen: TopScreen,
     clock: &Clock,
     next: &FollowUpCommands,
@@ -132,7 +132,7 @@ async fn watch(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let mut seen = looker.look().await?;
+    let mut seen = poller.poll().await?;
     let mut terminal = TerminalGuard(ratatui::try_init().context("the terminal")?);
     let mut events = listen()?;
     let mut next_look = clock.now() + OFTEN;
@@ -145,8 +145,8 @@ async fn watch(
                     KeyOutcome::Stay => {}
                     KeyOutcome::Quit => return Ok(()),
                     KeyOutcome::Do(act, id) => {
-                        screen.said = done(&looker.ledger, act, id, next).await;
-                        look(looker, &mut seen, &mut screen).await;
+                        screen.said = done(&poller.ledger, act, id, next).await;
+                        poll(poller, &mut seen, &mut screen).await;
                     }
                 },
                 // A new size takes effect when the screen is drawn above.
@@ -156,7 +156,7 @@ async fn watch(
             },
             () = clock.sleep_until(next_look) => {
                 next_look = clock.now() + OFTEN;
-                look(looker, &mut seen, &mut screen).await;
+                poll(poller, &mut seen, &mut screen).await;
             }
             _ = terminate.recv() => return Ok(()),
             _ = hang_up.recv() => return Ok(()),
@@ -166,8 +166,8 @@ async fn watch(
 }
 
 /// Reads the state again. If that fails, the screen shows the error and keeps the previous state.
-async fn look(looker: &mut StatusPoller, seen: &mut TopSnapshot, screen: &mut TopScreen) {
-    match looker.look().await {
+async fn poll(poller: &mut StatusPoller, seen: &mut TopSnapshot, screen: &mut TopScreen) {
+    match poller.poll().await {
         Ok(now) => *seen = now,
         Err(error) => screen.said = format!("not current: cannot read the ledger: {error}"),
     }

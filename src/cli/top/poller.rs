@@ -94,7 +94,7 @@ impl StatusPoller {
         Self { ledger, clock, apps, meters: HashMap::new() }
     }
 
-    pub(super) async fn look(&mut self) -> Result<TopSnapshot, LedgerError> {
+    pub(super) async fn poll(&mut self) -> Result<TopSnapshot, LedgerError> {
         let going =
             self.ledger.list(&BroadcastFilter { unfinished: true, ..BroadcastFilter::default() }).await?;
         let over = BroadcastFilter { finished: true, limit: OVER, ..BroadcastFilter::default() };

@@ -43,14 +43,21 @@ pub(super) struct TopScreen {
     lines: [usize; 3],
     /// The selected broadcast. It is kept by id, because others may appear above it.
     chosen: Option<BroadcastId>,
-    asked: Option<(TopAction, BroadcastId, String)>,
+    question: Option<(TopAction, BroadcastId, String)>,
     /// The result of the last action, or why it failed.
     pub(super) said: String,
 }
 
 impl TopScreen {
     pub(super) fn new(title: ScreenTitle) -> Self {
-        Self { title, pane: Pane::Broadcasts, lines: [0; 3], chosen: None, asked: None, said: String::new() }
+        Self {
+            title,
+            pane: Pane::Broadcasts,
+            lines: [0; 3],
+            chosen: None,
+            question: None,
+            said: String::new(),
+        }
     }
 
     /// The selected line of a pane with `count` lines.
@@ -62,12 +69,12 @@ impl TopScreen {
 
     /// Whether a question is open.
     pub(super) const fn asks(&self) -> bool {
-        self.asked.is_some()
+        self.question.is_some()
     }
 
     /// The bottom line of the screen.
     pub(super) fn foot(&self) -> String {
-        match &self.asked {
+        match &self.question {
             Some((act, _, name)) => {
                 let what = match act {
                     TopAction::Pause => "pause",
@@ -97,7 +104,7 @@ impl TopScreen {
         if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
             return KeyOutcome::Quit;
         }
-        if let Some((act, id, _)) = self.asked.take() {
+        if let Some((act, id, _)) = self.question.take() {
             self.said.clear();
             return match key.code {
                 KeyCode::Char('y' | 'Y') => KeyOutcome::Do(act, id),
@@ -151,7 +158,7 @@ impl TopScreen {
         // The question is about this broadcast, whatever appears above it in the meantime.
         self.pane = Pane::Broadcasts;
         self.chosen = Some(BroadcastId(one.view.id));
-        self.asked = Some((act, BroadcastId(one.view.id), name));
+        self.question = Some((act, BroadcastId(one.view.id), name));
     }
 }
 

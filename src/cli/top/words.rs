@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::control::{JobView, ScriptView, WaitView, counts_text, rate_text, span};
 use crate::core::BroadcastStatus;
 
-use super::super::runs::{instant, local_text};
+use super::super::runs::{format_time, local_text};
 use super::poller::{ListedBroadcast, QuotaUsage};
 
 /// A progress bar of `width` characters.
@@ -81,7 +81,7 @@ pub(super) fn usage(quota: &QuotaUsage) -> String {
 
 /// A local time, without the date if it is the date of `now`.
 fn short(at: &str, now: Duration) -> String {
-    let (at, now) = (local_text(at), instant(now));
+    let (at, now) = (local_text(at), format_time(now));
     let day = now.split_inclusive(' ').next().unwrap_or_default();
     at.strip_prefix(day).unwrap_or(&at).to_owned()
 }

@@ -27,9 +27,9 @@ struct AudioFrame {
 pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     let end = reader.seek(SeekFrom::End(0)).ok()?;
     let mut walk = FrameReader { reader, end, rubbish: RUBBISH };
-    let mut place = walk.after_tags(0)?;
+    let mut position = walk.after_tags(0)?;
     let (mut first, mut total, mut longest) = (None::<AudioFrame>, 0_u64, 0_u64);
-    while let Some((at, frame)) = walk.next(place, first.is_none()) {
+    while let Some((at, frame)) = walk.next(position, first.is_none()) {
         let known = *first.get_or_insert(frame);
         if total > 0 || !walk.is_index(at, frame) {
             // Converted to the first frame's sample rate.
@@ -37,7 +37,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
             total = total.checked_add(samples)?;
             longest = longest.max(samples);
         }
-        place = at + frame.length;
+        position = at + frame.length;
     }
     let rate = first?.rate.max(1);
     let length = |samples: u64| Duration::from_secs_f64(samples as f64 / rate as f64);
@@ -58,10 +58,10 @@ struct FrameReader<'a, R> {
 }
 
 impl<R: Read + Seek> FrameReader<'_, R> {
-    /// Eight bytes at `place`. Bytes after the end of the file are zero.
-    fn head(&mut self, place: u64) -> Option<[u8; HEAD]> {
+    /// Eight bytes at `position`. Bytes after the end of the file are zero.
+    fn head(&mut self, position: u64) -> Option<[u8; HEAD]> {
         let mut head = [0; HEAD];
-        self.reader.seek(SeekFrom::Start(place)).ok()?;
+        self.reader.seek(SeekFrom::Start(position)).ok()?;
         let mut read = 0;
         while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
             match self.reader.read(rest).ok()? {
@@ -73,50 +73,50 @@ impl<R: Read + Seek> FrameReader<'_, R> {
     }
 
     /// The place after the ID3 tags at the beginning.
-    fn after_tags(&mut self, mut place: u64) -> Option<u64> {
+    fn after_tags(&mut self, mut position: u64) -> Option<u64> {
         loop {
-            let [b'I', b'D', b'3', _, _, flags, _, _] = self.head(place)? else { return Some(place) };
-            let sizes = self.head(place + 6)?;
+            let [b'I', b'D', b'3', _, _, flags, _, _] = self.head(position)? else { return Some(position) };
+            let sizes = self.head(position + 6)?;
             let size = sizes.iter().take(4).fold(0_u64, |size, byte| size << 7 | u64::from(byte & 0x7f));
             let footer = if flags & 0x10 == 0 { 0 } else { 10 };
-            place = place.checked_add(10 + size + footer).filter(|place| *place < self.end)?;
+            position = position.checked_add(10 + size + footer).filter(|position| *position < self.end)?;
         }
     }
 
-    /// The next frame at or after `place`. The first frame of a file, or one after skipped bytes, counts only if
+    /// The next frame at or after `position`. The first frame of a file, or one after skipped bytes, counts only if
     /// another frame follows it or the file ends with it.
-    fn next(&mut self, mut place: u64, mut doubtful: bool) -> Option<(u64, AudioFrame)> {
-        while place + 4 <= self.end {
-            let head = self.head(place)?;
+    fn next(&mut self, mut position: u64, mut doubtful: bool) -> Option<(u64, AudioFrame)> {
+        while position + 4 <= self.end {
+            let head = self.head(position)?;
             if head.starts_with(b"TAG") || head.starts_with(b"APETAGEX") {
                 return None;
             }
-            if let Some(frame) = frame(head).filter(|frame| place + frame.length <= self.end) {
-                let next = place + frame.length;
+            if let Some(frame) = frame(head).filter(|frame| position + frame.length <= self.end) {
+                let next = position + frame.length;
                 if !doubtful || next == self.end || self.follows(next, frame) {
-                    return Some((place, frame));
+                    return Some((position, frame));
                 }
             }
             doubtful = true;
             self.rubbish = self.rubbish.checked_sub(1)?;
-            place += 1;
+            position += 1;
         }
         None
     }
 
-    fn follows(&mut self, place: u64, before: AudioFrame) -> bool {
-        let Some(head) = self.head(place) else { return false };
+    fn follows(&mut self, position: u64, before: AudioFrame) -> bool {
+        let Some(head) = self.head(position) else { return false };
         head.starts_with(b"TAG")
             || head.starts_with(b"APETAGEX")
             || frame(head).is_some_and(|frame| frame.format == before.format)
     }
 
     /// Whether a frame of MPEG audio holds an index instead of sound (Xing, Info, VBRI).
-    fn is_index(&mut self, place: u64, frame: AudioFrame) -> bool {
+    fn is_index(&mut self, position: u64, frame: AudioFrame) -> bool {
         let mut contents = [0; 48];
         let wanted = usize::try_from(frame.length).unwrap_or(usize::MAX).min(contents.len());
         let Some(contents) = contents.get_mut(..wanted) else { return false };
-        if self.reader.seek(SeekFrom::Start(place)).is_err() || self.reader.read_exact(contents).is_err() {
+        if self.reader.seek(SeekFrom::Start(position)).is_err() || self.reader.read_exact(contents).is_err() {
             return false;
         }
         let at = |offset: usize, name: &[u8]| contents.get(offset..offset + 4) == Some(name);

@@ -278,9 +278,9 @@ mod tests {
             is_cut in any::<bool>(),
         ) {
             let mut file = samples().swap_remove(which);
-            for (place, byte) in changes {
-                let place = place.index(file.len());
-                file[place] = byte;
+            for (position, byte) in changes {
+                let position = position.index(file.len());
+                file[position] = byte;
             }
             if is_cut {
                 file.truncate(cut.index(file.len()));

@@ -47,15 +47,15 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
         return None;
     }
     let mut movie = Movie::default();
-    let mut place = 0;
-    while let Some(found) = walk.next(place, end) {
+    let mut position = 0;
+    while let Some(found) = walk.next(position, end) {
         match &found.kind {
             b"moov" => movie.header(&mut walk, found),
             b"moof" => movie.fragment(&mut walk, found),
             b"sidx" => movie.index += index(&mut walk, found).unwrap_or(0.0),
             _ => {}
         }
-        place = found.end;
+        position = found.end;
     }
     movie.media()
 }
@@ -76,8 +76,8 @@ impl Movie {
     /// Reads `moov`: the movie's header, its tracks, and the defaults of its fragments.
     fn header<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, moov: Mp4Box) {
         let mut scale = 0;
-        let mut place = moov.start;
-        while let Some(found) = walk.next(place, moov.end) {
+        let mut position = moov.start;
+        while let Some(found) = walk.next(position, moov.end) {
             match &found.kind {
                 b"mvhd" => {
                     if let Some((units, said)) = times(walk, found) {
@@ -92,14 +92,14 @@ impl Movie {
                 }
                 _ => {}
             }
-            place = found.end;
+            position = found.end;
         }
     }
 
     /// Reads `mvex`: the length of all fragments (`mehd`), and each track's defaults (`trex`).
     fn extends<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, mvex: Mp4Box, scale: u32) {
-        let mut place = mvex.start;
-        while let Some(found) = walk.next(place, mvex.end) {
+        let mut position = mvex.start;
+        while let Some(found) = walk.next(position, mvex.end) {
             if found.kind == *b"mehd" && scale > 0 {
                 let units = match walk.bytes::<4>(found.start) {
                     Some([1, ..]) => walk.u64(found.start + 4),
@@ -112,18 +112,18 @@ impl Movie {
                     track.default = default.unwrap_or(0);
                 }
             }
-            place = found.end;
+            position = found.end;
         }
     }
 
     /// Reads `moof`: a part of some tracks' samples.
     fn fragment<R: Read + Seek>(&mut self, walk: &mut BoxReader<'_, R>, moof: Mp4Box) {
-        let mut place = moof.start;
-        while let Some(found) = walk.next(place, moof.end) {
+        let mut position = moof.start;
+        while let Some(found) = walk.next(position, moof.end) {
             if found.kind == *b"traf" {
                 self.part(walk, found);
             }
-            place = found.end;
+            position = found.end;
         }
     }
 
@@ -140,12 +140,12 @@ impl Movie {
         });
         let track = self.tracks.iter_mut().find(|track| track.id == id)?;
         let mut at = base.unwrap_or(track.fragments);
-        let mut place = traf.start;
-        while let Some(found) = walk.next(place, traf.end) {
+        let mut position = traf.start;
+        while let Some(found) = walk.next(position, traf.end) {
             if found.kind == *b"trun" {
                 at = at.saturating_add(run(walk, found, own.unwrap_or(track.default)).unwrap_or(0));
             }
-            place = found.end;
+            position = found.end;
         }
         track.fragments = track.fragments.max(at);
         Some(())
@@ -222,12 +222,12 @@ fn times<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<
 /// Reads the displayed size from `tkhd`. Its last 44 bytes are a matrix of nine numbers, then width and height in
 /// 65,536ths of a pixel. A matrix whose first number is zero turns the picture by 90 degrees.
 fn shown_size<R: Read + Seek>(walk: &mut BoxReader<'_, R>, header: Mp4Box) -> Option<(u32, u32)> {
-    let place = header.end.checked_sub(8).filter(|place| *place >= header.start)?;
-    let (width, height) = (walk.u32(place)? >> 16, walk.u32(place + 4)? >> 16);
+    let position = header.end.checked_sub(8).filter(|position| *position >= header.start)?;
+    let (width, height) = (walk.u32(position)? >> 16, walk.u32(position + 4)? >> 16);
     if width == 0 || height == 0 {
         return None;
     }
-    let matrix = place.checked_sub(36).filter(|matrix| *matrix >= header.start);
+    let matrix = position.checked_sub(36).filter(|matrix| *matrix >= header.start);
     let numbers = matrix.and_then(|matrix| Some((walk.u32(matrix)?, walk.u32(matrix + 4)?)));
     Some(if matches!(numbers, Some((0, turned)) if turned != 0) { (height, width) } else { (width, height) })
 }

@@ -17,14 +17,14 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
     if !known || !magic.ends_with(b"WAVE") {
         return None;
     }
-    let (mut place, mut format, mut long, mut samples, mut media) =
+    let (mut position, mut format, mut long, mut samples, mut media) =
         (12, None, None, None, MediaInfo::default());
     media.content = MediaKind::Sound;
     for _ in 0..CHUNKS {
-        let Some(head) = bytes::<8, _>(reader, place) else { break };
+        let Some(head) = bytes::<8, _>(reader, position) else { break };
         let (name, size) = head.split_at(4);
         let size = u64::from(u32::from_le_bytes(size.try_into().ok()?));
-        let start = place + 8;
+        let start = position + 8;
         match name {
             b"fmt " => format = WavFormat::read(reader, start),
             b"ds64" => long = bytes(reader, start + 8).map(u64::from_le_bytes),
@@ -39,7 +39,7 @@ pub(super) fn probe<R: Read + Seek>(reader: &mut R) -> Option<MediaInfo> {
             }
             _ => {}
         }
-        place = start.checked_add(size)?.checked_add(size % 2)?;
+        position = start.checked_add(size)?.checked_add(size % 2)?;
     }
     Some(media)
 }
@@ -57,8 +57,8 @@ struct WavFormat {
 }
 
 impl WavFormat {
-    fn read<R: Read + Seek>(reader: &mut R, place: u64) -> Option<Self> {
-        let [t0, t1, _, _, r0, r1, r2, r3, b0, b1, b2, b3, a0, a1, _, _] = bytes(reader, place)?;
+    fn read<R: Read + Seek>(reader: &mut R, position: u64) -> Option<Self> {
+        let [t0, t1, _, _, r0, r1, r2, r3, b0, b1, b2, b3, a0, a1, _, _] = bytes(reader, position)?;
         Some(Self {
             tag: u16::from_le_bytes([t0, t1]),
             rate: u32::from_le_bytes([r0, r1, r2, r3]),
@@ -83,9 +83,9 @@ impl WavFormat {
     }
 }
 
-fn bytes<const N: usize, R: Read + Seek>(reader: &mut R, place: u64) -> Option<[u8; N]> {
+fn bytes<const N: usize, R: Read + Seek>(reader: &mut R, position: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    reader.seek(SeekFrom::Start(place)).ok()?;
+    reader.seek(SeekFrom::Start(position)).ok()?;
     reader.read_exact(&mut bytes).ok()?;
     Some(bytes)
 }

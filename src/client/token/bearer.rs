@@ -25,7 +25,7 @@ impl BearerToken {
         self.header.clone()
     }
 
-    pub(in crate::client) fn token(&self) -> &str {
+    pub(in crate::client) fn as_str(&self) -> &str {
         self.header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default()
     }
 }

@@ -50,7 +50,7 @@ struct TokenResponse {
 ///
 /// # Errors
 ///
-/// In the form for calls that wait for the token: see [`super::TokenProvider::lease`].
+/// In the form for calls that wait for the token: see [`super::TokenProvider::acquire_token`].
 pub(super) async fn fetch(
     credentials: &ClientCredentials,
     transport: &HttpTransport,
@@ -106,7 +106,7 @@ async fn request(
         request.headers_mut().insert(AUTHORIZATION, bearer.header());
     }
     *request.body_mut() = Some(Bytes::from_owner(body).into());
-    let secrets = [secret, bearer.map_or("", BearerToken::token)];
+    let secrets = [secret, bearer.map_or("", BearerToken::as_str)];
     let answer = match transport.exchange(request, None, deadline).await {
         Ok(answer) => answer,
         Err(broken) => return Err(for_waiters(lost(CALL, &broken, broken.connected, &secrets))),

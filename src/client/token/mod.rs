@@ -7,10 +7,10 @@
 
 mod agora;
 mod bearer;
+mod cipher;
 mod fetch;
 mod renew;
 mod saved;
-mod seal;
 mod token_file;
 mod token_store;
 
@@ -27,8 +27,8 @@ use super::failure::CallError;
 use super::transport::{Deadline, HttpTransport};
 use crate::clock::{Clock, Instant};
 use crate::config::{AgoraLogin, App, Credentials};
+use cipher::TokenCipher;
 use saved::SavedToken;
-use seal::TokenCipher;
 use token_file::TokenFile;
 use token_store::CachedToken;
 
@@ -80,7 +80,7 @@ struct ClientCredentials {
     url: Url,
     store: Option<TokenFile>,
     /// The shared token store, which replaces `store` once it is set.
-    shelved: OnceLock<CachedToken>,
+    token_store: OnceLock<CachedToken>,
 }
 
 /// How a token is had for the credentials.
@@ -106,14 +106,14 @@ struct TokenState {
     had_worked: bool,
     /// When tokens were refused within the last [`REFUSAL_KEPT`].
     refusals: Vec<Instant>,
-    /// The generation of the token whose refusal is the current `trouble`.
+    /// The generation of the token whose refusal is the current `last_failure`.
     given_up: Option<u64>,
     failed_fetches: u32,
-    trouble: Option<FetchFailure>,
+    last_failure: Option<FetchFailure>,
 }
 
 struct ActiveToken {
-    lease: BearerToken,
+    token: BearerToken,
     /// The token's number in the token store; 0 if it has none.
     number: i64,
     renew_at: Instant,
@@ -138,7 +138,7 @@ impl TokenProvider {
                 secret: secret.clone(),
                 method,
                 url,
-                shelved: OnceLock::new(),
+                token_store: OnceLock::new(),
                 store: state_dir.map(|dir| TokenFile::new(dir, app.key(), id)),
             }))
         };
@@ -160,12 +160,12 @@ impl TokenProvider {
     }
 
     /// Stores the token in a token store from now on, for the app with this key. Has no effect if the token is fixed.
-    pub(super) fn use_store(&self, app: &str, place: Arc<dyn TokenStore>) {
+    pub(super) fn use_store(&self, app: &str, store: Arc<dyn TokenStore>) {
         if let TokenSource::Client(credentials) = &self.source
-            && let Some(seal) = TokenCipher::new(app, &credentials.id, &credentials.secret)
+            && let Some(cipher) = TokenCipher::new(app, &credentials.id, &credentials.secret)
         {
             // The first store stays.
-            let _ = credentials.shelved.set(CachedToken { shelf: place, seal });
+            let _ = credentials.token_store.set(CachedToken { store, cipher });
         }
     }
 
@@ -181,7 +181,7 @@ impl TokenProvider {
         {
             return None;
         }
-        if let Some(failure) = self.trouble(clock) {
+        if let Some(failure) = self.last_failure(clock) {
             return Some(TokenWait { left: failure.retry_after, why: Some(failure.to_string()) });
         }
         self.turn.try_lock().is_err().then_some(TokenWait { left: None, why: None })
@@ -197,7 +197,7 @@ impl TokenProvider {
     /// The active token, if it need not be renewed yet.
     pub(super) fn at_hand(&self, clock: &Clock) -> Option<BearerToken> {
         match &self.source {
-            TokenSource::Fixed(lease) => Some(lease.clone()),
+            TokenSource::Fixed(token) => Some(token.clone()),
             TokenSource::Client(_) => self.held(|held| clock.now() < held.renew_at),
         }
     }
@@ -210,50 +210,50 @@ impl TokenProvider {
     /// [`super::FailureClass::Permanent`] are returned as they are. Every other failure is [`super::FailureClass::NothingSent`].
     ///
     /// A fetch for this caller ends by the `deadline`.
-    pub(super) async fn lease(
+    pub(super) async fn acquire_token(
         &self,
         transport: &HttpTransport,
         deadline: Option<Deadline>,
     ) -> Result<BearerToken, CallError> {
         let credentials = match &self.source {
-            TokenSource::Fixed(lease) => return Ok(lease.clone()),
+            TokenSource::Fixed(token) => return Ok(token.clone()),
             TokenSource::Client(credentials) => credentials,
         };
         let clock = transport.clock();
-        if let Some(lease) = self.at_hand(clock) {
-            return Ok(lease);
+        if let Some(token) = self.at_hand(clock) {
+            return Ok(token);
         }
         let _turn = match self.turn.try_lock() {
             Ok(turn) => turn,
             Err(_) => match self.held(|held| clock.now() < held.ends_at) {
                 // Another call renews it already, and the token is still valid.
-                Some(lease) => return Ok(lease),
+                Some(token) => return Ok(token),
                 None => self.turn.lock().await,
             },
         };
-        if let Some(lease) = self.at_hand(clock) {
-            return Ok(lease);
+        if let Some(token) = self.at_hand(clock) {
+            return Ok(token);
         }
         // The box keeps a call with an active token smaller than one that fetches it.
         let renewed = Box::pin(self.renew(credentials, transport, deadline)).await;
         renewed.or_else(|failure| self.held(|held| clock.now() < held.ends_at).ok_or(failure))
     }
 
-    /// Records that a call succeeded with `lease`. The first time, the token stops counting as a replacement, in this
+    /// Records that a call succeeded with `token`. The first time, the token stops counting as a replacement, in this
     /// process and in the others. If it had been given up, that decision is revoked.
-    pub(super) async fn accepted(&self, lease: &BearerToken, clock: &Clock) {
-        if lease.generation > self.accepted.load(Ordering::Relaxed) {
-            self.accepted.fetch_max(lease.generation, Ordering::Relaxed);
-            Box::pin(self.accepted_first(lease, clock)).await;
+    pub(super) async fn accepted(&self, token: &BearerToken, clock: &Clock) {
+        if token.generation > self.accepted.load(Ordering::Relaxed) {
+            self.accepted.fetch_max(token.generation, Ordering::Relaxed);
+            Box::pin(self.accepted_first(token, clock)).await;
         }
     }
 
-    async fn accepted_first(&self, lease: &BearerToken, clock: &Clock) {
-        let Some((saved, number)) = self.has_proved(lease) else { return };
+    async fn accepted_first(&self, token: &BearerToken, clock: &Clock) {
+        let Some((saved, number)) = self.has_proved(token) else { return };
         let TokenSource::Client(credentials) = &self.source else { return };
-        if let Some(shelved) = credentials.shelved.get() {
+        if let Some(token_store) = credentials.token_store.get() {
             // The answer of the call waits meanwhile, so the time is limited.
-            match clock.timeout(SERVED_PATIENCE, shelved.served(number)).await {
+            match clock.timeout(SERVED_PATIENCE, token_store.served(number)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "could not tell the other hosts that the service accepted the token");
@@ -268,19 +268,19 @@ impl TokenProvider {
         }
     }
 
-    /// Marks the token of `lease` as one that has served. If it was a replacement until now, returns what other
+    /// Marks `token` as one that has served. If it was a replacement until now, returns what other
     /// processes must learn.
-    fn has_proved(&self, lease: &BearerToken) -> Option<(SavedToken, i64)> {
+    fn has_proved(&self, token: &BearerToken) -> Option<(SavedToken, i64)> {
         let mut state = self.state();
-        if state.given_up.take_if(|given_up| *given_up == lease.generation).is_some() {
-            state.trouble = None;
+        if state.given_up.take_if(|given_up| *given_up == token.generation).is_some() {
+            state.last_failure = None;
         }
-        let held = state.held.as_mut().filter(|held| held.lease.generation == lease.generation)?;
+        let held = state.held.as_mut().filter(|held| held.token.generation == token.generation)?;
         held.replaced_at = None;
         Some((held.saved.take()?, held.number))
     }
 
-    /// Records that the service answered 401 to `lease`. The first such call takes the token out of use; a call with an
+    /// Records that the service answered 401 to `token`. The first such call takes the token out of use; a call with an
     /// old token has no effect. A token with which a call of any process succeeded is replaced again.
     ///
     /// If a replacement of a refused token is refused without having served, the next token would probably be refused
@@ -289,24 +289,24 @@ impl TokenProvider {
     /// time, stops the fetching: all calls get the failure for a while.
     ///
     /// Returns true if they do.
-    pub(super) async fn refused(&self, lease: &BearerToken, clock: &Clock, failure: &CallError) -> bool {
+    pub(super) async fn refused(&self, token: &BearerToken, clock: &Clock, failure: &CallError) -> bool {
         let now = clock.now();
         let is_recent = |at: Instant| now.saturating_since(at) < REFUSAL_KEPT;
         let is_unproven = |held: &ActiveToken| {
-            held.lease.generation == lease.generation && held.replaced_at.is_some_and(is_recent)
+            held.token.generation == token.generation && held.replaced_at.is_some_and(is_recent)
         };
         // The calls of this process wait until it is known whether the token has served in another process.
         let (_turn, served) = if self.held(is_unproven).is_some() {
             let turn = self.turn.lock().await;
-            (Some(turn), Box::pin(self.has_served_elsewhere(lease)).await)
+            (Some(turn), Box::pin(self.has_served_elsewhere(token)).await)
         } else {
             (None, false)
         };
         let mut state = self.state();
-        let Some(held) = state.held.take_if(|held| held.lease.generation == lease.generation) else {
-            return state.given_up == Some(lease.generation);
+        let Some(held) = state.held.take_if(|held| held.token.generation == token.generation) else {
+            return state.given_up == Some(token.generation);
         };
-        state.refused = Some(SecretString::from(lease.token()));
+        state.refused = Some(SecretString::from(token.as_str()));
         state.replacing = true;
         state.refusals.retain(|at| is_recent(*at));
         let never_served = !served && held.replaced_at.is_some_and(is_recent);
@@ -314,56 +314,56 @@ impl TokenProvider {
             state.unserved += 1;
         } else {
             state.unserved = 0;
-            state.had_worked = self.accepted.load(Ordering::Relaxed) >= lease.generation;
+            state.had_worked = self.accepted.load(Ordering::Relaxed) >= token.generation;
         }
         let most = if state.had_worked { UNSERVED_MAX } else { 1 };
         let is_hopeless = (never_served && state.unserved >= most) || state.refusals.len() >= REPLACED_MAX;
         state.refusals.push(now);
         if is_hopeless {
-            state.trouble = Some(FetchFailure { failure: failure.clone(), until: now + REFUSAL_KEPT });
-            state.given_up = Some(lease.generation);
+            state.last_failure = Some(FetchFailure { failure: failure.clone(), until: now + REFUSAL_KEPT });
+            state.given_up = Some(token.generation);
         }
         is_hopeless
     }
 
     /// Whether a call of another process has succeeded with the current token.
-    async fn has_served_elsewhere(&self, lease: &BearerToken) -> bool {
+    async fn has_served_elsewhere(&self, token: &BearerToken) -> bool {
         let TokenSource::Client(credentials) = &self.source else { return false };
-        if let Some(shelved) = credentials.shelved.get() {
+        if let Some(token_store) = credentials.token_store.get() {
             let number = self.state().held.as_ref().map_or(0, |held| held.number);
-            return shelved.has_served(number).await.unwrap_or_else(|error| {
+            return token_store.has_served(number).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "could not read whether the service accepted the token on another host");
                 false
             });
         }
         let saved = credentials.store.as_ref().and_then(TokenFile::load);
         saved.is_some_and(|saved| {
-            saved.replaced_unix.is_none() && saved.token.expose_secret() == lease.token()
+            saved.replaced_unix.is_none() && saved.token.expose_secret() == token.as_str()
         })
     }
 
     /// The failure that is returned to all calls now, with its remaining time.
-    fn trouble(&self, clock: &Clock) -> Option<CallError> {
+    fn last_failure(&self, clock: &Clock) -> Option<CallError> {
         let state = self.state();
-        let trouble = state.trouble.as_ref()?;
-        let left = trouble.until - clock.now();
-        (!left.is_zero()).then(|| CallError { retry_after: Some(left), ..trouble.failure.clone() })
+        let last_failure = state.last_failure.as_ref()?;
+        let left = last_failure.until - clock.now();
+        (!left.is_zero()).then(|| CallError { retry_after: Some(left), ..last_failure.failure.clone() })
     }
 
     fn take(&self, mut held: ActiveToken) -> BearerToken {
         let mut state = self.state();
         state.generation += 1;
-        held.lease.generation = state.generation;
-        let lease = held.lease.clone();
+        held.token.generation = state.generation;
+        let token = held.token.clone();
         state.held = Some(held);
         state.replacing = false;
-        state.trouble = None;
+        state.last_failure = None;
         state.failed_fetches = 0;
-        lease
+        token
     }
 
     fn held(&self, serves: impl FnOnce(&ActiveToken) -> bool) -> Option<BearerToken> {
-        self.state().held.as_ref().filter(|held| serves(held)).map(|held| held.lease.clone())
+        self.state().held.as_ref().filter(|held| serves(held)).map(|held| held.token.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, TokenState> {

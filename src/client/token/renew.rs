@@ -34,22 +34,22 @@ impl TokenProvider {
         deadline: Option<Deadline>,
     ) -> Result<BearerToken, CallError> {
         let clock = transport.clock();
-        if let Some(failure) = self.trouble(clock) {
+        if let Some(failure) = self.last_failure(clock) {
             return Err(failure);
         }
-        if let Some(shelved) = credentials.shelved.get() {
-            return self.renew_for_all(credentials, shelved, transport, deadline).await;
+        if let Some(token_store) = credentials.token_store.get() {
+            return self.renew_for_all(credentials, token_store, transport, deadline).await;
         }
         let Some(store) = &credentials.store else {
             return self.fetch(credentials, None, transport, deadline).await;
         };
-        if let Some(lease) = self.adopt(store.load(), 0, clock) {
-            return Ok(lease);
+        if let Some(bearer) = self.adopt(store.load(), 0, clock) {
+            return Ok(bearer);
         }
         let _lock = store.lock(clock).await;
         // Another process may have renewed it during the wait for the lock.
-        if let Some(lease) = self.adopt(store.load(), 0, clock) {
-            return Ok(lease);
+        if let Some(bearer) = self.adopt(store.load(), 0, clock) {
+            return Ok(bearer);
         }
         self.fetch(credentials, None, transport, deadline).await
     }
@@ -59,7 +59,7 @@ impl TokenProvider {
     async fn renew_for_all(
         &self,
         credentials: &ClientCredentials,
-        shelved: &CachedToken,
+        token_store: &CachedToken,
         transport: &HttpTransport,
         deadline: Option<Deadline>,
     ) -> Result<BearerToken, CallError> {
@@ -67,28 +67,28 @@ impl TokenProvider {
         let patience = clock.now() + TURN_PATIENCE;
         let mut known = self.state().number;
         loop {
-            match shelved.turn(known, TURN).await {
+            match token_store.turn(known, TURN).await {
                 Ok(TokenTurn::Kept(kept)) if kept.number > known => {
                     known = kept.number;
-                    if let Some(lease) = self.adopt(shelved.open(&kept), kept.number, clock) {
+                    if let Some(bearer) = self.adopt(token_store.open(&kept), kept.number, clock) {
                         self.state().number = known;
-                        return Ok(lease);
+                        return Ok(bearer);
                     }
                 }
-                Ok(TokenTurn::Kept(StoredToken { trouble: Some((words, left)), .. })) => {
+                Ok(TokenTurn::Kept(StoredToken { last_failure: Some((words, left)), .. })) => {
                     let failure = token_store::of_another(&words, left);
                     let until = clock.now() + left;
-                    self.state().trouble = Some(FetchFailure { failure: failure.clone(), until });
+                    self.state().last_failure = Some(FetchFailure { failure: failure.clone(), until });
                     return Err(failure);
                 }
                 Ok(TokenTurn::Theirs | TokenTurn::Kept(_)) if clock.now() < patience => {
-                    if let Some(lease) = self.go_on(clock) {
-                        return Ok(lease);
+                    if let Some(bearer) = self.go_on(clock) {
+                        return Ok(bearer);
                     }
                     clock.sleep(TURN_POLL).await;
                 }
                 // It is this machine's turn, or the wait for the others was long enough.
-                Ok(_) => return self.fetch(credentials, Some(shelved), transport, deadline).await,
+                Ok(_) => return self.fetch(credentials, Some(token_store), transport, deadline).await,
                 Err(error) => {
                     tracing::warn!(%error, "fetching a token without coordination with the other hosts");
                     return self.fetch(credentials, None, transport, deadline).await;
@@ -103,7 +103,7 @@ impl TokenProvider {
         let mut state = self.state();
         let held = state.held.as_mut().filter(|held| clock.now() < held.ends_at)?;
         held.renew_at = (clock.now() + TURN_POLL).min(held.ends_at);
-        Some(held.lease.clone())
+        Some(held.token.clone())
     }
 
     /// Takes a token that another process has fetched, unless it was refused or must be renewed.
@@ -123,33 +123,33 @@ impl TokenProvider {
         if renew_at <= clock.now() {
             return None;
         }
-        let lease = BearerToken::new(token, 0)?;
+        let bearer = BearerToken::new(token, 0)?;
         let ago = |unix: u64| clock.unix_time().saturating_sub(Duration::from_secs(unix));
         let replaced_at = replaced_unix.map(|unix| clock.now().saturating_sub(ago(unix)));
         let saved = replaced_unix.is_some().then_some(saved);
-        Some(self.take(ActiveToken { lease, number, renew_at, ends_at, replaced_at, saved }))
+        Some(self.take(ActiveToken { token: bearer, number, renew_at, ends_at, replaced_at, saved }))
     }
 
     async fn fetch(
         &self,
         credentials: &ClientCredentials,
-        shelved: Option<&CachedToken>,
+        token_store: Option<&CachedToken>,
         transport: &HttpTransport,
         deadline: Option<Deadline>,
     ) -> Result<BearerToken, CallError> {
         let clock = transport.clock();
         let fetched = fetch::fetch(credentials, transport, deadline).await;
         let usable = fetched.and_then(|fetched| match BearerToken::new(&fetched.token, 0) {
-            Some(lease) => Ok((fetched, lease)),
+            Some(bearer) => Ok((fetched, bearer)),
             None => Err(fetch::unusable()),
         });
-        let (FetchedToken { token, life }, lease) = match usable {
+        let (FetchedToken { token, life }, bearer) = match usable {
             Ok(fetched) => fetched,
             Err(failure) => {
                 let failure = self.remember(failure, clock);
                 let wait = failure.retry_after.unwrap_or(FIRST_WAIT);
-                if let Some(shelved) = shelved
-                    && let Err(error) = shelved.trouble(&failure, wait).await
+                if let Some(token_store) = token_store
+                    && let Err(error) = token_store.report_failure(&failure, wait).await
                 {
                     tracing::debug!("could not tell the other hosts that the token request failed: {error}");
                 }
@@ -163,15 +163,16 @@ impl TokenProvider {
         let replaced_unix = replacing.then(|| clock.unix_time().as_secs());
         let saved = SavedToken { token, renew_unix, ends_unix, replaced_unix };
         let mut number = 0;
-        if let Some(shelved) = shelved {
-            match shelved.keep(&saved).await {
+        if let Some(token_store) = token_store {
+            match token_store.keep(&saved).await {
                 Ok(kept) => {
                     number = kept;
                     self.state().number = kept;
                 }
                 Err(error) => tracing::warn!(%error, "could not store the token for the other hosts"),
             }
-        } else if let Some(store) = credentials.store.as_ref().filter(|_| credentials.shelved.get().is_none())
+        } else if let Some(store) =
+            credentials.store.as_ref().filter(|_| credentials.token_store.get().is_none())
         {
             store.save(&saved);
         }
@@ -179,7 +180,7 @@ impl TokenProvider {
         let from_now = |after: Option<Duration>| clock.now() + after.unwrap_or(Duration::MAX);
         let replaced_at = replacing.then(|| clock.now());
         let (renew_at, ends_at) = (from_now(fresh), from_now(life));
-        Ok(self.take(ActiveToken { lease, number, renew_at, ends_at, replaced_at, saved }))
+        Ok(self.take(ActiveToken { token: bearer, number, renew_at, ends_at, replaced_at, saved }))
     }
 
     fn remember(&self, failure: CallError, clock: &Clock) -> CallError {
@@ -190,8 +191,8 @@ impl TokenProvider {
             FailureClass::Permanent | FailureClass::Auth => REFUSAL_KEPT,
             _ => doubled.min(REFUSAL_KEPT).max(failure.retry_after.unwrap_or_default()),
         };
-        state.trouble = Some(FetchFailure { failure: failure.clone(), until: clock.now() + wait });
+        state.last_failure = Some(FetchFailure { failure: failure.clone(), until: clock.now() + wait });
         drop(state);
-        self.trouble(clock).unwrap_or(failure)
+        self.last_failure(clock).unwrap_or(failure)
     }
 }

@@ -167,9 +167,9 @@ mod tests {
 
     #[test]
     fn apps_and_clients_do_not_share_a_file() {
-        let place = |key, id| TokenFile::new(Path::new("/x"), key, id).token;
-        assert_ne!(place("a", "bc"), place("ab", "c"));
-        assert_ne!(place("a", "b"), place("a", "c"));
+        let path = |key, id| TokenFile::new(Path::new("/x"), key, id).token;
+        assert_ne!(path("a", "bc"), path("ab", "c"));
+        assert_ne!(path("a", "b"), path("a", "c"));
     }
 
     #[test]

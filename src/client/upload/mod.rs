@@ -277,7 +277,7 @@ impl Client {
                     builder.build()
                 });
                 let request = built.map_err(|error| CALL.refuse(&error.without_url().to_string()))?;
-                Ok(PreparedCall { request, seal: None, flow: Some(flow) })
+                Ok(PreparedCall { request, canceller: None, flow: Some(flow) })
             })
             .await?;
         let UploadResponse { uri, entities: (entity,) } = success.read()?;

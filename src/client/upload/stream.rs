@@ -28,17 +28,17 @@ pub(in crate::client) enum FileChangedError {
 
 pub(super) struct UploadProgress {
     flow: BytesWritten,
-    told: Arc<dyn Fn(u64) + Send + Sync>,
+    report: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
 impl UploadProgress {
-    pub(super) fn new(flow: BytesWritten, told: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
-        Self { flow, told }
+    pub(super) fn new(flow: BytesWritten, report: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
+        Self { flow, report }
     }
 
-    fn tell(&self, sent: u64) {
+    fn report(&self, sent: u64) {
         self.flow.store(sent, Ordering::Relaxed);
-        (self.told)(sent);
+        (self.report)(sent);
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn stream(
     progress: UploadProgress,
 ) -> impl Stream<Item = Result<Bytes, FileChangedError>> + Send {
     futures_util::stream::try_unfold((file, 0, progress), move |(file, sent, progress)| async move {
-        progress.tell(sent);
+        progress.report(sent);
         if sent == len {
             return Ok(None);
         }
@@ -60,7 +60,7 @@ pub(super) fn stream(
         let sent = sent + chunk.len() as u64;
         if sent == len {
             // The library does not ask again once it has all the bytes that it announced.
-            progress.tell(sent);
+            progress.report(sent);
         }
         Ok(Some((chunk, (file, sent, progress))))
     })
@@ -104,12 +104,12 @@ impl Read for SharedFileReader {
 
 impl Seek for SharedFileReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
             SeekFrom::End(offset) => self.len.checked_add_signed(offset),
             SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
         };
-        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        self.at = position.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.at)
     }
 }
@@ -138,10 +138,10 @@ mod tests {
     fn gives_every_byte_and_says_how_far_it_is() {
         let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&seen);
+        let reported = Arc::clone(&seen);
         let progress = UploadProgress::new(
             BytesWritten::default(),
-            Arc::new(move |sent| told.lock().unwrap().push(sent)),
+            Arc::new(move |sent| reported.lock().unwrap().push(sent)),
         );
         let stream = stream(file(&bytes), 600_000, progress);
         let chunks: Vec<Bytes> = Clock::real().block_on(stream.try_collect()).unwrap().unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_a_reader_with_its_own_place() {
+    fn a_reader_has_its_own_position() {
         let file = file(b"0123456789");
         let (mut one, mut two) =
             (SharedFileReader::new(Arc::clone(&file), 10), SharedFileReader::new(file, 10));

@@ -119,8 +119,8 @@ impl From<&Broadcast> for BroadcastView {
                 .shown_changes()
                 .map(|changes| ChangesView::of(&changes, broadcast.spec.recipients())),
             driven_by: broadcast.driver.as_ref().map(|driver| {
-                let owner = &driver.owner;
-                format!("{} (process {})", owner.name, owner.pid)
+                let instance = &driver.instance;
+                format!("{} (process {})", instance.name, instance.pid)
             }),
             counts: broadcast.counts,
             doubts: None,
@@ -153,7 +153,7 @@ impl BroadcastView {
 
     /// The current view, with the status that its drivers reported to the ledger. `now` is since 1970. The result
     /// is the same whatever process drives the broadcast.
-    pub fn standing(broadcast: &Broadcast, told: Vec<DriverStatus>, now: Duration) -> Self {
+    pub fn standing(broadcast: &Broadcast, statuses: Vec<DriverStatus>, now: Duration) -> Self {
         let mut view = Self::from(broadcast);
         if broadcast.is_over() {
             return view;
@@ -168,7 +168,7 @@ impl BroadcastView {
             view.waits_for = Some(WaitView::of(WaitKind::Driver));
         }
         let driven = broadcast.driver.is_some();
-        let Some(status) = DriverStatus::together(told).filter(|_| driven) else { return view };
+        let Some(status) = DriverStatus::together(statuses).filter(|_| driven) else { return view };
         view.rate = status.rate;
         view.most = Some(status.most);
         if view.waits_for.is_none() {
@@ -193,15 +193,15 @@ pub async fn standing(
         [one] => Some(one.id),
         _ => None,
     };
-    let mut told: HashMap<BroadcastId, Vec<DriverStatus>> = HashMap::new();
+    let mut statuses: HashMap<BroadcastId, Vec<DriverStatus>> = HashMap::new();
     if broadcasts.iter().any(|broadcast| !broadcast.is_over()) {
         for (id, status) in ledger.driver_statuses(one).await? {
             // A status that another version wrote may not parse; it is ignored.
-            told.entry(id).or_default().extend(serde_json::from_str::<DriverStatus>(&status));
+            statuses.entry(id).or_default().extend(serde_json::from_str::<DriverStatus>(&status));
         }
     }
     let stands =
-        |one: &Broadcast| BroadcastView::standing(one, told.remove(&one.id).unwrap_or_default(), now);
+        |one: &Broadcast| BroadcastView::standing(one, statuses.remove(&one.id).unwrap_or_default(), now);
     let mut views: Vec<BroadcastView> = broadcasts.iter().map(stands).collect();
     if let ([one], [view]) = (broadcasts, views.as_mut_slice()) {
         let runs = ledger.runs_of_broadcast(one.id, RUNS).await?;

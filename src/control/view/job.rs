@@ -89,9 +89,9 @@ impl From<&JobRun> for JobRunView {
             reason: run.note.as_deref().and_then(Reason::of),
             started_at: utc(run.started_at),
             finished_at: run.finished_at.map(utc),
-            args: run.args.as_ref().map(|asked| asked.args.clone()),
-            plan: run.args.as_ref().and_then(|asked| asked.plan.clone()),
-            test_only: run.args.as_ref().is_some_and(|asked| asked.test_only),
+            args: run.args.as_ref().map(|request| request.args.clone()),
+            plan: run.args.as_ref().and_then(|request| request.plan.clone()),
+            test_only: run.args.as_ref().is_some_and(|request| request.test_only),
             command_line: run.command_line.clone(),
             version: run.version.clone(),
         }

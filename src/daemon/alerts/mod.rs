@@ -77,7 +77,7 @@ const MOST_A_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// The maximum number of alerts kept in memory while the ledger cannot be written.
-const OWED: usize = 1000;
+const MAX_UNSTORED: usize = 1000;
 
 /// What the ledger stores of an alert, and what a receiver of Mooncast's own JSON gets.
 #[derive(Serialize)]
@@ -116,7 +116,7 @@ pub struct AlertSender {
     raised: watch::Sender<u64>,
     replaced: watch::Sender<()>,
     /// Alerts that could not be written to the ledger.
-    owed: RefCell<VecDeque<RaisedAlert>>,
+    unstored: RefCell<VecDeque<RaisedAlert>>,
     /// By subject: the start of the current minute, the alerts raised in it, and the alerts left out since.
     lately: RefCell<HashMap<String, (Instant, u32, u32)>>,
 }
@@ -141,7 +141,7 @@ impl AlertSender {
             project,
             raised: watch::Sender::new(0),
             replaced: watch::Sender::new(()),
-            owed: RefCell::default(),
+            unstored: RefCell::default(),
             lately: RefCell::default(),
         })
     }
@@ -211,11 +211,11 @@ impl AlertSender {
                     receiver,
                     "cannot record the alert in the ledger, retrying: {error}; the alert: {text}"
                 );
-                let mut owed = self.owed.borrow_mut();
-                if owed.len() == OWED {
-                    owed.pop_front();
+                let mut unstored = self.unstored.borrow_mut();
+                if unstored.len() == MAX_UNSTORED {
+                    unstored.pop_front();
                 }
-                owed.push_back(alert);
+                unstored.push_back(alert);
             }
         }
     }
@@ -281,7 +281,7 @@ impl AlertSender {
     async fn keep_storing(&self) {
         let mut raised = self.raised.subscribe();
         loop {
-            if let Err(error) = self.store_owed().await {
+            if let Err(error) = self.store_unstored().await {
                 tracing::warn!("cannot record alerts in the ledger, retrying: {error}");
             }
             tokio::select! {
@@ -291,13 +291,13 @@ impl AlertSender {
         }
     }
 
-    async fn store_owed(&self) -> Result<(), LedgerError> {
+    async fn store_unstored(&self) -> Result<(), LedgerError> {
         let mut stored = false;
         loop {
-            let owed = self.owed.borrow().front().cloned();
-            let Some(RaisedAlert { receiver, key, body, again_after }) = owed else { break };
+            let unstored = self.unstored.borrow().front().cloned();
+            let Some(RaisedAlert { receiver, key, body, again_after }) = unstored else { break };
             self.ledger.alert_push(&receiver, &key, &body, again_after).await?;
-            self.owed.borrow_mut().pop_front();
+            self.unstored.borrow_mut().pop_front();
             stored = true;
         }
         if stored {

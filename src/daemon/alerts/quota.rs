@@ -25,17 +25,17 @@ impl AlertSender {
             for (index, app) in apps.iter().enumerate() {
                 for status in app.quotas().all().into_iter().map(Quota::status) {
                     let now = self.clock.unix_time();
-                    let place = (index, status.name);
+                    let key = (index, status.name);
                     if status.throttled_last_minute == 0 {
-                        refused.remove(&place);
+                        refused.remove(&key);
                         continue;
                     }
-                    let (since, told) = refused.entry(place).or_insert((now, false));
+                    let (since, reported) = refused.entry(key).or_insert((now, false));
                     let patience = self.quota_patience();
-                    if *told || patience.is_none_or(|patience| now.saturating_sub(*since) < patience) {
+                    if *reported || patience.is_none_or(|patience| now.saturating_sub(*since) < patience) {
                         continue;
                     }
-                    *told = true;
+                    *reported = true;
                     let (name, minutes) = (app.name(), now.saturating_sub(*since).as_secs() / 60);
                     let since = run_name(Duration::from_secs(since.as_secs()));
                     let refused = status.throttled_last_minute;

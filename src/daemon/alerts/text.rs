@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::language::{Language, Translations, told};
+use crate::language::{Language, Translations, translate};
 
 static TEXTS: LazyLock<Translations> =
     LazyLock::new(|| Translations::read(include_str!("words/en.toml"), include_str!("words/zh.toml")));
@@ -19,15 +19,14 @@ pub enum AlertText {
 impl AlertText {
     /// A text without other texts in it.
     pub fn named<const N: usize>(name: &'static str, values: [(&'static str, String); N]) -> Self {
-        Self::Named(name, values.into_iter().map(|(place, value)| (place, Self::Plain(value))).collect())
+        Self::Named(name, values.into_iter().map(|(key, value)| (key, Self::Plain(value))).collect())
     }
 
     pub fn say(&self, language: Language) -> String {
         match self {
-            Self::Plain(text) => told(language, text).into_owned(),
+            Self::Plain(text) => translate(language, text).into_owned(),
             Self::Named(name, values) => {
-                let values: Vec<_> =
-                    values.iter().map(|(place, value)| (*place, value.say(language))).collect();
+                let values: Vec<_> = values.iter().map(|(key, value)| (*key, value.say(language))).collect();
                 // A test says each text.
                 TEXTS.say(language, name, &values).unwrap_or_else(|| (*name).to_owned())
             }

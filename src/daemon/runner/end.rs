@@ -14,23 +14,29 @@ use super::{AGAIN, ActiveRun, ClaimedRun, RunQueue};
 
 impl RunQueue {
     /// Records how a run ended. A run that ended only because the daemon stops is left to the next daemon.
-    pub(super) async fn ended(&self, task: &ClaimedRun, flight: &ActiveRun, attempt: u32, ended: &RunEnd) {
-        if flight.lost.get() {
+    pub(super) async fn ended(
+        &self,
+        task: &ClaimedRun,
+        active_run: &ActiveRun,
+        attempt: u32,
+        ended: &RunEnd,
+    ) {
+        if active_run.lost.get() {
             return;
         }
         let (job, run) = (task.job.clone(), run_name(task.scheduled_at));
-        let counts = flight.services.get().map(|services| services.tally.counts()).unwrap_or_default();
+        let counts = active_run.services.get().map(|services| services.tally.counts()).unwrap_or_default();
         let cut_short = |failed: &RunError| matches!(failed, RunError::Script(error) if error.kind.as_deref() == Some("cancelled"));
-        let outcome = match (flight.cancelled.get(), ended) {
+        let outcome = match (active_run.cancelled.get(), ended) {
             (Some(why), RunEnd::Failed(_) | RunEnd::Interrupted) => RunOutcome::cancelled(why),
-            (None, RunEnd::Interrupted) => return self.cut_short(task, flight).await,
+            (None, RunEnd::Interrupted) => return self.cut_short(task, active_run).await,
             (None, RunEnd::Failed(failed)) if self.stopping.is_cancelled() && cut_short(failed) => {
-                return self.cut_short(task, flight).await;
+                return self.cut_short(task, active_run).await;
             }
-            _ => RunOutcome::of(ended, flight.services.get(), attempt == 1),
+            _ => RunOutcome::of(ended, active_run.services.get(), attempt == 1),
         };
-        if let Some(record) = &flight.record {
-            outcome.tell(record);
+        if let Some(record) = &active_run.record {
+            outcome.write_to(record);
             record.close().await;
         }
         let RunOutcome { state, note, .. } = outcome;
@@ -44,7 +50,7 @@ impl RunQueue {
         }
         // Raised before the end is recorded in the ledger: a crash in between repeats the alert instead of losing
         // it.
-        let tells = !flight.of_alert.get();
+        let tells = !active_run.of_alert.get();
         if !tells && (state == JobState::Failed || !counts.all_delivered()) {
             tracing::error!(
                 job,
@@ -55,14 +61,14 @@ impl RunQueue {
         if state == JobState::Failed && tells {
             let why = note.clone().unwrap_or_default();
             let (job, script, run) = (job.clone(), task.script.name.clone(), run.clone());
-            self.setup.tell(DaemonEvent::RunFailed { job, script, run, why }).await;
+            self.setup.report(DaemonEvent::RunFailed { job, script, run, why }).await;
         }
         if !counts.all_delivered() && tells {
             let recipients = counts.rejected + counts.in_doubt + counts.not_sent;
             let calls = counts.requests_in_doubt;
-            self.setup.tell(DaemonEvent::RunUndelivered { job, run, recipients, calls }).await;
+            self.setup.report(DaemonEvent::RunUndelivered { job, run, recipients, calls }).await;
         }
-        let note = match (flight.event.get(), note) {
+        let note = match (active_run.event.get(), note) {
             (Some(event), Some(why)) => Some(format!("{event}: {why}")),
             (event, note) => note.or_else(|| event.cloned()),
         };
@@ -70,22 +76,22 @@ impl RunQueue {
     }
 
     /// Leaves a run to the next daemon, and records in the ledger that this daemon did not crash during it.
-    async fn cut_short(&self, task: &ClaimedRun, flight: &ActiveRun) {
-        let DaemonSetup { ledger, owner, .. } = &*self.setup;
+    async fn cut_short(&self, task: &ClaimedRun, active_run: &ActiveRun) {
+        let DaemonSetup { ledger, instance, .. } = &*self.setup;
         let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
         tracing::warn!(
             job,
             run,
             "run interrupted, because the daemon is shutting down; the next daemon continues it"
         );
-        if let Some(record) = &flight.record {
+        if let Some(record) = &active_run.record {
             record.say(
                 OutputStream::Host,
                 "interrupted, because the daemon is shutting down; the next daemon continues it",
             );
             record.close().await;
         }
-        if let Err(error) = ledger.mark_run_interrupted(job, task.scheduled_at, owner).await {
+        if let Err(error) = ledger.mark_run_interrupted(job, task.scheduled_at, instance).await {
             tracing::warn!(
                 job,
                 run,
@@ -109,13 +115,13 @@ impl RunQueue {
     }
 
     async fn write_endings(&self) {
-        let DaemonSetup { ledger, owner, clock, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, clock, .. } = &*self.setup;
         loop {
             let (runs, written): (Vec<EndedRun>, Vec<_>) = self.endings.borrow_mut().drain(..).unzip();
             if runs.is_empty() {
                 return;
             }
-            while let Err(error) = ledger.finish_job_runs(owner, &runs).await {
+            while let Err(error) = ledger.finish_job_runs(instance, &runs).await {
                 let count = runs.len();
                 tracing::error!(count, "cannot record finished runs in the ledger, retrying: {error}");
                 clock.sleep(AGAIN).await;

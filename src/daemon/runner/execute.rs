@@ -17,14 +17,14 @@ impl RunQueue {
     pub(super) async fn run_task(
         self: Rc<Self>,
         task: ClaimedRun,
-        flight: Rc<ActiveRun>,
+        active_run: Rc<ActiveRun>,
         attempt: Option<u32>,
     ) {
         if let Some(attempt) = self.begun(&task, attempt).await {
-            let ended = Box::pin(self.run(&task, &flight, attempt)).await;
-            self.ended(&task, &flight, attempt, &ended).await;
+            let ended = Box::pin(self.run(&task, &active_run, attempt)).await;
+            self.ended(&task, &active_run, attempt, &ended).await;
         }
-        self.flights.borrow_mut().remove(&task.key());
+        self.active_runs.borrow_mut().remove(&task.key());
         if task.group.is_some() {
             self.event_ended.notify_one();
         }
@@ -37,9 +37,9 @@ impl RunQueue {
         if attempt.is_some() {
             return attempt;
         }
-        let DaemonSetup { ledger, owner, clock, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, clock, .. } = &*self.setup;
         loop {
-            match ledger.begin_job_run(&task.job, task.scheduled_at, owner).await {
+            match ledger.begin_job_run(&task.job, task.scheduled_at, instance).await {
                 Ok(BeginResult::Begun { attempt }) => return Some(attempt),
                 Ok(BeginResult::Busy) => {
                     self.held.borrow_mut().push(task.clone());
@@ -56,11 +56,11 @@ impl RunQueue {
         }
     }
 
-    async fn run(&self, task: &ClaimedRun, flight: &ActiveRun, attempt: u32) -> RunEnd {
+    async fn run(&self, task: &ClaimedRun, active_run: &ActiveRun, attempt: u32) -> RunEnd {
         if self.setup.instead.as_ref().is_some_and(|instead| instead(&task.job, task.scheduled_at)) {
             return RunEnd::Finished;
         }
-        if let Some(record) = flight.record.as_ref().filter(|_| attempt > 1)
+        if let Some(record) = active_run.record.as_ref().filter(|_| attempt > 1)
             && let Err(error) = record.go_on(attempt).await
         {
             let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
@@ -72,15 +72,16 @@ impl RunQueue {
         };
         if let Some(words) = input.as_ref().and_then(JobInput::event_words) {
             // This is the only place that sets it.
-            let _ = flight.event.set(words);
+            let _ = active_run.event.set(words);
         }
-        flight.of_alert.set(input.as_ref().is_some_and(is_alert));
+        active_run.of_alert.set(input.as_ref().is_some_and(is_alert));
         if task.group.is_some() && input.is_none() {
-            // The event was dropped between its choice and its claim. The flight is new, so it is not cancelled yet.
-            let _ = flight.cancelled.set("its event was dropped, because too many events wait".to_owned());
+            // The event was dropped between its choice and its claim. The run is new, so it is not cancelled yet.
+            let _ =
+                active_run.cancelled.set("its event was dropped, because too many events wait".to_owned());
             return RunEnd::Interrupted;
         }
-        let DaemonSetup { registry, apps, clock, output, program, ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { registry, apps, clock, output, program, ledger, instance, .. } = &*self.setup;
         let settings = registry.settings();
         let run = run_name(task.scheduled_at);
         let not_started = |why: String| RunEnd::Failed(RunError::NotStarted(why));
@@ -94,7 +95,7 @@ impl RunQueue {
         let path = path.canonicalize().unwrap_or(path);
         let mut prepared = RunBuilder::new(&here, &settings, apps, clock, &path, task.script.clone());
         prepared.program.clone_from(program);
-        prepared.output = match &flight.record {
+        prepared.output = match &active_run.record {
             Some(record) => Rc::new(RecordedOutput { next: Rc::clone(output), record: Rc::clone(record) }),
             None => Rc::clone(output),
         };
@@ -108,10 +109,10 @@ impl RunQueue {
             // another `run`.
             run: if task.args.is_some() { "1".to_owned() } else { run.clone() },
             ledger: ledger.clone(),
-            owner: owner.clone(),
-            keeper: Rc::clone(&self.keeper),
+            instance: instance.clone(),
+            supervisor: Rc::clone(&self.supervisor),
             project: ProjectInputs::of(&here, &settings, &task.script.name).ok(),
-            loose: tokio::sync::OnceCell::new(),
+            not_rerunnable: tokio::sync::OnceCell::new(),
         });
         if task.args.is_none() {
             prepared.run_job(JobStart { attempt, input, ..job_start(&task.job, task.scheduled_at) });
@@ -124,7 +125,7 @@ impl RunQueue {
                 // The refusal says by itself that nothing was sent.
                 Err(why) => return RunEnd::Failed(RunError::Stopped(why)),
             },
-            () = flight.interrupt.finish.cancelled() => return RunEnd::Interrupted,
+            () = active_run.interrupt.finish.cancelled() => return RunEnd::Interrupted,
         };
         let prepared = match prepared.build() {
             Ok(prepared) if held.is_at(&here) => prepared,
@@ -133,19 +134,19 @@ impl RunQueue {
             }
             Err(error) => return not_started(error.to_string()),
         };
-        if task.args.as_ref().is_some_and(|asked| asked.test_only) {
+        if task.args.as_ref().is_some_and(|request| request.test_only) {
             prepared.services.broadcasts.only_test();
         }
         // This is the only place that sets it.
-        let _ = flight.services.set(Rc::clone(&prepared.services));
-        if let Some(record) = &flight.record {
+        let _ = active_run.services.set(Rc::clone(&prepared.services));
+        if let Some(record) = &active_run.record {
             record.hide_secrets_of(&prepared.services);
         }
-        self.log_begin(task, flight, attempt);
-        prepared.run_until(flight.interrupt.clone()).await
+        self.log_begin(task, active_run, attempt);
+        prepared.run_until(active_run.interrupt.clone()).await
     }
 
-    fn log_begin(&self, task: &ClaimedRun, flight: &ActiveRun, attempt: u32) {
+    fn log_begin(&self, task: &ClaimedRun, active_run: &ActiveRun, attempt: u32) {
         let (clock, run) = (&self.setup.clock, run_name(task.scheduled_at));
         let late = clock.unix_time().saturating_sub(task.scheduled_at);
         self.figures.begins(attempt, late);
@@ -155,7 +156,7 @@ impl RunQueue {
             run,
             attempt,
             script,
-            event = flight.event.get().map(String::as_str),
+            event = active_run.event.get().map(String::as_str),
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "run started"
         );

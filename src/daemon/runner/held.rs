@@ -25,14 +25,14 @@ impl RunQueue {
         path: &Path,
         prepared: &mut RunBuilder<'_>,
     ) -> Result<RunFiles, String> {
-        let Some(asked) = &task.args else { return Ok(RunFiles::default()) };
+        let Some(request) = &task.args else { return Ok(RunFiles::default()) };
         let ledger = &self.setup.ledger;
-        let files = RunFiles::of(ledger, &here.state_folder(), &asked.args).await?;
-        prepared.args.clone_from(&asked.args);
+        let files = RunFiles::of(ledger, &here.state_folder(), &request.args).await?;
+        prepared.args.clone_from(&request.args);
         prepared.mounts.clone_from(&files.mounts);
-        if let Some(plan) = &asked.plan {
+        if let Some(plan) = &request.plan {
             let plan: RehearsalPlan = plan.parse()?;
-            let (script, args, mounts) = (&task.script, &asked.args, &files.mounts);
+            let (script, args, mounts) = (&task.script, &request.args, &files.mounts);
             let order = RehearsalOrder { project: here, path, script, args, mounts };
             prepared.seed = plan.seed.into();
             prepared.hold_to_parts(self.guard(task, &order, &plan).await?);
@@ -48,7 +48,7 @@ impl RunQueue {
         order: &RehearsalOrder<'_>,
         plan: &RehearsalPlan,
     ) -> Result<GuardParts, String> {
-        let DaemonSetup { ledger, rehearser, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, rehearser, instance, .. } = &*self.setup;
         let (job, at) = (task.job.as_str(), task.scheduled_at);
         let kept = ledger.plan_guard(job, at).await.map_err(|error| error.to_string())?;
         if let Some(kept) = kept {
@@ -57,7 +57,7 @@ impl RunQueue {
         }
         let parts = rehearser.guard(order, plan).await?;
         let guard = serde_json::to_string(&parts).map_err(|error| error.to_string())?;
-        match ledger.keep_plan_guard(job, at, owner, &guard).await {
+        match ledger.keep_plan_guard(job, at, instance, &guard).await {
             Ok(true) => Ok(parts),
             Ok(false) => Err("another process has claimed this run in the ledger".to_owned()),
             Err(error) => Err(format!("{error}; nothing was sent")),

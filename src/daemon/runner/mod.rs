@@ -103,7 +103,7 @@ impl ClaimedRun {
 struct ActiveRun {
     scheduled_at: Duration,
     /// The number of the instance that claimed the run.
-    owner: i64,
+    instance: i64,
     /// Whether another host has taken the run over.
     lost: Cell<bool>,
     interrupt: Interrupt,
@@ -121,8 +121,8 @@ struct ActiveRun {
 /// Queues and executes job runs.
 pub(super) struct RunQueue {
     setup: Rc<DaemonSetup>,
-    keeper: Rc<BroadcastSupervisor>,
-    flights: RefCell<HashMap<RunKey, Rc<ActiveRun>>>,
+    supervisor: Rc<BroadcastSupervisor>,
+    active_runs: RefCell<HashMap<RunKey, Rc<ActiveRun>>>,
     waiting: RefCell<VecDeque<ClaimedRun>>,
     /// Runs that wait for another process.
     held: RefCell<Vec<ClaimedRun>>,
@@ -146,12 +146,12 @@ pub(super) struct RunQueue {
 }
 
 impl RunQueue {
-    pub(super) fn new(setup: Rc<DaemonSetup>, keeper: Rc<BroadcastSupervisor>) -> Rc<Self> {
+    pub(super) fn new(setup: Rc<DaemonSetup>, supervisor: Rc<BroadcastSupervisor>) -> Rc<Self> {
         let outputs = OutputWriter::new(setup.clock.clone());
         Rc::new(Self {
             setup,
-            keeper,
-            flights: RefCell::default(),
+            supervisor,
+            active_runs: RefCell::default(),
             waiting: RefCell::default(),
             held: RefCell::default(),
             endings: RefCell::default(),
@@ -173,10 +173,10 @@ impl RunQueue {
     pub(super) async fn entry(&self, key: &RunKey, overlap: OverlapPolicy, taken: usize) -> JobRunAction {
         self.end_lost();
         // The active run belongs to another host now and is only ending here.
-        if self.flights.borrow().get(key).is_some_and(|flight| flight.lost.get()) {
+        if self.active_runs.borrow().get(key).is_some_and(|active_run| active_run.lost.get()) {
             return JobRunAction::Wait;
         }
-        let running = self.flights.borrow().get(key).map(|flight| flight.scheduled_at);
+        let running = self.active_runs.borrow().get(key).map(|active_run| active_run.scheduled_at);
         if let Some(earlier) = running.or_else(|| self.waits(key)) {
             return match overlap {
                 OverlapPolicy::Skip => {
@@ -200,13 +200,13 @@ impl RunQueue {
 
     fn free(&self, taken: usize) -> bool {
         let workers = self.setup.registry.settings().scripts.workers as usize;
-        let flights = self.flights.borrow();
-        flights.len() + taken < workers
+        let active_runs = self.active_runs.borrow();
+        active_runs.len() + taken < workers
             && self
                 .waiting
                 .borrow()
                 .iter()
-                .all(|task| flights.contains_key(&task.key()) || !self.may_begin(task))
+                .all(|task| active_runs.contains_key(&task.key()) || !self.may_begin(task))
     }
 
     fn waits(&self, key: &RunKey) -> Option<Duration> {
@@ -218,7 +218,7 @@ impl RunQueue {
     pub(super) fn takes_event(&self, job: &str) -> bool {
         let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
         let waiting = waiting.iter().chain(held.iter()).filter(|task| task.job == job).count();
-        waiting + self.flights.borrow().keys().filter(|key| key.job == job).count() < EVENT_RUNS
+        waiting + self.active_runs.borrow().keys().filter(|key| key.job == job).count() < EVENT_RUNS
     }
 
     /// Returns once a run for an event has ended.
@@ -234,25 +234,26 @@ impl RunQueue {
 
     /// Starts a run that was claimed as running.
     pub(super) fn start(self: &Rc<Self>, task: ClaimedRun, attempt: u32) {
-        let flight = self.add_active(&task);
+        let active_run = self.add_active(&task);
         let runner = Rc::clone(self);
-        self.tasks.spawn_local(async move { Box::pin(runner.run_task(task, flight, Some(attempt))).await });
+        self.tasks
+            .spawn_local(async move { Box::pin(runner.run_task(task, active_run, Some(attempt))).await });
     }
 
     /// Starts waiting runs while workers are free.
     fn next(self: &Rc<Self>) {
         let workers = self.setup.registry.settings().scripts.workers as usize;
-        while !self.stopping.is_cancelled() && self.flights.borrow().len() < workers {
+        while !self.stopping.is_cancelled() && self.active_runs.borrow().len() < workers {
             let task = {
-                let (flights, mut waiting) = (self.flights.borrow(), self.waiting.borrow_mut());
-                let may = |task: &ClaimedRun| !flights.contains_key(&task.key()) && self.may_begin(task);
+                let (active_runs, mut waiting) = (self.active_runs.borrow(), self.waiting.borrow_mut());
+                let may = |task: &ClaimedRun| !active_runs.contains_key(&task.key()) && self.may_begin(task);
                 let first = waiting.iter().position(may);
                 first.and_then(|index| waiting.remove(index))
             };
             let Some(task) = task else { return };
-            let flight = self.add_active(&task);
+            let active_run = self.add_active(&task);
             let runner = Rc::clone(self);
-            self.tasks.spawn_local(async move { Box::pin(runner.run_task(task, flight, None)).await });
+            self.tasks.spawn_local(async move { Box::pin(runner.run_task(task, active_run, None)).await });
         }
     }
 
@@ -278,11 +279,11 @@ impl RunQueue {
         let scripts = self.setup.registry.settings().scripts;
         let kept = !scripts.keep_output.is_zero();
         let (ledger, at) = (self.setup.ledger.clone(), task.scheduled_at);
-        let place = move || Some((ledger.clone(), at));
-        let record = || self.outputs.record(&task.job, place, scripts.keep_output_size);
-        let flight = Rc::new(ActiveRun {
+        let run_row = move || Some((ledger.clone(), at));
+        let record = || self.outputs.record(&task.job, run_row, scripts.keep_output_size);
+        let active_run = Rc::new(ActiveRun {
             scheduled_at: task.scheduled_at,
-            owner: self.setup.owner.id(),
+            instance: self.setup.instance.id(),
             lost: Cell::new(false),
             interrupt: Interrupt::default(),
             cancelled: OnceCell::new(),
@@ -291,9 +292,9 @@ impl RunQueue {
             of_alert: Cell::new(false),
             record: kept.then(record),
         });
-        self.flights.borrow_mut().insert(task.key(), Rc::clone(&flight));
+        self.active_runs.borrow_mut().insert(task.key(), Rc::clone(&active_run));
         self.figures.running.set(self.count() as f64);
-        flight
+        active_run
     }
 
     /// Cancels the active runs of a job, with their broadcasts, and its waiting runs. Returns the number of runs.
@@ -310,37 +311,38 @@ impl RunQueue {
             tracing::warn!(job, run, "queued run cancelled: {why}");
             self.record_end(task, JobState::Cancelled, Some(why)).await;
         }
-        let flights: Vec<Rc<ActiveRun>> = {
-            let flights = self.flights.borrow();
-            let of_job = flights.iter().filter(|(key, flight)| key.job == job && !flight.lost.get());
-            of_job.map(|(_, flight)| Rc::clone(flight)).collect()
+        let active_runs: Vec<Rc<ActiveRun>> = {
+            let active_runs = self.active_runs.borrow();
+            let of_job =
+                active_runs.iter().filter(|(key, active_run)| key.job == job && !active_run.lost.get());
+            of_job.map(|(_, active_run)| Rc::clone(active_run)).collect()
         };
-        for flight in &flights {
-            if flight.cancelled.set(why.to_owned()).is_ok() {
-                flight.interrupt.press();
-                let broadcasts = flight.services.get().map(|services| services.broadcasts.driven());
+        for active_run in &active_runs {
+            if active_run.cancelled.set(why.to_owned()).is_ok() {
+                active_run.interrupt.cancel();
+                let broadcasts = active_run.services.get().map(|services| services.broadcasts.driven());
                 for id in broadcasts.unwrap_or_default() {
                     // A finished broadcast needs no cancel.
                     let _ = self.setup.ledger.request_command(id, BroadcastCommand::Cancel, Some(why)).await;
                 }
             }
         }
-        gone.len() + flights.len()
+        gone.len() + active_runs.len()
     }
 
     /// Ends at once the runs that another host took over because this host sent no heartbeat for too long. They are
     /// run again there if their job allows it.
     pub(super) fn end_lost(&self) {
-        let owner = self.setup.owner.id();
-        for (RunKey { job, .. }, flight) in self.flights.borrow().iter() {
-            if flight.owner != owner && !flight.lost.replace(true) {
-                let run = run_name(flight.scheduled_at);
+        let instance = self.setup.instance.id();
+        for (RunKey { job, .. }, active_run) in self.active_runs.borrow().iter() {
+            if active_run.instance != instance && !active_run.lost.replace(true) {
+                let run = run_name(active_run.scheduled_at);
                 tracing::warn!(
                     job,
                     run,
                     "stopping this run: this host sent no heartbeat for too long, so another host took the run over"
                 );
-                flight.interrupt.end_at_once();
+                active_run.interrupt.end_at_once();
             }
         }
     }
@@ -352,14 +354,14 @@ impl RunQueue {
 
     /// Asks all runs to finish what is in flight. A second call ends them at once.
     pub(super) fn interrupt(&self) {
-        for flight in self.flights.borrow().values() {
-            flight.interrupt.press();
+        for active_run in self.active_runs.borrow().values() {
+            active_run.interrupt.cancel();
         }
     }
 
     /// The number of active runs.
     pub(super) fn count(&self) -> usize {
-        self.flights.borrow().len()
+        self.active_runs.borrow().len()
     }
 
     /// Waits until no run is active.

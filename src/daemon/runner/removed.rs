@@ -35,13 +35,13 @@ impl RunQueue {
     /// Asks the ledger which of the jobs that are gone here another living host has. Returns false if the ledger
     /// cannot tell.
     async fn ask_the_others(&self) -> bool {
-        let DaemonSetup { ledger, owner, .. } = &*self.setup;
+        let DaemonSetup { ledger, instance, .. } = &*self.setup;
         let jobs: Vec<String> = {
             let (waiting, held) = (self.waiting.borrow(), self.held.borrow());
             let gone = waiting.iter().chain(held.iter()).filter(|task| self.is_gone_here(task));
             gone.map(|task| task.job.clone()).collect()
         };
-        match ledger.jobs_elsewhere(owner, &jobs).await {
+        match ledger.jobs_elsewhere(instance, &jobs).await {
             Ok(found) => {
                 self.elsewhere.replace(found);
                 true
@@ -77,8 +77,9 @@ impl RunQueue {
                 .collect()
         };
         for task in due {
-            let is_it = |other: &ClaimedRun| other.job == task.job && other.scheduled_at == task.scheduled_at;
-            self.waiting.borrow_mut().retain(|other| !is_it(other));
+            let is_same_run =
+                |other: &ClaimedRun| other.job == task.job && other.scheduled_at == task.scheduled_at;
+            self.waiting.borrow_mut().retain(|other| !is_same_run(other));
             let (job, run) = (task.job.as_str(), run_name(task.scheduled_at));
             figures::run_ended(job, JobState::Cancelled);
             tracing::warn!(job, run, "queued run cancelled: {NO_JOB}");

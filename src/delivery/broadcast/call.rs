@@ -19,7 +19,7 @@ use super::progress::{CountGuard, WaitReason};
 use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
 
 impl BroadcastDriver<'_> {
-    /// Sends a batch. If `halt` is cancelled before the intent is written, nothing is sent. After that the call runs to
+    /// Sends a batch. If `stop` is cancelled before the intent is written, nothing is sent. After that the call runs to
     /// its end.
     ///
     /// # Errors
@@ -32,8 +32,8 @@ impl BroadcastDriver<'_> {
     pub(super) async fn call(
         &self,
         mut pack: CallBatch,
-        halt: CancellationToken,
-        place: WaitingCall<'_>,
+        stop: CancellationToken,
+        waiting_call: WaitingCall<'_>,
     ) -> Result<CallResult, LedgerError> {
         let mut message = match &pack.message {
             Ok(message) => message.clone(),
@@ -43,7 +43,7 @@ impl BroadcastDriver<'_> {
         let price = self.delivery.price(&message);
         let mut tries = RetryBackoffs::of(&self.delivery.clock);
         let mut renewals = TokenRenewals::default();
-        let mut place = Some(place);
+        let mut waiting_call = Some(waiting_call);
         loop {
             if let [one] = pack.recipients.as_slice()
                 && let Some(mark) = mark(self.spec, one.seq, one.attempts)
@@ -55,28 +55,28 @@ impl BroadcastDriver<'_> {
                 };
                 body = message.to_json();
             }
-            let waits = place.take().unwrap_or_else(|| self.place());
-            let permit = match self.turn(&pack, &halt).await {
-                Ok(()) => self.delivery.permits(&price, self.spec.priority, None, &halt).await,
-                Err(halted) => Err(halted),
+            let waits = waiting_call.take().unwrap_or_else(|| self.waiting_call());
+            let permit = match self.turn(&pack, &stop).await {
+                Ok(()) => self.delivery.permits(&price, self.spec.priority, None, &stop).await,
+                Err(stopped) => Err(stopped),
             };
             drop(waits);
             let permit = match permit {
                 Ok(permit) => permit,
-                Err(_) if halt.is_cancelled() => return Ok(CallResult::Untouched),
+                Err(_) if stop.is_cancelled() => return Ok(CallResult::Untouched),
                 Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
             };
             // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
             // doubt.
-            let Some(route) = self.delivery.route(message.call(), None, &halt).await else {
+            let Some(route) = self.delivery.route(message.call(), None, &stop).await else {
                 return Ok(CallResult::Untouched);
             };
             let route = match route {
                 Ok(route) => route,
                 Err(failure) => {
                     drop(permit);
-                    match Box::pin(self.unauthorised(&pack, failure, &mut tries, &halt)).await? {
-                        Some(fate) => return Ok(fate),
+                    match Box::pin(self.unauthorised(&pack, failure, &mut tries, &stop)).await? {
+                        Some(result) => return Ok(result),
                         None => continue,
                     }
                 }
@@ -108,10 +108,10 @@ impl BroadcastDriver<'_> {
                 continue;
             }
             match verdict.next {
-                NextAction::End(fate) => return Ok(fate),
+                NextAction::End(result) => return Ok(result),
                 NextAction::Again(None) => self.progress.throttled(),
                 NextAction::Again(Some(wait)) => {
-                    if !self.retry_after(wait, unreachable, &halt).await {
+                    if !self.retry_after(wait, unreachable, &stop).await {
                         return Ok(CallResult::Untouched);
                     }
                 }
@@ -119,10 +119,10 @@ impl BroadcastDriver<'_> {
         }
     }
 
-    /// Waits before another try. Returns false if `halt` was pressed meanwhile.
-    async fn retry_after(&self, wait: Duration, unreachable: bool, halt: &CancellationToken) -> bool {
+    /// Waits before another try. Returns false if `stop` was cancelled meanwhile.
+    async fn retry_after(&self, wait: Duration, unreachable: bool, stop: &CancellationToken) -> bool {
         let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
-        self.delivery.pause(wait, None, halt).await.is_ok()
+        self.delivery.pause(wait, None, stop).await.is_ok()
     }
 
     /// Handles a failure to get a token. No intent was written, so the recipients' states are unchanged. Returns how
@@ -132,7 +132,7 @@ impl BroadcastDriver<'_> {
         pack: &CallBatch,
         failure: CallError,
         tries: &mut RetryBackoffs,
-        halt: &CancellationToken,
+        stop: &CancellationToken,
     ) -> Result<Option<CallResult>, LedgerError> {
         let why = failure.to_string();
         let unreachable = failure.status.is_none();
@@ -140,9 +140,9 @@ impl BroadcastDriver<'_> {
         let verdict = judge(&pack.recipients, self.spec.in_doubt, Err(failure), tries);
         match verdict.next {
             NextAction::End(CallResult::Failed(_)) if permanent => self.refuse(pack, &why).await.map(Some),
-            NextAction::End(fate) => Ok(Some(fate)),
+            NextAction::End(result) => Ok(Some(result)),
             NextAction::Again(wait) => {
-                let again = self.retry_after(wait.unwrap_or_default(), unreachable, halt).await;
+                let again = self.retry_after(wait.unwrap_or_default(), unreachable, stop).await;
                 Ok((!again).then_some(CallResult::Untouched))
             }
         }
@@ -172,12 +172,12 @@ impl BroadcastDriver<'_> {
     }
 
     /// Waits for this call's turn under the broadcast's own rate limit, and for its sending hours.
-    async fn turn(&self, pack: &CallBatch, halt: &CancellationToken) -> Result<(), RequestFailure> {
+    async fn turn(&self, pack: &CallBatch, stop: &CancellationToken) -> Result<(), RequestFailure> {
         let clock = &self.delivery.clock;
         let now = clock.now();
         let wait = self.pace.turn(pack.recipients.len(), now).saturating_since(now);
         if wait > Duration::ZERO {
-            self.delivery.pause(wait, None, halt).await?;
+            self.delivery.pause(wait, None, stop).await?;
         }
         loop {
             let closed = self.hours.closed_for(clock.unix_time(), pack.zone());
@@ -186,13 +186,13 @@ impl BroadcastDriver<'_> {
             }
             self.progress.waits_for(Some(WaitReason::Window(clock.unix_time() + closed)));
             // The wall clock can be set meanwhile, so the hours are checked again after a minute at most.
-            self.delivery.pause(closed.min(Duration::from_mins(1)), None, halt).await?;
+            self.delivery.pause(closed.min(Duration::from_mins(1)), None, stop).await?;
             self.progress.waits_for(None);
         }
     }
 
     /// Counts a call as waiting for a permit for as long as the guard lives.
-    pub(super) fn place(&self) -> WaitingCall<'_> {
+    pub(super) fn waiting_call(&self) -> WaitingCall<'_> {
         WaitingCall { _waits: CountGuard::new(&self.waiting), room: &self.room }
     }
 }

@@ -135,7 +135,7 @@ struct BroadcastDriver<'a> {
     /// Whether it waits for an approval because this host's settings demand one.
     demanded: Cell<bool>,
     /// The plan of which it is logged that it waits for an approval.
-    told_approval: RefCell<Option<String>>,
+    logged_approval: RefCell<Option<String>>,
     /// The earliest expiry (since 1970) of the files of pending messages; `None` if there are no files.
     files_until: Cell<Option<Duration>>,
 }
@@ -208,7 +208,7 @@ impl Delivery {
             renewed: Cell::new(self.clock.now()),
             awaited: Cell::default(),
             demanded: Cell::new(false),
-            told_approval: RefCell::default(),
+            logged_approval: RefCell::default(),
             files_until: Cell::new(None),
         };
         let over = CancellationToken::new();
@@ -254,7 +254,7 @@ impl BroadcastDriver<'_> {
 
     /// Runs one round, or applies a command instead. Returns `None` if the driver is to go on.
     async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<DriveResult>, LedgerError> {
-        let halt = match self.permission().await? {
+        let reason = match self.permission().await? {
             BroadcastCommand::Run => match self.renew_files(broadcast.app).await? {
                 Ok(()) => {
                     if !self.ramp_turn().await? {
@@ -277,7 +277,7 @@ impl BroadcastDriver<'_> {
             // The caller checks `stop`.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;
         }
-        let over = matches!(halt, StopReason::Over);
+        let over = matches!(reason, StopReason::Over);
         if over {
             self.ledger.hand_back(self.lease).await?;
         }
@@ -298,7 +298,7 @@ impl BroadcastDriver<'_> {
             return Ok(None);
         }
         let report = self.report(broadcast, &counts, began);
-        let end = match halt {
+        let end = match reason {
             StopReason::Over if counts.pending > 0 => return Ok(None),
             StopReason::Over => match self.finish(&report).await? {
                 Some(end) => end,

@@ -88,12 +88,12 @@ impl BroadcastDriver<'_> {
             Batches::new(self.ledger, self.lease, self.app, self.spec, most_bytes, self.released.get());
         let mut window = ConcurrencyWindow::new(clock.now());
         let mut calls = PendingCalls::default();
-        let halted = CancellationToken::new();
-        let mut halt: Option<Result<StopReason, LedgerError>> = None;
+        let stop_calls = CancellationToken::new();
+        let mut stop_reason: Option<Result<StopReason, LedgerError>> = None;
         let mut next_look = clock.now() + LOOK;
         let most_waiting = self.most_waiting();
         loop {
-            while halt.is_none()
+            while stop_reason.is_none()
                 && !packs.ended()
                 && calls.under_way.len() < window.size()
                 && self.waiting.get() < most_waiting
@@ -101,17 +101,19 @@ impl BroadcastDriver<'_> {
                 let next = calls.beside(packs.next(|recipient| self.opens_at(recipient))).await;
                 self.progress.skipped(packs.take_skipped());
                 match next {
-                    Ok(Some(pack)) => calls.under_way.push(self.call(pack, halted.clone(), self.place())),
+                    Ok(Some(pack)) => {
+                        calls.under_way.push(self.call(pack, stop_calls.clone(), self.waiting_call()));
+                    }
                     Ok(None) => {}
                     Err(error) => {
-                        halt = Some(Err(error));
-                        halted.cancel();
+                        stop_reason = Some(Err(error));
+                        stop_calls.cancel();
                     }
                 }
             }
-            if calls.are_over() && (halt.is_some() || packs.ended()) {
+            if calls.are_over() && (stop_reason.is_some() || packs.ended()) {
                 self.opens_at.set(packs.opens_at());
-                return halt.unwrap_or(Ok(StopReason::Over));
+                return stop_reason.unwrap_or(Ok(StopReason::Over));
             }
             if self.waiting.get() >= most_waiting {
                 window.paced(clock.now());
@@ -119,9 +121,9 @@ impl BroadcastDriver<'_> {
             let mut news = None;
             tokio::select! {
                 biased;
-                () = self.stop.cancelled(), if halt.is_none() => news = Some(Ok(StopReason::Stopped)),
+                () = self.stop.cancelled(), if stop_reason.is_none() => news = Some(Ok(StopReason::Stopped)),
                 () = calls.ended(), if !calls.are_over() => {}
-                () = self.room.notified(), if halt.is_none() => {}
+                () = self.room.notified(), if stop_reason.is_none() => {}
                 () = clock.sleep_until(next_look) => {
                     news = calls.beside(self.poll_commands(&mut next_look)).await;
                 }
@@ -133,10 +135,10 @@ impl BroadcastDriver<'_> {
                 news = news.or(heard);
             }
             if let Some(news) = news
-                && halt.is_none()
+                && stop_reason.is_none()
             {
-                halt = Some(news);
-                halted.cancel();
+                stop_reason = Some(news);
+                stop_calls.cancel();
             }
         }
     }

@@ -27,7 +27,7 @@ impl BroadcastDriver<'_> {
             return;
         }
         let mut meter = RateMeter::default();
-        let mut told: Option<(DriverStatus, Instant)> = None;
+        let mut last_reported: Option<(DriverStatus, Instant)> = None;
         loop {
             tokio::select! {
                 biased;
@@ -36,14 +36,16 @@ impl BroadcastDriver<'_> {
             }
             let status = self.status(&mut meter);
             let now = clock.now();
-            if told.as_ref().is_some_and(|(before, at)| !is_news(before, &status, now.saturating_since(*at)))
+            if last_reported
+                .as_ref()
+                .is_some_and(|(before, at)| !is_news(before, &status, now.saturating_since(*at)))
             {
                 continue;
             }
             // The status always has a JSON form.
             let text = serde_json::to_string(&status).unwrap_or_default();
             match self.ledger.write_status(self.lease, &text).await {
-                Ok(()) => told = Some((status, now)),
+                Ok(()) => last_reported = Some((status, now)),
                 Err(error) => {
                     tracing::debug!(
                         "could not write the status of broadcast {}: {error}",
@@ -52,7 +54,7 @@ impl BroadcastDriver<'_> {
                 }
             }
         }
-        if told.is_some()
+        if last_reported.is_some()
             && let Err(error) = self.ledger.forget_status(self.lease).await
         {
             tracing::debug!("could not delete the status of broadcast {}: {error}", self.lease.broadcast);

@@ -41,9 +41,9 @@ impl BroadcastDriver<'_> {
     }
 
     /// Logs, once for each plan, that the broadcast waits for an approval, and how it is given.
-    async fn tell_approval(&self) -> Result<(), LedgerError> {
+    async fn log_approval(&self) -> Result<(), LedgerError> {
         let broadcast = self.ledger.show(self.lease.broadcast).await?;
-        if self.told_approval.replace(broadcast.approval_hash.clone()) == broadcast.approval_hash {
+        if self.logged_approval.replace(broadcast.approval_hash.clone()) == broadcast.approval_hash {
             return Ok(());
         }
         tracing::warn!(
@@ -63,7 +63,7 @@ impl BroadcastDriver<'_> {
             }
             let wishes = self.requested().await?;
             if wishes.awaits_approval() && wishes.command == BroadcastCommand::Run {
-                self.tell_approval().await?;
+                self.log_approval().await?;
                 self.progress.waits_for(Some(WaitReason::Approval));
                 self.renew().await?;
                 // The loop checks `stop` above.

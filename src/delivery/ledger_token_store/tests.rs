@@ -80,7 +80,7 @@ async fn host(folder: &Path, service: &Arc<Service>, secret: &str) -> (Client, L
     };
     let clock = service.clock.clone();
     let client = Client::over(Arc::clone(service) as _, &app, clock.clone()).unwrap();
-    let ledger = Ledger::open_at(&server::place(folder).await, clock).await.unwrap();
+    let ledger = Ledger::open_at(&server::location(folder).await, clock).await.unwrap();
     let id = ledger.app(KEY).await.unwrap();
     use_ledger_store(&client, KEY, &ledger, id);
     (client, ledger)

@@ -44,9 +44,9 @@ impl World {
     /// Sends all that the quota allows, from `from` until it is killed at `until`. Returns how much it sent.
     async fn live(self: Rc<Self>, from: f64, until: f64) -> u64 {
         self.clock.sleep(Duration::from_secs_f64(from)).await;
-        let place = server::place(&self.folder).await;
-        let ledger = Ledger::open_at(&place, self.clock.clone()).await.unwrap();
-        let owner = ledger.register("run").await.unwrap();
+        let location = server::location(&self.folder).await;
+        let ledger = Ledger::open_at(&location, self.clock.clone()).await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let settings = QuotaSettings {
             history: SendHistory::Unused,
@@ -57,13 +57,13 @@ impl World {
         let quota = Quota::new(settings, self.clock.clone());
         let claimant = QuotaClaimer {
             ledger,
-            owner,
+            instance,
             app,
             name: quota.name().to_owned(),
             quota: quota.clone(),
             clock: self.clock.clone(),
         };
-        let keeper = tokio::spawn(claimant.renew_claims());
+        let renewal = tokio::spawn(claimant.renew_claims());
         let death = self.clock.now() + Duration::from_secs_f64(until - from);
         let mut sent = 0;
         loop {
@@ -82,7 +82,7 @@ impl World {
                 permit.answered(PermitOutcome::Accepted);
             });
         }
-        keeper.abort();
+        renewal.abort();
         sent
     }
 }

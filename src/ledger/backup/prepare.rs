@@ -15,7 +15,7 @@ use crate::core::Act;
 use crate::ledger::audit_chain::{AuditEntry, FIRST, NEXT};
 use crate::ledger::connection::Connection;
 use crate::ledger::doubts::UNKNOWN_INTENT;
-use crate::ledger::restores::instant;
+use crate::ledger::restores::format_time;
 use crate::ledger::sql::{Statement, sql};
 use crate::ledger::sqlite::{self, known};
 use crate::ledger::state::RUN_JOB;
@@ -95,7 +95,7 @@ async fn version(path: &Path) -> Result<i64, LedgerError> {
 
 /// The changes to the ledger, all in one transaction, which the caller commits.
 fn statements(taken_at: i64, now: i64) -> Vec<Statement> {
-    let taken = instant(taken_at);
+    let taken = format_time(taken_at);
     let may_be_sent =
         format!("restored from a backup of {taken}: it may have been sent since then; {UNKNOWN_INTENT}");
     let may_have_run = format!("restored from a backup of {taken}: it may have ended since then");

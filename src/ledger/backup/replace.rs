@@ -47,7 +47,7 @@ const OF_THE_SERVER: &str =
     "app_tokens, driver_status, drivers, registered_jobs, instances, quota_shares, ranges";
 
 impl Ledger {
-    /// Replaces the ledger in `place` by the backup `from`. `state` is the folder on this machine in which the new
+    /// Replaces the ledger in `location` by the backup `from`. `state` is the folder on this machine in which the new
     /// ledger is prepared, and in which a server's replaced ledger is kept. Nothing is sent from the restored ledger
     /// until [`Ledger::accept_restore`]. `act` is its entry in the audit.
     ///
@@ -55,7 +55,7 @@ impl Ledger {
     ///
     /// [`BackupError`]. The ledger is unchanged then.
     pub async fn restore(
-        place: &LedgerLocation,
+        location: &LedgerLocation,
         from: &Path,
         state: &Path,
         clock: &Clock,
@@ -65,7 +65,7 @@ impl Ledger {
         let opening = lock_opening(state)?;
         let work = WorkFolder::open(state.join("restore.partial"))?;
         let new = work.join(FILE);
-        match place {
+        match location {
             LedgerLocation::Folder(folder) => {
                 let now = millis(clock.unix_time());
                 let taken_at = prepare(from, &new, now, clock, act).await?;
@@ -180,8 +180,8 @@ async fn names(connection: &mut SqliteConnection, locks: &[String]) -> Result<Ve
     Ok(names)
 }
 
-fn shown(owner: &InstanceName) -> String {
-    format!("`mooncast {}` (process {})", owner.name, owner.pid)
+fn shown(instance: &InstanceName) -> String {
+    format!("`mooncast {}` (process {})", instance.name, instance.pid)
 }
 
 /// Returns an unused file name that contains the date.

@@ -35,9 +35,9 @@ pub(super) fn write(file: &mut File, taken_at: i64) -> std::io::Result<()> {
 }
 
 fn line(taken_at: i64, mut hash: Sha256) -> String {
-    let instant = format!("{taken_at:0DIGITS$}");
-    hash.update(instant.as_bytes());
-    format!("{MARK}{VERSION} {instant} {}\n", data_encoding::HEXLOWER.encode(&hash.finalize()))
+    let time = format!("{taken_at:0DIGITS$}");
+    hash.update(time.as_bytes());
+    format!("{MARK}{VERSION} {time} {}\n", data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
 /// Copies the database of a backup to `to`; returns when the backup was taken, in milliseconds since 1970. After an
@@ -52,11 +52,11 @@ pub(super) fn unpack(path: &Path, to: &mut File, to_path: &Path) -> Result<i64, 
     from.read_exact(&mut found).map_err(BackupError::of_file(path))?;
     let found = String::from_utf8(found).map_err(|_| no_backup())?;
     let words: Vec<&str> = found.strip_prefix(MARK).ok_or_else(no_backup)?.split_whitespace().collect();
-    let [version, instant, _] = words.as_slice() else { return Err(no_backup()) };
+    let [version, time, _] = words.as_slice() else { return Err(no_backup()) };
     if *version != VERSION {
         return Err(no_backup());
     }
-    let taken_at: i64 = instant.parse().map_err(|_| no_backup())?;
+    let taken_at: i64 = time.parse().map_err(|_| no_backup())?;
     from.seek(SeekFrom::Start(0)).map_err(BackupError::of_file(path))?;
     let mut from = from.take(content);
     let mut hash = Sha256::new();
@@ -104,7 +104,7 @@ mod tests {
         #[test]
         fn a_backup_comes_back_byte_for_byte_and_any_change_is_found(
             content in proptest::collection::vec(any::<u8>(), 0..4000),
-            place in any::<prop::sample::Index>(),
+            index in any::<prop::sample::Index>(),
             bit in 0..8_u8,
             cut in any::<prop::sample::Index>(),
         ) {
@@ -113,7 +113,7 @@ mod tests {
             prop_assert_eq!(unpacked(&path, folder.path()).unwrap(), (1_700_000_000_123, content));
             let whole = std::fs::read(&path).unwrap();
             let mut changed = whole.clone();
-            changed[place.index(whole.len())] ^= 1 << bit;
+            changed[index.index(whole.len())] ^= 1 << bit;
             std::fs::write(&path, changed).unwrap();
             prop_assert!(unpacked(&path, folder.path()).is_err());
             std::fs::write(&path, &whole[..cut.index(whole.len())]).unwrap();

@@ -44,9 +44,9 @@ impl WorkFolder {
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(path)),
             Err(TryLockError::Error(error)) => return Err(BackupError::of_file(&lock_path)(error)),
         }
-        let place = Self { path, _lock: lock };
-        place.clear()?;
-        Ok(place)
+        let folder = Self { path, _lock: lock };
+        folder.clear()?;
+        Ok(folder)
     }
 
     fn clear(&self) -> Result<(), BackupError> {

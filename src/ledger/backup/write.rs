@@ -27,10 +27,10 @@ pub struct BackupInfo {
 const LEFT_OUT: [&str; 4] = ["app_tokens", "instances", "quota_shares", "driver_status"];
 
 impl Ledger {
-    /// Takes a backup of the ledger in `place` into the new file `to`. Other processes may use the ledger meanwhile.
+    /// Takes a backup of the ledger in `location` into the new file `to`. Other processes may use the ledger meanwhile.
     /// The file gets its name only once it is complete, verified and on disk.
     pub async fn back_up(
-        place: &LedgerLocation,
+        location: &LedgerLocation,
         to: &Path,
         overwrite: bool,
         clock: &Clock,
@@ -44,16 +44,16 @@ impl Ledger {
             return Err(BackupError::Exists(to.to_owned()));
         }
         let work = WorkFolder::open(folder_of(to).join(format!(".{name}.partial")))?;
-        let (from, taken_at, source) = match place {
+        let (from, taken_at, source) = match location {
             LedgerLocation::Folder(folder) => {
                 (folder.join(FILE), millis(clock.unix_time()), folder.join(FILE))
             }
             LedgerLocation::Server(_) => {
-                let ledger = Self::open_at(place, clock.clone()).await?;
+                let ledger = Self::open_at(location, clock.clone()).await?;
                 // The store's clock follows the server's clock, which was read when the store was opened.
                 let taken_at = ledger.store().now();
                 let copy = work.join("copy");
-                Self::snapshot_into(place, &copy, clock).await?;
+                Self::snapshot_into(location, &copy, clock).await?;
                 (ledger.path().to_owned(), taken_at, copy.join(FILE))
             }
         };

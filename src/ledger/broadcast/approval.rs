@@ -204,7 +204,7 @@ impl Ledger {
     pub(super) async fn add_hand(&self, id: BroadcastId) -> Result<(), LedgerError> {
         let Some(actor) = PendingAct::actor() else { return Ok(()) };
         let line = line(&Person::of(&actor));
-        self.store().transaction(async |write| add_hands(write, id, &[line]).await).await
+        self.store().transaction(async |write| add_authors(write, id, &[line]).await).await
     }
 
     /// Returns who asked for a run: nobody for a scheduled one.
@@ -249,7 +249,7 @@ pub(in crate::ledger) async fn add_requester(
 }
 
 /// Adds lines to `begun_by`, each once.
-pub(super) async fn add_hands(
+pub(super) async fn add_authors(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     lines: &[String],

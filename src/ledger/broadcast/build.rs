@@ -52,10 +52,12 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn append(&self, lease: Lease, recipients: &[NewRecipient]) -> Result<i64, LedgerError> {
-        let mut desk = self.0.desks.take(lease);
-        let last =
-            self.store().transaction(async |write| append(write, &mut desk, lease, recipients).await).await?;
-        self.0.desks.put(lease, desk);
+        let mut dedup = self.0.dedups.take(lease);
+        let last = self
+            .store()
+            .transaction(async |write| append(write, &mut dedup, lease, recipients).await)
+            .await?;
+        self.0.dedups.put(lease, dedup);
         Ok(last)
     }
 
@@ -70,7 +72,7 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn forget_unbuilt(&self, lease: Lease) -> Result<(), LedgerError> {
-        drop(self.0.desks.take(lease));
+        drop(self.0.dedups.take(lease));
         self.clear(lease.broadcast, Some(lease.number)).await?;
         let statement =
             sql(formatcp!("DELETE FROM broadcasts WHERE id = ? AND lease_number = ? AND state = {BUILDING}"));
@@ -88,7 +90,7 @@ impl Ledger {
     ///
     /// [`LedgerError::LeaseLost`], [`LedgerError::NotNow`] when the plan is fixed.
     pub async fn discard_unbuilt(&self, lease: Lease, spec: &StoredSpec) -> Result<(), LedgerError> {
-        drop(self.0.desks.take(lease));
+        drop(self.0.dedups.take(lease));
         let spec = serde_json::to_string(spec).map_err(|error| self.store().record(error))?;
         self.store()
             .transaction(async |write| {
@@ -155,7 +157,7 @@ struct NextNumbers {
 
 async fn append(
     write: &mut Transaction<'_>,
-    desk: &mut MessageDedup,
+    dedup: &mut MessageDedup,
     lease: Lease,
     recipients: &[NewRecipient],
 ) -> Result<i64, LedgerError> {
@@ -165,8 +167,8 @@ async fn append(
     let mut hashes = Vec::with_capacity(recipients.len());
     for recipient in recipients {
         hashes.push(recipient.message.as_ref().map(|message| {
-            let hash = desk.hash(message.known_as.as_ref().unwrap_or(&message.content));
-            if desk.number(&hash).is_none() && seen.insert(hash) {
+            let hash = dedup.hash(message.known_as.as_ref().unwrap_or(&message.content));
+            if dedup.number(&hash).is_none() && seen.insert(hash) {
                 fresh.push((hash, message));
             }
             hash
@@ -205,7 +207,7 @@ async fn append(
     }
     let mut rows = Vec::with_capacity(recipients.len());
     for (recipient, hash) in recipients.iter().zip(&hashes) {
-        let number = hash.and_then(|hash| desk.number(&hash).or_else(|| numbers.get(&hash).copied()));
+        let number = hash.and_then(|hash| dedup.number(&hash).or_else(|| numbers.get(&hash).copied()));
         let users = users_json(write, &recipient.users)?;
         rows.push((&recipient.group_id, users, number, &recipient.target, &recipient.zone));
     }
@@ -222,7 +224,7 @@ async fn append(
     write.run(statement).await?;
     fields::keep(write, lease.broadcast, next_seq - stored(many), recipients).await?;
     for (hash, number) in numbers {
-        desk.remember(hash, number);
+        dedup.remember(hash, number);
     }
     Ok(next_seq - 1)
 }

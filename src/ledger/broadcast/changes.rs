@@ -72,8 +72,8 @@ impl Ledger {
     }
 
     /// Records that this instance has compared the inputs of a broadcast and found no change.
-    pub async fn inputs_compared(&self, id: BroadcastId, owner: &Instance) -> Result<(), LedgerError> {
-        let number = owner.id();
+    pub async fn inputs_compared(&self, id: BroadcastId, instance: &Instance) -> Result<(), LedgerError> {
+        let number = instance.id();
         self.amend_spec(id, |spec| {
             spec.compared_by = Some(number);
             spec.changes = None;
@@ -82,7 +82,7 @@ impl Ledger {
     }
 
     /// Returns whether the instance with this number is alive.
-    pub async fn owner_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
+    pub async fn instance_is_alive(&self, number: i64) -> Result<bool, LedgerError> {
         self.store().transaction(async |write| lives(write, number).await).await
     }
 

@@ -114,13 +114,13 @@ impl Ledger {
 /// Takes a draft away from its process if that process is dead; returns whether it is.
 async fn take_from_dead(write: &mut Transaction<'_>, id: i64) -> Result<bool, LedgerError> {
     let question = sql("SELECT owner, created_at FROM broadcasts WHERE id = ? AND draft").bind(id);
-    let Some((owner, created_at)) = write.row::<(Option<i64>, i64)>(question).await? else {
+    let Some((instance, created_at)) = write.row::<(Option<i64>, i64)>(question).await? else {
         return Ok(false);
     };
     let now = write.store.now();
-    let dead = match owner {
+    let dead = match instance {
         None => !(created_at..created_at.saturating_add(UNTAKEN)).contains(&now),
-        Some(owner) => !write.store.driver.is_driven(write, BroadcastId(id), owner).await?,
+        Some(instance) => !write.store.driver.is_driven(write, BroadcastId(id), instance).await?,
     };
     if dead {
         let taken = sql(

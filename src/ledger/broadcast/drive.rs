@@ -115,7 +115,7 @@ impl Ledger {
         let id = lease.broadcast;
         let rows = self.store().driver.pending(self.store(), lease, after_seq, limit).await?;
         let mut read = self.store().read().await?;
-        let mut known = self.0.shelf.take(id);
+        let mut known = self.0.message_cache.take(id);
         let mut missing: Vec<i64> =
             rows.iter().map(|row| row.message).filter(|number| !known.contains_key(number)).collect();
         missing.dedup();
@@ -147,7 +147,7 @@ impl Ledger {
             });
         }
         if !page.is_empty() {
-            self.0.shelf.put(id, page);
+            self.0.message_cache.put(id, page);
         }
         Ok(recipients)
     }
@@ -274,7 +274,7 @@ impl Ledger {
                 }
             })
             .await?;
-        drop(self.0.shelf.take(id));
+        drop(self.0.message_cache.take(id));
         Ok(stage)
     }
 
@@ -307,7 +307,7 @@ impl Ledger {
                 self.store().driver.end_drivers(write, Some(id)).await
             })
             .await?;
-        drop(self.0.shelf.take(id));
+        drop(self.0.message_cache.take(id));
         Ok(())
     }
 

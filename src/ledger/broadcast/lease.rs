@@ -28,20 +28,20 @@ impl Ledger {
     pub async fn claim(
         &self,
         id: BroadcastId,
-        owner: &Instance,
+        instance: &Instance,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
-        self.claim_as(id, owner, length, true).await
+        self.claim_as(id, instance, length, true).await
     }
 
     /// The same. If a process holds the lease that may be dead, waits until that is known.
     pub async fn claim_when_dead(
         &self,
         id: BroadcastId,
-        owner: &Instance,
+        instance: &Instance,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
-        let lease = self.claim(id, owner, length).await?;
+        let lease = self.claim(id, instance, length).await?;
         if lease.is_some() || !self.has_fleet() {
             return Ok(lease);
         }
@@ -51,7 +51,7 @@ impl Ledger {
         if self.wait_for_driver_heartbeat(id).await? {
             return Ok(None);
         }
-        self.claim(id, owner, length).await
+        self.claim(id, instance, length).await
     }
 
     /// The same, but exclusive on every store.
@@ -59,22 +59,24 @@ impl Ledger {
     pub(in crate::ledger) async fn claim_alone(
         &self,
         id: BroadcastId,
-        owner: &Instance,
+        instance: &Instance,
         length: Duration,
     ) -> Result<Option<Lease>, LedgerError> {
-        self.claim_as(id, owner, length, false).await
+        self.claim_as(id, instance, length, false).await
     }
 
     async fn claim_as(
         &self,
         id: BroadcastId,
-        owner: &Instance,
+        instance: &Instance,
         length: Duration,
         shared: bool,
     ) -> Result<Option<Lease>, LedgerError> {
         let length = millis(length);
         self.store()
-            .transaction(async |write| self.store().driver.claim(write, id, owner.id(), length, shared).await)
+            .transaction(async |write| {
+                self.store().driver.claim(write, id, instance.id(), length, shared).await
+            })
             .await
     }
 
@@ -104,7 +106,7 @@ impl Ledger {
 pub(in crate::ledger) async fn next_lease(
     write: &mut Transaction<'_>,
     id: BroadcastId,
-    owner: i64,
+    instance: i64,
     length: i64,
 ) -> Result<Option<Lease>, LedgerError> {
     let statement = sql(
@@ -112,7 +114,7 @@ pub(in crate::ledger) async fn next_lease(
             WHERE id = ? RETURNING lease_number",
     );
     let until = write.store.now().saturating_add(length);
-    let row = write.row::<(i64,)>(statement.bind(owner).bind(until).bind(length).bind(id.0)).await?;
+    let row = write.row::<(i64,)>(statement.bind(instance).bind(until).bind(length).bind(id.0)).await?;
     Ok(row.map(|(number,)| Lease { broadcast: id, number }))
 }
 

@@ -25,8 +25,8 @@ impl DedupRegistry {
     }
 
     /// Puts the state back after the messages in it are committed.
-    pub(super) fn put(&self, lease: Lease, desk: MessageDedup) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lease, desk);
+    pub(super) fn put(&self, lease: Lease, dedup: MessageDedup) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lease, dedup);
     }
 }
 

@@ -220,7 +220,7 @@ impl Ledger {
         lease: Lease,
         reader: &mut Connection,
         question: Statement,
-        fate: SweepAction,
+        action: SweepAction,
     ) -> Result<(), LedgerError> {
         let mut rows =
             reader.stream::<(i64, RecipientState)>(question).map_err(|error| self.store().error(&error))?;
@@ -230,7 +230,7 @@ impl Ledger {
             let ended = row.is_none();
             chunk.extend(row);
             if chunk.len() >= CHUNK || (ended && !chunk.is_empty()) {
-                self.sweep_chunk(lease, &chunk, fate).await?;
+                self.sweep_chunk(lease, &chunk, action).await?;
                 chunk.clear();
             }
             if ended {
@@ -243,20 +243,20 @@ impl Ledger {
         &self,
         lease: Lease,
         chunk: &[(i64, RecipientState)],
-        fate: SweepAction,
+        action: SweepAction,
     ) -> Result<(), LedgerError> {
         self.store().transaction(async |write| {
             let mut delta = CountsDelta::default();
             let mut seqs = Vec::with_capacity(chunk.len());
             for &(seq, state) in chunk {
                 delta.add(state, -1);
-                if matches!(fate, SweepAction::Skipped) {
+                if matches!(action, SweepAction::Skipped) {
                     delta.add(RecipientState::Skipped, 1);
                 }
                 seqs.push(seq);
             }
             let seqs = json(write, &seqs)?;
-            let statement = match fate {
+            let statement = match action {
                 SweepAction::Dropped => sql(
                     "DELETE FROM recipients WHERE broadcast = ? AND seq IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))",
                 )
@@ -363,7 +363,7 @@ impl Ledger {
             Err(error) => Err(error),
         };
         let unsent = write.end(result).await?;
-        drop(self.0.desks.take(lease));
+        drop(self.0.dedups.take(lease));
         Ok(unsent.of(checked))
     }
 }

@@ -13,7 +13,7 @@ use crate::ledger::state::stage::{FINISHED, READY};
 use crate::ledger::store::{Transaction, stored};
 use crate::ledger::{BroadcastStage, Ledger, LedgerError, RecipientState};
 
-use super::approval::{ApprovalColumns, add_hands};
+use super::approval::{ApprovalColumns, add_authors};
 use super::build::json;
 use super::{Broadcast, BroadcastId, BroadcastPlan, Lease, StoredSpec, holds};
 
@@ -77,8 +77,8 @@ impl Ledger {
         self.store()
             .transaction(async |write| replan(write, lease, draft, plan, columns, call_differs, step).await)
             .await?;
-        drop(self.0.desks.take(draft));
-        drop(self.0.shelf.take(lease.broadcast));
+        drop(self.0.dedups.take(draft));
+        drop(self.0.message_cache.take(lease.broadcast));
         self.show(lease.broadcast).await
     }
 }
@@ -117,7 +117,7 @@ async fn replan(
     } else {
         (formatcp!("{SENT}, {IN_DOUBT}"), formatcp!("{PENDING}, {REJECTED}"))
     };
-    without_those_who_have_it(write, id, new, sent).await?;
+    delete_already_sent(write, id, new, sent).await?;
     // Deletes the unsent recipients that the draft replaces.
     let replaced = sql(formatcp!(
         "DELETE FROM recipients WHERE broadcast = ?1 AND (state = {SKIPPED}
@@ -163,7 +163,7 @@ async fn replan(
     let statement = statement.bind(format!("{CHANGED}%")).bind(spec.kind).bind(spec.overrides).bind(spec.tag);
     let statement = statement.bind(spec.approval.hash).bind(spec.approval.needs);
     write.run(statement).await?;
-    add_hands(write, id, &spec.approval.begun_by).await?;
+    add_authors(write, id, &spec.approval.begun_by).await?;
     write.store.driver.forget_ranges(write, id).await?;
     write.store.driver.end_drivers(write, Some(new)).await?;
     for statement in [
@@ -245,7 +245,7 @@ async fn may_change(
 
 /// Removes from the draft the recipients that the broadcast has in these states: whole groups, and single users of a
 /// group.
-async fn without_those_who_have_it(
+async fn delete_already_sent(
     write: &mut Transaction<'_>,
     id: BroadcastId,
     new: BroadcastId,

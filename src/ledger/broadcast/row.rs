@@ -65,7 +65,7 @@ pub struct Broadcast {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseHolder {
     /// The instance that holds it.
-    pub owner: InstanceName,
+    pub instance: InstanceName,
     /// When it expires, unless it is renewed.
     pub until: Duration,
     /// The length of the lease.
@@ -123,12 +123,12 @@ where
     fn from_row(row: &'r R) -> sqlx::Result<Self> {
         let number = |column: &str| row.try_get::<i64, _>(column);
         let many = |column: &str| number(column).map(count);
-        let instant = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(from_millis));
+        let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(from_millis));
         let bad = |detail: String| sqlx::Error::Decode(detail.into());
-        let owner: Option<String> = row.try_get("owner_name")?;
-        let driver = match owner {
+        let instance: Option<String> = row.try_get("owner_name")?;
+        let driver = match instance {
             Some(name) => Some(LeaseHolder {
-                owner: InstanceName { name, pid: many("owner_pid")? },
+                instance: InstanceName { name, pid: many("owner_pid")? },
                 until: from_millis(number("lease_until")?),
                 given: from_millis(number("lease_for")?),
                 lock: row.try_get("owner_lock")?,
@@ -137,15 +137,13 @@ where
         };
         let text = |column: &str| row.try_get::<Option<String>, _>(column);
         let (approval_hash, approved) = (text("approval_hash")?, text("approved")?);
-        let approval = match (
-            approval::people(&text("approved_by")?.unwrap_or_default()).pop(),
-            instant("approved_at")?,
-        ) {
-            (Some(by), Some(at)) if approved.is_some() && approved == approval_hash => {
-                Some(Approval { by, at, note: text("approval_note")? })
-            }
-            _ => None,
-        };
+        let approval =
+            match (approval::people(&text("approved_by")?.unwrap_or_default()).pop(), time("approved_at")?) {
+                (Some(by), Some(at)) if approved.is_some() && approved == approval_hash => {
+                    Some(Approval { by, at, note: text("approval_note")? })
+                }
+                _ => None,
+            };
         Ok(Self {
             needs_approval: number("needs_approval")? != 0,
             approval_hash,
@@ -169,8 +167,8 @@ where
             plan: row.try_get("plan")?,
             report: row.try_get("report")?,
             created_at: from_millis(number("created_at")?),
-            planned_at: instant("planned_at")?,
-            finished_at: instant("finished_at")?,
+            planned_at: time("planned_at")?,
+            finished_at: time("finished_at")?,
         })
     }
 }

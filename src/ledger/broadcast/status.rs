@@ -13,7 +13,7 @@ impl Ledger {
         if !self.store().driver.has_other_processes() {
             return Ok(());
         }
-        let told = sql("INSERT INTO driver_status (broadcast, driver, reported_at, status) VALUES (?, ?, ?, ?)
+        let insert = sql("INSERT INTO driver_status (broadcast, driver, reported_at, status) VALUES (?, ?, ?, ?)
                 ON CONFLICT (broadcast, driver) DO UPDATE SET reported_at = excluded.reported_at, status = excluded.status")
         .bind(lease.broadcast.0)
         .bind(lease.number)
@@ -22,7 +22,7 @@ impl Ledger {
         let old = sql(self.store().driver.texts().delete_old_status);
         self.store()
             .transaction(async |write| {
-                write.run(told).await?;
+                write.run(insert).await?;
                 write.run(old.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
             })
             .await

@@ -96,8 +96,8 @@ fn without_credentials(address: &str) -> String {
     }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     // The last `@` counts: a password may contain one, although it should be escaped.
-    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    format!("{scheme}://{place}")
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}://{host}")
 }
 
 #[cfg(test)]

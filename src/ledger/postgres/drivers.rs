@@ -30,7 +30,7 @@ impl LeaseDriver for PostgresServer {
         &self,
         write: &mut Transaction<'_>,
         id: BroadcastId,
-        owner: i64,
+        instance: i64,
         length: i64,
         shared: bool,
     ) -> Result<Option<Lease>, LedgerError> {
@@ -41,19 +41,19 @@ impl LeaseDriver for PostgresServer {
         let question = sql("SELECT owner FROM drivers WHERE broadcast = ?").bind(id.0);
         let drivers: Vec<(i64,)> = write.rows(question).await?;
         let ready = stage == BroadcastStage::Ready;
-        let may = if shared && ready { !drivers.contains(&(owner,)) } else { drivers.is_empty() };
+        let may = if shared && ready { !drivers.contains(&(instance,)) } else { drivers.is_empty() };
         if !may {
             return Ok(None);
         }
         if drivers.is_empty() && sending > 0 {
             orphan_in_flight(write, id).await?;
         }
-        let Some(lease) = next_lease(write, id, owner, length).await? else { return Ok(None) };
+        let Some(lease) = next_lease(write, id, instance, length).await? else { return Ok(None) };
         let until = write.store.now().saturating_add(length);
         let statement = sql(
             "INSERT INTO drivers (broadcast, number, owner, lease_until, lease_for) VALUES (?, ?, ?, ?, ?)",
         );
-        write.run(statement.bind(id.0).bind(lease.number).bind(owner).bind(until).bind(length)).await?;
+        write.run(statement.bind(id.0).bind(lease.number).bind(instance).bind(until).bind(length)).await?;
         Ok(Some(lease))
     }
 

@@ -123,8 +123,8 @@ impl InstanceDriver for PostgresServer {
         Ok(Instance::new(BeatingInstance { heartbeat, task }))
     }
 
-    async fn unregister(&self, ledger: &Ledger, owner: i64) -> Result<(), LedgerError> {
-        ledger.store().transaction(async |write| reap(write, owner).await.map(drop)).await
+    async fn unregister(&self, ledger: &Ledger, instance: i64) -> Result<(), LedgerError> {
+        ledger.store().transaction(async |write| reap(write, instance).await.map(drop)).await
     }
 
     async fn dead(&self, store: &Store) -> Result<Vec<i64>, LedgerError> {
@@ -133,12 +133,12 @@ impl InstanceDriver for PostgresServer {
         Ok(dead.into_iter().map(|(id,)| id).collect())
     }
 
-    async fn is_known(&self, store: &Store, owner: i64) -> Result<bool, LedgerError> {
-        store.transaction(async |write| is_known(write, owner).await).await
+    async fn is_known(&self, store: &Store, instance: i64) -> Result<bool, LedgerError> {
+        store.transaction(async |write| is_known(write, instance).await).await
     }
 
-    async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
-        let question = sql("SELECT id FROM instances WHERE id = ? AND alive_until >= ?").bind(owner);
+    async fn lives(&self, write: &mut Transaction<'_>, instance: i64) -> Result<bool, LedgerError> {
+        let question = sql("SELECT id FROM instances WHERE id = ? AND alive_until >= ?").bind(instance);
         let row: Option<(i64,)> = write.row(question.bind(write.store.dead_before())).await?;
         Ok(row.is_some())
     }

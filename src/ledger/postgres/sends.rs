@@ -43,7 +43,7 @@ impl SendDriver for PostgresServer {
         state: RecipientState,
         settled: &[(i64, i64, &SendOutcome)],
     ) -> Result<Option<Vec<i64>>, LedgerError> {
-        let mut instances: Vec<i64> = fresh.iter().map(|(owner, _)| *owner).collect();
+        let mut instances: Vec<i64> = fresh.iter().map(|(instance, _)| *instance).collect();
         instances.dedup();
         let mut receipts = Vec::with_capacity(settled.len());
         for (_, _, outcome) in settled {
@@ -57,10 +57,10 @@ impl SendDriver for PostgresServer {
             .bind(instances)
             .bind(write.store.now())
             .bind(numbers(|(_, id, _)| *id))
-            .bind(numbers(|(owner, ..)| *owner))
-            // A send that is proved not to have been sent has no owner until it is tried again.
+            .bind(numbers(|(instance, ..)| *instance))
+            // A send that is proved not to have been sent has no instance until it is tried again.
             .bind(numbers(
-                |(owner, _, outcome)| if outcome.state == RecipientState::Pending { 0 } else { *owner },
+                |(instance, _, outcome)| if outcome.state == RecipientState::Pending { 0 } else { *instance },
             ))
             .bind(numbers(|(_, _, outcome)| outcome.state.number()))
             .bind(numbers(|(_, _, outcome)| i64::from(outcome.attempts)))
@@ -71,7 +71,7 @@ impl SendDriver for PostgresServer {
             .bind(texts(|send| Some(send.hash.clone())))
             .bind(texts(|send| Some(send.recipients.clone())))
             .bind(texts(|send| Some(send.origin.clone())))
-            .bind(fresh.iter().map(|(owner, _)| *owner).collect::<Vec<_>>())
+            .bind(fresh.iter().map(|(instance, _)| *instance).collect::<Vec<_>>())
             .bind(texts(|send| Some(send.fingerprints.clone())))
             .bind(texts(|send| send.files.clone()))
             .bind(texts(|send| send.job_run.clone()))

@@ -40,7 +40,7 @@ pub enum BeginSendResult {
 /// The right to make one single send.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SendTicket {
-    owner: i64,
+    instance: i64,
     send: Arc<NewSend>,
     row: Option<i64>,
 }
@@ -96,13 +96,20 @@ pub struct SendRow {
 
 impl Ledger {
     /// Begins a single send. A send without a `once` key is always new and writes nothing here.
-    pub async fn begin_send(&self, owner: &Instance, send: NewSend) -> Result<BeginSendResult, LedgerError> {
-        let mut ticket = SendTicket { owner: owner.id(), send: Arc::new(send), row: None };
+    pub async fn begin_send(
+        &self,
+        instance: &Instance,
+        send: NewSend,
+    ) -> Result<BeginSendResult, LedgerError> {
+        let mut ticket = SendTicket { instance: instance.id(), send: Arc::new(send), row: None };
         if ticket.send.once.is_none() {
             return Ok(BeginSendResult::New(ticket));
         }
         Ok(
-            match self.store().transaction(async |write| begin(write, owner.id(), &ticket.send).await).await?
+            match self
+                .store()
+                .transaction(async |write| begin(write, instance.id(), &ticket.send).await)
+                .await?
             {
                 OnceKeyState::Free(row) => {
                     ticket.row = Some(row);
@@ -122,8 +129,8 @@ impl Ledger {
     /// nothing may be sent.
     pub async fn intend_send(&self, ticket: &mut SendTicket) -> Result<(), LedgerError> {
         let request = match ticket.row {
-            Some(id) => CommitRequest::IntendSend { owner: ticket.owner, id },
-            None => CommitRequest::NewSend { owner: ticket.owner, send: Arc::clone(&ticket.send) },
+            Some(id) => CommitRequest::IntendSend { instance: ticket.instance, id },
+            None => CommitRequest::NewSend { instance: ticket.instance, send: Arc::clone(&ticket.send) },
         };
         let number = self.0.queue.ask(request).await?;
         ticket.row.get_or_insert(number);
@@ -140,7 +147,7 @@ impl Ledger {
             Some(id) => self
                 .0
                 .queue
-                .ask(CommitRequest::SettleSend { owner: ticket.owner, id, outcome })
+                .ask(CommitRequest::SettleSend { instance: ticket.instance, id, outcome })
                 .await
                 .map(drop),
             // No intent was recorded, so the ledger has no row for it.
@@ -189,12 +196,12 @@ impl Ledger {
         Ok(self.store().change(statement).await? > 0)
     }
 
-    /// Deletes settled sends from before `instant`, except those in doubt. Returns how many.
-    pub(super) async fn prune_sends(&self, instant: Duration) -> Result<u64, LedgerError> {
+    /// Deletes settled sends from before `time`, except those in doubt. Returns how many.
+    pub(super) async fn prune_sends(&self, time: Duration) -> Result<u64, LedgerError> {
         let statement = sql(formatcp!(
             "DELETE FROM sends WHERE updated_at < ? AND state IN ({PENDING}, {SENT}, {REJECTED}, {CANCELLED})"
         ));
-        self.store().change(statement.bind(millis(instant))).await
+        self.store().change(statement.bind(millis(time))).await
     }
 }
 
@@ -203,7 +210,8 @@ impl Ledger {
 struct OnceKeyRow {
     id: i64,
     hash: String,
-    owner: i64,
+    #[sqlx(rename = "owner")]
+    instance: i64,
     state: RecipientState,
     #[sqlx(try_from = "JsonText<Vec<(String, String)>>")]
     receipts: Vec<(String, String)>,
@@ -216,12 +224,16 @@ enum OnceKeyState {
     Taken(BeginSendResult),
 }
 
-async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Result<OnceKeyState, LedgerError> {
+async fn begin(
+    write: &mut Transaction<'_>,
+    instance: i64,
+    send: &NewSend,
+) -> Result<OnceKeyState, LedgerError> {
     let question =
         sql("SELECT id, hash, owner, state, receipts, updated_at FROM sends WHERE app = ? AND once = ?");
     let row: Option<OnceKeyRow> = write.row(question.bind(send.app.0).bind(&send.once)).await?;
-    let Some(OnceKeyRow { id, hash, owner: holder, state, receipts, updated_at: since }) = row else {
-        let numbers = write::write(write, &[(owner, send)], RecipientState::Pending, &[]).await?;
+    let Some(OnceKeyRow { id, hash, instance: holder, state, receipts, updated_at: since }) = row else {
+        let numbers = write::write(write, &[(instance, send)], RecipientState::Pending, &[]).await?;
         let number = numbers.first().copied();
         return Ok(OnceKeyState::Free(number.ok_or_else(|| write.store.record("no number for a send"))?));
     };
@@ -253,18 +265,19 @@ async fn begin(write: &mut Transaction<'_>, owner: i64, send: &NewSend) -> Resul
         "UPDATE sends SET owner = ?, state = {PENDING}, recipients = ?, origin = ?, fingerprints = ?,
             files = ?, job_run = ?, error = NULL, updated_at = ? WHERE id = ?"
     ));
-    let statement = statement.bind(owner).bind(&send.recipients).bind(&send.origin).bind(&send.fingerprints);
+    let statement =
+        statement.bind(instance).bind(&send.recipients).bind(&send.origin).bind(&send.fingerprints);
     let statement = statement.bind(&send.files).bind(&send.job_run).bind(write.store.now()).bind(id);
     write.run(statement).await?;
     Ok(OnceKeyState::Free(id))
 }
 
 /// Records that a send of this instance is in flight.
-pub(super) async fn intend(write: &mut Transaction<'_>, owner: i64, id: i64) -> Result<(), LedgerError> {
+pub(super) async fn intend(write: &mut Transaction<'_>, instance: i64, id: i64) -> Result<(), LedgerError> {
     let statement = sql(formatcp!(
         "UPDATE sends SET state = {SENDING}, updated_at = ?, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = {PENDING}"
     ));
-    match write.run(statement.bind(write.store.now()).bind(owner).bind(id)).await? {
+    match write.run(statement.bind(write.store.now()).bind(instance).bind(id)).await? {
         0 => {
             Err(LedgerError::NotIn { what: format!("send {id}"), wanted: RecipientState::Pending, count: 1 })
         }

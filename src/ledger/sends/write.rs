@@ -10,8 +10,9 @@ use super::{NewSend, SendOutcome};
 /// The most rows of one statement.
 pub(in crate::ledger) const MOST: usize = 512;
 
-/// Writes new sends (owner, send) in `state`, and outcomes (owner, number, outcome) of earlier sends. Each earlier
-/// send must belong to its owner, and be in flight or already have this outcome. At most [`MOST`] rows together.
+/// Writes new sends (instance, send) in `state`, and outcomes (instance, number, outcome) of earlier sends. Each
+/// earlier send must belong to its instance, and be in flight or already have this outcome. At most [`MOST`] rows
+/// together.
 ///
 /// Returns the numbers of the new sends, in their order.
 pub(in crate::ledger) async fn write(

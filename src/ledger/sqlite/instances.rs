@@ -63,9 +63,9 @@ impl<K: Send + Sync> InstanceDriver for SqliteFile<K> {
         Ok(dead)
     }
 
-    async fn lives(&self, write: &mut Transaction<'_>, owner: i64) -> Result<bool, LedgerError> {
+    async fn lives(&self, write: &mut Transaction<'_>, instance: i64) -> Result<bool, LedgerError> {
         let lock: Option<(String,)> =
-            write.row(sql("SELECT lock FROM instances WHERE id = ?").bind(owner)).await?;
+            write.row(sql("SELECT lock FROM instances WHERE id = ?").bind(instance)).await?;
         Ok(lock.is_some_and(|(lock,)| is_alive(&folder(write.store).join(lock))))
     }
 

@@ -25,19 +25,19 @@ impl<K: Send + Sync> LeaseDriver for SqliteFile<K> {
         &self,
         write: &mut Transaction<'_>,
         id: BroadcastId,
-        owner: i64,
+        instance: i64,
         length: i64,
         _shared: bool,
     ) -> Result<Option<Lease>, LedgerError> {
         let row = LeaseRow::of(write, id).await?.ok_or(LedgerError::Unknown(id))?;
         let now = write.store.now();
-        if let Some(holder) = row.owner {
+        if let Some(holder) = row.instance {
             let runs = (now..=now.saturating_add(row.lease_for)).contains(&row.lease_until);
             if runs && lives(write, holder).await? {
                 return Ok(None);
             }
         }
-        next_lease(write, id, owner, length).await
+        next_lease(write, id, instance, length).await
     }
 
     async fn release(&self, write: &mut Transaction<'_>, lease: Lease) -> Result<(), LedgerError> {
@@ -50,9 +50,9 @@ impl<K: Send + Sync> LeaseDriver for SqliteFile<K> {
         &self,
         write: &mut Transaction<'_>,
         _id: BroadcastId,
-        owner: i64,
+        instance: i64,
     ) -> Result<bool, LedgerError> {
-        lives(write, owner).await
+        lives(write, instance).await
     }
 
     async fn pending(
@@ -93,8 +93,8 @@ impl<K: Send + Sync> LeaseDriver for SqliteFile<K> {
         id: BroadcastId,
     ) -> Result<i64, LedgerError> {
         let Some(row) = LeaseRow::of(write, id).await? else { return Ok(0) };
-        let driven = match row.owner {
-            Some(owner) => row.lease_until >= write.store.now() && lives(write, owner).await?,
+        let driven = match row.instance {
+            Some(instance) => row.lease_until >= write.store.now() && lives(write, instance).await?,
             None => false,
         };
         Ok(if driven { 0 } else { row.n_sending })
@@ -104,7 +104,8 @@ impl<K: Send + Sync> LeaseDriver for SqliteFile<K> {
 /// The lease in a broadcast's row.
 #[derive(sqlx::FromRow)]
 struct LeaseRow {
-    owner: Option<i64>,
+    #[sqlx(rename = "owner")]
+    instance: Option<i64>,
     lease_until: i64,
     lease_for: i64,
     n_sending: i64,

@@ -23,8 +23,8 @@ static STATEMENTS: LazyLock<[(usize, String); 4]> =
 fn statement(rows: usize) -> String {
     let mut text = String::from(
         // A send that may not be settled gets a NULL state, which the table rejects, and the whole statement has no
-        // effect. A send may be settled if it belongs to its owner, or if it has no owner and is pending. It must also
-        // be pending or in flight, or already have this state.
+        // effect. A send may be settled if it belongs to its instance, or if it has no instance and is pending. It must
+        // also be pending or in flight, or already have this state.
         formatcp!("INSERT INTO sends (updated_at, created_at, id, owner, app, once, hash, recipients, origin, state,
                 attempts, receipts, error, fingerprints, files, job_run)
             SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7,
@@ -60,22 +60,23 @@ impl<K: Send + Sync> SendDriver for SqliteFile<K> {
         };
         let now = write.store.now();
         let mut statement = sql(text.as_str()).bind(now).bind(now);
-        for (owner, id, outcome) in settled {
+        for (instance, id, outcome) in settled {
             let receipts =
                 serde_json::to_string(&outcome.receipts).map_err(|error| write.store.record(error))?;
-            // A send that is proved not to have been sent has no owner until it is tried again.
-            let next = if outcome.state == RecipientState::Pending { 0 } else { *owner };
+            // A send that is proved not to have been sent has no instance until it is tried again.
+            let next = if outcome.state == RecipientState::Pending { 0 } else { *instance };
             statement = statement.bind(id).bind(next).bind(0).bind(None::<&str>).bind("").bind("").bind("");
             statement = statement.bind(outcome.state).bind(outcome.attempts).bind(receipts);
-            statement = statement.bind(outcome.error.as_deref()).bind(None::<&str>).bind(owner);
+            statement = statement.bind(outcome.error.as_deref()).bind(None::<&str>).bind(instance);
             statement = statement.bind(None::<&str>).bind(None::<&str>);
         }
         // New sends go last, so that the last row id is the id of a new send.
-        for (owner, send) in fresh {
-            statement = statement.bind(None::<i64>).bind(owner).bind(send.app.0).bind(send.once.as_deref());
+        for (instance, send) in fresh {
+            statement =
+                statement.bind(None::<i64>).bind(instance).bind(send.app.0).bind(send.once.as_deref());
             statement = statement.bind(&*send.hash).bind(&*send.recipients).bind(&*send.origin);
             statement = statement.bind(state).bind(0).bind(None::<&str>).bind(None::<&str>);
-            statement = statement.bind(&*send.fingerprints).bind(owner).bind(send.files.as_deref());
+            statement = statement.bind(&*send.fingerprints).bind(instance).bind(send.files.as_deref());
             statement = statement.bind(send.job_run.as_deref());
         }
         let last = write.insert(statement).await?;

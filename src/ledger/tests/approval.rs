@@ -29,8 +29,8 @@ fn no_intent_is_written_before_another_person_has_approved_the_plan() {
         STORE.set(Some(kind));
         with_folder(async |folder, clock| {
             let ledger = open(&folder, &clock).await;
-            let owner = ledger.register("test").await.unwrap();
-            let lease = planned(&ledger, &owner, &spec(), 3).await;
+            let instance = ledger.register("test").await.unwrap();
+            let lease = planned(&ledger, &instance, &spec(), 3).await;
             let id = lease.broadcast;
             let seqs: Vec<i64> =
                 ledger.pending(lease, 0, 9).await.unwrap().into_iter().map(|one| one.seq).collect();
@@ -71,9 +71,9 @@ fn no_intent_is_written_before_another_person_has_approved_the_plan() {
 fn a_plan_below_the_limit_waits_only_once_a_host_demands_it() {
     with_folder(async |folder, clock| {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("test").await.unwrap();
+        let instance = ledger.register("test").await.unwrap();
         let spec = StoredSpec { approval_over: Some(3), ..spec() };
-        let lease = planned(&ledger, &owner, &spec, 3).await;
+        let lease = planned(&ledger, &instance, &spec, 3).await;
         let first = ledger.pending(lease, 0, 1).await.unwrap().remove(0).seq;
         ledger.intend(lease, vec![first]).await.unwrap();
         // As of a program that knew no approvals.
@@ -121,8 +121,8 @@ fn the_hash_covers_what_changes_who_gets_what_and_when() {
         let kept = std::rc::Rc::clone(&hash);
         with_folder(async move |folder, clock| {
             let ledger = open(&folder, &clock).await;
-            let owner = ledger.register("test").await.unwrap();
-            let lease = planned(&ledger, &owner, &spec, 3).await;
+            let instance = ledger.register("test").await.unwrap();
+            let lease = planned(&ledger, &instance, &spec, 3).await;
             *kept.borrow_mut() = ledger.show(lease.broadcast).await.unwrap().approval_hash;
         });
         hash.borrow_mut().take().unwrap()

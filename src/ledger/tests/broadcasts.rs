@@ -6,8 +6,8 @@ use super::*;
 fn a_broadcast_is_built_sent_and_found_again() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 5).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 5).await;
         let page = ledger.pending(lease, 0, 3).await.unwrap();
         assert_eq!(
             page.iter().map(|one| (one.seq, one.group_id.as_str())).collect::<Vec<_>>(),
@@ -59,13 +59,13 @@ fn a_broadcast_is_built_sent_and_found_again() {
 fn duplicates_are_dropped_and_exclusions_skipped() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let first = planned(&ledger, &owner, &spec(), 4).await;
+        let instance = ledger.register("run").await.unwrap();
+        let first = planned(&ledger, &instance, &spec(), 4).await;
         ledger.intend(first, vec![2]).await.unwrap();
         ledger.settle(first, vec![RecipientOutcome::sent(2, "m", 1)]).await.unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
         let found = ledger.find_or_create(app, "more", "1", &spec()).await.unwrap();
-        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim_alone(found.broadcast().id, &instance, LEASE).await.unwrap().unwrap();
         let other = NewMessage { content: Bytes::from_static(b"{}"), size: 700, known_as: None };
         ledger.append(lease, &groups(0..4, &plain())).await.unwrap();
         ledger.append(lease, &groups(2..6, &other)).await.unwrap();

@@ -76,8 +76,8 @@ fn a_callback_is_stored_once_and_a_message_keeps_its_first_record() {
 fn a_member_counts_once_for_each_message_of_a_broadcast() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 3).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 3).await;
         let app = ledger.app("https://service/org/app").await.unwrap();
         ledger.intend(lease, vec![1, 2, 3]).await.unwrap();
         let sent = [1, 2, 3].map(|seq| RecipientOutcome::sent(seq, format!("m{seq}"), 1));
@@ -103,7 +103,7 @@ fn a_member_counts_once_for_each_message_of_a_broadcast() {
 fn the_senders_of_plans_and_of_single_messages_are_known() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
         let app = ledger.app("https://service/org/app").await.unwrap();
         let all = ["admin", "shop", "o'neil", "ann"];
         let known = async || {
@@ -112,10 +112,10 @@ fn the_senders_of_plans_and_of_single_messages_are_known() {
             known
         };
         assert_eq!(known().await, [""; 0]);
-        planned(&ledger, &owner, &spec(), 1).await;
+        planned(&ledger, &instance, &spec(), 1).await;
         assert_eq!(known().await, ["admin"]);
         let found = ledger.find_or_create(app, "more", "1", &spec()).await.unwrap();
-        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim_alone(found.broadcast().id, &instance, LEASE).await.unwrap().unwrap();
         let of =
             |content: &'static str| NewMessage { content: Bytes::from_static(content.as_bytes()), ..plain() };
         let message = of(r#"{"from":"shop","type":"txt","body":{"msg":"from"}}"#);

@@ -23,8 +23,8 @@ fn absent(one: &RecipientDoubt) -> RecipientSettlement {
 fn a_doubt_keeps_the_time_of_its_intent_and_records_settle_it_once() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 6).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 6).await;
         let (id, app) = (lease.broadcast, app(&ledger).await);
         assert_eq!(ledger.count_doubts(app).await.unwrap(), 0);
         let began = clock.unix_time();
@@ -83,8 +83,8 @@ fn a_doubt_keeps_the_time_of_its_intent_and_records_settle_it_once() {
 fn an_absent_recipient_of_a_finished_broadcast_reopens_it() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 1).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 1).await;
         ledger.intend(lease, vec![1]).await.unwrap();
         let doubt = RecipientOutcome::failed(1, RecipientState::InDoubt, "no answer", 1);
         ledger.settle(lease, vec![doubt]).await.unwrap();
@@ -103,7 +103,7 @@ fn an_absent_recipient_of_a_finished_broadcast_reopens_it() {
 fn a_single_send_in_doubt_is_settled_by_records() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let (owner, app) = (ledger.register("run").await.unwrap(), app(&ledger).await);
+        let (instance, app) = (ledger.register("run").await.unwrap(), app(&ledger).await);
         let send = NewSend {
             app,
             once: Some("k".into()),
@@ -115,7 +115,8 @@ fn a_single_send_in_doubt_is_settled_by_records() {
             job_run: None,
         };
         let began = clock.unix_time();
-        let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send.clone()).await.unwrap() else {
+        let BeginSendResult::New(mut ticket) = ledger.begin_send(&instance, send.clone()).await.unwrap()
+        else {
             panic!("the key is free")
         };
         ledger.intend_send(&mut ticket).await.unwrap();
@@ -148,7 +149,7 @@ fn a_single_send_in_doubt_is_settled_by_records() {
         let free = settle(RecipientState::Pending, vec![]);
         assert!(ledger.settle_send_by_records(&free).await.unwrap());
         assert!(!ledger.settle_send_by_records(&free).await.unwrap());
-        let again = ledger.begin_send(&owner, send).await.unwrap();
+        let again = ledger.begin_send(&instance, send).await.unwrap();
         assert!(matches!(again, BeginSendResult::New(_)), "the key is free again: {again:?}");
     });
 }

@@ -11,7 +11,7 @@ const MANY: u32 = 56;
 /// A program that drives the broadcast together with others.
 struct Driver {
     ledger: Ledger,
-    owner: Instance,
+    instance: Instance,
     lease: Option<Lease>,
     /// The recipients that it was given and has not begun.
     page: Vec<i64>,
@@ -22,8 +22,8 @@ struct Driver {
 impl Driver {
     async fn start(folder: &Path, clock: &Clock) -> Self {
         let ledger = open(folder, clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        Self { ledger, owner, lease: None, page: vec![], sending: vec![] }
+        let instance = ledger.register("serve").await.unwrap();
+        Self { ledger, instance, lease: None, page: vec![], sending: vec![] }
     }
 
     /// Returns its lease. If it has none, claims one and takes over, as a driver does first.
@@ -33,7 +33,7 @@ impl Driver {
         }
         (self.page, self.sending) = (vec![], vec![]);
         let lease = loop {
-            if let Some(lease) = self.ledger.claim(id, &self.owner, LEASE).await.unwrap() {
+            if let Some(lease) = self.ledger.claim(id, &self.instance, LEASE).await.unwrap() {
                 break lease;
             }
             // It may still hold an earlier lease in the ledger, so it waits until that expires.
@@ -55,10 +55,10 @@ async fn fixed(ledger: &Ledger, in_doubt: InDoubtPolicy) -> Option<BroadcastId> 
     if !ledger.has_fleet() {
         return None;
     }
-    let owner = ledger.register("run").await.unwrap();
-    let lease = planned(ledger, &owner, &StoredSpec { in_doubt, ..spec() }, MANY).await;
+    let instance = ledger.register("run").await.unwrap();
+    let lease = planned(ledger, &instance, &StoredSpec { in_doubt, ..spec() }, MANY).await;
     ledger.release(lease).await.unwrap();
-    ledger.unregister(&owner).await.unwrap();
+    ledger.unregister(&instance).await.unwrap();
     Some(lease.broadcast)
 }
 
@@ -79,7 +79,7 @@ fn two_drivers_have_different_recipients() {
         let Some(id) = fixed(&one.ledger, InDoubtPolicy::Hold).await else { return };
         let lease = one.lease(id).await;
         other.lease(id).await;
-        assert_eq!(one.ledger.claim(id, &one.owner, LEASE).await.unwrap(), None, "it has one");
+        assert_eq!(one.ledger.claim(id, &one.instance, LEASE).await.unwrap(), None, "it has one");
         let all = |from: i64, to: i64| (from..=to).collect::<Vec<_>>();
         assert_eq!((one.next(0, 99).await, other.next(0, 99).await), (all(1, 16), all(17, 32)));
         assert_eq!(one.next(16, 99).await, all(33, 48));
@@ -112,9 +112,9 @@ fn a_late_driver_settles_nothing_and_the_others_take_over_its_part_alone() {
             other.ledger.intend(new, vec![17, 18]).await.unwrap();
             other.ledger.settle(new, vec![sent(18)]).await.unwrap();
             // The late driver sends no heartbeat any more, while the other one continues.
-            let Driver { ledger: late, owner, .. } = late;
+            let Driver { ledger: late, instance, .. } = late;
             assert_eq!(other.ledger.take_over(new).await.unwrap(), TakeoverCounts::default());
-            dies(&late, owner, &clock).await;
+            dies(&late, instance, &clock).await;
             let taken = other.ledger.take_over(new).await.unwrap();
             let (doubt, again) = if in_doubt == InDoubtPolicy::Hold { (2, 0) } else { (0, 2) };
             assert_eq!(taken, TakeoverCounts { in_doubt: doubt, pending: again });
@@ -170,14 +170,14 @@ fn of_many_who_come_together_after_a_death_one_settles_what_was_in_flight() {
                 first.next(0, 99).await;
             }
             first.ledger.intend(lease, vec![2, 3]).await.unwrap();
-            let Driver { ledger, owner, .. } = first;
-            dies(&ledger, owner, &clock).await;
+            let Driver { ledger, instance, .. } = first;
+            dies(&ledger, instance, &clock).await;
             // Both drivers get their lease before either one takes over.
             let (one, other) = (Driver::start(&folder, &clock).await, Driver::start(&folder, &clock).await);
             let mut taken = 0;
             let mut leases = Vec::new();
             for driver in [&one, &other] {
-                leases.push(driver.ledger.claim(id, &driver.owner, LEASE).await.unwrap().unwrap());
+                leases.push(driver.ledger.claim(id, &driver.instance, LEASE).await.unwrap().unwrap());
             }
             for (driver, lease) in [&one, &other].into_iter().zip(&leases) {
                 taken += driver.ledger.take_over(*lease).await.unwrap().in_doubt;
@@ -228,9 +228,9 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 /// Returns the result of a driver's call. If the driver has lost its lease, forgets the lease.
-fn keeps<T>(driver: &mut Driver, told: Result<T, LedgerError>) -> Option<T> {
-    match told {
-        Ok(told) => Some(told),
+fn keeps<T>(driver: &mut Driver, result: Result<T, LedgerError>) -> Option<T> {
+    match result {
+        Ok(result) => Some(result),
         Err(LedgerError::LeaseLost(_)) => {
             driver.lease = None;
             None
@@ -294,8 +294,8 @@ async fn check(folder: &Path, clock: &Clock, steps: Vec<Step>) {
             }
             Step::Die(who) => {
                 let next = Driver::start(folder, clock).await;
-                let Driver { ledger, owner, .. } = std::mem::replace(&mut drivers[who], next);
-                dies(&ledger, owner, clock).await;
+                let Driver { ledger, instance, .. } = std::mem::replace(&mut drivers[who], next);
+                dies(&ledger, instance, clock).await;
             }
             Step::Renew(who) => {
                 let driver = &mut drivers[who];

@@ -37,7 +37,7 @@ fn run(job: &str, at: Duration) -> NewJobRun {
 fn the_events_of_a_group_start_one_after_the_other_and_each_callback_once() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
+        let instance = ledger.register("serve").await.unwrap();
         let other = ledger.register("serve").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let first = [
@@ -60,7 +60,7 @@ fn the_events_of_a_group_start_one_after_the_other_and_each_callback_once() {
         let at = of("j", "1");
         assert_eq!(ledger.hook_request("j", at).await.unwrap(), Some(("event 1".to_owned(), b"a".to_vec())));
         // While a run of the group is open, whoever has it, the next event does not begin. Other groups do.
-        let claimed = ledger.claim_job_runs(&owner, &[run("j", at)], &[], &[]).await.unwrap();
+        let claimed = ledger.claim_job_runs(&instance, &[run("j", at)], &[], &[]).await.unwrap();
         assert_eq!(claimed, [JobClaim::Claimed { attempt: 1 }]);
         let commands = ledger.job_control().await.unwrap().commands;
         let done = commands.iter().find(|command| command.scheduled_at == Some(at) && command.job == "j");
@@ -70,7 +70,7 @@ fn the_events_of_a_group_start_one_after_the_other_and_each_callback_once() {
         assert_eq!(elsewhere, [JobClaim::Claimed { attempt: 1 }], "runs of other groups do not wait");
         let ended =
             |at| EndedRun { job: "j".to_owned(), scheduled_at: at, state: JobState::Done, note: None };
-        ledger.finish_job_runs(&owner, &[ended(at)]).await.unwrap();
+        ledger.finish_job_runs(&instance, &[ended(at)]).await.unwrap();
         // The command of the ended run is deleted by the one who applied it.
         for command in ledger.job_control().await.unwrap().commands {
             if command.scheduled_at == Some(at) && command.job == "j" {

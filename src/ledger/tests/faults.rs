@@ -20,8 +20,8 @@ fn only_its_owner_can_read_it() {
         assert_eq!(mode(&folder), 0o700);
         std::fs::set_permissions(folder.join("ledger.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
         let ledger = open_file(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        planned(&ledger, &owner, &spec(), 10).await;
+        let instance = ledger.register("run").await.unwrap();
+        planned(&ledger, &instance, &spec(), 10).await;
         let mut files = 0;
         for entry in std::fs::read_dir(&folder).unwrap().flatten() {
             let path = entry.path();
@@ -48,12 +48,12 @@ fn a_newer_ledger_is_left_alone() {
 fn noise_and_a_cut_file_are_told_before_anything_is_sent() {
     with_folder(|folder, clock| async move {
         let ledger = open_file(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        planned(&ledger, &owner, &spec(), 2_000).await;
+        let instance = ledger.register("run").await.unwrap();
+        planned(&ledger, &instance, &spec(), 2_000).await;
         // Moves everything into the one file, as closing the last connection does.
         let mut write = ledger.store().connect().await.unwrap();
         write.run(sql("PRAGMA wal_checkpoint(TRUNCATE)")).await.unwrap();
-        drop((write, owner, ledger));
+        drop((write, instance, ledger));
         let whole = std::fs::read(folder.join("ledger.db")).unwrap();
         let noise: Vec<u8> =
             (0..whole.len()).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[4]).collect();
@@ -93,12 +93,12 @@ fn a_folder_that_cannot_be_written_is_an_error() {
             return;
         }
         for writable in ["folder", "file"] {
-            let place = folder.join(writable).with_extension("d");
-            drop(open_file(&place, &clock).await);
-            let target = if writable == "folder" { place.join("ledger.db") } else { place.clone() };
+            let path = folder.join(writable).with_extension("d");
+            drop(open_file(&path, &clock).await);
+            let target = if writable == "folder" { path.join("ledger.db") } else { path.clone() };
             let mode = if target.is_dir() { 0o500 } else { 0o400 };
             std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode)).unwrap();
-            let error = Ledger::open(&place, clock.clone()).await.unwrap_err();
+            let error = Ledger::open(&path, clock.clone()).await.unwrap_err();
             assert!(matches!(error, LedgerError::Store(StoreFault::ReadOnly { .. })), "{error}");
         }
     });
@@ -108,8 +108,8 @@ fn a_folder_that_cannot_be_written_is_an_error() {
 fn a_full_disk_stops_sending_until_there_is_space() {
     with_folder(|folder, clock| async move {
         let ledger = open_file(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 3_000).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 3_000).await;
         ledger.intend(lease, vec![1]).await.unwrap();
         // The setting takes effect when the writing connection is opened again.
         ledger.store().max_pages.store(1, Ordering::Relaxed);
@@ -135,8 +135,8 @@ fn a_full_disk_stops_sending_until_there_is_space() {
 fn while_the_file_is_gone_nothing_leads_to_a_send() {
     with_folder(|folder, clock| async move {
         let ledger = open_file(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 10).await;
         let away = folder.with_extension("away");
         std::fs::rename(&folder, &away).unwrap();
         // Its connection still works, but writes to a file that no later process would find.
@@ -181,10 +181,10 @@ fn codes_of_the_store_have_their_words() {
 fn a_call_that_is_given_up_half_way_leaves_nothing_half() {
     with_folder(|folder, clock| async move {
         let ledger = open_file(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
         let found = ledger.find_or_create(app, "news", "1", &spec()).await.unwrap();
-        let lease = ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim_alone(found.broadcast().id, &instance, LEASE).await.unwrap().unwrap();
         for polls in 1..40 {
             let recipients = groups(0..50, &plain());
             let mut append = Box::pin(ledger.append(lease, &recipients));
@@ -207,8 +207,8 @@ fn a_call_that_is_given_up_half_way_leaves_nothing_half() {
 fn after_a_failure_a_write_must_succeed_first() {
     with_folder(|folder, clock| async move {
         let ledger = open_file(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 10).await;
         // Only the `write_proof` table cannot be written; all others can.
         let mut other = ledger.store().connect().await.unwrap();
         let stop = "CREATE TRIGGER stop BEFORE UPDATE ON write_proof BEGIN SELECT raise(ABORT, 'no'); END";

@@ -34,7 +34,7 @@ fn run(job: &str, at: Duration, entry: JobRunAction) -> NewJobRun {
 fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
+        let instance = ledger.register("serve").await.unwrap();
         let at = taken(&ledger, "a", Some("1")).await;
         let again = || async { ledger.take_hook_request(&request("a", Some("1"))).await.unwrap() };
         assert_eq!(again().await, HookAcceptance::Again(at));
@@ -53,12 +53,12 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
             run("a", others[1], JobRunAction::Wait),
             run("a", plain, JobRunAction::Skip("so".to_owned())),
         ];
-        ledger.claim_job_runs(&owner, &claimed, &[], &[]).await.unwrap();
+        ledger.claim_job_runs(&instance, &claimed, &[], &[]).await.unwrap();
         assert!(there(at).await.is_some() && there(others[1]).await.is_some());
         assert_eq!(there(plain).await, None);
         for (at, state) in [(at, JobState::Done), (others[1], JobState::Cancelled)] {
             let ended = EndedRun { job: "a".to_owned(), scheduled_at: at, state, note: None };
-            ledger.finish_job_runs(&owner, &[ended]).await.unwrap();
+            ledger.finish_job_runs(&instance, &[ended]).await.unwrap();
             assert_eq!(there(at).await, None);
         }
         assert!(there(other_plain).await.is_some());
@@ -78,19 +78,19 @@ fn a_run_that_is_entered_again_and_an_interrupted_one_still_have_their_requests(
     with_folder(|folder, clock| async move {
         let at = {
             let ledger = open(&folder, &clock).await;
-            let owner = ledger.register("serve").await.unwrap();
+            let instance = ledger.register("serve").await.unwrap();
             let at = [taken(&ledger, "a", None).await, taken(&ledger, "b", None).await];
             let now = JobRunAction::Run { or_skip: false };
             let claimed = [run("a", at[0], now.clone()), run("b", at[1], now)];
-            ledger.claim_job_runs(&owner, &claimed, &[], &[]).await.unwrap();
-            assert!(ledger.mark_not_rerunnable("b", at[1], &owner).await.unwrap());
-            dies(&ledger, owner, &clock).await;
+            ledger.claim_job_runs(&instance, &claimed, &[], &[]).await.unwrap();
+            assert!(ledger.mark_not_rerunnable("b", at[1], &instance).await.unwrap());
+            dies(&ledger, instance, &clock).await;
             at
         };
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
+        let instance = ledger.register("serve").await.unwrap();
         let waits: Vec<(String, bool)> = ledger
-            .take_over_job_runs(&owner)
+            .take_over_job_runs(&instance)
             .await
             .unwrap()
             .into_iter()

@@ -24,19 +24,19 @@ fn run(job: &str, version: &str, at: Duration) -> NewJobRun {
     }
 }
 
-async fn claim(ledger: &Ledger, owner: &Instance, new: NewJobRun) -> JobClaim {
+async fn claim(ledger: &Ledger, instance: &Instance, new: NewJobRun) -> JobClaim {
     let decided = DecidedUntil { job: new.job.clone(), until: new.scheduled_at, next: None };
-    ledger.claim_job_runs(owner, &[new], &[], &[decided]).await.unwrap()[0]
+    ledger.claim_job_runs(instance, &[new], &[], &[decided]).await.unwrap()[0]
 }
 
 #[test]
 fn a_daemon_is_known_by_what_it_says_of_itself() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
+        let instance = ledger.register("serve").await.unwrap();
         let other = ledger.register("run").await.unwrap();
         assert_eq!(ledger.hosts().await.unwrap(), []);
-        ledger.describe(&owner, "schedule,send", "5f").await.unwrap();
+        ledger.describe(&instance, "schedule,send", "5f").await.unwrap();
         let hosts = ledger.hosts().await.unwrap();
         assert_eq!(hosts.len(), 1, "a command that is no daemon is none");
         let host = &hosts[0];
@@ -46,7 +46,7 @@ fn a_daemon_is_known_by_what_it_says_of_itself() {
             (u64::from(std::process::id()), env!("CARGO_PKG_VERSION"))
         );
         assert!(!host.host.is_empty() && host.since == START);
-        dies(&ledger, owner, &clock).await;
+        dies(&ledger, instance, &clock).await;
         assert!(!ledger.hosts().await.unwrap()[0].alive);
         ledger.reap_dead().await.unwrap();
         assert_eq!(ledger.hosts().await.unwrap(), []);
@@ -58,10 +58,10 @@ fn a_daemon_is_known_by_what_it_says_of_itself() {
 fn one_who_leaves_is_gone_at_once() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        ledger.describe(&owner, "page", "5f").await.unwrap();
-        ledger.unregister(&owner).await.unwrap();
-        drop(owner);
+        let instance = ledger.register("serve").await.unwrap();
+        ledger.describe(&instance, "page", "5f").await.unwrap();
+        ledger.unregister(&instance).await.unwrap();
+        drop(instance);
         assert!(ledger.hosts().await.unwrap().iter().all(|host| !host.alive));
     });
 }
@@ -72,18 +72,18 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
         let (one, two) = (open(&folder, &clock).await, open(&folder, &clock).await);
         if !one.has_fleet() {
             // A file has one daemon, so the version of that daemon is active.
-            let owner = one.register("serve").await.unwrap();
-            one.register_jobs(&owner, &[job("a", "v1")]).await.unwrap();
-            assert!(!one.must_register_jobs(&owner).await.unwrap());
-            assert_eq!(claim(&one, &owner, run("a", "v2", START)).await, JobClaim::Claimed { attempt: 1 });
+            let instance = one.register("serve").await.unwrap();
+            one.register_jobs(&instance, &[job("a", "v1")]).await.unwrap();
+            assert!(!one.must_register_jobs(&instance).await.unwrap());
+            assert_eq!(claim(&one, &instance, run("a", "v2", START)).await, JobClaim::Claimed { attempt: 1 });
             return;
         }
         let (first, second) = (one.register("serve").await.unwrap(), two.register("serve").await.unwrap());
-        for (ledger, owner, version) in [(&one, &first, "v1"), (&two, &second, "v0")] {
-            assert!(ledger.must_register_jobs(owner).await.unwrap(), "nobody knows it yet");
-            ledger.describe(owner, "schedule", version).await.unwrap();
-            ledger.register_jobs(owner, &[job("a", version)]).await.unwrap();
-            assert!(!ledger.must_register_jobs(owner).await.unwrap());
+        for (ledger, instance, version) in [(&one, &first, "v1"), (&two, &second, "v0")] {
+            assert!(ledger.must_register_jobs(instance).await.unwrap(), "nobody knows it yet");
+            ledger.describe(instance, "schedule", version).await.unwrap();
+            ledger.register_jobs(instance, &[job("a", version)]).await.unwrap();
+            assert!(!ledger.must_register_jobs(instance).await.unwrap());
         }
         // A host that starts with another version does not activate it.
         assert_eq!(claim(&two, &second, run("a", "v0", START)).await, JobClaim::Elsewhere);
@@ -116,12 +116,12 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
 fn who_was_buried_claims_nothing() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        assert!(ledger.is_known(&owner).await.unwrap());
-        ledger.unregister(&owner).await.unwrap();
+        let instance = ledger.register("serve").await.unwrap();
+        assert!(ledger.is_known(&instance).await.unwrap());
+        ledger.unregister(&instance).await.unwrap();
         if ledger.has_fleet() {
-            assert!(!ledger.is_known(&owner).await.unwrap());
-            let claimed = ledger.claim_job_runs(&owner, &[run("a", "v1", START)], &[], &[]).await;
+            assert!(!ledger.is_known(&instance).await.unwrap());
+            let claimed = ledger.claim_job_runs(&instance, &[run("a", "v1", START)], &[], &[]).await;
             assert!(matches!(claimed, Err(LedgerError::Buried)), "{claimed:?}");
             assert!(ledger.job_runs(None, 9).await.unwrap().is_empty());
         }
@@ -133,9 +133,9 @@ fn a_job_is_gone_when_no_host_has_it() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let (one, two) = (ledger.register("serve").await.unwrap(), ledger.register("serve").await.unwrap());
-        for owner in [&one, &two] {
-            ledger.describe(owner, "schedule", "5f").await.unwrap();
-            ledger.register_jobs(owner, &[job("a", "v1")]).await.unwrap();
+        for instance in [&one, &two] {
+            ledger.describe(instance, "schedule", "5f").await.unwrap();
+            ledger.register_jobs(instance, &[job("a", "v1")]).await.unwrap();
         }
         ledger.register_jobs(&one, &[]).await.unwrap();
         assert_eq!(ledger.job_rows(None).await.unwrap().len(), usize::from(ledger.has_fleet()));

@@ -27,13 +27,13 @@ fn version(hash: &str) -> StoredScript {
     StoredScript { hash: hash.to_owned(), parts: vec![part("", "-- script"), part("lib", "-- lib")] }
 }
 
-async fn claim(ledger: &Ledger, owner: &Instance, new: NewJobRun) -> JobClaim {
-    ledger.claim_job_runs(owner, &[new], &[version("v1")], &[]).await.unwrap()[0]
+async fn claim(ledger: &Ledger, instance: &Instance, new: NewJobRun) -> JobClaim {
+    ledger.claim_job_runs(instance, &[new], &[version("v1")], &[]).await.unwrap()[0]
 }
 
-async fn finish(ledger: &Ledger, owner: &Instance, job: &str, state: JobState) -> u64 {
+async fn finish(ledger: &Ledger, instance: &Instance, job: &str, state: JobState) -> u64 {
     let ended = EndedRun { job: job.to_owned(), scheduled_at: START, state, note: Some("so".to_owned()) };
-    ledger.finish_job_runs(owner, &[ended]).await.unwrap()
+    ledger.finish_job_runs(instance, &[ended]).await.unwrap()
 }
 
 fn decided(until: Duration) -> DecidedUntil {
@@ -117,36 +117,36 @@ fn a_run_that_sent_loosely_is_interrupted_unless_it_may_run_again() {
 fn a_run_during_which_its_host_died_twice_is_not_entered_a_third_time() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let mut owner = ledger.register("serve").await.unwrap();
-        claim(&ledger, &owner, NewJobRun { rerun: true, ..run("daily", START, now()) }).await;
+        let mut instance = ledger.register("serve").await.unwrap();
+        claim(&ledger, &instance, NewJobRun { rerun: true, ..run("daily", START, now()) }).await;
         // An orderly shutdown does not count as a death, however often it happens.
         for attempt in 2..6 {
-            ledger.mark_run_interrupted("daily", START, &owner).await.unwrap();
-            dies(&ledger, owner, &clock).await;
-            owner = ledger.register("serve").await.unwrap();
-            assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
+            ledger.mark_run_interrupted("daily", START, &instance).await.unwrap();
+            dies(&ledger, instance, &clock).await;
+            instance = ledger.register("serve").await.unwrap();
+            assert!(ledger.take_over_job_runs(&instance).await.unwrap()[0].why.is_none());
             assert_eq!(
-                ledger.begin_job_run("daily", START, &owner).await.unwrap(),
+                ledger.begin_job_run("daily", START, &instance).await.unwrap(),
                 BeginResult::Begun { attempt }
             );
         }
         for (deaths, ends) in [(1, false), (2, true)] {
-            dies(&ledger, owner, &clock).await;
-            owner = ledger.register("serve").await.unwrap();
-            let orphans = ledger.take_over_job_runs(&owner).await.unwrap();
+            dies(&ledger, instance, &clock).await;
+            instance = ledger.register("serve").await.unwrap();
+            let orphans = ledger.take_over_job_runs(&instance).await.unwrap();
             assert_eq!(orphans[0].why.is_some(), ends, "{deaths} {orphans:?}");
             if !ends {
                 // It died while it waited, so that was not a death during the run.
-                dies(&ledger, owner, &clock).await;
-                owner = ledger.register("serve").await.unwrap();
-                assert!(ledger.take_over_job_runs(&owner).await.unwrap()[0].why.is_none());
-                ledger.begin_job_run("daily", START, &owner).await.unwrap();
+                dies(&ledger, instance, &clock).await;
+                instance = ledger.register("serve").await.unwrap();
+                assert!(ledger.take_over_job_runs(&instance).await.unwrap()[0].why.is_none());
+                ledger.begin_job_run("daily", START, &instance).await.unwrap();
             }
         }
         let run = &ledger.job_runs(Some("daily"), 9).await.unwrap()[0];
         assert_eq!(run.state, JobState::Interrupted);
         assert!(run.note.as_ref().unwrap().contains("mooncast jobs trigger 'daily'"), "{run:?}");
-        assert_eq!(ledger.take_over_job_runs(&owner).await.unwrap(), []);
+        assert_eq!(ledger.take_over_job_runs(&instance).await.unwrap(), []);
     });
 }
 
@@ -174,11 +174,11 @@ fn a_run_in_another_process_is_an_overlap() {
 fn versions_stay_for_as_long_as_a_run_needs_them() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        claim(&ledger, &owner, run("daily", START, now())).await;
+        let instance = ledger.register("serve").await.unwrap();
+        claim(&ledger, &instance, run("daily", START, now())).await;
         assert_eq!(ledger.prune_versions(&[]).await.unwrap(), 0);
         assert_eq!(ledger.version("v1").await.unwrap(), Some(version("v1")));
-        finish(&ledger, &owner, "daily", JobState::Done).await;
+        finish(&ledger, &instance, "daily", JobState::Done).await;
         assert_eq!(ledger.prune_versions(&["v1".to_owned()]).await.unwrap(), 0);
         assert_eq!(ledger.prune_versions(&[]).await.unwrap(), 2);
         assert_eq!(ledger.version("v1").await.unwrap(), None);
@@ -189,21 +189,21 @@ fn versions_stay_for_as_long_as_a_run_needs_them() {
 fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
+        let instance = ledger.register("serve").await.unwrap();
         let enlist = async |rule: &str, at: Duration| {
-            ledger.register_jobs(&owner, &[registered_jobs("a", rule, at)]).await.unwrap()
+            ledger.register_jobs(&instance, &[registered_jobs("a", rule, at)]).await.unwrap()
         };
         assert_eq!(enlist("every", START).await, [START]);
         assert_eq!(enlist("every", START + HOUR).await, [START]);
         let half = START + HOUR / 2;
-        ledger.claim_job_runs(&owner, &[run("a", half, now())], &[], &[decided(half)]).await.unwrap();
+        ledger.claim_job_runs(&instance, &[run("a", half, now())], &[], &[decided(half)]).await.unwrap();
         assert_eq!(enlist("every", START + HOUR).await, [START + HOUR / 2]);
         assert_eq!(enlist("cron", START + HOUR).await, [START + HOUR]);
-        assert_eq!(ledger.register_jobs(&owner, &[]).await.unwrap(), [Duration::ZERO; 0]);
+        assert_eq!(ledger.register_jobs(&instance, &[]).await.unwrap(), [Duration::ZERO; 0]);
         assert!(ledger.job_rows(None).await.unwrap().is_empty());
         assert!(ledger.job_rows(Some("a")).await.unwrap()[0].gone_at.is_some());
         assert_eq!(enlist("cron", START + HOUR * 2).await, [START + HOUR]);
-        ledger.claim_job_runs(&owner, &[], &[], &[decided(START + HOUR * 3)]).await.unwrap();
+        ledger.claim_job_runs(&instance, &[], &[], &[decided(START + HOUR * 3)]).await.unwrap();
         assert_eq!(enlist("cron", START).await, [START + HOUR * 3]);
         let listed = &ledger.job_rows(None).await.unwrap()[0];
         assert_eq!(listed.next_at, Some(START + HOUR * 4));
@@ -215,9 +215,9 @@ fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() 
 fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        ledger.register_jobs(&owner, &[registered_jobs("a", "every", START)]).await.unwrap();
-        claim(&ledger, &owner, run("a", START, now())).await;
+        let instance = ledger.register("serve").await.unwrap();
+        ledger.register_jobs(&instance, &[registered_jobs("a", "every", START)]).await.unwrap();
+        claim(&ledger, &instance, run("a", START, now())).await;
         let first = ledger.trigger_job("a").await.unwrap();
         let second = ledger.trigger_job("a").await.unwrap();
         assert_eq!((first, second), (START + Duration::from_millis(1), START + Duration::from_millis(2)));
@@ -240,7 +240,7 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
         assert_eq!(ledger.job_control().await.unwrap(), JobControl::default());
         assert_eq!(ledger.job_rows(None).await.unwrap()[0].decided_until, START + HOUR);
         assert_eq!(ledger.live_instances("serve").await.unwrap().len(), 1);
-        dies(&ledger, owner, &clock).await;
+        dies(&ledger, instance, &clock).await;
         assert_eq!(ledger.live_instances("serve").await.unwrap(), []);
     });
 }
@@ -249,8 +249,8 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
 fn a_broadcast_left_to_the_daemon_is_found_until_it_is_over_or_paused() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 1).await;
+        let instance = ledger.register("serve").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 1).await;
         let id = lease.broadcast;
         assert_eq!(ledger.handed_to_daemon().await.unwrap(), []);
         ledger.hand_to_daemon(id).await.unwrap();

@@ -12,7 +12,7 @@ fn one_drives_and_the_other_waits() {
         let lease = planned(&one, &first, &spec(), 4).await;
         let id = lease.broadcast;
         assert_eq!(other.claim_alone(id, &second, LEASE).await.unwrap(), None);
-        assert_eq!(other.show(id).await.unwrap().driver.unwrap().owner.name, "serve");
+        assert_eq!(other.show(id).await.unwrap().driver.unwrap().instance.name, "serve");
         clock.sleep(LEASE / 2).await;
         one.renew(lease, LEASE).await.unwrap();
         clock.sleep(LEASE / 2 + Duration::from_secs(1)).await;
@@ -64,14 +64,14 @@ fn a_dead_driver_is_followed_at_once() {
         ] {
             let folder = folder.join(format!("{in_doubt:?}"));
             let ledger = open(&folder, &clock).await;
-            let owner = ledger.register("run").await.unwrap();
-            let lease = planned(&ledger, &owner, &StoredSpec { in_doubt, ..spec() }, 4).await;
+            let instance = ledger.register("run").await.unwrap();
+            let lease = planned(&ledger, &instance, &StoredSpec { in_doubt, ..spec() }, 4).await;
             ledger.intend(lease, vec![1, 3, 4]).await.unwrap();
-            dies(&ledger, owner, &clock).await;
+            dies(&ledger, instance, &clock).await;
             drop(ledger);
             let ledger = open(&folder, &clock).await;
-            let owner = ledger.register("run").await.unwrap();
-            let lease = ledger.claim_alone(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
+            let instance = ledger.register("run").await.unwrap();
+            let lease = ledger.claim_alone(lease.broadcast, &instance, LEASE).await.unwrap().unwrap();
             assert_eq!(ledger.take_over(lease).await.unwrap(), expected);
             counted(&ledger, lease.broadcast).await;
         }
@@ -82,8 +82,8 @@ fn a_dead_driver_is_followed_at_once() {
 fn a_clock_set_back_by_an_hour_holds_nothing_up() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 4).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 4).await;
         let back = START.saturating_sub(HOUR);
         let earlier = Clock::simulated(back);
         let after = open(&folder, &earlier).await;
@@ -104,12 +104,15 @@ fn processes_write_beside_each_other() {
                     .block_on(async {
                         // All of them open a ledger that does not exist yet.
                         let ledger = open(&folder, &clock).await;
-                        let owner = ledger.register("run").await.unwrap();
+                        let instance = ledger.register("run").await.unwrap();
                         let app = ledger.app("a").await.unwrap();
                         let name = format!("news {number}");
                         let found = ledger.find_or_create(app, &name, "1", &spec()).await.unwrap();
-                        let lease =
-                            ledger.claim_alone(found.broadcast().id, &owner, LEASE).await.unwrap().unwrap();
+                        let lease = ledger
+                            .claim_alone(found.broadcast().id, &instance, LEASE)
+                            .await
+                            .unwrap()
+                            .unwrap();
                         ledger.append(lease, &groups(0..300, &plain())).await.unwrap();
                         ledger.fix_plan(lease, None, None).await.unwrap();
                         let send = async |seq: i64| {
@@ -136,8 +139,8 @@ fn processes_write_beside_each_other() {
 fn of_two_who_would_send_the_same_only_one_may() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 9).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 9).await;
         // All of these are in one commit, where they look like a range without gaps.
         let (first, second, third) = tokio::join!(
             ledger.intend(lease, vec![1]),

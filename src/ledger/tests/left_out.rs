@@ -7,10 +7,10 @@ use crate::core::{MessageCap, SuppressedKind};
 
 const APP: &str = "https://service/org/app";
 
-async fn planned_as(ledger: &Ledger, owner: &Instance, name: &str, many: u32) -> Lease {
+async fn planned_as(ledger: &Ledger, instance: &Instance, name: &str, many: u32) -> Lease {
     let app = ledger.app(APP).await.unwrap();
     let found = ledger.find_or_create(app, name, "1", &spec()).await.unwrap();
-    let lease = ledger.claim_alone(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
+    let lease = ledger.claim_alone(found.broadcast().id, instance, LEASE).await.unwrap().unwrap();
     ledger.append(lease, &groups(0..many, &plain())).await.unwrap();
     ledger.fix_plan(lease, None, None).await.unwrap();
     lease
@@ -20,8 +20,8 @@ async fn planned_as(ledger: &Ledger, owner: &Instance, name: &str, many: u32) ->
 fn a_recipient_on_the_list_is_never_in_flight() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 4).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 4).await;
         let app = ledger.app(APP).await.unwrap();
         let page = ledger.pending(lease, 0, 10).await.unwrap();
         // An id that is named twice is one entry.
@@ -63,13 +63,13 @@ fn a_recipient_on_the_list_is_never_in_flight() {
 fn a_cap_counts_what_is_in_flight_until_it_is_refused() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
         let app = ledger.app(APP).await.unwrap();
         let cap = MessageCap { per_group: 1, within: "7d".to_owned(), tag: None };
         let rule = Arc::new(CapRule { app, within: cap.within().unwrap(), cap });
         let mut leases = Vec::new();
         for name in ["one", "two", "three"] {
-            leases.push(planned_as(&ledger, &owner, name, 3).await);
+            leases.push(planned_as(&ledger, &instance, name, 3).await);
         }
         let [one, two, three] = leases[..] else { panic!("three") };
         assert_eq!(ledger.reserve(one, &rule, vec![1, 2]).await.unwrap(), Unreserved::default());
@@ -101,8 +101,8 @@ fn a_cap_counts_what_is_in_flight_until_it_is_refused() {
 fn a_ramp_releases_its_stages_for_all_drivers() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 9).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 9).await;
         let limits = [2, 5];
         let pause = Duration::from_secs(10);
         let turn = async || ledger.ramp_turn(lease, &limits, pause, 600).await.unwrap();
@@ -116,9 +116,9 @@ fn a_ramp_releases_its_stages_for_all_drivers() {
             .await
             .unwrap();
         let until = clock.unix_time() + pause;
-        let RampTurn::Wait { stage: 1, until: told } = turn().await else { panic!("it waits") };
-        assert!(told.abs_diff(until) < Duration::from_secs(1), "{told:?}");
-        assert_eq!(turn().await, RampTurn::Wait { stage: 1, until: told });
+        let RampTurn::Wait { stage: 1, until: reported } = turn().await else { panic!("it waits") };
+        assert!(reported.abs_diff(until) < Duration::from_secs(1), "{reported:?}");
+        assert_eq!(turn().await, RampTurn::Wait { stage: 1, until: reported });
         clock.sleep(pause).await;
         assert_eq!(turn().await, RampTurn::Send(3));
         // A stage does not end before its recipients were sent to, as after a crash before their intents.

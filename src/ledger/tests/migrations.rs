@@ -20,13 +20,13 @@ fn steps(driver: &str) -> Vec<(i64, String)> {
 }
 
 /// Checks that a ledger works and records each step once.
-async fn check(place: &LedgerLocation, clock: &Clock, found: i64, steps: &[(i64, String)]) {
+async fn check(location: &LedgerLocation, clock: &Clock, found: i64, steps: &[(i64, String)]) {
     let known = steps.last().unwrap().0;
-    let (ledger, before, after) = Ledger::migrate(place, clock.clone()).await.unwrap();
+    let (ledger, before, after) = Ledger::migrate(location, clock.clone()).await.unwrap();
     assert_eq!((before, after), (found, known));
     assert_eq!(ledger.known_app("old").await.unwrap(), Some(AppId(1)));
-    let owner = ledger.register("run").await.unwrap();
-    planned(&ledger, &owner, &spec(), 3).await;
+    let instance = ledger.register("run").await.unwrap();
+    planned(&ledger, &instance, &spec(), 3).await;
     if found < known {
         let mut read = ledger.store().read().await.unwrap();
         let recorded: Vec<(i64,)> =
@@ -34,8 +34,8 @@ async fn check(place: &LedgerLocation, clock: &Clock, found: i64, steps: &[(i64,
         read.done();
         assert_eq!(recorded, steps.iter().map(|(number, _)| (*number,)).collect::<Vec<_>>());
     }
-    drop((owner, ledger));
-    let (_, before, after) = Ledger::migrate(place, clock.clone()).await.unwrap();
+    drop((instance, ledger));
+    let (_, before, after) = Ledger::migrate(location, clock.clone()).await.unwrap();
     assert_eq!((before, after), (known, known));
 }
 
@@ -71,8 +71,8 @@ fn a_schema_of_each_earlier_version_opens() {
         with_folder(|folder, clock| {
             let steps = &steps;
             async move {
-                let place = server::place(&folder).await;
-                let LedgerLocation::Server(address) = &place else { panic!() };
+                let location = server::location(&folder).await;
+                let LedgerLocation::Server(address) = &location else { panic!() };
                 let mut connection = PgConnection::connect(address.expose_secret()).await.unwrap();
                 let table = "CREATE TABLE schema_version (version BIGINT NOT NULL, least BIGINT NOT NULL)";
                 connection.execute(table).await.unwrap();
@@ -84,7 +84,7 @@ fn a_schema_of_each_earlier_version_opens() {
                 }
                 connection.execute("INSERT INTO apps (key) VALUES ('old')").await.unwrap();
                 connection.close().await.unwrap();
-                check(&place, &clock, *version, steps).await;
+                check(&location, &clock, *version, steps).await;
             }
         });
     }

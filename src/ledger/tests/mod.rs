@@ -89,14 +89,16 @@ async fn open(folder: &Path, clock: &Clock) -> Ledger {
     let opened = match STORE.get() {
         Some(StoreKind::File) => Ledger::open(folder, clock.clone()).await,
         Some(StoreKind::Scratch) => Ledger::open_scratch(folder, clock.clone()).await,
-        Some(StoreKind::Server) | None => Ledger::open_at(&server::place(folder).await, clock.clone()).await,
+        Some(StoreKind::Server) | None => {
+            Ledger::open_at(&server::location(folder).await, clock.clone()).await
+        }
     };
     opened.unwrap()
 }
 
 /// Lets the process of an instance die, and waits until every other process can know that.
-async fn dies(ledger: &Ledger, owner: Instance, clock: &Clock) {
-    drop(owner);
+async fn dies(ledger: &Ledger, instance: Instance, clock: &Clock) {
+    drop(instance);
     if ledger.has_fleet() {
         clock.sleep(postgres::LIFE + Duration::from_secs(1)).await;
     }
@@ -123,11 +125,11 @@ fn groups(range: std::ops::Range<u32>, message: &NewMessage) -> Vec<NewRecipient
         .collect()
 }
 
-/// Creates a broadcast to `many` groups with its plan fixed; returns the lease of `owner`.
-async fn planned(ledger: &Ledger, owner: &Instance, spec: &StoredSpec, many: u32) -> Lease {
+/// Creates a broadcast to `many` groups with its plan fixed; returns the lease of `instance`.
+async fn planned(ledger: &Ledger, instance: &Instance, spec: &StoredSpec, many: u32) -> Lease {
     let app = ledger.app("https://service/org/app").await.unwrap();
     let found = ledger.find_or_create(app, "news", "1", spec).await.unwrap();
-    let lease = ledger.claim_alone(found.broadcast().id, owner, LEASE).await.unwrap().unwrap();
+    let lease = ledger.claim_alone(found.broadcast().id, instance, LEASE).await.unwrap().unwrap();
     ledger.append(lease, &groups(0..many, &plain())).await.unwrap();
     let plan = ledger.fix_plan(lease, None, None).await.unwrap();
     assert_eq!(plan.total, u64::from(many));

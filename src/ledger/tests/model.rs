@@ -120,15 +120,15 @@ fn outcome(index: usize, state: RecipientState) -> RecipientOutcome {
 /// A program that drives the broadcast.
 struct Driver {
     ledger: Ledger,
-    owner: Instance,
+    instance: Instance,
     lease: Option<Lease>,
 }
 
 impl Driver {
     async fn start(folder: &Path, clock: &Clock) -> Self {
         let ledger = open(folder, clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        Self { ledger, owner, lease: None }
+        let instance = ledger.register("run").await.unwrap();
+        Self { ledger, instance, lease: None }
     }
 
     /// Returns the lease; claims it again if it was released.
@@ -137,7 +137,7 @@ impl Driver {
             return lease;
         }
         let lease =
-            self.ledger.claim_alone(id, &self.owner, LEASE).await.unwrap().expect("nobody else has it");
+            self.ledger.claim_alone(id, &self.instance, LEASE).await.unwrap().expect("nobody else has it");
         self.lease = Some(lease);
         lease
     }
@@ -164,7 +164,7 @@ async fn agree(driver: &Driver, id: BroadcastId, model: &Model, step: &Step) {
 #[expect(clippy::too_many_lines, reason = "an arm a step")]
 async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec<Step>) {
     let mut driver = Driver::start(folder, clock).await;
-    let lease = planned(&driver.ledger, &driver.owner, &StoredSpec { in_doubt, ..spec() }, MANY).await;
+    let lease = planned(&driver.ledger, &driver.instance, &StoredSpec { in_doubt, ..spec() }, MANY).await;
     driver.lease = Some(lease);
     let id = lease.broadcast;
     let mut ghost = None;
@@ -216,8 +216,8 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
                 }
             }
             Step::Crash => {
-                let Driver { ledger, owner, .. } = driver;
-                dies(&ledger, owner, clock).await;
+                let Driver { ledger, instance, .. } = driver;
+                dies(&ledger, instance, clock).await;
                 ghost = Some(lease);
                 driver = Driver::start(folder, clock).await;
                 takes_over(&mut driver, id, in_doubt, &mut model, clock).await;
@@ -293,7 +293,7 @@ async fn check(folder: &Path, clock: &Clock, in_doubt: InDoubtPolicy, steps: Vec
 /// Another process, if it gets the lease.
 async fn rival(folder: &Path, clock: &Clock, id: BroadcastId) -> Option<Driver> {
     let mut rival = Driver::start(folder, clock).await;
-    rival.lease = rival.ledger.claim_alone(id, &rival.owner, LEASE).await.unwrap();
+    rival.lease = rival.ledger.claim_alone(id, &rival.instance, LEASE).await.unwrap();
     rival.lease.is_some().then_some(rival)
 }
 

@@ -27,9 +27,10 @@ fn ended(state: RecipientState) -> SendOutcome {
 fn once_means_once() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
         let app = ledger.app("a").await.unwrap();
-        let begin = async |hash: &str| ledger.begin_send(&owner, send(app, Some("key"), hash)).await.unwrap();
+        let begin =
+            async |hash: &str| ledger.begin_send(&instance, send(app, Some("key"), hash)).await.unwrap();
         let BeginSendResult::New(mut ticket) = begin("h").await else { panic!() };
         assert_eq!(begin("h").await, BeginSendResult::InFlight);
         assert_eq!(begin("other").await, BeginSendResult::Different);
@@ -46,7 +47,7 @@ fn once_means_once() {
         assert!(ledger.settle_send(&ticket, ended(RecipientState::Rejected)).await.is_err());
         assert_eq!(begin("h").await, BeginSendResult::Done(vec![("g1".to_owned(), "m1".to_owned())]));
         let elsewhere = ledger.app("b").await.unwrap();
-        let other = ledger.begin_send(&owner, send(elsewhere, Some("key"), "h")).await.unwrap();
+        let other = ledger.begin_send(&instance, send(elsewhere, Some("key"), "h")).await.unwrap();
         assert!(matches!(other, BeginSendResult::New(_)));
         assert_eq!(
             ledger.sends(SendFilter { app: Some(app), ..SendFilter::default() }, 9).await.unwrap().len(),
@@ -60,10 +61,10 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let app = ledger.app("a").await.unwrap();
-        let owner = ledger.register("run").await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
         for key in [None, Some("key"), Some("begun")] {
             let BeginSendResult::New(mut ticket) =
-                ledger.begin_send(&owner, send(app, key, "h")).await.unwrap()
+                ledger.begin_send(&instance, send(app, key, "h")).await.unwrap()
             else {
                 panic!()
             };
@@ -73,7 +74,7 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
         }
         let living = ledger.register("serve").await.unwrap();
         assert_eq!(ledger.reap_dead().await.unwrap(), Reaped::default());
-        dies(&ledger, owner, &clock).await;
+        dies(&ledger, instance, &clock).await;
         assert_eq!(ledger.reap_dead().await.unwrap(), Reaped { instances: 1, in_doubt: 2 });
         let again = async |key| ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
         assert!(matches!(again("key").await, BeginSendResult::InDoubt { .. }));
@@ -187,8 +188,8 @@ fn whatever_is_written_clears_away_what_has_expired() {
 fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 2).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 2).await;
         ledger.intend(lease, vec![1, 2]).await.unwrap();
         let doubt = RecipientOutcome::failed(2, RecipientState::InDoubt, "no answer", 1);
         ledger.settle(lease, vec![RecipientOutcome::sent(1, "m", 1), doubt]).await.unwrap();
@@ -200,9 +201,9 @@ fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
         ledger.settle_doubts(lease.broadcast, Settlement::AsSent).await.unwrap();
         assert_eq!(ledger.prune(START).await.unwrap().broadcasts, 0);
         assert_eq!(ledger.prunable(START).await.unwrap().broadcasts, 0);
-        let told = ledger.prunable(now).await.unwrap();
-        assert_eq!(ledger.prune(now).await.unwrap(), told);
-        assert_eq!(told.broadcasts, 1);
+        let expected = ledger.prunable(now).await.unwrap();
+        assert_eq!(ledger.prune(now).await.unwrap(), expected);
+        assert_eq!(expected.broadcasts, 1);
         assert_eq!(ledger.show(lease.broadcast).await, Err(LedgerError::Unknown(lease.broadcast)));
         assert_eq!(ledger.export(lease.broadcast, 0, 9).await.unwrap(), []);
     });
@@ -212,8 +213,8 @@ fn what_is_over_is_forgotten_and_what_is_in_doubt_is_not() {
 fn recalled_messages_are_not_asked_for_again() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 4).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 4).await;
         let id = lease.broadcast;
         ledger.intend(lease, vec![1, 2, 3]).await.unwrap();
         ledger
@@ -232,8 +233,8 @@ fn recalled_messages_are_not_asked_for_again() {
 fn a_scratch_ledger_writes_its_moves_when_somebody_looks() {
     with_folder(|folder, clock| async move {
         let ledger = Ledger::open_scratch(&folder, clock.clone()).await.unwrap();
-        let owner = ledger.register("rehearse").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        let instance = ledger.register("rehearse").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 10).await;
         // The first recipient becomes pending and is tried again, all before the next read.
         ledger.intend(lease, vec![1, 2]).await.unwrap();
         ledger

@@ -46,9 +46,9 @@ fn output_is_read_back_with_what_was_left_out() {
         assert_eq!((texts(&later), later.left_out), (vec![(10, "x")], None));
         assert!(ledger.run_output("a", START, 2).await.unwrap().left_out.is_some());
         assert_eq!(ledger.run_output("a", START, 10).await.unwrap().last_line, 10);
-        let places: Vec<u64> =
+        let positions: Vec<u64> =
             ledger.output_parts("a", START).await.unwrap().iter().map(|part| part.first_line).collect();
-        assert_eq!(places, [1, 9, 10]);
+        assert_eq!(positions, [1, 9, 10]);
         assert!(ledger.run_output("a", START + HOUR, 0).await.unwrap().lines.is_empty());
     });
 }
@@ -80,7 +80,7 @@ fn old_output_and_the_oldest_beyond_the_bound_are_deleted() {
 fn runs_and_broadcasts_and_single_sends_lead_to_each_other() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let (owner, app) =
+        let (instance, app) =
             (ledger.register("serve").await.unwrap(), ledger.app("https://service/org/app").await.unwrap());
         let found = ledger.find_or_create(app, "b", "1", &spec()).await.unwrap();
         let id = found.broadcast().id;
@@ -103,7 +103,7 @@ fn runs_and_broadcasts_and_single_sends_lead_to_each_other() {
                 files: None,
                 job_run: job_run.map(str::to_owned),
             };
-            let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send).await.unwrap() else {
+            let BeginSendResult::New(mut ticket) = ledger.begin_send(&instance, send).await.unwrap() else {
                 panic!("it is new")
             };
             ledger.intend_send(&mut ticket).await.unwrap();

@@ -10,7 +10,7 @@ use sqlx_postgres::PgConnectOptions;
 
 use crate::ledger::LedgerLocation;
 
-pub(crate) async fn place(folder: &Path) -> LedgerLocation {
+pub(crate) async fn location(folder: &Path) -> LedgerLocation {
     let Some(server) = address() else { return LedgerLocation::Folder(folder.to_owned()) };
     let schema = schema(folder);
     // Several tasks may open the ledger of one folder at once.

@@ -7,15 +7,15 @@ const COOL: Duration = Duration::from_millis(1100);
 
 /// A process that wants all slots.
 struct Hungry {
-    owner: Instance,
+    instance: Instance,
     pace: u32,
     weight: u32,
-    places: u32,
+    slots: u32,
 }
 
 impl Hungry {
     async fn new(ledger: &Ledger, pace: u32, weight: u32) -> Self {
-        Self { owner: ledger.register("run").await.unwrap(), pace, weight, places: 0 }
+        Self { instance: ledger.register("run").await.unwrap(), pace, weight, slots: 0 }
     }
 
     async fn claim(&mut self, ledger: &Ledger, app: AppId) {
@@ -25,15 +25,15 @@ impl Hungry {
             total: TOTAL,
             need: TOTAL,
             least: 1,
-            keep: self.places,
-            used: self.places,
+            keep: self.slots,
+            used: self.slots,
             pace: self.pace,
             weight: self.weight,
             lease: Duration::from_secs(1),
             cool: COOL,
         };
-        let share = ledger.claim_places(&self.owner, claim).await.unwrap();
-        self.places = share.places.min(share.fair);
+        let share = ledger.claim_slots(&self.instance, claim).await.unwrap();
+        self.slots = share.slots.min(share.fair);
     }
 }
 
@@ -46,7 +46,7 @@ async fn settled<const N: usize>(ledger: &Ledger, clock: &Clock, mut all: [Hungr
             clock.sleep(Duration::from_millis(50)).await;
         }
     }
-    let held = all.map(|one| one.places);
+    let held = all.map(|one| one.slots);
     assert!(held.iter().sum::<u32>() <= TOTAL, "{held:?}");
     held
 }

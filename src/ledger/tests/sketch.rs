@@ -6,15 +6,15 @@ use super::*;
 fn a_sketch_holds_what_stood_there_and_nobody_notices() {
     with_folder(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
-        let owner = ledger.register("serve").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 2_500).await;
+        let instance = ledger.register("serve").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 2_500).await;
         ledger.intend(lease, vec![1, 2]).await.unwrap();
         ledger.settle(lease, vec![RecipientOutcome::sent(1, "m1", 1)]).await.unwrap();
         ledger.data_set("a.lua", "key", "1", None).await.unwrap();
 
         let copy = folder.with_extension("copy");
         std::fs::create_dir_all(&copy).unwrap();
-        Ledger::snapshot_into(&server::place(&folder).await, &copy, &clock).await.unwrap();
+        Ledger::snapshot_into(&server::location(&folder).await, &copy, &clock).await.unwrap();
         // The ledger and its copy change independently.
         ledger.settle(lease, vec![RecipientOutcome::sent(2, "m2", 1)]).await.unwrap();
         let sketch = Ledger::open_scratch(&copy, clock.clone()).await.unwrap();

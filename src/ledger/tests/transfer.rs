@@ -111,9 +111,9 @@ async fn filled(folder: &Path, clock: &Clock, seed: u64) -> i64 {
     for app in ["first", "second"] {
         ledger.app(app).await.unwrap();
     }
-    let owner = ledger.register("run").await.unwrap();
-    let number = owner.id();
-    drop(owner);
+    let instance = ledger.register("run").await.unwrap();
+    let number = instance.id();
+    drop(instance);
     drop(ledger);
     let mut random = StdRng::seed_from_u64(seed);
     let tables = schemas(&Ledger::open(folder, clock.clone()).await.unwrap()).await;
@@ -139,8 +139,8 @@ async fn sequences(folder: &Path) -> Vec<(String, i64)> {
 /// Returns another store for a test: a server's if there is one.
 async fn between(folder: &Path) -> (PathBuf, LedgerLocation) {
     let folder = folder.join("between");
-    let place = server::place(&folder).await;
-    (folder, place)
+    let location = server::location(&folder).await;
+    (folder, location)
 }
 
 #[test]
@@ -176,9 +176,9 @@ fn a_copy_goes_on_where_the_ledger_was() {
     with_folder(|folder, clock| async move {
         let (from, there) = (folder.join("from"), between(&folder).await);
         let ledger = Ledger::open(&from, clock.clone()).await.unwrap();
-        let owner = ledger.register("run").await.unwrap();
-        let dead = owner.id();
-        let lease = planned(&ledger, &owner, &spec(), 10).await;
+        let instance = ledger.register("run").await.unwrap();
+        let dead = instance.id();
+        let lease = planned(&ledger, &instance, &spec(), 10).await;
         ledger.intend(lease, vec![1, 2, 3, 4]).await.unwrap();
         ledger
             .settle(
@@ -201,7 +201,7 @@ fn a_copy_goes_on_where_the_ledger_was() {
             files: None,
             job_run: None,
         };
-        let BeginSendResult::New(mut ticket) = ledger.begin_send(&owner, send("flying")).await.unwrap()
+        let BeginSendResult::New(mut ticket) = ledger.begin_send(&instance, send("flying")).await.unwrap()
         else {
             panic!()
         };
@@ -209,15 +209,15 @@ fn a_copy_goes_on_where_the_ledger_was() {
         let places = (LedgerLocation::Folder(from.clone()), there.1.clone());
         let refused = Ledger::transfer(&places.0, &places.1, &clock, None).await;
         assert!(matches!(refused, Err(CopyError::InUse { .. })), "{refused:?}");
-        drop(owner);
+        drop(instance);
         let copied = Ledger::transfer(&places.0, &places.1, &clock, None).await.unwrap();
         assert_eq!(copied.in_doubt, 1);
 
         let ledger = Ledger::open_at(&places.1, clock.clone()).await.unwrap();
-        let owner = ledger.register("serve").await.unwrap();
-        assert!(owner.id() > dead, "{} is the number of one that is dead", owner.id());
+        let instance = ledger.register("serve").await.unwrap();
+        assert!(instance.id() > dead, "{} is the number of one that is dead", instance.id());
         assert!(matches!(
-            ledger.begin_send(&owner, send("flying")).await.unwrap(),
+            ledger.begin_send(&instance, send("flying")).await.unwrap(),
             BeginSendResult::InDoubt { .. }
         ));
         let examined = ledger.examine().await.unwrap();
@@ -227,13 +227,13 @@ fn a_copy_goes_on_where_the_ledger_was() {
             examined.faults[0].starts_with("news/1: 2 recipients in flight of a process that died"),
             "{examined:?}"
         );
-        let lease = ledger.claim_alone(lease.broadcast, &owner, LEASE).await.unwrap().unwrap();
+        let lease = ledger.claim_alone(lease.broadcast, &instance, LEASE).await.unwrap().unwrap();
         ledger.take_over(lease).await.unwrap();
         let counts = counted(&ledger, lease.broadcast).await;
         assert_eq!((counts.sent, counts.rejected, counts.in_doubt, counts.pending), (1, 1, 2, 6));
         assert_eq!(ledger.pending(lease, 0, 99).await.unwrap().len(), 6);
         assert_eq!(ledger.examine().await.unwrap().faults, Vec::<String>::new());
-        drop(owner);
+        drop(instance);
         drop(ledger);
         server::clean(&there.0).await;
     });
@@ -243,8 +243,8 @@ fn a_copy_goes_on_where_the_ledger_was() {
 fn a_ledger_that_contradicts_itself_is_told() {
     with_folder(|folder, clock| async move {
         let ledger = Ledger::open(&folder, clock.clone()).await.unwrap();
-        let owner = ledger.register("run").await.unwrap();
-        let lease = planned(&ledger, &owner, &spec(), 4).await;
+        let instance = ledger.register("run").await.unwrap();
+        let lease = planned(&ledger, &instance, &spec(), 4).await;
         ledger.intend(lease, vec![1]).await.unwrap();
         let faults = async || ledger.examine().await.unwrap().faults;
         assert_eq!(faults().await, Vec::<String>::new());
@@ -268,7 +268,7 @@ fn a_ledger_that_contradicts_itself_is_told() {
             let faults = faults().await;
             assert!(faults.iter().any(|fault| fault == said), "{faults:?}");
         }
-        drop(owner);
+        drop(instance);
         let faults = faults().await;
         assert!(faults.iter().any(|fault| fault.contains("in flight of a process that died")), "{faults:?}");
     });

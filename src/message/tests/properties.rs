@@ -225,9 +225,9 @@ proptest! {
 
 #[test]
 fn no_two_names_of_one_place_are_taken_for_each_other() {
-    let places =
+    let pointers =
         [fields(Call::Group), fields(Call::Targeted)].into_iter().chain(MessageKind::ALL.map(body_fields));
-    for known in places {
+    for known in pointers {
         for &name in known.iter().filter(|&&name| name != "Length") {
             assert_eq!(nearest(name, known.iter().copied()), Some(name));
         }

@@ -118,10 +118,10 @@ fn receipts_recalls_and_edits_name_the_message_that_they_concern() {
     assert_eq!((edited.message_id, edited.group), of("m1"));
     assert_eq!(edited.body.unwrap()["msg"], "new");
     assert_eq!((edited.is_group, edited.named), (false, vec!["internal".to_owned()]));
-    let mut told = edit;
-    told["group_id"] = json!("g1");
-    told["payload"]["meta"] = json!({ "edit_msg": { "operator": "boss", "sender": "u1" } });
-    let Ok(CallbackKind::Edited(edited)) = read(told) else { panic!() };
+    let mut event = edit;
+    event["group_id"] = json!("g1");
+    event["payload"]["meta"] = json!({ "edit_msg": { "operator": "boss", "sender": "u1" } });
+    let Ok(CallbackKind::Edited(edited)) = read(event) else { panic!() };
     assert_eq!((edited.user.as_deref(), edited.is_group), (Some("boss"), true));
     assert_eq!(edited.named, ["boss", "u1", "internal"]);
     for chat_type in ["read_ack", "recall", "edit"] {

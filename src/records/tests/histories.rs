@@ -63,10 +63,10 @@ fn a_file_that_is_cut_anywhere_is_not_whole() {
     for length in [12, file.len() - 1] {
         assert_eq!(read(&file[..length]).1.end, HistoryEnd::CutOff);
     }
-    for place in [0, 3, file.len() / 2, file.len() - 8, file.len() - 1] {
+    for index in [0, 3, file.len() / 2, file.len() - 8, file.len() - 1] {
         let mut damaged = file.clone();
-        damaged[place] ^= 0x55;
-        assert!(!read(&damaged).1.proves_absence(), "{place}");
+        damaged[index] ^= 0x55;
+        assert!(!read(&damaged).1.proves_absence(), "{index}");
     }
     assert!(matches!(read(b"<html>not found</html>").1.end, HistoryEnd::Damaged(_)));
     let mut reader = HistoryReader::new(&file[..]);

@@ -87,7 +87,7 @@ pub(super) async fn answer(
         }
         HostRequest::Broadcast(next) => {
             let is_building = next.builds();
-            let _place = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
+            let _permit = if is_building { Some(services.memory.ledger.acquire().await) } else { None };
             Box::pin(broadcasts::step(services, next)).await
         }
         HostRequest::Declare(declaration) => declare(services, &declaration),
@@ -216,7 +216,7 @@ async fn upload(
 ) -> Result<HostResponse, RequestFailure> {
     let app = services.app(number)?;
     // The semaphore is never closed, so a permit comes in the end.
-    let _place = services.memory.uploads.acquire().await;
+    let _permit = services.memory.uploads.acquire().await;
     let hold = services.clock.hold();
     let opened = services.files.open_upload(path).await?;
     let file = SendableFile { file: opened.file, name: opened.name };
@@ -250,7 +250,7 @@ async fn store(services: &RunServices, request: StoreRequest) -> Result<HostResp
         None => None,
     };
     // The semaphore is never closed, so a permit comes in the end.
-    let _place = services.memory.ledger.acquire().await;
+    let _permit = services.memory.ledger.acquire().await;
     let answer = services.store.answer(request, ledger, &services.clock).await?;
     Ok(HostResponse::Json(answer.into()))
 }

@@ -42,7 +42,7 @@ impl RawRecipient {
     }
 
     /// Returns the location for error messages: a line of the file, or the recipient's number.
-    pub(super) fn place(&self) -> String {
+    pub(super) fn position(&self) -> String {
         match self.line {
             Some(line) => format!("line {line}"),
             None => format!("recipient {}", self.number),
@@ -64,9 +64,9 @@ pub(super) struct ParsedRecipient {
 pub(super) struct RecipientError(pub(super) &'static str, pub(super) String);
 
 /// Parses a recipient of a broadcast.
-pub(super) fn named(recipient: &Value, asked: &BroadcastSpec) -> Result<ParsedRecipient, RecipientError> {
-    match asked.kind {
-        Some(call @ (Call::User | Call::Room)) => single(recipient, call, asked.id_column.is_some()),
+pub(super) fn named(recipient: &Value, request: &BroadcastSpec) -> Result<ParsedRecipient, RecipientError> {
+    match request.kind {
+        Some(call @ (Call::User | Call::Room)) => single(recipient, call, request.id_column.is_some()),
         None | Some(Call::Group | Call::Targeted | Call::Edit | Call::Announce) => members(recipient),
     }
 }

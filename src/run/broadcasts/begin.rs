@@ -29,56 +29,56 @@ pub(super) async fn begin(
     spec: &[u8],
 ) -> Result<HostResponse, RequestFailure> {
     let delivery = services.app(number)?;
-    let mut asked = BroadcastSpec::of_worker(spec)?;
-    asked.on_change = services.broadcasts.on_change.get().unwrap_or(asked.on_change);
-    asked.test_only |= services.broadcasts.test_only.get();
-    if asked.overrides == Some(true) {
+    let mut request = BroadcastSpec::of_worker(spec)?;
+    request.on_change = services.broadcasts.on_change.get().unwrap_or(request.on_change);
+    request.test_only |= services.broadcasts.test_only.get();
+    if request.overrides == Some(true) {
         override_refused(services)?;
     }
-    read_calendar(services, &mut asked).await?;
+    read_calendar(services, &mut request).await?;
     let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| {
         RequestFailure::new(FailureKind::Invalid, "no ledger is open, and a broadcast needs one")
     })?;
-    let (ledger, owner) = (&open.ledger, &open.owner);
+    let (ledger, instance) = (&open.ledger, &open.instance);
     if !services.broadcasts.swept.replace(true)
         && let Err(error) = ledger.delete_dead_drafts().await
     {
         tracing::warn!("could not delete the drafts of dead processes; the next run tries again: {error}");
     }
-    let spec = stored_spec(services, delivery, (open, app), &mut asked).await?;
-    let run = asked.run(services.job.as_deref());
-    if asked.test_only {
-        check_tested(&asked)?;
-        let role = draft(services, delivery, ledger, owner, (app, &asked.name, &run), &spec).await?;
-        let building = PlanBuilder::begin(role, asked, spec, app, None).await?;
+    let spec = stored_spec(services, delivery, (open, app), &mut request).await?;
+    let run = request.run(services.job.as_deref());
+    if request.test_only {
+        check_tested(&request)?;
+        let role = draft(services, delivery, ledger, instance, (app, &request.name, &run), &spec).await?;
+        let building = PlanBuilder::begin(role, request, spec, app, None).await?;
         services.broadcasts.plans.borrow_mut().push(building.underway());
         return Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"));
     }
-    let found = ledger.find_or_create(app, &asked.name, &run, &spec).await.map_err(fault)?;
+    let found = ledger.find_or_create(app, &request.name, &run, &spec).await.map_err(fault)?;
     services.link_broadcast(open, found.broadcast().id).await.map_err(fault)?;
     correct::check_name(found.broadcast(), spec.corrects.as_ref())?;
     check_kind(found.broadcast(), &spec)?;
     let has_ended = matches!(found, BroadcastLookup::Finished(_));
     let corrects = spec.corrects.is_some();
-    if has_ended && (corrects || !ended::is_compared(services, &asked, found.broadcast()).await) {
+    if has_ended && (corrects || !ended::is_compared(services, &request, found.broadcast()).await) {
         return ended::already(services, delivery, found.broadcast());
     }
     let id = found.broadcast().id;
     if !has_ended {
-        decided(services, &mut asked, found.broadcast());
+        decided(services, &mut request, found.broadcast());
     }
-    let old_code = old_code(services, &mut asked, ledger, found.broadcast()).await.map_err(fault)?;
+    let old_code = old_code(services, &mut request, ledger, found.broadcast()).await.map_err(fault)?;
     if let Some(job) = &services.job {
         // The script may end before the broadcast does.
         ledger.hand_to_daemon(id).await.map_err(fault)?;
-        if let Some(driving) = job.keeper.driving(id) {
+        if let Some(driving) = job.supervisor.driving(id) {
             let stored = &found.broadcast().spec.inputs;
             let paused = found.broadcast().command != BroadcastCommand::Run;
-            let changed = match asked.on_change {
+            let changed = match request.on_change {
                 OnChange::Continue => Vec::new(),
                 _ if paused => Vec::new(),
-                _ => inputs::changed(services, &asked, stored).await,
+                _ => inputs::changed(services, &request, stored).await,
             };
             if changed.is_empty() {
                 goes_on(found.broadcast(), spec.script.as_ref());
@@ -90,7 +90,7 @@ pub(super) async fn begin(
             driving.ended().await;
         }
     }
-    let Some(lease) = ledger.claim_when_dead(id, owner, LEASE).await.map_err(fault)? else {
+    let Some(lease) = ledger.claim_when_dead(id, instance, LEASE).await.map_err(fault)? else {
         let broadcast = ledger.show(id).await.map_err(fault)?;
         if has_ended && broadcast.is_over() {
             // Another process compares its inputs.
@@ -117,12 +117,12 @@ pub(super) async fn begin(
         problems: services.policy.problem_number(),
     };
     if resumes {
-        return Ok(match Box::pin(reopen(services, number, role, asked, old_code)).await? {
+        return Ok(match Box::pin(reopen(services, number, role, request, old_code)).await? {
             ReopenResult::Open(open, state) => opened(services, open, state),
             ReopenResult::Over(answer) => answer,
         });
     }
-    let building = PlanBuilder::begin(role, asked, spec, app, None).await?;
+    let building = PlanBuilder::begin(role, request, spec, app, None).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"))
 }
@@ -135,29 +135,29 @@ async fn people(services: &RunServices, open: &OpenLedger) -> Result<Vec<Person>
     }
 }
 
-/// Returns what the ledger stores of the specification. The kind and the name of an edit are set in `asked` first.
+/// Returns what the ledger stores of the specification. The kind and the name of an edit are set in `request` first.
 async fn stored_spec(
     services: &RunServices,
     delivery: &Delivery,
     (open, app): (&OpenLedger, AppId),
-    asked: &mut BroadcastSpec,
+    request: &mut BroadcastSpec,
 ) -> Result<StoredSpec, RequestFailure> {
-    let corrects = correct::resolve(services, &open.ledger, app, asked).await?;
+    let corrects = correct::resolve(services, &open.ledger, app, request).await?;
     let begun_by = people(services, open).await?;
-    let mut spec = StoredSpec { begun_by, ..spec_of(services, delivery, asked)? };
+    let mut spec = StoredSpec { begun_by, ..spec_of(services, delivery, request)? };
     if let Some(corrected) = &corrects {
         let corrected = open.ledger.show(BroadcastId(corrected.id)).await.map_err(fault)?;
         let script = corrected.spec.script.as_ref().map(|script| script.path.as_str());
         // The rule for the script of the messages counts for their edits too.
-        let over = delivery.approval_over(script, asked.approval)?;
+        let over = delivery.approval_over(script, request.approval)?;
         spec.approval_over = spec.approval_over.into_iter().chain(over).min();
     }
     Ok(StoredSpec { corrects, ..spec })
 }
 
 /// Refuses a broadcast whose stored plan has recipients of another kind: a user and a group may have the same id.
-fn check_kind(broadcast: &Broadcast, asked: &StoredSpec) -> Result<(), RequestFailure> {
-    let (stored, now) = (broadcast.spec.call.recipient(), asked.call.recipient());
+fn check_kind(broadcast: &Broadcast, request: &StoredSpec) -> Result<(), RequestFailure> {
+    let (stored, now) = (broadcast.spec.call.recipient(), request.call.recipient());
     if broadcast.plan.is_none() || stored == now {
         return Ok(());
     }
@@ -182,35 +182,35 @@ async fn reopen(
     services: &RunServices,
     number: u32,
     role: LeasedBroadcast,
-    asked: BroadcastSpec,
+    request: BroadcastSpec,
     old_code: Vec<PlanInput>,
 ) -> Result<ReopenResult, RequestFailure> {
     let stored = &role.broadcast.spec.inputs;
     let has_ended = role.broadcast.is_over();
     if !has_ended {
-        let continues = asked.on_change == OnChange::Continue;
+        let continues = request.on_change == OnChange::Continue;
         if stored.is_empty()
             || continues
-            || asked.corrects.is_some()
+            || request.corrects.is_some()
             || role.broadcast.command == BroadcastCommand::Cancel
         {
             if continues {
-                Box::pin(continued::tell(services, &role, &asked)).await;
+                Box::pin(continued::log_changes(services, &role, &request)).await;
             }
             return resume(services, role).await;
         }
     }
-    let mut changed = inputs::changed(services, &asked, stored).await;
+    let mut changed = inputs::changed(services, &request, stored).await;
     let has_old_code = !old_code.is_empty();
     changed.extend(old_code);
     changed.sort_unstable();
     changed.dedup();
     if !changed.is_empty() {
-        return Box::pin(beside(services, number, role, asked, (changed, has_old_code))).await;
+        return Box::pin(beside(services, number, role, request, (changed, has_old_code))).await;
     }
-    if asked.path.is_none() {
+    if request.path.is_none() {
         return Ok(ReopenResult::Open(
-            OpenBroadcast::Comparing(Box::new(RecipientComparison::new(role, asked, number))),
+            OpenBroadcast::Comparing(Box::new(RecipientComparison::new(role, request, number))),
             "compare",
         ));
     }
@@ -227,9 +227,9 @@ pub(super) async fn compared(
     comparing: RecipientComparison,
 ) -> Result<HostResponse, RequestFailure> {
     let changed = comparing.changed();
-    let RecipientComparison { role, asked, app, .. } = comparing;
+    let RecipientComparison { role, request, app, .. } = comparing;
     let met = if !changed.is_empty() {
-        Box::pin(beside(services, app, role, asked, (changed, false))).await?
+        Box::pin(beside(services, app, role, request, (changed, false))).await?
     } else if role.broadcast.is_over() {
         ReopenResult::Over(ended::left_as_it_is(services, role).await?)
     } else {
@@ -250,7 +250,7 @@ async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<Reo
         match services.policy.reopened(role.delivery.name(), &role.broadcast, BroadcastOrigin::Resumed) {
             Ok(()) => {
                 if let Some(job) = &services.job {
-                    let compared = role.ledger.inputs_compared(role.broadcast.id, &job.owner).await;
+                    let compared = role.ledger.inputs_compared(role.broadcast.id, &job.instance).await;
                     compared.map_err(fault)?;
                 }
                 change::release(&mut role).await
@@ -266,11 +266,11 @@ async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<Reo
 }
 
 /// Refuses `--test-only` for a broadcast without test groups.
-fn check_tested(asked: &BroadcastSpec) -> Result<(), RequestFailure> {
-    if asked.tested {
+fn check_tested(request: &BroadcastSpec) -> Result<(), RequestFailure> {
+    if request.tested {
         return Ok(());
     }
-    let message = format!("`{}` has no test groups, so --test-only sends nothing of it", asked.name);
+    let message = format!("`{}` has no test groups, so --test-only sends nothing of it", request.name);
     Err(RequestFailure::invalid("test_only", message))
 }
 
@@ -279,7 +279,7 @@ async fn beside(
     services: &RunServices,
     number: u32,
     role: LeasedBroadcast,
-    asked: BroadcastSpec,
+    request: BroadcastSpec,
     (changed, old_code): (Vec<PlanInput>, bool),
 ) -> Result<ReopenResult, RequestFailure> {
     let begun = async {
@@ -297,11 +297,11 @@ async fn beside(
         // What was sent before has the stored marks.
         let stored = &role.broadcast.spec;
         let begun_by = people(services, open).await?;
-        let asked_spec = StoredSpec { begun_by, ..spec_of(services, delivery, &asked)? };
+        let asked_spec = StoredSpec { begun_by, ..spec_of(services, delivery, &request)? };
         let pack = if stored.mark.is_some() { 1 } else { asked_spec.pack };
         let spec = StoredSpec { mark: stored.mark.clone(), pack, ..asked_spec };
         let (name, run) = (&role.broadcast.name, &role.broadcast.run);
-        let draft = draft(services, delivery, &open.ledger, &open.owner, (app, name, run), &spec).await?;
+        let draft = draft(services, delivery, &open.ledger, &open.instance, (app, name, run), &spec).await?;
         Ok((draft, spec, app))
     };
     let (draft, spec, app) = match begun.await {
@@ -311,20 +311,20 @@ async fn beside(
             return Err(failure);
         }
     };
-    let on_change = asked.on_change;
+    let on_change = request.on_change;
     let beside = StoredPlan { role, changed, old_code, on_change };
-    let building = PlanBuilder::begin(draft, asked, spec, app, Some(Box::new(beside))).await?;
+    let building = PlanBuilder::begin(draft, request, spec, app, Some(Box::new(beside))).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(ReopenResult::Open(OpenBroadcast::Building(Box::new(building)), "build"))
 }
 
 /// Applies the operator's decision as if the script had set it. An option of the command line has priority.
-fn decided(services: &RunServices, asked: &mut BroadcastSpec, broadcast: &Broadcast) {
+fn decided(services: &RunServices, request: &mut BroadcastSpec, broadcast: &Broadcast) {
     match broadcast.spec.decision {
         _ if services.broadcasts.on_change.get().is_some() => {}
-        Some(OperatorDecision::Replan) => asked.on_change = OnChange::Replan,
+        Some(OperatorDecision::Replan) => request.on_change = OnChange::Replan,
         // A run by hand decides again for itself.
-        Some(OperatorDecision::Continue) if services.job.is_some() => asked.on_change = OnChange::Continue,
+        Some(OperatorDecision::Continue) if services.job.is_some() => request.on_change = OnChange::Continue,
         Some(OperatorDecision::Continue) | None => {}
     }
 }
@@ -334,7 +334,7 @@ fn decided(services: &RunServices, asked: &mut BroadcastSpec, broadcast: &Broadc
 /// `on_change`.
 async fn old_code(
     services: &RunServices,
-    asked: &mut BroadcastSpec,
+    request: &mut BroadcastSpec,
     ledger: &Ledger,
     broadcast: &Broadcast,
 ) -> Result<Vec<PlanInput>, LedgerError> {
@@ -343,17 +343,17 @@ async fn old_code(
     else {
         return Ok(Vec::new());
     };
-    if broadcast.plan.is_none() || asked.on_change == OnChange::Continue || spec.decision.is_some() {
+    if broadcast.plan.is_none() || request.on_change == OnChange::Continue || spec.decision.is_some() {
         return Ok(Vec::new());
     }
     if let Some(number) = spec.compared_by
-        && (number == job.owner.id() || ledger.owner_is_alive(number).await?)
+        && (number == job.instance.id() || ledger.instance_is_alive(number).await?)
     {
         return Ok(Vec::new());
     }
     let changed = project.code_changed(&spec.inputs);
     if !changed.is_empty() {
-        asked.on_change = OnChange::Refuse;
+        request.on_change = OnChange::Refuse;
     }
     Ok(changed)
 }
@@ -371,7 +371,7 @@ async fn driven_elsewhere(ledger: &Ledger, broadcast: &Broadcast) -> RequestFail
     let driver = ledger.show(broadcast.id).await.ok().and_then(|now| now.driver);
     let who = driver.map_or_else(
         || "another process".to_owned(),
-        |driver| format!("`{}` (process {})", driver.owner.name, driver.owner.pid),
+        |driver| format!("`{}` (process {})", driver.instance.name, driver.instance.pid),
     );
     RequestFailure::invalid(
         "name",

@@ -11,7 +11,7 @@ use crate::core::BroadcastSpec;
 /// An unfinished broadcast whose other inputs are unchanged.
 pub(super) struct RecipientComparison {
     pub(super) role: LeasedBroadcast,
-    pub(super) asked: BroadcastSpec,
+    pub(super) request: BroadcastSpec,
     /// The app's index among the apps of the run.
     pub(super) app: u32,
     drawn: RecipientHasher,
@@ -20,8 +20,8 @@ pub(super) struct RecipientComparison {
 }
 
 impl RecipientComparison {
-    pub(super) fn new(role: LeasedBroadcast, asked: BroadcastSpec, app: u32) -> Self {
-        Self { role, asked, app, drawn: RecipientHasher::default(), unreadable: false }
+    pub(super) fn new(role: LeasedBroadcast, request: BroadcastSpec, app: u32) -> Self {
+        Self { role, request, app, drawn: RecipientHasher::default(), unreadable: false }
     }
 
     pub(super) fn add(&mut self, batch: &[u8]) -> Result<(), RequestFailure> {
@@ -29,7 +29,7 @@ impl RecipientComparison {
             RequestFailure::invalid("to", format!("the recipients cannot be read: {error}"))
         })?;
         for given in given {
-            match named(&given.recipient, &self.asked) {
+            match named(&given.recipient, &self.request) {
                 Ok(named) => self.drawn.add(&named, &given.recipient),
                 Err(_) => self.unreadable = true,
             }

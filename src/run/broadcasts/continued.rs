@@ -19,20 +19,20 @@ const PAGE: usize = 500;
 
 /// Logs in which recipients the file differs from the stored plan. This changes nothing, so if the file cannot be
 /// read, that is only logged too.
-pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: &BroadcastSpec) {
-    let Some(path) = &asked.path else { return };
+pub(super) async fn log_changes(services: &RunServices, role: &LeasedBroadcast, request: &BroadcastSpec) {
+    let Some(path) = &request.path else { return };
     let broadcast = &role.broadcast;
     let Some(stored) = broadcast.spec.inputs.iter().find(|input| input.kind == InputKind::Audience) else {
         return;
     };
-    let changed = inputs::changed(services, asked, std::slice::from_ref(stored)).await;
+    let changed = inputs::changed(services, request, std::slice::from_ref(stored)).await;
     if changed.is_empty() {
         return;
     }
     let (name, run) = (&broadcast.name, &broadcast.run);
-    match Box::pin(difference(services, role, asked, path)).await {
+    match Box::pin(difference(services, role, request, path)).await {
         Ok(difference) => {
-            let mut told = Vec::new();
+            let mut lines = Vec::new();
             for (many, first, what) in [
                 (difference.added, &difference.first_added, "recipients added since, which get nothing"),
                 (
@@ -42,13 +42,13 @@ pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: 
                 ),
             ] {
                 if many > 0 {
-                    told.push(format!("{what}: {}", change::listed(many, first)));
+                    lines.push(format!("{what}: {}", change::listed(many, first)));
                 }
             }
-            if !told.is_empty() {
+            if !lines.is_empty() {
                 tracing::warn!(
                     "broadcast `{name}` (run {run}) continues as stored, and `{path}` has changed: {}",
-                    told.join("; ")
+                    lines.join("; ")
                 );
             }
         }
@@ -64,20 +64,20 @@ pub(super) async fn tell(services: &RunServices, role: &LeasedBroadcast, asked: 
 async fn difference(
     services: &RunServices,
     role: &LeasedBroadcast,
-    asked: &BroadcastSpec,
+    request: &BroadcastSpec,
     path: &str,
 ) -> Result<PlanDifference, RequestFailure> {
     let delivery = &role.delivery;
     let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no ledger is open"))?;
-    let spec = draft::spec_of(services, delivery, asked)?;
+    let spec = draft::spec_of(services, delivery, request)?;
     let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
-    let beside = draft::draft(services, delivery, &open.ledger, &open.owner, key, &spec).await?;
+    let beside = draft::draft(services, delivery, &open.ledger, &open.instance, key, &spec).await?;
     let compared = async {
         let ledger = &beside.ledger;
         ledger.discard_unbuilt(beside.lease, &spec).await.map_err(fault)?;
-        put(services, &beside, asked, path).await?;
-        let exclusion = asked.exclusion(ledger, app).await?;
+        put(services, &beside, request, path).await?;
+        let exclusion = request.exclusion(ledger, app).await?;
         ledger.check_plan(beside.lease, exclusion.as_ref(), None, None).await.map_err(fault)?;
         ledger.recipients_differ(role.broadcast.id, beside.broadcast.id).await.map_err(fault)
     }
@@ -85,7 +85,7 @@ async fn difference(
     if let Err(error) = beside.ledger.delete_draft(beside.lease).await {
         tracing::warn!(
             "could not delete the draft plan of `{}`; a later run deletes it: {error}",
-            asked.name
+            request.name
         );
     }
     beside.release().await;
@@ -96,11 +96,11 @@ async fn difference(
 async fn put(
     services: &RunServices,
     draft: &LeasedBroadcast,
-    asked: &BroadcastSpec,
+    request: &BroadcastSpec,
     path: &str,
 ) -> Result<(), RequestFailure> {
     let unreadable = |what: String| RequestFailure::invalid("to", format!("`{path}`: {what}"));
-    let options = AudienceOptions::of(asked)?;
+    let options = AudienceOptions::of(request)?;
     Audience::check_name(path, &options).map_err(|(field, what)| RequestFailure::invalid(field, what))?;
     let opened = services.files.open_upload(path).await?.file;
     let name = path.to_owned();
@@ -118,7 +118,7 @@ async fn put(
         file = rest;
         let mut recipients = Vec::new();
         for line in page.map_err(|fault| unreadable(fault.to_string()))? {
-            let Some(named) = line.value.ok().and_then(|value| named(&value, asked).ok()) else { continue };
+            let Some(named) = line.value.ok().and_then(|value| named(&value, request).ok()) else { continue };
             for (group_id, users) in named.split() {
                 let message = Some(message.clone());
                 recipients.push(NewRecipient {

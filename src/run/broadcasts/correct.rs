@@ -18,19 +18,19 @@ pub(super) async fn resolve(
     services: &RunServices,
     ledger: &Ledger,
     app: AppId,
-    asked: &mut BroadcastSpec,
+    request: &mut BroadcastSpec,
 ) -> Result<Option<CorrectedRun>, RequestFailure> {
-    let Some(corrected) = &asked.corrects else { return Ok(None) };
+    let Some(corrected) = &request.corrects else { return Ok(None) };
     let (name, run) = (corrected.broadcast.clone(), corrected.run.clone().unwrap_or_else(|| "1".to_owned()));
     let found = ledger.find(app, &name, &run).await.map_err(fault)?.ok_or_else(|| {
         let why = format!("there is no broadcast `{name}` with the run `{run}` in this app");
         RequestFailure::invalid("broadcast", why)
     })?;
-    asked.name = edit_name(&name);
+    request.name = edit_name(&name);
     let latest = ledger.latest_edit(found.id).await.map_err(fault)?;
-    asked.run = Some(match latest {
+    request.run = Some(match latest {
         None => edit_run(&run, None),
-        Some(latest) => next_run(services, asked, &run, &latest).await?,
+        Some(latest) => next_run(services, request, &run, &latest).await?,
     });
     Ok(Some(CorrectedRun { id: found.id.0, name, run, call: found.spec.call }))
 }
@@ -38,15 +38,15 @@ pub(super) async fn resolve(
 /// Returns the run of an edit after the latest one.
 async fn next_run(
     services: &RunServices,
-    asked: &BroadcastSpec,
+    request: &BroadcastSpec,
     run: &str,
     latest: &Broadcast,
 ) -> Result<String, RequestFailure> {
     if latest.stage == BroadcastStage::Building {
         return Ok(latest.run.clone());
     }
-    let is_same = asked.on_change == OnChange::Continue
-        || inputs::changed(services, asked, &latest.spec.inputs).await.is_empty();
+    let is_same = request.on_change == OnChange::Continue
+        || inputs::changed(services, request, &latest.spec.inputs).await.is_empty();
     match latest.stage {
         BroadcastStage::Ready if !is_same => Err(RequestFailure::invalid(
             "broadcast",

@@ -16,12 +16,12 @@ pub(super) async fn draft(
     services: &RunServices,
     delivery: &Rc<Delivery>,
     ledger: &Ledger,
-    owner: &Instance,
+    instance: &Instance,
     (app, name, run): (AppId, &str, &str),
     spec: &StoredSpec,
 ) -> Result<LeasedBroadcast, RequestFailure> {
     let broadcast = ledger.draft(app, name, run, spec).await.map_err(fault)?;
-    let Some(lease) = ledger.claim_when_dead(broadcast.id, owner, LEASE).await.map_err(fault)? else {
+    let Some(lease) = ledger.claim_when_dead(broadcast.id, instance, LEASE).await.map_err(fault)? else {
         return Err(RequestFailure::invalid(
             "name",
             format!("another process tests broadcast `{name}` (run {run}) or replans it; wait until it ends"),
@@ -47,16 +47,16 @@ pub(super) async fn draft(
 pub(super) fn spec_of(
     services: &RunServices,
     delivery: &Delivery,
-    asked: &BroadcastSpec,
+    request: &BroadcastSpec,
 ) -> Result<StoredSpec, RequestFailure> {
     let job = services.job.as_deref();
-    let call = if asked.corrects.is_some() { Call::Edit } else { asked.kind.unwrap_or(Call::Group) };
+    let call = if request.corrects.is_some() { Call::Edit } else { request.kind.unwrap_or(Call::Group) };
     // An edit keeps the mark of its message.
     let is_message = call != Call::Edit;
-    let mark = is_message.then(|| delivery.new_mark(&asked.name, &asked.run(job))).flatten();
-    let stored = asked.spec(call, services.broadcasts.script_mark());
+    let mark = is_message.then(|| delivery.new_mark(&request.name, &request.run(job))).flatten();
+    let stored = request.spec(call, services.broadcasts.script_mark());
     let script = stored.script.as_ref().map(|script| script.path.as_str());
-    let approval_over = delivery.approval_over(script, asked.approval)?;
+    let approval_over = delivery.approval_over(script, request.approval)?;
     Ok(StoredSpec {
         approval_over,
         job: job.map(|job| JobRunRef {
@@ -64,7 +64,7 @@ pub(super) fn spec_of(
             scheduled_at: u64::try_from(job.scheduled_at.as_millis()).unwrap_or(u64::MAX),
         }),
         args: services.inputs.args(),
-        compared_by: job.map(|job| job.owner.id()),
+        compared_by: job.map(|job| job.instance.id()),
         pack: match call {
             // A mark belongs to one recipient.
             _ if mark.is_some() => 1,

@@ -83,7 +83,7 @@ impl BroadcastTask {
         match &services.job {
             None => Self::send(role, true, services.stop.stop(), tally, underway, |_| ()),
             // The task keeps its own counts, because it may outlive the run.
-            Some(job) => job.keeper.supervise(role, Rc::default(), underway),
+            Some(job) => job.supervisor.supervise(role, Rc::default(), underway),
         }
     }
 
@@ -126,8 +126,8 @@ impl BroadcastTask {
     /// Waits until the broadcast ends, but at most one second (one minute of simulated time), and returns its progress.
     pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, RequestFailure> {
         // A timeout is not an error here: the state is read below.
-        let told = if clock.is_simulated() { TOLD_SIMULATED } else { TOLD };
-        let _ = clock.timeout(told, self.ended()).await;
+        let patience = if clock.is_simulated() { TOLD_SIMULATED } else { TOLD };
+        let _ = clock.timeout(patience, self.ended()).await;
         let end = self.end.borrow().clone().transpose()?;
         let counts = self.ledger.counts(self.lease.broadcast).await.map_err(fault)?;
         Ok(json!({ "done": end.is_some(), "progress": counts, "report": end }))

@@ -25,19 +25,19 @@ const REJECTED: &str = "rejected by ";
 /// gone.
 pub(super) async fn is_compared(
     services: &RunServices,
-    asked: &BroadcastSpec,
+    request: &BroadcastSpec,
     broadcast: &Broadcast,
 ) -> bool {
     let stored = &broadcast.spec.inputs;
-    let replans = asked.on_change == OnChange::Replan;
+    let replans = request.on_change == OnChange::Replan;
     if broadcast.stage != BroadcastStage::Finished
         || stored.is_empty()
-        || asked.on_change == OnChange::Continue
+        || request.on_change == OnChange::Continue
         || (services.job.is_some() && !replans)
     {
         return false;
     }
-    let Some(path) = &asked.path else { return true };
+    let Some(path) = &request.path else { return true };
     if services.files.open_upload(path).await.is_err() {
         return false;
     }
@@ -45,7 +45,7 @@ pub(super) async fn is_compared(
     let of_recipients = |kind: InputKind| {
         replans || matches!(kind, InputKind::Audience | InputKind::Fields | InputKind::Recipients)
     };
-    inputs::changed(services, asked, stored).await.iter().any(|input| of_recipients(input.kind))
+    inputs::changed(services, request, stored).await.iter().any(|input| of_recipients(input.kind))
 }
 
 /// Releases the lease of a broadcast that has no recipients to add.

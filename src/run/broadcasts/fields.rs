@@ -22,7 +22,7 @@ fn is_its_own(name: &str, call: Call) -> bool {
 pub(super) struct AudienceColumns {
     known: BTreeSet<String>,
     /// Whether it was logged that something is left out.
-    told: bool,
+    logged: bool,
 }
 
 impl AudienceColumns {
@@ -50,7 +50,7 @@ impl AudienceColumns {
         for (_, value) in &mut ordered {
             left_out |= shorten(value);
         }
-        if left_out && !std::mem::replace(&mut self.told, true) {
+        if left_out && !std::mem::replace(&mut self.logged, true) {
             tracing::warn!(
                 "broadcast `{broadcast}`: exports keep {MOST} columns of its audience and {LONGEST} letters of a value; the rest is left out of exports"
             );

@@ -53,9 +53,13 @@ impl RecipientHasher {
 }
 
 /// Returns all inputs of a plan, as they are stored with it.
-pub(super) fn of_plan(services: &RunServices, asked: &BroadcastSpec, audience: PlanInput) -> Vec<PlanInput> {
+pub(super) fn of_plan(
+    services: &RunServices,
+    request: &BroadcastSpec,
+    audience: PlanInput,
+) -> Vec<PlanInput> {
     let mut all = services.inputs.all();
-    all.push(PlanInput { kind: InputKind::Fields, name: String::new(), hash: asked.hash() });
+    all.push(PlanInput { kind: InputKind::Fields, name: String::new(), hash: request.hash() });
     all.push(audience);
     all
 }
@@ -64,7 +68,7 @@ pub(super) fn of_plan(services: &RunServices, asked: &BroadcastSpec, audience: P
 /// here: they must be drawn first.
 pub(super) async fn changed(
     services: &RunServices,
-    asked: &BroadcastSpec,
+    request: &BroadcastSpec,
     stored: &[PlanInput],
 ) -> Vec<PlanInput> {
     let mut changed = Vec::new();
@@ -81,9 +85,9 @@ pub(super) async fn changed(
                 None if services.inputs.is_written(&input.name) => continue,
                 None => services.files.read(&input.name).await.ok().map(|content| sha256_hex(&content)),
             },
-            InputKind::Fields => Some(asked.hash()),
-            InputKind::Audience => audience(services, asked).await,
-            InputKind::Recipients if asked.path.is_none() => continue,
+            InputKind::Fields => Some(request.hash()),
+            InputKind::Audience => audience(services, request).await,
+            InputKind::Recipients if request.path.is_none() => continue,
             InputKind::Recipients => None,
         };
         if now.as_ref() != Some(&input.hash) {
@@ -93,8 +97,8 @@ pub(super) async fn changed(
     changed
 }
 
-async fn audience(services: &RunServices, asked: &BroadcastSpec) -> Option<String> {
-    let opened = services.files.open_upload(asked.path.as_deref()?).await.ok()?;
+async fn audience(services: &RunServices, request: &BroadcastSpec) -> Option<String> {
+    let opened = services.files.open_upload(request.path.as_deref()?).await.ok()?;
     of_file(opened.file).await.ok().map(|(_, hash)| hash)
 }
 

@@ -28,16 +28,16 @@ impl BroadcastSpec {
         let fields: Value = serde_json::from_slice(json).map_err(|error| {
             RequestFailure::invalid("broadcast", format!("the broadcast cannot be read: {error}"))
         })?;
-        let asked = Self::read(&fields)?;
-        if let Some(window) = &asked.window {
+        let request = Self::read(&fields)?;
+        if let Some(window) = &request.window {
             check_window(window)?;
-            if window.is_each() && asked.corrects.is_some() {
+            if window.is_each() && request.corrects.is_some() {
                 let why = "`window.tz`: an edit has one time zone for all; write it like \"Asia/Shanghai\"";
                 return Err(RequestFailure::invalid("window.tz", why));
             }
         }
-        AudienceOptions::of(&asked)?;
-        Ok(asked)
+        AudienceOptions::of(&request)?;
+        Ok(request)
     }
 
     /// Returns the SHA-256 of the fields that determine how it is sent.
@@ -153,9 +153,9 @@ fn stored_window(window: &SendWindow) -> Value {
 /// Reads the calendar of a broadcast's window, which is an input of its plan.
 pub(super) async fn read_calendar(
     services: &RunServices,
-    asked: &mut BroadcastSpec,
+    request: &mut BroadcastSpec,
 ) -> Result<(), RequestFailure> {
-    let Some(window) = &mut asked.window else { return Ok(()) };
+    let Some(window) = &mut request.window else { return Ok(()) };
     let Some(except) = window.except.clone() else { return Ok(()) };
     let invalid = |what: String| RequestFailure::invalid("window.except", format!("`window.except`: {what}"));
     let (path, content) = if calendars::is_path(&except) {

@@ -41,22 +41,22 @@ pub struct BroadcastSupervisor {
     /// Whether it sends; if not, it waits for other hosts to send.
     sends: bool,
     stop: CancellationToken,
-    told: Box<dyn Fn(SupervisedEnd)>,
+    report: Box<dyn Fn(SupervisedEnd)>,
     tasks: TaskTracker,
     /// The earliest time of the next attempt, for broadcasts that could not be driven.
     resting: RefCell<HashMap<BroadcastId, Instant>>,
 }
 
 impl BroadcastSupervisor {
-    /// Creates a supervisor without broadcasts. It calls `told` for each broadcast that ends. If `sends` is false, it
+    /// Creates a supervisor without broadcasts. It calls `report` for each broadcast that ends. If `sends` is false, it
     /// leaves broadcasts with a fixed plan to other hosts, and waits for them.
-    pub fn new(sends: bool, told: impl Fn(SupervisedEnd) + 'static) -> Rc<Self> {
-        let told = Box::new(told);
+    pub fn new(sends: bool, report: impl Fn(SupervisedEnd) + 'static) -> Rc<Self> {
+        let report = Box::new(report);
         Rc::new(Self {
             driven: RefCell::default(),
             sends,
             stop: CancellationToken::new(),
-            told,
+            report,
             tasks: TaskTracker::new(),
             resting: RefCell::default(),
         })
@@ -67,7 +67,7 @@ impl BroadcastSupervisor {
     pub async fn adopt(
         self: &Rc<Self>,
         ledger: &Ledger,
-        owner: &Instance,
+        instance: &Instance,
         apps: &[Rc<Delivery>],
         clock: &Clock,
         id: BroadcastId,
@@ -83,11 +83,11 @@ impl BroadcastSupervisor {
             return Ok(false);
         };
         if broadcast.command == BroadcastCommand::Run
-            && !self.is_compared(ledger, owner, &broadcast, project).await?
+            && !self.is_compared(ledger, instance, &broadcast, project).await?
         {
             return Ok(false);
         }
-        let Some(lease) = ledger.claim(id, owner, LEASE).await? else { return Ok(false) };
+        let Some(lease) = ledger.claim(id, instance, LEASE).await? else { return Ok(false) };
         let ledger = ledger.clone();
         let heartbeat = LeaseRenewal::start(&ledger, lease, clock);
         // Another process may have driven the broadcast between the lookup and the claim.
@@ -122,7 +122,7 @@ impl BroadcastSupervisor {
     async fn is_compared(
         &self,
         ledger: &Ledger,
-        owner: &Instance,
+        instance: &Instance,
         broadcast: &Broadcast,
         project: &dyn Fn(&str) -> Option<ProjectInputs>,
     ) -> Result<bool, LedgerError> {
@@ -136,7 +136,7 @@ impl BroadcastSupervisor {
             return Ok(true);
         }
         if let Some(number) = spec.compared_by
-            && (number == owner.id() || ledger.owner_is_alive(number).await?)
+            && (number == instance.id() || ledger.instance_is_alive(number).await?)
         {
             return Ok(true);
         }
@@ -153,19 +153,19 @@ impl BroadcastSupervisor {
             None => spec.inputs.iter().filter(|input| input.kind == InputKind::Script).cloned().collect(),
         };
         if changed.is_empty() {
-            ledger.inputs_compared(*id, owner).await?;
+            ledger.inputs_compared(*id, instance).await?;
             return Ok(true);
         }
         let kept = change::changes(&changed, None);
         let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
         ledger.hold_for_changes(*id, &note, kept).await?;
         if broadcast.counts.sending > 0
-            && let Some(lease) = ledger.claim(*id, owner, LEASE).await?
+            && let Some(lease) = ledger.claim(*id, instance, LEASE).await?
         {
             change::settle_in_flight(ledger, lease, broadcast).await?;
             ledger.release(lease).await?;
         }
-        (self.told)(SupervisedEnd { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
+        (self.report)(SupervisedEnd { id: *id, name: name.clone(), run: run.clone(), end: Err(note) });
         Ok(false)
     }
 
@@ -176,7 +176,7 @@ impl BroadcastSupervisor {
         tally: Rc<SendCounters>,
         underway: Rc<ActiveBroadcast>,
     ) -> Rc<BroadcastTask> {
-        let (keeper, id) = (Rc::clone(self), role.broadcast.id);
+        let (supervisor, id) = (Rc::clone(self), role.broadcast.id);
         let task = self.tasks.token();
         let (watched, shown) = (Rc::clone(&underway), Rc::clone(&underway));
         let driving = BroadcastTask::send(role, self.sends, self.stop.clone(), tally, underway, move |end| {
@@ -185,11 +185,16 @@ impl BroadcastSupervisor {
                 (None, Err(failure)) => Err(failure.message.clone()),
                 (None, Ok(_)) => Err("it ended without a report".to_owned()),
             };
-            keeper.driven.borrow_mut().remove(&id);
+            supervisor.driven.borrow_mut().remove(&id);
             if end.is_ok() {
-                keeper.resting.borrow_mut().remove(&id);
+                supervisor.resting.borrow_mut().remove(&id);
             }
-            (keeper.told)(SupervisedEnd { id, name: watched.name.clone(), run: watched.run.clone(), end });
+            (supervisor.report)(SupervisedEnd {
+                id,
+                name: watched.name.clone(),
+                run: watched.run.clone(),
+                end,
+            });
             drop(task);
         });
         self.driven.borrow_mut().insert(id, (Rc::clone(&driving), shown));

@@ -30,7 +30,7 @@ pub(super) struct CodeFiles {
     /// Code files under another name.
     pub(super) files: Vec<InodeId>,
     /// The targets of links, even missing ones: a folder, and a name in it.
-    pub(super) places: Vec<(InodeId, String)>,
+    pub(super) entries: Vec<(InodeId, String)>,
     /// Whether the folders of code were inspected to the end.
     pub(super) is_complete: bool,
     /// Names that may still be inspected.
@@ -121,7 +121,7 @@ impl CodeFiles {
             let Ok(target) = fs::read_link(&path) else { return };
             let Some(next) = path.parent().map(|folder| folder.join(target)) else { return };
             let (Some(parent), Some(name)) = (next.parent(), next.file_name()) else { return };
-            self.places.extend(InodeId::at(parent).map(|folder| (folder, names::folded(name))));
+            self.entries.extend(InodeId::at(parent).map(|folder| (folder, names::folded(name))));
             path = next;
         }
     }

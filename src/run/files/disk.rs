@@ -61,21 +61,21 @@ impl Disk {
     }
 
     pub(super) fn replace(&self, text: &str, content: &[u8]) -> Result<(), RequestFailure> {
-        let place = self.to_write(text)?;
-        let old = place.spot.found.as_ref().map(|(_, stat)| stat);
-        put(&place.folder, place.spot.name(), old, content).map_err(|error| of_system(text, &error))
+        let target = self.to_write(text)?;
+        let old = target.spot.found.as_ref().map(|(_, stat)| stat);
+        put(&target.folder, target.spot.name(), old, content).map_err(|error| of_system(text, &error))
     }
 
     pub(super) fn append(&self, text: &str, content: &[u8]) -> Result<(), RequestFailure> {
-        let place = self.to_write(text)?;
+        let target = self.to_write(text)?;
         let failed = |error: io::Error| of_system(text, &error);
         let flags = CAREFUL | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
-        let file = openat(&place.folder, place.spot.name(), flags, Mode::from_raw_mode(NEW_FILE));
+        let file = openat(&target.folder, target.spot.name(), flags, Mode::from_raw_mode(NEW_FILE));
         let file = file.map_err(|error| failed(error.into()))?;
         // The file may have been replaced since the check, so the open file is checked again.
         let stat = fstat(&file).map_err(|error| failed(error.into()))?;
         check_regular(text, &stat)?;
-        if let Some(reason) = place.guard.in_place(&stat) {
+        if let Some(reason) = target.guard.in_place(&stat) {
             return Err(denied(text, reason));
         }
         File::from(file).write_all(content).map_err(failed)

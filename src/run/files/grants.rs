@@ -213,11 +213,11 @@ fn plain(path: &Path) -> PathBuf {
 /// Returns the real path of the nearest existing ancestor, and the names missing below it.
 fn nearest(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let mut missing: Vec<OsString> = Vec::new();
-    for place in path.ancestors() {
-        match place.canonicalize() {
+    for ancestor in path.ancestors() {
+        match ancestor.canonicalize() {
             Ok(found) => return Ok((found, missing.iter().rev().collect())),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                missing.extend(place.file_name().map(OsString::from));
+                missing.extend(ancestor.file_name().map(OsString::from));
             }
             Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
         }

@@ -50,7 +50,7 @@ const AT_ONCE: usize = 8;
 pub struct ProjectFiles {
     disk: Arc<Disk>,
     store: Arc<dyn FileStore>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// The file operations. Each blocks.
@@ -124,7 +124,7 @@ impl ProjectFiles {
     ) -> io::Result<Self> {
         let disk = Arc::new(Disk::open(project, permissions, secret_files, script, mounts)?);
         let store = Arc::clone(&disk) as _;
-        Ok(Self { disk, store, places: Arc::new(Semaphore::new(AT_ONCE)) })
+        Ok(Self { disk, store, permits: Arc::new(Semaphore::new(AT_ONCE)) })
     }
 
     /// Returns why a script may not write to this path; `None` if it may.
@@ -194,7 +194,7 @@ impl ProjectFiles {
         work: impl FnOnce(&dyn FileStore, &str) -> Result<T, RequestFailure> + Send + 'static,
     ) -> Result<T, RequestFailure> {
         // The semaphore is never closed, so a permit comes in the end.
-        let _place = self.places.acquire().await;
+        let _permit = self.permits.acquire().await;
         let (store, path) = (Arc::clone(&self.store), path.to_owned());
         tokio::task::spawn_blocking(move || work(&*store, &path))
             .await

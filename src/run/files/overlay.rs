@@ -172,9 +172,9 @@ impl FileStore for FileOverlay {
     }
 
     fn write(&self, text: &str, content: &[u8], append: bool) -> Result<(), RequestFailure> {
-        let place = self.disk.resolve(text, Access::Write)?;
+        let target = self.disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
-        match place.parent().and_then(|parent| laid.get(parent)) {
+        match target.parent().and_then(|parent| laid.get(parent)) {
             Some(OverlayEntry::Folder) => {}
             Some(_) => {
                 return Err(invalid(text, "lies in a folder that is not there; make it with fs.mkdir"));
@@ -185,30 +185,30 @@ impl FileStore for FileOverlay {
                 }
             }
         }
-        let appended = match laid.get(&place) {
+        let appended = match laid.get(&target) {
             Some(OverlayEntry::Folder) => return Err(invalid(text, "is a folder")),
             Some(OverlayEntry::File(old)) if append => {
                 fits(text, old.len() + content.len())?;
-                return laid.append(&place, content, self.limit).ok_or_else(|| self.full(text));
+                return laid.append(&target, content, self.limit).ok_or_else(|| self.full(text));
             }
             None if append && self.disk.info(text)?.is_some() => self.disk.read(text)?,
             _ => Bytes::new(),
         };
         fits(text, appended.len() + content.len())?;
         let file = OverlayEntry::File([&appended, content].concat());
-        laid.put(place, file, self.limit).ok_or_else(|| self.full(text))
+        laid.put(target, file, self.limit).ok_or_else(|| self.full(text))
     }
 
     fn list(&self, text: &str) -> Result<Vec<String>, RequestFailure> {
-        let place = self.disk.resolve(text, Access::Read)?;
+        let target = self.disk.resolve(text, Access::Read)?;
         let laid = self.laid();
-        let mut names = match laid.get(&place) {
+        let mut names = match laid.get(&target) {
             Some(OverlayEntry::Folder) => Vec::new(),
             Some(OverlayEntry::File(_)) => return Err(invalid(text, "is not a folder")),
             Some(OverlayEntry::Nothing) => return Err(invalid(text, "is not there")),
             None => self.disk.list(text)?,
         };
-        for (path, over) in laid.by_path.iter().filter(|(path, _)| path.parent() == Some(&place)) {
+        for (path, over) in laid.by_path.iter().filter(|(path, _)| path.parent() == Some(&target)) {
             let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
                 continue;
             };
@@ -234,9 +234,9 @@ impl FileStore for FileOverlay {
     }
 
     fn make_folder(&self, text: &str) -> Result<(), RequestFailure> {
-        let place = self.disk.resolve(text, Access::Write)?;
+        let target = self.disk.resolve(text, Access::Write)?;
         let mut laid = self.laid();
-        for folder in place.ancestors() {
+        for folder in target.ancestors() {
             match laid.get(folder) {
                 Some(OverlayEntry::Folder) => return Ok(()),
                 Some(OverlayEntry::File(_)) => {
@@ -256,16 +256,16 @@ impl FileStore for FileOverlay {
     }
 
     fn remove(&self, text: &str) -> Result<(), RequestFailure> {
-        let place = self.disk.resolve(text, Access::Write)?;
+        let target = self.disk.resolve(text, Access::Write)?;
         let found = self.info(text)?.ok_or_else(|| invalid(text, "is not there"))?;
         if found.kind == "folder" && !self.list(text)?.is_empty() {
             return Err(invalid(text, "is a folder that is not empty"));
         }
         let mut laid = self.laid();
         if self.disk.info(text)?.is_some() {
-            return laid.put(place, OverlayEntry::Nothing, self.limit).ok_or_else(|| self.full(text));
+            return laid.put(target, OverlayEntry::Nothing, self.limit).ok_or_else(|| self.full(text));
         }
-        laid.forget(&place);
+        laid.forget(&target);
         Ok(())
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct PathGuard<'a> {
     own: Vec<InodeId>,
     secrets: Vec<InodeId>,
     /// The places of files with credentials, even of missing ones: the folder, and the name in it.
-    secret_places: Vec<(InodeId, String)>,
+    secret_entries: Vec<(InodeId, String)>,
     code: CodeFiles,
 }
 
@@ -95,7 +95,7 @@ impl ProtectedFiles {
 
     fn guard_of<'a>(&'a self, access: Access, above: &'a [InodeId], hidden: bool) -> PathGuard<'a> {
         let first = self.first.iter().map(|(id, _)| *id);
-        let place = |path: &PathBuf| Some((InodeId::at(path.parent()?)?, names::folded(path.file_name()?)));
+        let entry = |path: &PathBuf| Some((InodeId::at(path.parent()?)?, names::folded(path.file_name()?)));
         let code = match access {
             Access::Read => CodeFiles::default(),
             Access::Write => CodeFiles::of(&self.root, self.script.as_deref()),
@@ -108,7 +108,7 @@ impl ProtectedFiles {
             root: self.root_id.or_else(|| InodeId::at(&self.root)),
             own: first.chain(own_places(&self.root).iter().filter_map(|path| InodeId::at(path))).collect(),
             secrets: self.secret_files.iter().filter_map(|path| InodeId::at(path)).collect(),
-            secret_places: self.secret_files.iter().filter_map(place).collect(),
+            secret_entries: self.secret_files.iter().filter_map(entry).collect(),
             code,
         }
     }
@@ -147,7 +147,7 @@ impl PathGuard<'_> {
             return Some(HOSTS_OWN);
         }
         let here = within.last();
-        if here.is_some_and(|here| has(&self.secret_places, *here, name)) {
+        if here.is_some_and(|here| has(&self.secret_entries, *here, name)) {
             return Some(SECRET);
         }
         if self.access == Access::Read {
@@ -182,7 +182,7 @@ impl PathGuard<'_> {
         {
             return Some(LUA);
         }
-        within.last().is_some_and(|here| has(&self.code.places, *here, name)).then_some(RUN)
+        within.last().is_some_and(|here| has(&self.code.entries, *here, name)).then_some(RUN)
     }
 
     /// Returns why the path that a walk reached is refused.
@@ -241,10 +241,10 @@ impl PathGuard<'_> {
     }
 }
 
-fn has(places: &[(InodeId, String)], folder: InodeId, name: &OsStr) -> bool {
-    places.iter().any(|(place, _)| *place == folder) && {
+fn has(entries: &[(InodeId, String)], folder: InodeId, name: &OsStr) -> bool {
+    entries.iter().any(|(entry, _)| *entry == folder) && {
         let name = names::folded(name);
-        places.iter().any(|(place, known)| *place == folder && *known == name)
+        entries.iter().any(|(entry, known)| *entry == folder && *known == name)
     }
 }
 

@@ -34,17 +34,17 @@ impl ResponseError {
     }
 
     /// Converts the error into the failure that the script sees.
-    pub(super) fn failure(self, place: &str, repeatable: bool) -> RequestFailure {
+    pub(super) fn failure(self, endpoint: &str, repeatable: bool) -> RequestFailure {
         if !self.maybe_sent || repeatable {
             return RequestFailure::new(
                 FailureKind::Unreachable,
-                format!("no answer from {place}: {}", self.what),
+                format!("no answer from {endpoint}: {}", self.what),
             );
         }
         RequestFailure::new(
             FailureKind::InDoubt,
             format!(
-                "no answer from {place}: {}; the request may have arrived, so check before you repeat it",
+                "no answer from {endpoint}: {}; the request may have arrived, so check before you repeat it",
                 self.what
             ),
         )

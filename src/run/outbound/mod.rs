@@ -76,7 +76,7 @@ pub(super) struct OutboundHttp {
     clock: Clock,
     /// The real clock: servers respond in real time even if `clock` is simulated.
     network: Clock,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 impl OutboundHttp {
@@ -87,7 +87,7 @@ impl OutboundHttp {
             clients: PinnedClients::default(),
             clock,
             network: Clock::real(),
-            places: Semaphore::new(AT_ONCE),
+            permits: Semaphore::new(AT_ONCE),
         }
     }
 
@@ -113,18 +113,18 @@ impl OutboundHttp {
         memory: &mut MemoryReservation,
     ) -> Result<HostResponse, RequestFailure> {
         // The semaphore is never closed, so a permit comes in the end.
-        let _place = self.places.acquire().await;
+        let _permit = self.permits.acquire().await;
         let mut memory = ResponseMemory { memory, clock: &self.clock, hold: Some(self.clock.hold()) };
         memory.to(EXCHANGE).await;
         let url = checked_url(&request.url)?;
-        let place = RequestEndpoint::of(&url, &self.hosts)?;
+        let endpoint = RequestEndpoint::of(&url, &self.hosts)?;
         let prepared = outgoing::prepare(&request, variables)?;
         // The prepared request contains the whole body.
         request.body = None;
         let end = self.network.now() + Duration::from_millis(request.timeout_ms);
-        let timed_out = || format!("{} did not answer within {} ms", place.shown(), request.timeout_ms);
+        let timed_out = || format!("{} did not answer within {} ms", endpoint.shown(), request.timeout_ms);
 
-        let resolved = self.network.timeout(end - self.network.now(), place.resolve(&self.hosts)).await;
+        let resolved = self.network.timeout(end - self.network.now(), endpoint.resolve(&self.hosts)).await;
         let addresses = resolved.map_err(|_| unreachable(timed_out()))??;
         if let Some(name) = &prepared.secret
             && url.scheme() != "https"
@@ -132,11 +132,11 @@ impl OutboundHttp {
         {
             let message = format!(
                 "the secret {name} would travel to {} unencrypted; secrets are only sent over https, or to this machine",
-                place.shown()
+                endpoint.shown()
             );
             return Err(RequestFailure { field: Some("url".into()), ..RequestFailure::denied(message) });
         }
-        let connections = self.clients.pinned(&place.host, &addresses)?;
+        let connections = self.clients.pinned(&endpoint.host, &addresses)?;
         let repeatable = prepared.repeatable;
         let exchange = async {
             let checkout = connections.checkout(&self.network).await;
@@ -150,9 +150,9 @@ impl OutboundHttp {
         };
         match self.network.timeout(end - self.network.now(), exchange).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(broken)) => Err(broken.failure(&place.shown(), repeatable)),
+            Ok(Err(broken)) => Err(broken.failure(&endpoint.shown(), repeatable)),
             Err(_) => {
-                Err(answer::ResponseError::after_sending(timed_out()).failure(&place.shown(), repeatable))
+                Err(answer::ResponseError::after_sending(timed_out()).failure(&endpoint.shown(), repeatable))
             }
         }
     }
@@ -205,15 +205,15 @@ impl RequestEndpoint {
         else {
             return Err(RequestFailure::invalid("url", "the url names no host"));
         };
-        let place = Self { target, host: host.to_owned(), port };
-        if hosts.grants(&place.target, port) {
-            return Ok(place);
+        let endpoint = Self { target, host: host.to_owned(), port };
+        if hosts.grants(&endpoint.target, port) {
+            return Ok(endpoint);
         }
         Err(denied(format!(
             "the host {} is not granted; to grant it: `[permissions] net = [\"{}\"]` or --allow-net={}{}",
-            place.shown(),
-            place.host,
-            place.host,
+            endpoint.shown(),
+            endpoint.host,
+            endpoint.host,
             hosts.unread()
         )))
     }

@@ -60,7 +60,7 @@ impl RunOutcome {
     }
 
     /// Adds the last lines of a run's output: the error that ended it, or why it ended.
-    pub fn tell(&self, record: &Rc<RunRecord>) {
+    pub fn write_to(&self, record: &Rc<RunRecord>) {
         let note = self.note.as_deref().unwrap_or_default();
         match self.state {
             JobState::Failed => {

@@ -27,7 +27,7 @@ const WRITE: Duration = Duration::from_secs(1);
 const PRUNE_PART: u64 = 16;
 
 /// Returns the ledger of a run and the run's scheduled time; `None` while the ledger is not open.
-type RunPlace = Box<dyn Fn() -> Option<(Ledger, Duration)>>;
+type RunRowLookup = Box<dyn Fn() -> Option<(Ledger, Duration)>>;
 
 /// Writes the output of all runs of this process.
 pub struct OutputWriter {
@@ -45,7 +45,7 @@ pub struct OutputWriter {
 pub struct RunRecord {
     writer: Weak<OutputWriter>,
     job: String,
-    place: RunPlace,
+    run_row: RunRowLookup,
     clock: Clock,
     lines: RefCell<RunLines>,
     waits: Cell<bool>,
@@ -73,19 +73,19 @@ impl OutputWriter {
         })
     }
 
-    /// Begins to record a run of this name. `place` returns its ledger and its scheduled time. While it returns `None`, the
+    /// Begins to record a run of this name. `run_row` returns its ledger and its scheduled time. While it returns `None`, the
     /// lines stay in memory. `most` is the total bound at this time.
     pub fn record(
         self: &Rc<Self>,
         job: &str,
-        place: impl Fn() -> Option<(Ledger, Duration)> + 'static,
+        run_row: impl Fn() -> Option<(Ledger, Duration)> + 'static,
         most: u64,
     ) -> Rc<RunRecord> {
         self.most.set(most);
         Rc::new(RunRecord {
             writer: Rc::downgrade(self),
             job: job.to_owned(),
-            place: Box::new(place),
+            run_row: Box::new(run_row),
             clock: self.clock.clone(),
             lines: RefCell::default(),
             waits: Cell::new(false),
@@ -106,7 +106,7 @@ impl OutputWriter {
             writer.timer.set(false);
             let runs = std::mem::take(&mut *writer.waiting.borrow_mut());
             join_all(runs.iter().map(RunRecord::write)).await;
-            if let Some((ledger, _)) = runs.iter().find_map(|run| (run.place)()) {
+            if let Some((ledger, _)) = runs.iter().find_map(|run| (run.run_row)()) {
                 writer.prune(&ledger).await;
             }
         });
@@ -128,7 +128,7 @@ impl OutputWriter {
 impl RunRecord {
     /// Goes on after the output of an earlier attempt.
     pub async fn go_on(&self, attempt: u32) -> Result<(), LedgerError> {
-        let Some((ledger, at)) = (self.place)() else { return Ok(()) };
+        let Some((ledger, at)) = (self.run_row)() else { return Ok(()) };
         let stored = ledger.output_parts(&self.job, at).await?;
         self.lines.borrow_mut().buffer = OutputBuffer::after(&stored);
         self.line(self.now(), OutputStream::Host, &format!("attempt {attempt} begins"));
@@ -207,7 +207,7 @@ impl RunRecord {
         if unwritten.is_empty() {
             return;
         }
-        let Some((ledger, at)) = (self.place)() else {
+        let Some((ledger, at)) = (self.run_row)() else {
             self.changed();
             return;
         };

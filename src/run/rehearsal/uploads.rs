@@ -83,16 +83,16 @@ impl Rehearsal {
         options: &UploadOptions,
     ) -> Value {
         let filename = &inspected.filename;
-        let stand_in = UploadPlaceholder::new(content, filename, options);
+        let placeholder = UploadPlaceholder::new(content, filename, options);
         let prefix = self.prefixes.get(app as usize).map_or("", String::as_str);
         let mut value = json!({
-            "uuid": stand_in.uuid,
-            "url": format!("{prefix}/chatfiles/{}", stand_in.uuid),
+            "uuid": placeholder.uuid,
+            "url": format!("{prefix}/chatfiles/{}", placeholder.uuid),
             "filename": filename,
             "size": inspected.size,
         });
         if options.restrict_access {
-            value["secret"] = Value::from(stand_in.secret);
+            value["secret"] = Value::from(placeholder.secret);
         }
         if let (Some(width), Some(height)) = (inspected.width, inspected.height) {
             value["width"] = Value::from(width);
@@ -121,10 +121,10 @@ pub(super) struct FilesByContent {
 impl FilesByContent {
     /// Adds a file that was uploaded, or whose upload was rehearsed. `value` is what the script gets for it.
     pub(super) fn uploaded(&self, content: &str, filename: &str, options: &UploadOptions, value: &Value) {
-        let stand_in = UploadPlaceholder::new(content, filename, options);
+        let placeholder = UploadPlaceholder::new(content, filename, options);
         let mut known_as = self.known_as.borrow_mut();
-        let url = format!("file {}", stand_in.uuid);
-        for (field, stands) in [("url", url), ("secret", stand_in.secret), ("uuid", stand_in.uuid)] {
+        let url = format!("file {}", placeholder.uuid);
+        for (field, stands) in [("url", url), ("secret", placeholder.secret), ("uuid", placeholder.uuid)] {
             if let Some(real) = value.get(field).and_then(Value::as_str) {
                 known_as.insert(real.to_owned(), stands);
             }

@@ -225,7 +225,7 @@ impl WorkerSession {
         // A script that ran to its end waits for nothing. Any call that still waits was made by a script that did
         // not.
         self.outgoing.release_clock();
-        self.services.stop.press();
+        self.services.stop.cancel();
         let finishing = async {
             while self.answering.join_next().await.is_some() {}
             self.services.broadcasts.end(self.services.job.is_some()).await;
@@ -352,7 +352,7 @@ impl WorkerSession {
                 }
                 () = interrupt.finish.cancelled(), if !stopping => {
                     stopping = true;
-                    self.services.stop.press();
+                    self.services.stop.cancel();
                 }
                 () = interrupt.end.cancelled() => return SessionEnd::Interrupted,
             }

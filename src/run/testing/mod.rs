@@ -70,7 +70,7 @@ pub struct Testbed {
     declared: RefCell<Vec<DeclaredTest>>,
     loaded: RefCell<Vec<TestJob>>,
     replies: RefCell<Vec<TestHttpReply>>,
-    asked: RefCell<Vec<TestHttpRequest>>,
+    requests: RefCell<Vec<TestHttpRequest>>,
     runs: Cell<u64>,
     /// The ids of the callbacks so far.
     callbacks: RefCell<BTreeSet<String>>,
@@ -94,7 +94,7 @@ impl Testbed {
             declared: RefCell::default(),
             loaded: RefCell::default(),
             replies: RefCell::default(),
-            asked: RefCell::default(),
+            requests: RefCell::default(),
             runs: Cell::new(0),
             callbacks: RefCell::default(),
             said: Arc::default(),

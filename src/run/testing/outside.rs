@@ -42,7 +42,7 @@ pub(super) struct TestHttpRequest {
 
 /// Answers requests as the test defines.
 pub(in super::super) struct TestHttp {
-    pub(in super::super) bed: Rc<Testbed>,
+    pub(in super::super) testbed: Rc<Testbed>,
     /// Checks the requests, and sends none.
     pub(in super::super) network: OutboundHttp,
 }
@@ -56,7 +56,7 @@ impl HttpOut for TestHttp {
         _: &mut MemoryReservation,
     ) -> Result<HostResponse, RequestFailure> {
         self.network.look(&request, variables)?;
-        self.bed.request(&request)
+        self.testbed.request(&request)
     }
 }
 
@@ -83,7 +83,7 @@ impl Testbed {
     fn request(&self, request: &HttpRequest) -> Result<HostResponse, RequestFailure> {
         let headers =
             request.headers.iter().map(|(name, value)| (name.to_lowercase(), shown(value))).collect();
-        self.asked.borrow_mut().push(TestHttpRequest {
+        self.requests.borrow_mut().push(TestHttpRequest {
             method: request.method.clone(),
             url: request.url.clone(),
             query: request.query.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
@@ -107,21 +107,22 @@ impl Testbed {
 
     /// Returns the requests, in order.
     pub(super) fn requests(&self) -> Value {
-        let asked = self.asked.borrow();
-        let one = |asked: &TestHttpRequest| {
+        let requests = self.requests.borrow();
+        let one = |request: &TestHttpRequest| {
             let map = |pairs: &[(String, String)]| -> serde_json::Map<_, _> {
                 pairs.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
             };
-            let mut one = json!({ "method": asked.method, "url": asked.url, "headers": map(&asked.headers) });
-            if !asked.query.is_empty() {
-                one["query"] = map(&asked.query).into();
+            let mut one =
+                json!({ "method": request.method, "url": request.url, "headers": map(&request.headers) });
+            if !request.query.is_empty() {
+                one["query"] = map(&request.query).into();
             }
-            if let Some(body) = &asked.body {
+            if let Some(body) = &request.body {
                 one["body"] = body.clone().into();
             }
             one
         };
-        asked.iter().map(one).collect()
+        requests.iter().map(one).collect()
     }
 }
 

@@ -7,16 +7,16 @@ use crate::protocol::JobTrigger;
 use crate::schedule::missed::{MOST_AT_ONCE, SkipReason};
 use crate::schedule::{Job, JobDecision, RunVerdict, decide, run_name};
 
-use super::{declared, instant, job, when};
+use super::{declared, job, unix_time, when};
 
 /// Formats a decision: `run 23T09:00:00; skip 23T06:00:00 to 23T08:00:00 (3) old; next 24T09:00:00`, with only the
 /// day of the month.
-fn told(decision: &JobDecision) -> String {
-    let short = |instant: Duration| run_name(instant)[8..].trim_end_matches('Z').to_owned();
+fn shown(decision: &JobDecision) -> String {
+    let short = |at: Duration| run_name(at)[8..].trim_end_matches('Z').to_owned();
     let mut text = String::new();
     for verdict in &decision.verdicts {
         let _ = match verdict {
-            RunVerdict::Run(instant) => write!(text, "run {}; ", short(*instant)),
+            RunVerdict::Run(at) => write!(text, "run {}; ", short(*at)),
             RunVerdict::Skip(skipped) => {
                 let why = match skipped.why {
                     SkipReason::Skip => "skip",
@@ -294,15 +294,15 @@ fn what_is_due_after_a_stop() {
         let mut declaration = declared(when(text), tz);
         declaration.missed = Some(missed.to_owned());
         let job = Job::new(&declaration, None).unwrap();
-        let last = (!last.is_empty()).then(|| instant(last));
-        let decision = decide(&job, last, instant(LONG_AGO), instant(now));
-        assert_eq!(told(&decision), expected, "{text} in {tz}, {missed}, at {now}");
+        let last = (!last.is_empty()).then(|| unix_time(last));
+        let decision = decide(&job, last, unix_time(LONG_AGO), unix_time(now));
+        assert_eq!(shown(&decision), expected, "{text} in {tz}, {missed}, at {now}");
         assert_eq!(decision.wake, decision.next, "nothing is put off");
-        let ahead = last.and_then(|last| last.checked_sub(instant(now))).filter(|ahead| !ahead.is_zero());
+        let ahead = last.and_then(|last| last.checked_sub(unix_time(now))).filter(|ahead| !ahead.is_zero());
         assert_eq!(decision.ahead, ahead);
         // No time is decided twice.
         if let Some(done) = decision.verdicts.last().map(RunVerdict::last) {
-            let again = decide(&job, Some(done), instant(LONG_AGO), instant(now));
+            let again = decide(&job, Some(done), unix_time(LONG_AGO), unix_time(now));
             assert_eq!((again.verdicts, again.next), (Vec::new(), decision.next), "{text} at {now}");
         }
     }
@@ -311,25 +311,25 @@ fn what_is_due_after_a_stop() {
 #[test]
 fn what_was_before_a_job_was_known_is_not_missed() {
     let job = job("0 * * * *", "UTC");
-    let (since, now) = (instant("2026-11-23T08:30:00Z"), instant("2026-11-23T09:10:00Z"));
-    assert_eq!(told(&decide(&job, None, since, now)), "run 23T09:00:00; next 23T10:00:00");
+    let (since, now) = (unix_time("2026-11-23T08:30:00Z"), unix_time("2026-11-23T09:10:00Z"));
+    assert_eq!(shown(&decide(&job, None, since, now)), "run 23T09:00:00; next 23T10:00:00");
     // The job was removed and came back.
-    let last = Some(instant("2026-11-01T00:00:00Z"));
-    assert_eq!(told(&decide(&job, last, since, now)), "run 23T09:00:00; next 23T10:00:00");
-    assert_eq!(told(&decide(&job, last, now, now)), "next 23T10:00:00");
+    let last = Some(unix_time("2026-11-01T00:00:00Z"));
+    assert_eq!(shown(&decide(&job, last, since, now)), "run 23T09:00:00; next 23T10:00:00");
+    assert_eq!(shown(&decide(&job, last, now, now)), "next 23T10:00:00");
 }
 
 #[test]
 fn a_grace_of_its_own() {
     let mut declaration = declared(when("0 9 * * *"), "UTC");
     declaration.grace_ms = Some(3 * 86_400_000);
-    let last = Some(instant("2026-11-20T09:00:00Z"));
-    let now = instant("2026-11-23T08:00:00Z");
+    let last = Some(unix_time("2026-11-20T09:00:00Z"));
+    let now = unix_time("2026-11-23T08:00:00Z");
     let once = decide(&Job::new(&declaration, None).unwrap(), last, Duration::ZERO, now);
-    assert_eq!(told(&once), "superseded 21T09:00:00 to 21T09:00:00 (1); run 22T09:00:00; next 23T09:00:00");
+    assert_eq!(shown(&once), "superseded 21T09:00:00 to 21T09:00:00 (1); run 22T09:00:00; next 23T09:00:00");
     declaration.missed = Some("all".to_owned());
     let all = decide(&Job::new(&declaration, None).unwrap(), last, Duration::ZERO, now);
-    assert_eq!(told(&all), "run 21T09:00:00; run 22T09:00:00; next 23T09:00:00");
+    assert_eq!(shown(&all), "run 21T09:00:00; run 22T09:00:00; next 23T09:00:00");
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_run_that_is_put_off_is_not_late() {
     declaration.jitter_ms = Some(1_800_000);
     declaration.missed = Some("skip".to_owned());
     let job = Job::new(&declaration, None).unwrap();
-    let (last, next) = (instant("2026-11-23T08:00:00Z"), instant("2026-11-23T09:00:00Z"));
+    let (last, next) = (unix_time("2026-11-23T08:00:00Z"), unix_time("2026-11-23T09:00:00Z"));
     let wake = decide(&job, Some(last), Duration::ZERO, last).wake.unwrap();
     assert_eq!(wake, next + job.delay(next));
     assert!(wake > next);
@@ -352,7 +352,7 @@ fn a_long_list_comes_in_parts_and_whole() {
     let mut declaration = declared(JobTrigger::Every { ms: 1000 }, "UTC");
     declaration.missed = Some("all".to_owned());
     let job = Job::new(&declaration, None).unwrap();
-    let now = instant("2026-11-23T09:00:00Z");
+    let now = unix_time("2026-11-23T09:00:00Z");
     let mut last = now.saturating_sub(Duration::from_secs(1000));
     let mut ran = Vec::new();
     loop {

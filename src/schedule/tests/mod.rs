@@ -53,14 +53,14 @@ fn job(text: &str, tz: &str) -> Job {
     try_job(text, tz).unwrap_or_else(|problem| panic!("{text} in {tz}: {}", problem.message))
 }
 
-fn instant(text: &str) -> Duration {
+fn unix_time(text: &str) -> Duration {
     let timestamp: Timestamp = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     zone::since_epoch(timestamp).unwrap()
 }
 
 /// Returns the scheduled times after `from`, as text in UTC.
 fn following(job: &Job, from: &str, count: usize) -> Vec<String> {
-    std::iter::successors(job.next_after(instant(from)), |last| job.next_after(*last))
+    std::iter::successors(job.next_after(unix_time(from)), |last| job.next_after(*last))
         .take(count)
         .map(run_name)
         .collect()

@@ -89,9 +89,12 @@ fn a_run_is_put_off_by_less_than_the_jitter_and_always_the_same() {
     declaration.jitter_ms = Some(30_000);
     let job = Job::new(&declaration, None).unwrap();
     let instants: Vec<_> = (0..100).map(|minute| std::time::Duration::from_secs(60 * minute)).collect();
-    let delays: Vec<_> = instants.iter().map(|instant| job.delay(*instant)).collect();
+    let delays: Vec<_> = instants.iter().map(|scheduled_at| job.delay(*scheduled_at)).collect();
     assert!(delays.iter().all(|delay| delay.as_secs() < 30));
-    assert_eq!(delays, instants.iter().map(|instant| job.clone().delay(*instant)).collect::<Vec<_>>());
+    assert_eq!(
+        delays,
+        instants.iter().map(|scheduled_at| job.clone().delay(*scheduled_at)).collect::<Vec<_>>()
+    );
     let distinct: std::collections::BTreeSet<_> = delays.iter().collect();
     assert!(distinct.len() > 90, "{delays:?}");
 }

@@ -50,8 +50,8 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(
 #[expect(clippy::needless_pass_by_value, reason = "minijinja gives it away")]
 fn t(state: &State, name: &str, given: Kwargs) -> Result<String, Error> {
     let mut values = Vec::new();
-    for place in given.args() {
-        values.push((place, given.get::<Value>(place)?.to_string()));
+    for key in given.args() {
+        values.push((key, given.get::<Value>(key)?.to_string()));
     }
     let tag = state.lookup("lang");
     let language = tag.as_ref().and_then(|tag| Language::of(tag.as_str()?)).unwrap_or(Language::English);

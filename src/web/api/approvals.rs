@@ -46,12 +46,12 @@ pub(super) struct RejectionRequest {
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn approve(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiPath(id): ApiPath<i64>,
     ApiJson(said): ApiJson<ApprovalRequest>,
 ) -> ApiResult<ActionResult> {
-    site.judge(&caller, BroadcastId(id), true, &said.plan, said.note.as_deref()).await.map(Json)
+    state.judge(&caller, BroadcastId(id), true, &said.plan, said.note.as_deref()).await.map(Json)
 }
 
 /// Rejects the plan of a broadcast that waits for an approval. The broadcast is cancelled.
@@ -64,10 +64,10 @@ pub(super) async fn approve(
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn reject(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiPath(id): ApiPath<i64>,
     ApiJson(said): ApiJson<RejectionRequest>,
 ) -> ApiResult<ActionResult> {
-    site.judge(&caller, BroadcastId(id), false, &said.plan, Some(&said.note)).await.map(Json)
+    state.judge(&caller, BroadcastId(id), false, &said.plan, Some(&said.note)).await.map(Json)
 }

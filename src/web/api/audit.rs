@@ -64,14 +64,14 @@ pub(super) struct AuditPage {
     (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(which): ApiQuery<AuditListQuery>,
 ) -> Result<Response, ApiError> {
     let limit = within("limit", which.limit, MOST, SOME)?;
-    let since = which.since.as_deref().map(instant).transpose()?;
+    let since = which.since.as_deref().map(parse_time).transpose()?;
     let before = from("before", which.before, 1)?;
     let filter = AuditFilter { since, actor: which.actor, before, after: None };
-    let mut entries = site.ledger.audit(&filter, limit + 1).await?;
+    let mut entries = state.ledger.audit(&filter, limit + 1).await?;
     let before = cut(&mut entries, limit, |last| last.number);
     if which.format == Some(AuditFormat::Csv) {
         let name = "attachment; filename=\"audit.csv\"";
@@ -82,12 +82,12 @@ pub(super) async fn list(
 }
 
 /// Reads a time. One before 1970 is before all entries.
-fn instant(text: &str) -> Result<Duration, ApiError> {
-    let instant: Option<jiff::Timestamp> = text.parse().ok();
-    let instant = instant.ok_or_else(|| {
+fn parse_time(text: &str) -> Result<Duration, ApiError> {
+    let time: Option<jiff::Timestamp> = text.parse().ok();
+    let time = time.ok_or_else(|| {
         let shown = text.escape_debug();
         let why = format!("`since` must be a time such as `2026-06-01T08:00:00Z`, not `{shown}`");
         ApiError::new(StatusCode::BAD_REQUEST, why)
     })?;
-    Ok(instant.as_duration().try_into().unwrap_or_default())
+    Ok(time.as_duration().try_into().unwrap_or_default())
 }

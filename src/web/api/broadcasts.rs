@@ -108,7 +108,7 @@ pub(super) struct BroadcastDetail {
     (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(which): ApiQuery<BroadcastListQuery>,
 ) -> ApiResult<BroadcastPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
@@ -118,9 +118,9 @@ pub(super) async fn list(
         limit: u64::from(limit) + 1,
         ..which.state.map(BroadcastStateFilter::filter).unwrap_or_default()
     };
-    let mut found = site.ledger.list(&filter).await?;
+    let mut found = state.ledger.list(&filter).await?;
     let before = cut(&mut found, limit, |last| last.id.0);
-    Ok(Json(BroadcastPage { broadcasts: views(&site, found).await?, before }))
+    Ok(Json(BroadcastPage { broadcasts: views(&state, found).await?, before }))
 }
 
 /// A broadcast and its current state.
@@ -130,14 +130,14 @@ pub(super) async fn list(
     (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn show(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath(id): ApiPath<i64>,
 ) -> ApiResult<BroadcastDetail> {
-    let found = site.ledger.show(BroadcastId(id)).await?;
-    let recalled = site.ledger.recalled(found.id).await?;
-    let readers = ReadersView::read(&site.ledger, &found, site.clock.unix_time()).await?;
-    let outlook = site.outlook(&found).await?;
-    let broadcast = views(&site, vec![found]).await?.pop();
+    let found = state.ledger.show(BroadcastId(id)).await?;
+    let recalled = state.ledger.recalled(found.id).await?;
+    let readers = ReadersView::read(&state.ledger, &found, state.clock.unix_time()).await?;
+    let outlook = state.outlook(&found).await?;
+    let broadcast = views(&state, vec![found]).await?.pop();
     let broadcast = broadcast.ok_or_else(|| ApiError::not_found("the broadcast no longer exists"))?;
     let acts = BroadcastAction::sensible(&broadcast);
     Ok(Json(BroadcastDetail {
@@ -195,24 +195,24 @@ pub(super) struct EditResult {
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn edit(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiPath(id): ApiPath<i64>,
-    ApiJson(asked): ApiJson<EditRequest>,
+    ApiJson(request): ApiJson<EditRequest>,
 ) -> ApiResult<EditResult> {
     let mut change = Map::new();
-    if let Some(text) = asked.text {
+    if let Some(text) = request.text {
         change.insert("body".to_owned(), json!({ "msg": text }));
     }
-    if let Some(ext) = asked.ext {
+    if let Some(ext) = request.ext {
         change.insert("ext".to_owned(), ext.into());
     }
     let change = Value::from(change);
-    let preview = site.preview_edit(BroadcastId(id), change.clone()).await?;
-    let done = if asked.rehearse {
+    let preview = state.preview_edit(BroadcastId(id), change.clone()).await?;
+    let done = if request.rehearse {
         None
     } else {
-        Some(site.edit(&caller, BroadcastId(id), change, asked.from).await?)
+        Some(state.edit(&caller, BroadcastId(id), change, request.from).await?)
     };
     Ok(Json(EditResult { preview, done }))
 }
@@ -229,7 +229,7 @@ pub(super) async fn edit(
     (status = 409, description = "The action is not possible in the current state", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
     ApiQuery(recall): ApiQuery<RecallQuery>,
@@ -239,10 +239,10 @@ pub(super) async fn act(
         with_attachments: recall.with_attachments.unwrap_or(false),
         ..RecallOptions::default()
     };
-    site.act_on_broadcast(&caller, BroadcastId(id), act, options).await.map(Json)
+    state.act_on_broadcast(&caller, BroadcastId(id), act, options).await.map(Json)
 }
 
 /// The views of these broadcasts, with the status that their drivers reported to the ledger.
-async fn views(site: &AppState, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, ApiError> {
-    Ok(standing(&site.ledger, &found, site.clock.unix_time()).await?)
+async fn views(state: &AppState, found: Vec<Broadcast>) -> Result<Vec<BroadcastView>, ApiError> {
+    Ok(standing(&state.ledger, &found, state.clock.unix_time()).await?)
 }

@@ -46,17 +46,17 @@ pub(super) fn serve(router: Router<AppState>) -> Router<AppState> {
     (status = 503, description = "The maximum number of streams is open", body = ApiErrorBody),
 ))]
 pub(super) async fn follow(
-    State(site): State<AppState>,
-    Extension(StreamLimiter(places)): Extension<StreamLimiter>,
+    State(state): State<AppState>,
+    Extension(StreamLimiter(permits)): Extension<StreamLimiter>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let Ok(place) = places.try_acquire_owned() else {
+    let Ok(permit) = permits.try_acquire_owned() else {
         let why =
             format!("{STREAMS} event streams are open, which is the maximum; close one, or try again later");
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why));
     };
-    let shown = site.watch.subscribe();
-    let stream = OverviewStream { site, parts, shown, number: 0, _place: place };
+    let shown = state.watch.subscribe();
+    let stream = OverviewStream { state, parts, shown, number: 0, _permit: permit };
     let events = stream::unfold(Some(stream), |stream| async move {
         let mut stream = stream?;
         let event = stream.next().await?;
@@ -68,19 +68,19 @@ pub(super) async fn follow(
 
 /// One client's stream.
 struct OverviewStream {
-    site: AppState,
+    state: AppState,
     parts: Parts,
     shown: watch::Receiver<Option<Arc<Overview>>>,
     number: u64,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl OverviewStream {
     /// The next event. `None` once the client's token or session is no longer valid.
     async fn next(&mut self) -> Option<String> {
-        let changed = self.site.clock.timeout(HEARTBEAT, self.shown.changed()).await;
+        let changed = self.state.clock.timeout(HEARTBEAT, self.shown.changed()).await;
         // A ledger that cannot be read does not end the stream.
-        match Caller::identify(&self.site, &self.parts).await {
+        match Caller::identify(&self.state, &self.parts).await {
             Err(problem) if !problem.status().is_server_error() => return None,
             _ => {}
         }

@@ -28,9 +28,9 @@ pub(super) struct ApiJson<T>(pub(super) T);
 impl<T: DeserializeOwned> FromRequestParts<AppState> for ApiQuery<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
-        let asked = Query::from_request_parts(parts, site).await;
-        asked.map(|Query(asked)| Self(asked)).map_err(|refused| {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|refused| {
             let why = refused.body_text();
             let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(&why);
             ApiError::new(StatusCode::BAD_REQUEST, format!("the query after the `?` is invalid: {why}"))
@@ -41,8 +41,8 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for ApiQuery<T> {
 impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiPath<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
-        let named = Path::from_request_parts(parts, site).await;
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let named = Path::from_request_parts(parts, state).await;
         named.map(|Path(named)| Self(named)).map_err(|refused| {
             let why = refused.body_text();
             let why = why.strip_prefix("Invalid URL: ").unwrap_or(&why);
@@ -54,8 +54,8 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiPath<T> {
 impl<T: DeserializeOwned> FromRequest<AppState> for PageForm<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, site: &AppState) -> Result<Self, ApiError> {
-        let said = Form::from_request(request, site).await;
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let said = Form::from_request(request, state).await;
         said.map(|Form(said)| Self(said)).map_err(|refused| {
             let why = refused.body_text();
             let why = why.strip_prefix("Failed to deserialize form body: ").unwrap_or(&why);
@@ -67,8 +67,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for PageForm<T> {
 impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, site: &AppState) -> Result<Self, ApiError> {
-        let said: Result<Json<Box<RawValue>>, _> = Json::from_request(request, site).await;
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let said: Result<Json<Box<RawValue>>, _> = Json::from_request(request, state).await;
         let wrong = |why: &str| ApiError::new(StatusCode::BAD_REQUEST, format!("the body is invalid: {why}"));
         let Json(said) = said.map_err(|refused| match &refused {
             JsonRejection::MissingJsonContentType(_) => ApiError::new(
@@ -85,8 +85,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
 }
 
 /// A number from 1 to `most`, or `otherwise` if none is given.
-pub(super) fn within(name: &str, asked: Option<u32>, most: u32, otherwise: u32) -> Result<u32, ApiError> {
-    let number = asked.unwrap_or(otherwise);
+pub(super) fn within(name: &str, value: Option<u32>, most: u32, otherwise: u32) -> Result<u32, ApiError> {
+    let number = value.unwrap_or(otherwise);
     if (1..=most).contains(&number) {
         return Ok(number);
     }
@@ -102,8 +102,8 @@ pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32, number: impl Fn(&T) -> i64) 
 }
 
 /// An optional number that must be at least `least`.
-pub(super) fn from(name: &str, asked: Option<i64>, least: i64) -> Result<Option<i64>, ApiError> {
-    match asked {
+pub(super) fn from(name: &str, value: Option<i64>, least: i64) -> Result<Option<i64>, ApiError> {
+    match value {
         Some(number) if number < least => {
             let why = format!("`{name}` is {number}; it must be {least} or more");
             Err(ApiError::new(StatusCode::BAD_REQUEST, why))

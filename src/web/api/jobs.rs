@@ -38,8 +38,8 @@ pub(super) struct JobDetail {
 
 /// Lists the active jobs by name.
 #[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", responses((status = 200, description = "The jobs", body = [JobView])))]
-pub(super) async fn list(State(site): State<AppState>) -> ApiResult<Vec<JobView>> {
-    Ok(Json(site.ledger.job_rows(None).await?.iter().map(JobView::from).collect()))
+pub(super) async fn list(State(state): State<AppState>) -> ApiResult<Vec<JobView>> {
+    Ok(Json(state.ledger.job_rows(None).await?.iter().map(JobView::from).collect()))
 }
 
 /// Returns a job, active or not, and its latest runs. The requested runs of a script have the job name
@@ -50,11 +50,11 @@ pub(super) async fn list(State(site): State<AppState>) -> ApiResult<Vec<JobView>
     (status = 404, description = "The job does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn show(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath(name): ApiPath<String>,
 ) -> ApiResult<JobDetail> {
-    let job = find_job(&site.ledger, &name).await?;
-    let runs = site.ledger.job_runs(Some(&name), SOME).await?;
+    let job = find_job(&state.ledger, &name).await?;
+    let runs = state.ledger.job_runs(Some(&name), SOME).await?;
     Ok(Json(JobDetail { job: JobView::from(&job), runs: runs.iter().map(JobRunView::from).collect() }))
 }
 
@@ -69,11 +69,11 @@ pub(super) async fn show(
     (status = 409, description = "The action is not possible in the current state", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiPath((name, act)): ApiPath<(String, JobAction)>,
 ) -> ApiResult<ActionResult> {
-    site.act_on_job(&caller, &name, act).await.map(Json)
+    state.act_on_job(&caller, &name, act).await.map(Json)
 }
 
 /// Lists the latest runs of jobs, the requested runs of scripts and the runs of the command line.
@@ -82,10 +82,10 @@ pub(super) async fn act(
     (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn runs(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(which): ApiQuery<JobRunsQuery>,
 ) -> ApiResult<Vec<JobRunView>> {
     let limit = within("limit", which.limit, MOST, SOME)?;
-    let runs = site.ledger.job_runs(which.job.as_deref(), limit).await?;
+    let runs = state.ledger.job_runs(which.job.as_deref(), limit).await?;
     Ok(Json(runs.iter().map(JobRunView::from).collect()))
 }

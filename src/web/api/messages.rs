@@ -20,10 +20,10 @@ use crate::web::answer::ApiErrorBody;
     (status = 404, description = "The broadcast or the recipient does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn show(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath((id, seq)): ApiPath<(i64, i64)>,
 ) -> ApiResult<MessageView> {
-    let broadcast = site.ledger.show(BroadcastId(id)).await?;
-    let found = find_message(&site.ledger, &broadcast, seq).await?;
-    Ok(Json(MessageView::read(&site.ledger, &broadcast, found).await?))
+    let broadcast = state.ledger.show(BroadcastId(id)).await?;
+    let found = find_message(&state.ledger, &broadcast, seq).await?;
+    Ok(Json(MessageView::read(&state.ledger, &broadcast, found).await?))
 }

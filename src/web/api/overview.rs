@@ -11,6 +11,6 @@ use crate::web::AppState;
 #[utoipa::path(get, path = "/overview", operation_id = "show_overview", responses(
     (status = 200, description = "The current state of the daemon", body = Overview),
 ))]
-pub(super) async fn show(State(site): State<AppState>) -> ApiResult<Overview> {
-    Ok(Json(site.overview().await?))
+pub(super) async fn show(State(state): State<AppState>) -> ApiResult<Overview> {
+    Ok(Json(state.overview().await?))
 }

@@ -73,16 +73,16 @@ pub(super) struct RecipientPage {
     (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath(id): ApiPath<i64>,
     ApiQuery(which): ApiQuery<RecipientListQuery>,
 ) -> ApiResult<RecipientPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
     let after = from("after", which.after, 0)?.unwrap_or_default();
-    let broadcast = site.ledger.show(BroadcastId(id)).await?;
+    let broadcast = state.ledger.show(BroadcastId(id)).await?;
     let (id, call) = (broadcast.id, broadcast.spec.recipients());
-    let state = which.state;
-    let mut found = site.ledger.recipients(id, state, after, limit + 1).await?;
+    let recipient_state = which.state;
+    let mut found = state.ledger.recipients(id, recipient_state, after, limit + 1).await?;
     let after = cut(&mut found, limit, |last| last.seq);
     let view = |recipient| RecipientView::of(recipient, call);
     Ok(Json(RecipientPage { recipients: found.into_iter().map(view).collect(), after }))
@@ -98,18 +98,18 @@ pub(super) async fn list(
     (status = 404, description = "The broadcast does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn export(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath(id): ApiPath<i64>,
     ApiQuery(wanted): ApiQuery<ExportQuery>,
 ) -> Result<Response, ApiError> {
-    let id = site.ledger.show(BroadcastId(id)).await?.id;
+    let id = state.ledger.show(BroadcastId(id)).await?.id;
     let options = ExportOptions {
         form: wanted.format.unwrap_or_default(),
         plain: wanted.plain.unwrap_or_default(),
         states: wanted.state.into_iter().collect(),
     };
     let form = options.form;
-    let pages = site.ledger.export_pages(id, &options.states).await?;
+    let pages = state.ledger.export_pages(id, &options.states).await?;
     let body = if form == ExportFormat::Xlsx { sheet(pages).await? } else { text(&options, pages) };
     let name = format!("attachment; filename=\"broadcast-{id}.{}\"", form.ending());
     let headers = [(CONTENT_TYPE, form.media_type().to_owned()), (CONTENT_DISPOSITION, name)];

@@ -83,7 +83,7 @@ pub(super) struct ActivityQuery {
     (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn log(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(lines): ApiQuery<LogQuery>,
 ) -> ApiResult<Vec<LogLineView>> {
     let most = within("limit", lines.limit, MOST_LINES, SOME_LINES)?;
@@ -94,17 +94,17 @@ pub(super) async fn log(
         script: lines.script,
         broadcast: lines.broadcast.into_iter().collect(),
         text: lines.text.map(|text| text.to_lowercase()),
-        from: instant("from", lines.from)?,
-        to: instant("to", lines.to)?,
+        from: parse_time("from", lines.from)?,
+        to: parse_time("to", lines.to)?,
         ..LogFilter::default()
     };
-    let mut found = site.search_log(filter, before, most as usize).await?;
+    let mut found = state.search_log(filter, before, most as usize).await?;
     found.reverse();
     Ok(Json(found))
 }
 
 /// A time as the lines have it.
-fn instant(name: &str, time: Option<String>) -> Result<Option<String>, ApiError> {
+fn parse_time(name: &str, time: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(time) = time else { return Ok(None) };
     let read = time.parse::<jiff::Timestamp>().ok();
     let read = read.and_then(|at| jiff::Timestamp::from_second(at.as_second()).ok());
@@ -117,8 +117,8 @@ fn instant(name: &str, time: Option<String>) -> Result<Option<String>, ApiError>
 
 /// Lists the apps with their quotas and the waiting calls, the default app first.
 #[utoipa::path(get, path = "/quotas", operation_id = "list_quotas", responses((status = 200, description = "The apps", body = [AppView])))]
-pub(super) async fn quotas(State(site): State<AppState>) -> ApiResult<Vec<AppView>> {
-    Ok(Json(site.apps()))
+pub(super) async fn quotas(State(state): State<AppState>) -> ApiResult<Vec<AppView>> {
+    Ok(Json(state.apps()))
 }
 
 /// Returns how much of a quota all processes and all apps used, in spans of ten seconds, the oldest first. Spans
@@ -129,19 +129,19 @@ pub(super) async fn quotas(State(site): State<AppState>) -> ApiResult<Vec<AppVie
     (status = 404, description = "The quota does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn activity(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(span): ApiQuery<ActivityQuery>,
 ) -> ApiResult<Vec<ActivityView>> {
     let hours = within("hours", span.hours, MOST_HOURS, 1)?;
     let quota = span.quota.as_deref().unwrap_or(GROUP_MESSAGES);
     let known: Vec<String> =
-        site.apps().into_iter().flat_map(|app| app.quotas).map(|quota| quota.name).collect();
+        state.apps().into_iter().flat_map(|app| app.quotas).map(|quota| quota.name).collect();
     if !known.iter().any(|known| known == quota) {
         let known: std::collections::BTreeSet<_> = known.into_iter().collect();
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         return Err(ApiError::not_found(format!("there is no quota `{quota}`; the quotas are {known}")));
     }
-    let since = site.clock.unix_time().saturating_sub(std::time::Duration::from_hours(hours.into()));
-    let found = site.ledger.activity(None, quota, since).await?;
+    let since = state.clock.unix_time().saturating_sub(std::time::Duration::from_hours(hours.into()));
+    let found = state.ledger.activity(None, quota, since).await?;
     Ok(Json(found.into_iter().map(ActivityView::from).collect()))
 }

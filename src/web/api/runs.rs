@@ -28,9 +28,12 @@ pub(super) struct OutputQuery {
     (status = 400, description = "The id is not UTF-8", body = ApiErrorBody),
     (status = 404, description = "The run does not exist", body = ApiErrorBody),
 ))]
-pub(super) async fn show(State(site): State<AppState>, ApiPath(id): ApiPath<String>) -> ApiResult<RunDetail> {
-    let run = find_run(&site.ledger, &id).await?;
-    Ok(Json(RunDetail::read(&site.ledger, &run, site.clock.unix_time()).await?))
+pub(super) async fn show(
+    State(state): State<AppState>,
+    ApiPath(id): ApiPath<String>,
+) -> ApiResult<RunDetail> {
+    let run = find_run(&state.ledger, &id).await?;
+    Ok(Json(RunDetail::read(&state.ledger, &run, state.clock.unix_time()).await?))
 }
 
 /// Returns what a job run has printed and logged: its first 64 KiB and its last 64 KiB.
@@ -41,11 +44,11 @@ pub(super) async fn show(State(site): State<AppState>, ApiPath(id): ApiPath<Stri
     (status = 404, description = "The run does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn output(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath(id): ApiPath<String>,
     ApiQuery(which): ApiQuery<OutputQuery>,
 ) -> ApiResult<OutputView> {
     let after = from("after", which.after, 0)?.unwrap_or_default();
-    let run = find_run(&site.ledger, &id).await?;
-    Ok(Json(OutputView::read(&site.ledger, &run, u64::try_from(after).unwrap_or_default()).await?))
+    let run = find_run(&state.ledger, &id).await?;
+    Ok(Json(OutputView::read(&state.ledger, &run, u64::try_from(after).unwrap_or_default()).await?))
 }

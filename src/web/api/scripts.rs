@@ -119,9 +119,9 @@ pub(super) struct RunFile {
 #[utoipa::path(get, path = "/scripts", operation_id = "list_scripts", responses(
     (status = 200, description = "The scripts", body = [ScriptDetail]),
 ))]
-pub(super) async fn list(State(site): State<AppState>) -> ApiResult<Vec<ScriptDetail>> {
-    let runs = asked_scripts(&site.ledger, None).await?;
-    let scripts = site.ledger.scripts().await?;
+pub(super) async fn list(State(state): State<AppState>) -> ApiResult<Vec<ScriptDetail>> {
+    let runs = asked_scripts(&state.ledger, None).await?;
+    let scripts = state.ledger.scripts().await?;
     let detail = |script: &crate::ledger::ScriptRow| {
         let own = runs.iter().find(|run| run.script == script.name).and_then(|run| run.last.as_ref());
         ScriptDetail { script: ScriptView::from(script), last: own.map(JobRunView::from) }
@@ -139,13 +139,13 @@ pub(super) async fn list(State(site): State<AppState>) -> ApiResult<Vec<ScriptDe
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn run(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiJson(wanted): ApiJson<RunScriptRequest>,
 ) -> Result<(StatusCode, Json<ActionResult>), ApiError> {
     let RunScriptRequest { script, args, plan, test_only } = wanted;
-    let asked = RunRequest { args: args.texts()?, plan, test_only };
-    let done = site.run_script(&caller, &script, &asked).await?;
+    let request = RunRequest { args: args.texts()?, plan, test_only };
+    let done = state.run_script(&caller, &script, &request).await?;
     Ok((StatusCode::ACCEPTED, Json(done)))
 }
 
@@ -160,12 +160,12 @@ pub(super) async fn run(
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn rehearse(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiJson(wanted): ApiJson<RehearseScriptRequest>,
 ) -> Result<(StatusCode, Json<RehearsalView>), ApiError> {
-    let id = site.rehearse(&caller, &wanted.script, &wanted.args.texts()?).await?;
-    let view = find_rehearsal(&site.ledger, id, site.clock.unix_time()).await?;
+    let id = state.rehearse(&caller, &wanted.script, &wanted.args.texts()?).await?;
+    let view = find_rehearsal(&state.ledger, id, state.clock.unix_time()).await?;
     let runs = view.state == RehearsalState::Running;
     Ok((if runs { StatusCode::ACCEPTED } else { StatusCode::OK }, Json(view)))
 }
@@ -177,10 +177,10 @@ pub(super) async fn rehearse(
     (status = 404, description = "There is no such rehearsal", body = ApiErrorBody),
 ))]
 pub(super) async fn rehearsal(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath(id): ApiPath<i64>,
 ) -> ApiResult<RehearsalView> {
-    Ok(Json(find_rehearsal(&site.ledger, id, site.clock.unix_time()).await?))
+    Ok(Json(find_rehearsal(&state.ledger, id, state.clock.unix_time()).await?))
 }
 
 /// Keeps a file for a run: the body is its content, of at most 16 MiB. The answer has the value for an argument of the type
@@ -193,11 +193,11 @@ pub(super) async fn rehearsal(
     (status = 413, description = "The file is too large", body = ApiErrorBody),
 ))]
 pub(super) async fn upload(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiQuery(UploadName { name }): ApiQuery<UploadName>,
     content: Bytes,
 ) -> Result<(StatusCode, Json<RunFile>), ApiError> {
-    let value = site.keep_run_file(&caller, None, &name, &content).await?;
+    let value = state.keep_run_file(&caller, None, &name, &content).await?;
     Ok((StatusCode::CREATED, Json(RunFile { value, bytes: content.len() })))
 }

@@ -72,21 +72,21 @@ pub(super) struct SendPage {
     (status = 400, description = "A parameter is invalid", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(which): ApiQuery<SendListQuery>,
 ) -> ApiResult<SendPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
     let before = from("before", which.before, 1)?;
     // First marks what dead processes had in flight as in doubt.
-    site.ledger.reap_dead().await?;
+    state.ledger.reap_dead().await?;
     let mut found = if which.state == Some(SendStateFilter::InDoubt) {
-        site.ledger.sends_in_doubt(before, limit + 1).await?
+        state.ledger.sends_in_doubt(before, limit + 1).await?
     } else {
         let filter = SendFilter { state: which.state.map(Settled::from), before, ..SendFilter::default() };
-        site.ledger.sends(filter, limit + 1).await?
+        state.ledger.sends(filter, limit + 1).await?
     };
     let before = cut(&mut found, limit, |last| last.id);
-    let sends = send_views(&site.ledger, &found, site.clock.unix_time()).await?;
+    let sends = send_views(&state.ledger, &found, state.clock.unix_time()).await?;
     Ok(Json(SendPage { sends, before }))
 }
 
@@ -101,9 +101,9 @@ pub(super) async fn list(
     (status = 409, description = "The single send is not in doubt", body = ApiErrorBody),
 ))]
 pub(super) async fn act(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
     ApiPath((id, act)): ApiPath<(i64, SendAction)>,
 ) -> ApiResult<ActionResult> {
-    site.act_on_send(&caller, id, act).await.map(Json)
+    state.act_on_send(&caller, id, act).await.map(Json)
 }

@@ -47,13 +47,13 @@ pub(super) async fn show(caller: Caller) -> Json<SessionView> {
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn begin(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     Extension(peer): Extension<Peer>,
     parts: Parts,
     ApiJson(login): ApiJson<LoginRequest>,
 ) -> Result<Response, ApiError> {
-    let token = log_in(&site, &parts, &login.token).await?.active()?;
-    let session = site.tokens.session(&token);
+    let token = log_in(&state, &parts, &login.token).await?.active()?;
+    let session = state.tokens.session(&token);
     let cookie = session.cookie(peer.is_secure(&parts.headers)).ok_or_else(ApiError::unauthorized)?;
     let caller = SessionView { name: token.name, kind: ActorKind::Token, role: token.role };
     Ok(([(SET_COOKIE, cookie)], Json(caller)).into_response())

@@ -91,11 +91,11 @@ pub(super) struct SuppressionRemoval {
     (status = 404, description = "The app or the place of `after` does not exist", body = ApiErrorBody),
 ))]
 pub(super) async fn list(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiQuery(which): ApiQuery<SuppressionListQuery>,
 ) -> ApiResult<SuppressionPage> {
     let limit = within("limit", which.limit, MOST, SOME)?;
-    let app = which.app.as_deref().map(|name| site.app_key(Some(name))).transpose()?;
+    let app = which.app.as_deref().map(|name| state.app_key(Some(name))).transpose()?;
     let after = which.after.as_deref().map(cursor).transpose()?;
     let filter = SuppressionFilter {
         app_key: app.as_deref(),
@@ -104,13 +104,13 @@ pub(super) async fn list(
         after: after.as_ref().map(|(app, kind, id)| (app.as_str(), *kind, id.as_str())),
         limit: limit + 1,
     };
-    let mut found = site.ledger.suppressions(&filter).await?;
+    let mut found = state.ledger.suppressions(&filter).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let last = found.last().filter(|_| more);
     let next = last.map(|last| {
-        let place = serde_json::json!([last.app_key, last.kind, last.id]);
-        BASE64URL_NOPAD.encode(place.to_string().as_bytes())
+        let position = serde_json::json!([last.app_key, last.kind, last.id]);
+        BASE64URL_NOPAD.encode(position.to_string().as_bytes())
     });
     Ok(Json(SuppressionPage { suppressions: found.iter().map(SuppressionView::from).collect(), next }))
 }
@@ -124,14 +124,14 @@ pub(super) async fn list(
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn add(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
-    ApiJson(asked): ApiJson<SuppressionAddition>,
+    ApiJson(request): ApiJson<SuppressionAddition>,
 ) -> ApiResult<ActionResult> {
-    let SuppressionAddition { ids, kind, reason, expires, app } = asked;
+    let SuppressionAddition { ids, kind, reason, expires, app } = request;
     few(&ids)?;
     let app = app.as_deref();
-    site.suppress(&caller, app, kind, ids, reason.as_deref(), expires.as_deref()).await.map(Json)
+    state.suppress(&caller, app, kind, ids, reason.as_deref(), expires.as_deref()).await.map(Json)
 }
 
 /// Removes groups, users or rooms from the suppression list.
@@ -143,14 +143,14 @@ pub(super) async fn add(
     (status = 415, description = "The body is not JSON", body = ApiErrorBody),
 ))]
 pub(super) async fn remove(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     caller: Caller,
-    ApiJson(asked): ApiJson<SuppressionRemoval>,
+    ApiJson(request): ApiJson<SuppressionRemoval>,
 ) -> ApiResult<ActionResult> {
-    let SuppressionRemoval { ids, kind, app } = asked;
+    let SuppressionRemoval { ids, kind, app } = request;
     few(&ids)?;
-    let key = site.app_key(app.as_deref())?;
-    site.unsuppress(&caller, &key, kind, &ids).await.map(Json)
+    let key = state.app_key(app.as_deref())?;
+    state.unsuppress(&caller, &key, kind, &ids).await.map(Json)
 }
 
 fn few(ids: &[String]) -> Result<(), ApiError> {
@@ -162,8 +162,8 @@ fn few(ids: &[String]) -> Result<(), ApiError> {
 }
 
 fn cursor(text: &str) -> Result<(String, SuppressedKind, String), ApiError> {
-    let place = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
-    place
-        .and_then(|place| serde_json::from_slice(&place).ok())
+    let position = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+    position
+        .and_then(|position| serde_json::from_slice(&position).ok())
         .ok_or_else(|| ApiError::not_found("`after` must be the `next` of an earlier page"))
 }

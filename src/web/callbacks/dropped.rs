@@ -8,7 +8,7 @@ use metrics::counter;
 use crate::clock::{Clock, Instant};
 
 /// The minimum time between two log lines about one job.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 pub(super) struct DroppedEvents {
     clock: Clock,
@@ -22,14 +22,14 @@ impl DroppedEvents {
     }
 
     /// Counts dropped events by job, and logs them at a limited rate.
-    pub(super) fn tell(&mut self, dropped: BTreeMap<String, u64>) {
+    pub(super) fn log(&mut self, dropped: BTreeMap<String, u64>) {
         let now = self.clock.now();
         for (job, count) in dropped {
             counter!("mooncast_events_dropped_total", "job" => job.clone()).increment(count);
-            let (waiting, told) = self.jobs.entry(job.clone()).or_default();
+            let (waiting, last_logged) = self.jobs.entry(job.clone()).or_default();
             *waiting += count;
-            if told.is_none_or(|told| now.saturating_since(told) >= TOLD_EVERY) {
-                *told = Some(now);
+            if last_logged.is_none_or(|last_logged| now.saturating_since(last_logged) >= LOG_EVERY) {
+                *last_logged = Some(now);
                 let dropped = std::mem::take(waiting);
                 tracing::warn!(
                     job,

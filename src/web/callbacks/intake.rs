@@ -38,7 +38,7 @@ pub(in crate::web) struct CallbackWriter {
     queue: mpsc::Receiver<QueuedCallback>,
     dropped: DroppedEvents,
     /// Tells the daemon that runs were requested.
-    nudge: Box<dyn Fn()>,
+    wake: Box<dyn Fn()>,
 }
 
 /// A callback, the key of its app in the ledger, and the channel for its result. `None` is sent if the ledger failed.
@@ -56,11 +56,11 @@ struct WantedCallback {
 }
 
 impl CallbackIntake {
-    /// Creates an intake and its writer. The writer calls `nudge` when it has requested runs of jobs.
-    pub(in crate::web) fn new(ledger: Ledger, clock: Clock, nudge: Box<dyn Fn()>) -> (Self, CallbackWriter) {
+    /// Creates an intake and its writer. The writer calls `wake` when it has requested runs of jobs.
+    pub(in crate::web) fn new(ledger: Ledger, clock: Clock, wake: Box<dyn Fn()>) -> (Self, CallbackWriter) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let dropped = DroppedEvents::new(clock.clone());
-        (Self(sender), CallbackWriter { ledger, clock, queue, dropped, nudge })
+        (Self(sender), CallbackWriter { ledger, clock, queue, dropped, wake })
     }
 
     /// Stores a callback, if it concerns messages of this ledger or starts jobs. Returns once it is on disk. `None` if the
@@ -76,8 +76,8 @@ impl CallbackWriter {
     /// Works until the intake is dropped.
     pub(in crate::web) async fn run(self) {
         let (wanted, queue) = mpsc::channel(QUEUE);
-        let Self { ledger, clock, queue: arrived, dropped, nudge } = self;
-        tokio::join!(look_up(ledger.clone(), &clock, arrived, wanted), write(ledger, queue, dropped, nudge));
+        let Self { ledger, clock, queue: arrived, dropped, wake } = self;
+        tokio::join!(look_up(ledger.clone(), &clock, arrived, wanted), write(ledger, queue, dropped, wake));
     }
 }
 
@@ -272,7 +272,7 @@ async fn write(
     ledger: Ledger,
     mut queue: mpsc::Receiver<WantedCallback>,
     mut dropped: DroppedEvents,
-    nudge: Box<dyn Fn()>,
+    wake: Box<dyn Fn()>,
 ) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, BATCH).await > 0 {
@@ -287,10 +287,10 @@ async fn write(
             if let Err(error) = &stored {
                 tracing::debug!("cannot store callbacks: {error}");
             } else if callbacks.iter().any(|callback| !callback.events.is_empty()) {
-                nudge();
+                wake();
             }
             let StoredCallbacks { new, dropped: lost } = stored.unwrap_or_default();
-            dropped.tell(lost);
+            dropped.log(lost);
             let mut new = new.into_iter();
             for answer in answers {
                 let result = new

@@ -50,8 +50,8 @@ const READING: usize = 64;
 const WITHIN: Duration = Duration::from_millis(80);
 
 pub(super) fn routes() -> Router<AppState> {
-    let places = Arc::new(Semaphore::new(READING));
-    let receive = move |site, app, request| receive(site, app, request, Arc::clone(&places));
+    let permits = Arc::new(Semaphore::new(READING));
+    let receive = move |state, app, request| receive(state, app, request, Arc::clone(&permits));
     let only = async || {
         let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "callbacks are accepted with POST only");
         ([(header::ALLOW, "POST")], refused).into_response()
@@ -60,21 +60,21 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 async fn receive(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     Path(app): Path<String>,
     request: Request,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 ) -> Result<Response, ApiError> {
-    let Some(key) = site.callback_ledger_key(&app) else {
+    let Some(key) = state.callback_ledger_key(&app) else {
         return Err(ApiError::not_found(
             "this daemon has no app of that name; the address ends with the NAME of [apps.NAME], or with `default` for [app]",
         ));
     };
-    let result = match read(request, &site, &places).await? {
-        Some(body) => store(&site, &app, key, &body).await?,
-        None => site.callback_results.failure(site.clock.now()),
+    let result = match read(request, &state, &permits).await? {
+        Some(body) => store(&state, &app, key, &body).await?,
+        None => state.callback_results.failure(state.clock.now()),
     };
-    site.callback_results.count(&app, result, site.clock.now());
+    state.callback_results.count(&app, result, state.clock.now());
     match result {
         CallbackResult::Failed => Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -85,16 +85,16 @@ async fn receive(
 }
 
 /// Reads the body. `None` if too many bodies are being read.
-async fn read(request: Request, site: &AppState, places: &Semaphore) -> Result<Option<Bytes>, ApiError> {
-    let Ok(_place) = places.try_acquire() else { return Ok(None) };
+async fn read(request: Request, state: &AppState, permits: &Semaphore) -> Result<Option<Bytes>, ApiError> {
+    let Ok(_permit) = permits.try_acquire() else { return Ok(None) };
     let (head, body) = request.into_parts();
     BOUNDS.refuse(&head.headers)?;
-    BOUNDS.read(body, &site.clock).await.map(Some)
+    BOUNDS.read(body, &state.clock).await.map(Some)
 }
 
 /// Verifies a callback, and stores it if it is wanted.
-async fn store(site: &AppState, app: &str, key: String, body: &[u8]) -> Result<CallbackResult, ApiError> {
-    let (event, is_stale) = match site.verify_callback(app, body) {
+async fn store(state: &AppState, app: &str, key: String, body: &[u8]) -> Result<CallbackResult, ApiError> {
+    let (event, is_stale) = match state.verify_callback(app, body) {
         Ok(verified) => verified,
         Err(CallbackRefusal::Unreadable(error)) => {
             tracing::debug!(app, "a signed callback cannot be read: {error}");
@@ -102,37 +102,37 @@ async fn store(site: &AppState, app: &str, key: String, body: &[u8]) -> Result<C
         }
         Err(refusal) => {
             let (result, answer) = refusal.answer();
-            site.callback_results.count(app, result, site.clock.now());
+            state.callback_results.count(app, result, state.clock.now());
             return Err(answer);
         }
     };
-    let Some(selected) = site.select(event, app, is_stale) else { return Ok(CallbackResult::Dropped) };
-    let now = site.clock.now();
-    let stored = site.clock.timeout(WITHIN, site.callbacks.store(key, selected)).await;
+    let Some(selected) = state.select(event, app, is_stale) else { return Ok(CallbackResult::Dropped) };
+    let now = state.clock.now();
+    let stored = state.clock.timeout(WITHIN, state.callbacks.store(key, selected)).await;
     Ok(match stored {
         Ok(Some(result)) => result,
-        Ok(None) | Err(_) => site.callback_results.failure(now),
+        Ok(None) | Err(_) => state.callback_results.failure(now),
     })
 }
 
 impl AppState {
     /// The key of an app in the ledger. `None` if the daemon does not have the app.
     fn callback_ledger_key(&self, app: &str) -> Option<String> {
-        let found = self.daemon.house.apps.iter().find(|delivery| delivery.name() == app);
+        let found = self.daemon.handle.apps.iter().find(|delivery| delivery.name() == app);
         found.map(|delivery| delivery.key().to_owned())
     }
 
     /// Returns what an event would store and start. A stale event starts no job.
     fn select(&self, event: CallbackEvent, app: &str, is_stale: bool) -> Option<SelectedCallback> {
-        let jobs = if is_stale { Vec::new() } else { (self.daemon.house.reactions)() };
+        let jobs = if is_stale { Vec::new() } else { (self.daemon.handle.reactions)() };
         selected(event, app, &jobs)
     }
 
     fn verify_callback(&self, app: &str, body: &[u8]) -> Result<(CallbackEvent, bool), CallbackRefusal> {
-        let house = &self.daemon.house;
-        let settings = (house.settings)();
+        let handle = &self.daemon.handle;
+        let settings = (handle.settings)();
         let secrets = settings.callback_secrets.get(app).map(CallbackSecrets::as_slice);
-        let delivery = house.apps.iter().find(|delivery| delivery.name() == app);
+        let delivery = handle.apps.iter().find(|delivery| delivery.name() == app);
         let delivery = delivery.ok_or(CallbackRefusal::OtherApp)?;
         verify(body, secrets.unwrap_or_default(), delivery.callback_key(), self.clock.unix_time())
     }

@@ -92,7 +92,7 @@ impl CallbackResult {
 pub(in crate::web) struct CallbackResults {
     failures: Mutex<VecDeque<Instant>>,
     /// For each result that is logged: how many since the last line, and when that line was written.
-    told: Mutex<BTreeMap<CallbackResult, (u64, Option<Instant>)>>,
+    logged: Mutex<BTreeMap<CallbackResult, (u64, Option<Instant>)>>,
 }
 
 impl CallbackResults {
@@ -113,8 +113,8 @@ impl CallbackResults {
     pub(super) fn count(&self, app: &str, result: CallbackResult, now: Instant) {
         counter!("mooncast_callbacks_total", "app" => app.to_owned(), "result" => result.name()).increment(1);
         let Some(warning) = result.warning() else { return };
-        let mut told = locked(&self.told);
-        let (callbacks, last) = told.entry(result).or_default();
+        let mut logged = locked(&self.logged);
+        let (callbacks, last) = logged.entry(result).or_default();
         *callbacks += 1;
         if last.is_none_or(|last| now.saturating_since(last) >= TOLD_EVERY) {
             *last = Some(now);

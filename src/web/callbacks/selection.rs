@@ -51,7 +51,7 @@ pub(super) fn selected(
     app: &str,
     jobs: &[std::rc::Rc<Job>],
 ) -> Option<SelectedCallback> {
-    let at = instant(event.at_ms);
+    let at = unix_time(event.at_ms);
     let (mut needs, mut unless) = (None, Vec::new());
     let mut reacts = true;
     let mut service_event = ServiceEvent {
@@ -143,7 +143,7 @@ fn run_of(job: &Job, event: &ServiceEvent) -> Option<NewJobEvent> {
 /// Returns what is stored of a message.
 fn stored(message_id: String, at_ms: i64, key: MatchKey) -> CallbackContent {
     let fingerprint = HEXLOWER.encode(&key.fingerprint.to_bytes());
-    CallbackContent::Record(ServiceRecord { message_id, at: instant(at_ms), fingerprint, mark: key.mark })
+    CallbackContent::Record(ServiceRecord { message_id, at: unix_time(at_ms), fingerprint, mark: key.mark })
 }
 
 /// Whether each store can hold a text, in an index too.
@@ -151,6 +151,6 @@ fn is_storable(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len()) && !text.contains('\0')
 }
 
-fn instant(at_ms: i64) -> Duration {
+fn unix_time(at_ms: i64) -> Duration {
     Duration::from_millis(at_ms.unsigned_abs())
 }

@@ -106,7 +106,7 @@ mod tests {
         #[test]
         fn a_callback_that_is_changed_anywhere_in_its_signed_part_is_refused(
             id in "[a-zA-Z0-9_-]{1,40}", time in 0..4_000_000_000_000_i64, secret in "[!-~]{1,40}",
-            field in 0..4_usize, other in "[a-zA-Z0-9_-]{1,40}", more in 1..1_000_000_i64, place in 0..32_usize,
+            field in 0..4_usize, other in "[a-zA-Z0-9_-]{1,40}", more in 1..1_000_000_i64, index in 0..32_usize,
         ) {
             let event = signed(&id, time, &secret);
             prop_assert!(verified(&event, &secret).is_ok());
@@ -116,7 +116,7 @@ mod tests {
                 1 => changed["timestamp"] = (time + more).into(),
                 2 => {
                     let mut security = event["security"].as_str().unwrap().to_owned().into_bytes();
-                    security[place] = if security[place] == b'0' { b'1' } else { b'0' };
+                    security[index] = if security[index] == b'0' { b'1' } else { b'0' };
                     changed["security"] = String::from_utf8(security).unwrap().into();
                 }
                 _ => changed = signed(&id, time, &format!("{secret}{other}")),

@@ -38,9 +38,9 @@ pub(in crate::web) struct Caller {
 }
 
 impl Caller {
-    fn new(site: &AppState, parts: &Parts, name: String, kind: ActorKind, role: TokenRole) -> Self {
+    fn new(state: &AppState, parts: &Parts, name: String, kind: ActorKind, role: TokenRole) -> Self {
         let door = if is_of_api(parts) { Door::Api } else { Door::Page };
-        Self { name, kind, role, door, address: address(site, parts) }
+        Self { name, kind, role, door, address: address(state, parts) }
     }
 
     /// The caller as the audit names it.
@@ -61,28 +61,28 @@ impl Caller {
     ///
     /// 401 without a valid token or session; 403 for a request that a page of another origin may have made, and for a
     /// proxy's request whose user has no role; 429 after too many wrong tokens.
-    pub(in crate::web) async fn identify(site: &AppState, parts: &Parts) -> Result<Self, ApiError> {
+    pub(in crate::web) async fn identify(state: &AppState, parts: &Parts) -> Result<Self, ApiError> {
         let headers = &parts.headers;
-        if let Some(caller) = proxied(site, parts)? {
+        if let Some(caller) = proxied(state, parts)? {
             own_page(parts)?;
             return Ok(caller);
         }
         if headers.contains_key(header::AUTHORIZATION) {
             let token = bearer(headers).ok_or_else(ApiError::unauthorized)?;
-            let state = site.tokens.check(token).await?;
-            if matches!(state, TokenCheck::Unknown) {
+            let checked = state.tokens.check(token).await?;
+            if matches!(checked, TokenCheck::Unknown) {
                 // A valid token passes also where others have shown wrong ones.
-                let address = address(site, parts);
-                site.wrong_tokens.admit(address)?;
-                site.wrong_tokens.failed(address);
+                let address = address(state, parts);
+                state.wrong_tokens.admit(address)?;
+                state.wrong_tokens.failed(address);
             }
-            let AccessToken { name, role, .. } = state.active()?;
-            return Ok(Self::new(site, parts, name, ActorKind::Token, role));
+            let AccessToken { name, role, .. } = checked.active()?;
+            return Ok(Self::new(state, parts, name, ActorKind::Token, role));
         }
         let Some(session) = BrowserSession::shown(headers) else { return Err(ApiError::unauthorized()) };
         own_page(parts)?;
-        let AccessToken { name, role, .. } = site.tokens.check_session(&session).await?.active()?;
-        Ok(Self::new(site, parts, name, ActorKind::Token, role))
+        let AccessToken { name, role, .. } = state.tokens.check_session(&session).await?.active()?;
+        Ok(Self::new(state, parts, name, ActorKind::Token, role))
     }
 
     /// Refuses a caller whose role is not enough.
@@ -107,17 +107,17 @@ impl Caller {
 ///
 /// 429 after too many wrong ones, whatever the token is.
 pub(in crate::web) async fn log_in(
-    site: &AppState,
+    state: &AppState,
     parts: &Parts,
     token: &str,
 ) -> Result<TokenCheck, ApiError> {
-    let address = address(site, parts);
-    site.logins.admit(address)?;
-    let state = site.tokens.check(token).await?;
-    if matches!(state, TokenCheck::Unknown) {
-        site.logins.failed(address);
+    let address = address(state, parts);
+    state.logins.admit(address)?;
+    let checked = state.tokens.check(token).await?;
+    if matches!(checked, TokenCheck::Unknown) {
+        state.logins.failed(address);
     }
-    Ok(state)
+    Ok(checked)
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -142,8 +142,8 @@ fn own_page(parts: &Parts) -> Result<(), ApiError> {
 
 /// The user whom a trusted proxy names. `None` if the setting is off, the request did not come through the proxy, or it
 /// has a token of its own.
-fn proxied(site: &AppState, parts: &Parts) -> Result<Option<Caller>, ApiError> {
-    let settings = (site.daemon.house.settings)();
+fn proxied(state: &AppState, parts: &Parts) -> Result<Option<Caller>, ApiError> {
+    let settings = (state.daemon.handle.settings)();
     let Some(header) = settings.serve.user_header.as_deref() else { return Ok(None) };
     let named: Vec<&HeaderValue> = parts.headers.get_all(header).iter().collect();
     if !parts.extensions.get::<Peer>().is_some_and(|peer| peer.proxy) {
@@ -178,7 +178,7 @@ fn proxied(site: &AppState, parts: &Parts) -> Result<Option<Caller>, ApiError> {
     };
     let users = &settings.serve.users;
     match users.get(user).or_else(|| users.get(ANY_USER)) {
-        Some(role) => Ok(Some(Caller::new(site, parts, user.to_owned(), ActorKind::Proxy, *role))),
+        Some(role) => Ok(Some(Caller::new(state, parts, user.to_owned(), ActorKind::Proxy, *role))),
         None => refused(format!(
             "the user `{user}` has no role here; an admin can give one in `[serve.users]` of mooncast.toml"
         )),
@@ -201,7 +201,7 @@ fn is_of_api(parts: &Parts) -> bool {
 
 /// The address that a request comes from. Behind trusted proxies, it is the last one that they forward and that is not
 /// a proxy itself.
-fn address(site: &AppState, parts: &Parts) -> IpAddr {
+fn address(state: &AppState, parts: &Parts) -> IpAddr {
     let peer = parts.extensions.get::<Peer>();
     let of_peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address);
     if !peer.is_some_and(|peer| peer.proxy) {
@@ -211,7 +211,7 @@ fn address(site: &AppState, parts: &Parts) -> IpAddr {
     let all: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     for one in all.into_iter().rev() {
         match one.parse::<IpAddr>().map(|address| address.to_canonical()) {
-            Ok(address) if site.daemon.house.serve.trusted_proxies.contains(&address) => {}
+            Ok(address) if state.daemon.handle.serve.trusted_proxies.contains(&address) => {}
             Ok(address) => return address,
             Err(_) => break,
         }

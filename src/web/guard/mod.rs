@@ -54,39 +54,39 @@ pub(super) async fn secure(request: Request, next: Next) -> Response {
 
 /// Passes a request on with its whole body if its caller may make it, or refuses it before a handler sees it.
 pub(super) async fn admit(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    Ok(next.run(admitted(&site, request).await?).await)
+    Ok(next.run(admitted(&state, request).await?).await)
 }
 
-async fn admitted(site: &AppState, request: Request) -> Result<Request, ApiError> {
-    site.names.admit(&request)?;
+async fn admitted(state: &AppState, request: Request) -> Result<Request, ApiError> {
+    state.names.admit(&request)?;
     let (mut head, body) = request.into_parts();
     let takes_file = head.method == Method::POST && TAKES_FILES.contains(&head.uri.path());
     let is_long = !head.headers.contains_key(header::CONTENT_LENGTH) || BOUNDS.refuse(&head.headers).is_err();
     let is_file = takes_file && is_long;
-    let (bounds, places) = if is_file {
+    let (bounds, permits) = if is_file {
         // The caller is checked before a long body is read.
-        roles::check(site, &mut head).await?;
-        (FILE_BOUNDS, &site.reading_files)
+        roles::check(state, &mut head).await?;
+        (FILE_BOUNDS, &state.reading_files)
     } else {
         BOUNDS.refuse(&head.headers)?;
-        (BOUNDS, &site.reading)
+        (BOUNDS, &state.reading)
     };
     if is_safe(&head.method) {
-        roles::check(site, &mut head).await?;
+        roles::check(state, &mut head).await?;
         return Ok(Request::from_parts(head, body));
     }
     // A client that writes slowly occupies a slot that others may need.
-    let place = places.try_acquire().map_err(|_| {
+    let permit = permits.try_acquire().map_err(|_| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests arrive at once; try again")
     })?;
-    let body = bounds.read(body, &site.clock).await?;
-    drop(place);
+    let body = bounds.read(body, &state.clock).await?;
+    drop(permit);
     if !is_file {
-        roles::check(site, &mut head).await?;
+        roles::check(state, &mut head).await?;
     }
     Ok(Request::from_parts(head, body.into()))
 }

@@ -98,10 +98,10 @@ const ROUTES: &[(&str, &str, TokenRole)] = &[
 /// # Errors
 ///
 /// Those of [`Caller::identify`], and 403 if the caller's role is not enough.
-pub(super) async fn check(site: &AppState, head: &mut Parts) -> Result<(), ApiError> {
+pub(super) async fn check(state: &AppState, head: &mut Parts) -> Result<(), ApiError> {
     let path = head.extensions.get::<MatchedPath>().cloned();
     let Some(role) = path.and_then(|path| needed_for(&head.method, path.as_str())) else { return Ok(()) };
-    let caller = Caller::identify(site, head).await?;
+    let caller = Caller::identify(state, head).await?;
     caller.require(role)?;
     head.extensions.insert(caller);
     Ok(())

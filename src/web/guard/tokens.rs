@@ -113,10 +113,10 @@ impl ApiTokens {
     /// The tokens of this ledger. The session key is in `folder`, on this machine.
     pub(in crate::web) fn new(ledger: Ledger, folder: &Path, clock: Clock) -> io::Result<Self> {
         let secret = secret::key(folder).map_err(|error| {
-            let place = folder.display();
+            let path = folder.display();
             io::Error::new(
                 error.kind(),
-                format!("cannot read or create the key of page sessions in {place}: {error}; make the folder writable, then start the daemon again"),
+                format!("cannot read or create the key of page sessions in {path}: {error}; make the folder writable, then start the daemon again"),
             )
         })?;
         let secret = Arc::new(secret);

@@ -28,8 +28,8 @@ const BOUNDS: BodyLimits = BodyLimits { bytes: 1024 * 1024, within: Duration::fr
 const AT_ONCE: usize = 64;
 
 pub(super) fn routes() -> Router<AppState> {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let take = move |site, name, uri, request| take(site, name, uri, request, Arc::clone(&places));
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let take = move |state, name, uri, request| take(state, name, uri, request, Arc::clone(&permits));
     let only = async || {
         let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "a hook accepts only POST");
         ([(header::ALLOW, "POST")], refused).into_response()
@@ -38,22 +38,22 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 async fn take(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     Path(name): Path<String>,
     uri: Uri,
     request: Request,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 ) -> Result<Response, ApiError> {
-    let Ok(_place) = places.try_acquire() else { return Err(later("too many requests at once")) };
+    let Ok(_permit) = permits.try_acquire() else { return Err(later("too many requests at once")) };
     let (head, body) = request.into_parts();
-    let body = BOUNDS.read(body, &site.clock).await?;
+    let body = BOUNDS.read(body, &state.clock).await?;
     let Ok(Query(query)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
         let why = "the query after the `?` is not a list of names and values";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, why));
     };
     let post = WebhookPost { name, method: head.method.to_string(), query, headers: head.headers, body };
     let reply =
-        site.run_on_daemon(move |office| async move { office.hooks.decide(&office.house, post).await });
+        state.run_on_daemon(move |daemon| async move { daemon.hooks.decide(&daemon.handle, post).await });
     match reply.await? {
         WebhookReply::Taken(run) => {
             Ok((StatusCode::ACCEPTED, axum::Json(json!({ "run": run }))).into_response())

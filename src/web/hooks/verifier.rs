@@ -24,7 +24,7 @@ use crate::web::daemon_handle::DaemonHandle;
 const KEPT: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// The minimum time between two log lines about refused requests.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// A hook's request with its whole body.
 pub(in crate::web) struct WebhookPost {
@@ -57,16 +57,16 @@ pub(in crate::web) struct WebhookVerifier {
     /// The key of the HMACs through which texts are compared. For an unknown hook, it stands in for the secret.
     key: [u8; 32],
     refused: Cell<u64>,
-    told: Cell<Option<Instant>>,
+    last_logged: Cell<Option<Instant>>,
 }
 
 impl WebhookVerifier {
     pub(in crate::web) fn new() -> Self {
-        Self { key: rand::random(), refused: Cell::default(), told: Cell::default() }
+        Self { key: rand::random(), refused: Cell::default(), last_logged: Cell::default() }
     }
 
-    pub(in crate::web) async fn decide(&self, house: &DaemonHandle, post: WebhookPost) -> WebhookReply {
-        let known = known(house, &post.name);
+    pub(in crate::web) async fn decide(&self, handle: &DaemonHandle, post: WebhookPost) -> WebhookReply {
+        let known = known(handle, &post.name);
         // An unknown hook takes the same work, so that the timing reveals nothing.
         let (hook, secret) = match &known {
             Some((hook, secret)) => (Some(hook), secret.expose_secret().as_bytes()),
@@ -79,7 +79,7 @@ impl WebhookVerifier {
         let signed = signed(secret, shown, &post.body);
         let same = self.same(secret, shown);
         let secrets: Vec<_> = known.iter().map(|(_, secret)| secret.clone()).collect();
-        let now_ms = i64::try_from(house.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
+        let now_ms = i64::try_from(handle.clock.unix_time().as_millis()).unwrap_or(i64::MAX);
         let callback = SignedFields::parse(&post.body).ok();
         let checked =
             callback.as_ref().map_or(SignatureCheck::Forged, |callback| callback.check(&secrets, now_ms));
@@ -90,18 +90,18 @@ impl WebhookVerifier {
             None => false,
         };
         let Some(accepting) = hook.filter(|_| fits) else {
-            self.tell_refused(house, hook.map(|_| post.name.as_str()));
+            self.log_refused(handle, hook.map(|_| post.name.as_str()));
             return WebhookReply::Unknown;
         };
         if accepting.scheme != HookScheme::Easemob {
-            return take(house, accepting, post, None).await;
+            return take(handle, accepting, post, None).await;
         }
         if checked == SignatureCheck::Stale {
             let job = post.name.as_str();
             tracing::warn!(job, "callback accepted without a run: its timestamp is more than a day away");
             return WebhookReply::CallbackTaken(None);
         }
-        match take(house, accepting, post, callback.map(|callback| callback.call_id)).await {
+        match take(handle, accepting, post, callback.map(|callback| callback.call_id)).await {
             WebhookReply::Taken(run) => WebhookReply::CallbackTaken(Some(run)),
             reply => reply,
         }
@@ -116,13 +116,13 @@ impl WebhookVerifier {
     }
 
     /// Logs refused requests at a limited rate, because anyone can send any number of them.
-    fn tell_refused(&self, house: &DaemonHandle, job: Option<&str>) {
+    fn log_refused(&self, handle: &DaemonHandle, job: Option<&str>) {
         self.refused.set(self.refused.get() + 1);
-        let now = house.clock.now();
-        if self.told.get().is_some_and(|told| now.saturating_since(told) < TOLD_EVERY) {
+        let now = handle.clock.now();
+        if self.last_logged.get().is_some_and(|last_logged| now.saturating_since(last_logged) < LOG_EVERY) {
             return;
         }
-        self.told.set(Some(now));
+        self.last_logged.set(Some(now));
         let refused = self.refused.take();
         if let Some(job) = job {
             tracing::warn!(job, refused, "request refused: its signature or token is wrong");
@@ -136,9 +136,9 @@ impl WebhookVerifier {
 }
 
 /// The hook of that name and its secret, if the current settings permit both.
-fn known(house: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
-    let hook = (house.find)(name)?.hook()?.clone();
-    let settings = (house.settings)();
+fn known(handle: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
+    let hook = (handle.find)(name)?.hook()?.clone();
+    let settings = (handle.settings)();
     if !settings.permissions.grants_hook(name) {
         return None;
     }
@@ -152,7 +152,12 @@ fn known(house: &DaemonHandle, name: &str) -> Option<(Hook, SecretString)> {
 }
 
 /// Writes a request to the ledger and logs it. `call_id` is the delivery's id if the body has it.
-async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost, call_id: Option<String>) -> WebhookReply {
+async fn take(
+    handle: &DaemonHandle,
+    hook: &Hook,
+    post: WebhookPost,
+    call_id: Option<String>,
+) -> WebhookReply {
     let job = post.name.as_str();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let delivery = hook.id.as_ref().and_then(|id| post.headers.get(id));
@@ -178,11 +183,11 @@ async fn take(house: &DaemonHandle, hook: &Hook, post: WebhookPost, call_id: Opt
     let request = HookRequest { method: post.method, query: post.query, headers, body: Bytes::default() };
     let new =
         NewHookRequest { job: job.to_owned(), delivery, head: request.head(), body: post.body.to_vec() };
-    match house.ledger.take_hook_request(&new).await {
+    match handle.ledger.take_hook_request(&new).await {
         Ok(HookAcceptance::New(at)) => {
             let run = run_name(at);
             tracing::info!(job, run, bytes = new.body.len(), "request accepted");
-            (house.nudge)();
+            (handle.wake)();
             WebhookReply::Taken(run)
         }
         Ok(HookAcceptance::Again(at)) => {

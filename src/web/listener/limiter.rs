@@ -29,9 +29,9 @@ struct Slot {
 
 /// Holds a slot until it is dropped.
 pub(super) struct ConnectionPermit {
-    chair: Rc<Slot>,
+    slot: Rc<Slot>,
     number: Cell<u64>,
-    seats: Weak<ConnectionLimiter>,
+    limiter: Weak<ConnectionLimiter>,
 }
 
 /// Marks a connection as busy until it is dropped.
@@ -54,17 +54,17 @@ impl ConnectionLimiter {
         while self.open.get() >= self.most {
             if self.taken.borrow().len() >= self.most {
                 let idle =
-                    self.taken.borrow().iter().find(|(_, chair)| chair.busy.get() == 0).map(|(of, _)| *of);
+                    self.taken.borrow().iter().find(|(_, slot)| slot.busy.get() == 0).map(|(of, _)| *of);
                 let gone = self.taken.borrow_mut().remove(&idle?)?;
                 gone.evicted.cancel();
             }
             self.closed.notified().await;
         }
-        let chair = Rc::new(Slot::default());
+        let slot = Rc::new(Slot::default());
         let number = self.number();
-        self.taken.borrow_mut().insert(number, Rc::clone(&chair));
+        self.taken.borrow_mut().insert(number, Rc::clone(&slot));
         self.open.set(self.open.get() + 1);
-        Some(ConnectionPermit { chair, number: Cell::new(number), seats: Rc::downgrade(self) })
+        Some(ConnectionPermit { slot, number: Cell::new(number), limiter: Rc::downgrade(self) })
     }
 
     fn number(&self) -> u64 {
@@ -75,36 +75,36 @@ impl ConnectionLimiter {
 impl ConnectionPermit {
     /// Marks the connection as busy.
     pub(super) fn busy(self: &Rc<Self>) -> BusyGuard {
-        self.chair.busy.set(self.chair.busy.get() + 1);
+        self.slot.busy.set(self.slot.busy.get() + 1);
         BusyGuard(Rc::clone(self))
     }
 
     /// Waits until the slot is needed by another connection.
     pub(super) async fn evicted(&self) {
-        self.chair.evicted.cancelled().await;
+        self.slot.evicted.cancelled().await;
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        if let Some(seats) = self.seats.upgrade() {
-            seats.taken.borrow_mut().remove(&self.number.get());
-            seats.open.set(seats.open.get() - 1);
-            seats.closed.notify_one();
+        if let Some(limiter) = self.limiter.upgrade() {
+            limiter.taken.borrow_mut().remove(&self.number.get());
+            limiter.open.set(limiter.open.get() - 1);
+            limiter.closed.notify_one();
         }
     }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
-        let Self(seat) = self;
-        seat.chair.busy.set(seat.chair.busy.get() - 1);
+        let Self(permit) = self;
+        permit.slot.busy.set(permit.slot.busy.get() - 1);
         // The slot becomes the most recently used one.
-        let Some(seats) = seat.seats.upgrade() else { return };
-        let mut taken = seats.taken.borrow_mut();
-        if let Some(chair) = taken.remove(&seat.number.get()) {
-            seat.number.set(seats.number());
-            taken.insert(seat.number.get(), chair);
+        let Some(limiter) = permit.limiter.upgrade() else { return };
+        let mut taken = limiter.taken.borrow_mut();
+        if let Some(slot) = taken.remove(&permit.number.get()) {
+            permit.number.set(limiter.number());
+            taken.insert(permit.number.get(), slot);
         }
     }
 }
@@ -115,42 +115,42 @@ mod tests {
 
     use super::*;
 
-    fn take(seats: &Rc<ConnectionLimiter>) -> Rc<ConnectionPermit> {
-        Rc::new(seats.take().now_or_never().unwrap().unwrap())
+    fn take(limiter: &Rc<ConnectionLimiter>) -> Rc<ConnectionPermit> {
+        Rc::new(limiter.take().now_or_never().unwrap().unwrap())
     }
 
     #[test]
     fn who_has_done_nothing_for_longest_leaves_first_and_who_is_answered_stays() {
-        let seats = Rc::new(ConnectionLimiter::new(2));
-        let (first, second) = (take(&seats), take(&seats));
+        let limiter = Rc::new(ConnectionLimiter::new(2));
+        let (first, second) = (take(&limiter), take(&limiter));
         drop(first.busy());
-        assert!(seats.take().now_or_never().is_none(), "the second one is still open");
+        assert!(limiter.take().now_or_never().is_none(), "the second one is still open");
         assert!(second.evicted().now_or_never().is_some() && first.evicted().now_or_never().is_none());
         drop(second);
-        let third = take(&seats);
+        let third = take(&limiter);
         let (_one, _other) = (first.busy(), third.busy());
-        assert!(seats.take().now_or_never().unwrap().is_none());
+        assert!(limiter.take().now_or_never().unwrap().is_none());
     }
 
     #[test]
     fn no_more_are_open_than_there_are_slots() {
-        let seats = Rc::new(ConnectionLimiter::new(2));
-        let mut open = vec![take(&seats), take(&seats)];
+        let limiter = Rc::new(ConnectionLimiter::new(2));
+        let mut open = vec![take(&limiter), take(&limiter)];
         for _ in 0..10 {
-            assert!(seats.take().now_or_never().is_none());
-            open.retain(|seat| seat.evicted().now_or_never().is_none());
+            assert!(limiter.take().now_or_never().is_none());
+            open.retain(|permit| permit.evicted().now_or_never().is_none());
             assert_eq!(open.len(), 1, "one is told to close for one that waits");
-            open.push(take(&seats));
+            open.push(take(&limiter));
         }
     }
 
     #[test]
     fn a_seat_that_is_left_is_free() {
-        let seats = Rc::new(ConnectionLimiter::new(1));
-        let seat = take(&seats);
-        let busy = seat.busy();
-        assert!(seats.take().now_or_never().unwrap().is_none());
-        drop((seat, busy));
-        take(&seats);
+        let limiter = Rc::new(ConnectionLimiter::new(1));
+        let permit = take(&limiter);
+        let busy = permit.busy();
+        assert!(limiter.take().now_or_never().unwrap().is_none());
+        drop((permit, busy));
+        take(&limiter);
     }
 }

@@ -88,7 +88,7 @@ impl ListenerSetup {
 
     /// Serves connections while it is polled. Must be called on a thread with a local task set.
     pub(super) async fn answer(self, router: Router, clock: Clock) {
-        let seats = Rc::new(ConnectionLimiter::new(connections()));
+        let limiter = Rc::new(ConnectionLimiter::new(connections()));
         let mut warned = false;
         loop {
             let (stream, address) = match self.listener.accept().await {
@@ -111,20 +111,20 @@ impl ListenerSetup {
                 }
                 continue;
             }
-            let Some(seat) = seats.take().await else { continue };
+            let Some(permit) = limiter.take().await else { continue };
             // Without it, an event would wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
             let (tls, router, clock) = (self.tls.clone(), router.clone(), clock.clone());
             tokio::task::spawn_local(async move {
-                let seat = Rc::new(seat);
-                let Some(tls) = tls else { return converse(stream, peer, router, &seat).await };
+                let permit = Rc::new(permit);
+                let Some(tls) = tls else { return converse(stream, peer, router, &permit).await };
                 let greeting = clock.timeout(HEAD_WITHIN, tls.handshake(stream));
                 let greeted = tokio::select! {
                     greeted = greeting => greeted,
-                    () = seat.evicted() => return,
+                    () = permit.evicted() => return,
                 };
                 match greeted {
-                    Ok(Ok(stream)) => converse(stream, peer, router, &seat).await,
+                    Ok(Ok(stream)) => converse(stream, peer, router, &permit).await,
                     Ok(Err(error)) => tracing::debug!(%address, "TLS handshake failed: {error}"),
                     Err(_) => {}
                 }
@@ -143,11 +143,11 @@ async fn converse(
     stream: impl AsyncRead + AsyncWrite + 'static,
     peer: Peer,
     router: Router,
-    seat: &Rc<ConnectionPermit>,
+    permit: &Rc<ConnectionPermit>,
 ) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READS_WITHIN));
-    let answering = Rc::clone(seat);
+    let answering = Rc::clone(permit);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (mut request, busy) = (request.map(Body::new), answering.busy());
         request.extensions_mut().insert(peer);
@@ -163,7 +163,7 @@ async fn converse(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = seat.evicted() => return,
+        () = permit.evicted() => return,
     };
     if let Err(error) = ended {
         tracing::debug!(address = %peer.address, "connection failed: {error}");

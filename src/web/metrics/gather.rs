@@ -55,20 +55,20 @@ pub(super) fn describe() {
 }
 
 /// Reads the current values.
-pub(super) async fn look(house: &DaemonHandle) {
-    for app in &house.apps {
+pub(super) async fn look(handle: &DaemonHandle) {
+    for app in &handle.apps {
         quotas(app);
     }
-    gauge!("mooncast_ledger_healthy").set(if house.ledger.is_healthy() { 1.0 } else { 0.0 });
-    for looked in [size(house).await, broadcasts(house).await, scripts(house).await, hosts(house).await] {
+    gauge!("mooncast_ledger_healthy").set(if handle.ledger.is_healthy() { 1.0 } else { 0.0 });
+    for looked in [size(handle).await, broadcasts(handle).await, scripts(handle).await, hosts(handle).await] {
         if let Err(error) = looked {
             tracing::debug!("some metrics are not current: {error}");
         }
     }
 }
 
-async fn size(house: &DaemonHandle) -> Result<(), LedgerError> {
-    gauge!("mooncast_ledger_size_bytes").set(house.ledger.size().await? as f64);
+async fn size(handle: &DaemonHandle) -> Result<(), LedgerError> {
+    gauge!("mooncast_ledger_size_bytes").set(handle.ledger.size().await? as f64);
     Ok(())
 }
 
@@ -89,12 +89,12 @@ fn quotas(app: &Delivery) {
     }
 }
 
-async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
-    let standings = house.ledger.standings().await?;
-    let mut names: Vec<&str> = house.apps.iter().map(|app| app.name()).collect();
+async fn broadcasts(handle: &DaemonHandle) -> Result<(), LedgerError> {
+    let standings = handle.ledger.standings().await?;
+    let mut names: Vec<&str> = handle.apps.iter().map(|app| app.name()).collect();
     let (mut many, mut recipients, mut verified) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for standing in &standings {
-        let app = house.apps.iter().find(|app| app.key() == standing.app_key);
+        let app = handle.apps.iter().find(|app| app.key() == standing.app_key);
         let app = app.map_or(OTHER, |app| app.name());
         if !names.contains(&app) {
             names.push(app);
@@ -129,8 +129,8 @@ async fn broadcasts(house: &DaemonHandle) -> Result<(), LedgerError> {
     Ok(())
 }
 
-async fn hosts(house: &DaemonHandle) -> Result<(), LedgerError> {
-    let hosts = HostView::all(&house.ledger.hosts().await?);
+async fn hosts(handle: &DaemonHandle) -> Result<(), LedgerError> {
+    let hosts = HostView::all(&handle.ledger.hosts().await?);
     let many = |is: fn(&HostView) -> bool| hosts.iter().filter(|host| is(host)).count() as f64;
     gauge!("mooncast_hosts", "state" => "alive").set(many(|host| host.alive));
     gauge!("mooncast_hosts", "state" => "silent").set(many(|host| !host.alive));
@@ -138,11 +138,11 @@ async fn hosts(house: &DaemonHandle) -> Result<(), LedgerError> {
     Ok(())
 }
 
-async fn scripts(house: &DaemonHandle) -> Result<(), LedgerError> {
-    let scripts = house.ledger.scripts().await?;
-    let in_force = scripts.iter().filter(|script| script.hash.is_some()).count();
+async fn scripts(handle: &DaemonHandle) -> Result<(), LedgerError> {
+    let scripts = handle.ledger.scripts().await?;
+    let active = scripts.iter().filter(|script| script.hash.is_some()).count();
     let stale = scripts.iter().filter(|script| script.error.is_some()).count();
-    gauge!("mooncast_scripts").set(in_force as f64);
+    gauge!("mooncast_scripts").set(active as f64);
     gauge!("mooncast_scripts_stale").set(stale as f64);
     Ok(())
 }

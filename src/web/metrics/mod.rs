@@ -78,10 +78,10 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/metrics", get(show))
 }
 
-async fn show(State(site): State<AppState>) -> Result<Response, ApiError> {
-    let text = site.run_on_daemon(async |office| {
-        gather::look(&office.house).await;
-        office.house.figures.0.render()
+async fn show(State(state): State<AppState>) -> Result<Response, ApiError> {
+    let text = state.run_on_daemon(async |daemon| {
+        gather::look(&daemon.handle).await;
+        daemon.handle.figures.0.render()
     });
     Ok(([(CONTENT_TYPE, FORM)], text.await?).into_response())
 }

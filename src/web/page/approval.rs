@@ -10,9 +10,9 @@ use crate::ledger::BroadcastId;
 use crate::web::AppState;
 use crate::web::api::{ApiPath, PageForm};
 
-use super::ask::told;
+use super::ask::result_message;
 use super::broadcast;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// What the question asks for besides yes.
 #[derive(Debug, Deserialize)]
@@ -24,14 +24,14 @@ pub(super) struct VerdictForm {
 
 /// `GET /broadcasts/{id}/approve` and `GET /broadcasts/{id}/reject`
 pub(super) async fn ask<const APPROVES: bool>(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(id): ApiPath<i64>,
 ) -> Response {
     let act = word(APPROVES);
     let asks = async {
-        let view = broadcast::look(&site, BroadcastId(id)).await?;
-        let is_own = view.approval.as_ref().is_some_and(|approval| visitor.is_among(&approval.begun_by));
+        let view = broadcast::look(&state, BroadcastId(id)).await?;
+        let is_own = view.approval.as_ref().is_some_and(|approval| page_context.is_among(&approval.begun_by));
         Ok(context! {
             about => "broadcast",
             act,
@@ -39,26 +39,26 @@ pub(super) async fn ask<const APPROVES: bool>(
             broadcast => Serde(&view),
             back => format!("/broadcasts/{id}"),
             action => format!("/broadcasts/{id}/{act}"),
-            ..visitor.context(&site)
+            ..page_context.context(&state)
         })
     };
-    visitor.answer(&site, visitor.asking(), asks.await)
+    page_context.answer(&state, page_context.asking(), asks.await)
 }
 
 /// `POST /broadcasts/{id}/approve` and `POST /broadcasts/{id}/reject`
 pub(super) async fn act<const APPROVES: bool>(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(id): ApiPath<i64>,
     PageForm(said): PageForm<VerdictForm>,
 ) -> Response {
     let does = async {
-        let name = site.ledger.show(BroadcastId(id)).await?.full_name();
+        let name = state.ledger.show(BroadcastId(id)).await?.full_name();
         let note = said.note.as_deref();
-        let done = site.judge(visitor.caller(), BroadcastId(id), APPROVES, &said.plan, note).await?;
-        Ok(told(&visitor, &format!("done_{}", word(APPROVES)), &name, &done))
+        let done = state.judge(page_context.caller(), BroadcastId(id), APPROVES, &said.plan, note).await?;
+        Ok(result_message(&page_context, &format!("done_{}", word(APPROVES)), &name, &done))
     };
-    visitor.done(&site, &format!("/broadcasts/{id}"), does.await)
+    page_context.done(&state, &format!("/broadcasts/{id}"), does.await)
 }
 
 const fn word(approves: bool) -> &'static str {

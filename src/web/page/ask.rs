@@ -18,7 +18,7 @@ use crate::web::answer::ApiError;
 use crate::web::api::{ApiPath, ApiQuery, PageForm};
 
 use super::job::JobPageQuery;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 use super::{broadcast, format, notice};
 
 /// What the question about a broadcast asks for besides yes.
@@ -31,14 +31,14 @@ pub(super) struct BroadcastActionForm {
 
 /// `GET /broadcasts/{id}/{act}`
 pub(super) async fn of_broadcast(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
 ) -> Response {
     let asks = async {
-        let view = broadcast::look(&site, BroadcastId(id)).await?;
+        let view = broadcast::look(&state, BroadcastId(id)).await?;
         let attachments = match act {
-            BroadcastAction::Recall => site.ledger.attachments(BroadcastId(id)).await?,
+            BroadcastAction::Recall => state.ledger.attachments(BroadcastId(id)).await?,
             _ => Vec::new(),
         };
         Ok(context! {
@@ -49,37 +49,37 @@ pub(super) async fn of_broadcast(
             broadcast => Serde(&view),
             back => format!("/broadcasts/{id}"),
             action => format!("/broadcasts/{id}/{}", name(act)),
-            ..visitor.context(&site)
+            ..page_context.context(&state)
         })
     };
-    visitor.answer(&site, visitor.asking(), asks.await)
+    page_context.answer(&state, page_context.asking(), asks.await)
 }
 
 /// `POST /broadcasts/{id}/{act}`
 pub(super) async fn do_to_broadcast(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, act)): ApiPath<(i64, BroadcastAction)>,
     PageForm(wanted): PageForm<BroadcastActionForm>,
 ) -> Response {
     let does = async {
-        let view = site.ledger.show(BroadcastId(id)).await?;
+        let view = state.ledger.show(BroadcastId(id)).await?;
         let recall = RecallOptions { with_attachments: wanted.with_attachments, ..RecallOptions::default() };
-        let done = site.act_on_broadcast(visitor.caller(), BroadcastId(id), act, recall).await?;
+        let done = state.act_on_broadcast(page_context.caller(), BroadcastId(id), act, recall).await?;
         let what = format!("done_{}", name(act));
-        Ok(told(&visitor, &what, &view.full_name(), &done))
+        Ok(result_message(&page_context, &what, &view.full_name(), &done))
     };
-    visitor.done(&site, &format!("/broadcasts/{id}"), does.await)
+    page_context.done(&state, &format!("/broadcasts/{id}"), does.await)
 }
 
 /// `GET /sends/{id}/{act}`
 pub(super) async fn of_send(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, act)): ApiPath<(i64, SendAction)>,
 ) -> Response {
     let asks = async {
-        let send = find_send(&site.ledger, id).await?;
+        let send = find_send(&state.ledger, id).await?;
         Ok(context! {
             about => "send",
             act => Serde(act),
@@ -87,36 +87,36 @@ pub(super) async fn of_send(
             send => Serde(&send),
             back => "/",
             action => format!("/sends/{id}/{}", name(act)),
-            ..visitor.context(&site)
+            ..page_context.context(&state)
         })
     };
-    visitor.answer(&site, visitor.asking(), asks.await)
+    page_context.answer(&state, page_context.asking(), asks.await)
 }
 
 /// `POST /sends/{id}/{act}`
 pub(super) async fn do_to_send(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, act)): ApiPath<(i64, SendAction)>,
 ) -> Response {
     let does = async {
-        let what = if find_send(&site.ledger, id).await?.request.is_some() { "call" } else { "send" };
-        let done = site.act_on_send(visitor.caller(), id, act).await?;
-        Ok(told(&visitor, &format!("done_{what}_{}", name(act)), &id.to_string(), &done))
+        let what = if find_send(&state.ledger, id).await?.request.is_some() { "call" } else { "send" };
+        let done = state.act_on_send(page_context.caller(), id, act).await?;
+        Ok(result_message(&page_context, &format!("done_{what}_{}", name(act)), &id.to_string(), &done))
     };
-    visitor.done(&site, "/", does.await)
+    page_context.done(&state, "/", does.await)
 }
 
 /// `GET /job/{act}?name=…`
 pub(super) async fn of_job(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(act): ApiPath<JobAction>,
     ApiQuery(which): ApiQuery<JobPageQuery>,
 ) -> Response {
     let asks = async {
-        let job = JobView::from(&find_job(&site.ledger, &which.name).await?);
-        let runs = site.ledger.job_runs(Some(&which.name), 100).await?;
+        let job = JobView::from(&find_job(&state.ledger, &which.name).await?);
+        let runs = state.ledger.job_runs(Some(&which.name), 100).await?;
         let open = runs.iter().filter(|run| run.finished_at.is_none() && run.command_line.is_none()).count();
         let query = format::in_query(&which.name);
         Ok(context! {
@@ -127,43 +127,43 @@ pub(super) async fn of_job(
             open => open,
             back => format!("/job?name={query}"),
             action => format!("/job/{}?name={query}", name(act)),
-            ..visitor.context(&site)
+            ..page_context.context(&state)
         })
     };
-    visitor.answer(&site, visitor.asking(), asks.await)
+    page_context.answer(&state, page_context.asking(), asks.await)
 }
 
 /// `POST /job/{act}?name=…`
 pub(super) async fn do_to_job(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(act): ApiPath<JobAction>,
     ApiQuery(which): ApiQuery<JobPageQuery>,
 ) -> Response {
     let does = async {
-        let done = site.act_on_job(visitor.caller(), &which.name, act).await?;
+        let done = state.act_on_job(page_context.caller(), &which.name, act).await?;
         let nothing = act == JobAction::Cancel && done.count == Some(0);
         let what =
             if nothing { "done_job_cancel_none".to_owned() } else { format!("done_job_{}", name(act)) };
-        Ok(told(&visitor, &what, &which.name, &done))
+        Ok(result_message(&page_context, &what, &which.name, &done))
     };
-    visitor.done(&site, &format!("/job?name={}", format::in_query(&which.name)), does.await)
+    page_context.done(&state, &format!("/job?name={}", format::in_query(&which.name)), does.await)
 }
 
-impl Visitor {
+impl PageContext {
     pub(super) fn asking(&self) -> &'static str {
         if self.part { "part/ask.html" } else { "ask.html" }
     }
 
     /// Reports the result: directly to the page's script, to others through a redirect back to the page.
-    pub(super) fn done(&self, site: &AppState, back: &str, came: Result<String, ApiError>) -> Response {
+    pub(super) fn done(&self, state: &AppState, back: &str, came: Result<String, ApiError>) -> Response {
         let done = match came {
             Ok(done) => done,
-            Err(problem) => return self.refuse(site, &problem),
+            Err(problem) => return self.refuse(state, &problem),
         };
         if self.part {
-            let context = context! { done, ..self.context(site) };
-            return self.answer(site, "part/notice.html", Ok(context));
+            let context = context! { done, ..self.context(state) };
+            return self.answer(state, "part/notice.html", Ok(context));
         }
         let mut answer = Redirect::to(back).into_response();
         if let Some(notice) = notice::keep(&done) {
@@ -174,13 +174,18 @@ impl Visitor {
 }
 
 /// What was done, in the reader's language.
-pub(super) fn told(visitor: &Visitor, what: &str, name: &str, done: &ActionResult) -> String {
+pub(super) fn result_message(
+    page_context: &PageContext,
+    what: &str,
+    name: &str,
+    done: &ActionResult,
+) -> String {
     // A long recall continues after the response, so it has no count.
     let what = if what == "done_recall" && done.count.is_none() { "done_recall_goes_on" } else { what };
     let n = amount(done.count.unwrap_or_default());
     let run = done.run.clone().unwrap_or_default();
     let values = [("name", name.to_owned()), ("n", n), ("run", run)];
-    let mut said = visitor.language.say(what, &values).unwrap_or_else(|| done.message.clone());
+    let mut said = page_context.language.say(what, &values).unwrap_or_else(|| done.message.clone());
     // Only the message says what a recall could not take back.
     if let Some((_, rest)) = done.message.split_once("; ").filter(|_| what == "done_recall") {
         said = format!("{said} ({rest})");

@@ -29,7 +29,7 @@ pub(super) fn version(file: &str) -> Option<String> {
 }
 
 /// `GET /assets/{file}`. Assets need no token.
-pub(super) async fn give(Path(file): Path<String>, Query(asked): Query<AssetQuery>) -> Response {
+pub(super) async fn give(Path(file): Path<String>, Query(query): Query<AssetQuery>) -> Response {
     let Some(asset) = Assets::get(&file) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -39,7 +39,7 @@ pub(super) async fn give(Path(file): Path<String>, Query(asked): Query<AssetQuer
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     };
-    let same = asked.v.is_some() && asked.v == version(&file);
+    let same = query.v.is_some() && query.v == version(&file);
     let keep = if same { "public, max-age=31536000, immutable" } else { "no-cache" };
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep)], asset.data).into_response()
 }

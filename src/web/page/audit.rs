@@ -12,7 +12,7 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::ApiQuery;
 
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The number of entries on a page.
 const PAGE: u32 = 100;
@@ -26,22 +26,26 @@ pub(super) struct AuditPageQuery {
 }
 
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<AuditPageQuery>,
 ) -> Response {
-    let came = context(&site, &visitor, &which).await;
-    visitor.answer(&site, "audit.html", came)
+    let came = context(&state, &page_context, &which).await;
+    page_context.answer(&state, "audit.html", came)
 }
 
-async fn context(site: &AppState, visitor: &Visitor, which: &AuditPageQuery) -> Result<Value, ApiError> {
+async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    which: &AuditPageQuery,
+) -> Result<Value, ApiError> {
     let actor = which.actor.trim();
     let filter = AuditFilter {
         actor: (!actor.is_empty()).then(|| actor.to_owned()),
         before: which.before,
         ..AuditFilter::default()
     };
-    let mut entries = site.ledger.audit(&filter, PAGE + 1).await?;
+    let mut entries = state.ledger.audit(&filter, PAGE + 1).await?;
     let more = entries.len() > PAGE as usize;
     entries.truncate(PAGE as usize);
     let next = entries.last().filter(|_| more).map(|last| last.number);
@@ -52,7 +56,7 @@ async fn context(site: &AppState, visitor: &Visitor, which: &AuditPageQuery) -> 
         actor => actor,
         before => which.before,
         next => next,
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 

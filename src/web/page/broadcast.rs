@@ -14,7 +14,7 @@ use crate::web::answer::ApiError;
 use crate::web::api::{ApiPath, ApiQuery};
 
 use super::card::BroadcastCard;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["broadcast"];
@@ -31,63 +31,67 @@ pub(super) struct BroadcastPageQuery {
 
 /// `GET /broadcasts/{id}`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(id): ApiPath<i64>,
     ApiQuery(which): ApiQuery<BroadcastPageQuery>,
 ) -> Response {
-    let came = whole(&site, &visitor, BroadcastId(id), &which).await;
-    visitor.answer(&site, "broadcast.html", came)
+    let came = whole(&state, &page_context, BroadcastId(id), &which).await;
+    page_context.answer(&state, "broadcast.html", came)
 }
 
 /// A broadcast with the status that its driver reported.
-pub(super) async fn look(site: &AppState, id: BroadcastId) -> Result<BroadcastView, ApiError> {
-    let found = site.ledger.show(id).await?;
-    let mut views = standing(&site.ledger, &[found], site.clock.unix_time()).await?;
+pub(super) async fn look(state: &AppState, id: BroadcastId) -> Result<BroadcastView, ApiError> {
+    let found = state.ledger.show(id).await?;
+    let mut views = standing(&state.ledger, &[found], state.clock.unix_time()).await?;
     views.pop().ok_or_else(|| ApiError::not_found("the broadcast no longer exists"))
 }
 
 /// The context of the updated part.
-pub(super) async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId) -> Result<Value, ApiError> {
-    let view = look(site, id).await?;
+pub(super) async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    id: BroadcastId,
+) -> Result<Value, ApiError> {
+    let view = look(state, id).await?;
     Ok(context! {
         live => true,
         events => format!("/events?broadcast={}", id.0),
         broadcast => BroadcastCard::value(&view),
-        own_plan => view.approval.as_ref().is_some_and(|approval| visitor.is_among(&approval.begun_by)),
-        ..visitor.context(site)
+        own_plan => view.approval.as_ref().is_some_and(|approval| page_context.is_among(&approval.begun_by)),
+        ..page_context.context(state)
     })
 }
 
 async fn whole(
-    site: &AppState,
-    visitor: &Visitor,
+    state: &AppState,
+    page_context: &PageContext,
     id: BroadcastId,
     which: &BroadcastPageQuery,
 ) -> Result<Value, ApiError> {
-    let state = which.state.as_deref().filter(|state| !state.is_empty());
-    let chosen = match state.map(|state| (state, ledger::RecipientState::from_name(state))) {
-        Some((state, None)) => {
-            return Err(ApiError::not_found(format!("recipients have no state `{state}`")));
+    let filter = which.state.as_deref().filter(|name| !name.is_empty());
+    let chosen = match filter.map(|name| (name, ledger::RecipientState::from_name(name))) {
+        Some((name, None)) => {
+            return Err(ApiError::not_found(format!("recipients have no state `{name}`")));
         }
         Some((_, chosen)) => chosen,
         None => None,
     };
     let after = which.after.unwrap_or_default();
-    let mut found = site.ledger.recipients(id, chosen, after, PAGE + 1).await?;
+    let mut found = state.ledger.recipients(id, chosen, after, PAGE + 1).await?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
-    let broadcast = site.ledger.show(id).await?;
-    let outlook = site.outlook(&broadcast).await?;
+    let broadcast = state.ledger.show(id).await?;
+    let outlook = state.outlook(&broadcast).await?;
     let view = |recipient| RecipientView::of(recipient, broadcast.spec.recipients());
     let recipients: Vec<RecipientView> = found.into_iter().map(view).collect();
     let last = recipients.last().map_or(after, |recipient| recipient.seq);
-    let recalled = site.ledger.recalled(id).await?;
-    let now = site.clock.unix_time();
-    let readers = ReadersView::read(&site.ledger, &broadcast, now).await?;
+    let recalled = state.ledger.recalled(id).await?;
+    let now = state.clock.unix_time();
+    let readers = ReadersView::read(&state.ledger, &broadcast, now).await?;
     Ok(context! {
         states => ledger::RecipientState::ALL.map(ledger::RecipientState::name).to_vec(),
-        chosen => state.unwrap_or_default(),
+        chosen => filter.unwrap_or_default(),
         after => after,
         next => more.then_some(last),
         recipients => Serde(&recipients),
@@ -96,7 +100,7 @@ async fn whole(
         reach => readers.as_ref().map(reach),
         recalled => recalled.done,
         unrecalled => recalled.refused,
-        ..context(site, visitor, id).await?
+        ..context(state, page_context, id).await?
     })
 }
 

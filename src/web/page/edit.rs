@@ -14,9 +14,9 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::{ApiPath, PageForm};
 
-use super::ask::told;
+use super::ask::result_message;
 use super::broadcast;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The new text, the new `ext` as JSON, or both.
 #[derive(Debug, Deserialize)]
@@ -28,7 +28,7 @@ pub(super) struct EditForm {
 
 impl EditForm {
     /// Returns the change. Without a text, only `ext` changes.
-    fn change(&self, visitor: &Visitor) -> Result<Value, ApiError> {
+    fn change(&self, page_context: &PageContext) -> Result<Value, ApiError> {
         let mut change = Map::new();
         let ext = self.ext.trim();
         if ext.is_empty() || !self.text.is_empty() {
@@ -36,7 +36,7 @@ impl EditForm {
         }
         if !ext.is_empty() {
             let ext: Map<String, Value> = serde_json::from_str(ext).map_err(|error| {
-                let words = visitor.language.text("ext_unreadable").unwrap_or_default();
+                let words = page_context.language.text("ext_unreadable").unwrap_or_default();
                 ApiError::new(StatusCode::BAD_REQUEST, format!("{words}: {error}"))
             })?;
             change.insert("ext".to_owned(), ext.into());
@@ -47,44 +47,44 @@ impl EditForm {
 
 /// `GET /broadcasts/{id}/edit`
 pub(super) async fn of_broadcast(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(id): ApiPath<i64>,
 ) -> Response {
     let asks = async {
         let id = BroadcastId(id);
-        let view = broadcast::look(&site, id).await?;
-        let found = site.ledger.show(id).await?;
-        let text = current_text(&site.ledger, &found).await?;
+        let view = broadcast::look(&state, id).await?;
+        let found = state.ledger.show(id).await?;
+        let text = current_text(&state.ledger, &found).await?;
         // What can be edited is the same for every text; an empty one would be refused. Without texts, only `ext` can be.
         let change = if text.is_empty() {
             json!({ "ext": { "…": "…" } })
         } else {
             json!({ "body": { "msg": "…" } })
         };
-        let preview = site.preview_edit(id, change).await?;
+        let preview = state.preview_edit(id, change).await?;
         Ok(context! {
             broadcast => Serde(&view),
             preview => Serde(&preview),
             text => text,
-            ..visitor.context(&site)
+            ..page_context.context(&state)
         })
     };
-    let template = if visitor.part { "part/ask_edit.html" } else { "ask_edit.html" };
-    visitor.answer(&site, template, asks.await)
+    let template = if page_context.part { "part/ask_edit.html" } else { "ask_edit.html" };
+    page_context.answer(&state, template, asks.await)
 }
 
 /// `POST /broadcasts/{id}/edit`
 pub(super) async fn do_to_broadcast(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(id): ApiPath<i64>,
     PageForm(wanted): PageForm<EditForm>,
 ) -> Response {
     let does = async {
-        let found = site.ledger.show(BroadcastId(id)).await?;
-        let done = site.edit(visitor.caller(), found.id, wanted.change(&visitor)?, None).await?;
-        Ok(told(&visitor, "done_edit", &found.full_name(), &done))
+        let found = state.ledger.show(BroadcastId(id)).await?;
+        let done = state.edit(page_context.caller(), found.id, wanted.change(&page_context)?, None).await?;
+        Ok(result_message(&page_context, "done_edit", &found.full_name(), &done))
     };
-    visitor.done(&site, &format!("/broadcasts/{id}"), does.await)
+    page_context.done(&state, &format!("/broadcasts/{id}"), does.await)
 }

@@ -22,7 +22,7 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::guard::Caller;
 
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 use super::{broadcast, first, format, job, log, run};
 
 /// The session is checked after this number of events.
@@ -51,9 +51,9 @@ struct PageUpdate<'a> {
 
 /// One browser's stream.
 struct PageStream {
-    site: AppState,
-    visitor: Visitor,
-    place: PageEventsQuery,
+    state: AppState,
+    page_context: PageContext,
+    query: PageEventsQuery,
     followed: log::FollowedLog,
     parts: Parts,
     overview: watch::Receiver<Option<Arc<Overview>>>,
@@ -65,20 +65,20 @@ struct PageStream {
 }
 
 pub(super) async fn listen(
-    State(site): State<AppState>,
-    visitor: Visitor,
-    Query(place): Query<PageEventsQuery>,
+    State(state): State<AppState>,
+    page_context: PageContext,
+    Query(query): Query<PageEventsQuery>,
     parts: Parts,
 ) -> Response {
-    let Ok(permit) = Arc::clone(&site.pages.streams).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&state.pages.streams).try_acquire_owned() else {
         let why = "the maximum number of browsers receives live updates; this page shows the state when it was loaded";
         return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     };
     let watching = PageStream {
-        overview: site.watch.subscribe(),
-        site,
-        visitor,
-        place,
+        overview: state.watch.subscribe(),
+        state,
+        page_context,
+        query,
         followed: log::FollowedLog::default(),
         parts,
         sent: BTreeMap::new(),
@@ -86,11 +86,11 @@ pub(super) async fn listen(
         over: false,
         _permit: permit,
     };
-    let told = stream::unfold(watching, async |mut watching| {
+    let updates = stream::unfold(watching, async |mut watching| {
         let event = watching.next().await?;
         Some((Ok::<_, std::convert::Infallible>(event), watching))
     });
-    Sse::new(told).into_response()
+    Sse::new(updates).into_response()
 }
 
 impl PageStream {
@@ -117,23 +117,23 @@ impl PageStream {
     async fn look(&mut self, overview: &Overview) -> Result<Event, ApiError> {
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_AFTER) {
-            Caller::identify(&self.site, &self.parts).await?;
+            Caller::identify(&self.state, &self.parts).await?;
         }
         let (names, context) = self.seen(overview).await?;
         let mut changed = Vec::new();
         for name in names.iter().chain(&["banner"]).copied() {
-            let html = self.site.pages.render(&format!("part/{name}.html"), &context)?;
+            let html = self.state.pages.render(&format!("part/{name}.html"), &context)?;
             if self.sent.get(name) != Some(&html) {
                 self.sent.insert(name, html);
                 changed.push(name);
             }
         }
         let parts = self.sent.iter().filter(|(name, _)| changed.contains(name));
-        let now = i64::try_from(self.site.clock.unix_time().as_secs()).unwrap_or_default();
-        let at = format::instant_of(now, self.visitor.zone(&self.site));
+        let now = i64::try_from(self.state.clock.unix_time().as_secs()).unwrap_or_default();
+        let at = format::instant_of(now, self.page_context.zone(&self.state));
         let news = PageUpdate {
             at: at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default(),
-            build: self.site.pages.build(),
+            build: self.state.pages.build(),
             parts: parts.map(|(name, html)| (*name, html.as_str())).collect(),
         };
         let event = Event::default().json_data(news);
@@ -142,18 +142,22 @@ impl PageStream {
 
     /// The parts of the page, and the context that they are rendered with.
     async fn seen(&mut self, overview: &Overview) -> Result<(&'static [&'static str], Value), ApiError> {
-        let (site, visitor, followed) = (&self.site, &self.visitor, &mut self.followed);
-        Ok(match &self.place {
+        let (state, page_context, followed) = (&self.state, &self.page_context, &mut self.followed);
+        Ok(match &self.query {
             PageEventsQuery { broadcast: Some(id), .. } => {
-                (broadcast::PARTS, broadcast::context(site, visitor, BroadcastId(*id)).await?)
+                (broadcast::PARTS, broadcast::context(state, page_context, BroadcastId(*id)).await?)
             }
-            PageEventsQuery { job: Some(name), .. } => (job::PARTS, job::context(site, visitor, name).await?),
-            PageEventsQuery { run: Some(id), .. } => (run::PARTS, run::context(site, visitor, id).await?),
+            PageEventsQuery { job: Some(name), .. } => {
+                (job::PARTS, job::context(state, page_context, name).await?)
+            }
+            PageEventsQuery { run: Some(id), .. } => {
+                (run::PARTS, run::context(state, page_context, id).await?)
+            }
             PageEventsQuery { log: Some(query), .. } => {
                 let which = log::LogPageQuery::of(query)?;
-                (log::PARTS, log::context(site, visitor, &which, followed).await?)
+                (log::PARTS, log::context(state, page_context, &which, followed).await?)
             }
-            PageEventsQuery { .. } => (first::PARTS, first::context(site, visitor, overview)),
+            PageEventsQuery { .. } => (first::PARTS, first::context(state, page_context, overview)),
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::web::answer::ApiError;
 use super::card::BroadcastCard;
 use super::chart::ActivityChart;
 use super::format::in_query;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &[
@@ -34,9 +34,9 @@ const NEXT: usize = 6;
 /// The number of log lines.
 const LINES: usize = 15;
 
-pub(super) async fn show(State(site): State<AppState>, visitor: Visitor) -> Response {
-    let came = looked(&site).await.map(|overview| context(&site, &visitor, &overview));
-    visitor.answer(&site, "first.html", came)
+pub(super) async fn show(State(state): State<AppState>, page_context: PageContext) -> Response {
+    let came = looked(&state).await.map(|overview| context(&state, &page_context, &overview));
+    page_context.answer(&state, "first.html", came)
 }
 
 /// What comes next, the earliest first: runs of jobs, and broadcasts that wait for a time.
@@ -59,16 +59,16 @@ fn next(overview: &Overview) -> Vec<Value> {
 }
 
 /// The current overview.
-pub(super) async fn looked(site: &AppState) -> Result<Overview, ApiError> {
-    Ok(site.overview().await?)
+pub(super) async fn looked(state: &AppState) -> Result<Overview, ApiError> {
+    Ok(state.overview().await?)
 }
 
 /// The context of the templates.
-pub(super) fn context(site: &AppState, visitor: &Visitor, overview: &Overview) -> Value {
+pub(super) fn context(state: &AppState, page_context: &PageContext, overview: &Overview) -> Value {
     let quotas = overview.apps.iter().flat_map(|app| &app.quotas);
     let quota = quotas.filter(|quota| quota.name == GROUP_MESSAGES).map(|quota| quota.per_second).sum();
-    let now = site.clock.unix_time().as_secs();
-    let mut log = site.log.newest(LINES);
+    let now = state.clock.unix_time().as_secs();
+    let mut log = state.log.newest(LINES);
     log.reverse();
     let (bad, good): (Vec<_>, Vec<_>) = overview.scripts.iter().partition(|script| script.error.is_some());
     let waits = |quota: &QuotaView| quota.waiting.iter().any(|waiting| waiting.calls > 0);
@@ -82,7 +82,7 @@ pub(super) fn context(site: &AppState, visitor: &Visitor, overview: &Overview) -
         finished => overview.finished.iter().map(BroadcastCard::value).collect::<Vec<_>>(),
         doubts => Serde(&overview.doubts),
         doubts_most => DOUBTS,
-        chart => Serde(ActivityChart::of(&overview.activity, quota, now, visitor.zone(site))),
+        chart => Serde(ActivityChart::of(&overview.activity, quota, now, page_context.zone(state))),
         apps => Serde(&overview.apps),
         waited => overview.apps.iter().flat_map(|app| &app.quotas).any(waits),
         jobs => Serde(&overview.jobs),
@@ -91,6 +91,6 @@ pub(super) fn context(site: &AppState, visitor: &Visitor, overview: &Overview) -
         fleet => overview.fleet,
         hosts => Serde(&overview.hosts),
         log => Serde(&log),
-        ..visitor.context(site)
+        ..page_context.context(state)
     }
 }

@@ -102,27 +102,27 @@ mod tests {
 
     #[test]
     fn instants_are_told_where_the_reader_is() {
-        let told = |language, zone, at| time(language, (zone, false), NOW, at).unwrap();
+        let shown = |language, zone, at| time(language, (zone, false), NOW, at).unwrap();
         let named = time(Language::English, ("Asia/Shanghai", true), NOW, "2026-06-01T07:30:00Z").unwrap();
         assert!(named.contains(">15:30:00 CST<"), "{named}");
-        let shanghai = told(Language::English, "Asia/Shanghai", "2026-06-01T07:30:00Z");
+        let shanghai = shown(Language::English, "Asia/Shanghai", "2026-06-01T07:30:00Z");
         assert!(
             shanghai.contains(">15:30:00<") && shanghai.contains("2026-06-01 15:30:00 +08:00"),
             "{shanghai}"
         );
-        assert!(told(Language::English, "UTC", "2026-05-31T07:30:00Z").contains(">May 31 07:30<"));
-        assert!(told(Language::Chinese, "UTC", "2026-05-31T07:30:00Z").contains(">5月31日 07:30<"));
-        assert!(told(Language::English, "UTC", "2025-05-31T07:30:00Z").contains(">2025-05-31 07:30<"));
+        assert!(shown(Language::English, "UTC", "2026-05-31T07:30:00Z").contains(">May 31 07:30<"));
+        assert!(shown(Language::Chinese, "UTC", "2026-05-31T07:30:00Z").contains(">5月31日 07:30<"));
+        assert!(shown(Language::English, "UTC", "2025-05-31T07:30:00Z").contains(">2025-05-31 07:30<"));
         assert_eq!(time(Language::English, ("UTC", false), NOW, "<script>"), None);
     }
 
     #[test]
     fn what_is_near_is_told_by_its_distance() {
-        let told = |at| relative(Language::English, NOW, at).unwrap();
-        assert_eq!(told("2026-06-01T08:00:03Z"), "now");
-        assert_eq!(told("2026-06-01T08:12:30Z"), "in 12 min");
-        assert_eq!(told("2026-06-01T05:53:00Z"), "2 h 5 min ago");
-        assert_eq!(told("2026-06-04T05:53:00Z"), "in 2 d");
+        let shown = |at| relative(Language::English, NOW, at).unwrap();
+        assert_eq!(shown("2026-06-01T08:00:03Z"), "now");
+        assert_eq!(shown("2026-06-01T08:12:30Z"), "in 12 min");
+        assert_eq!(shown("2026-06-01T05:53:00Z"), "2 h 5 min ago");
+        assert_eq!(shown("2026-06-04T05:53:00Z"), "in 2 d");
     }
 
     #[test]

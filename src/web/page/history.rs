@@ -13,7 +13,7 @@ use crate::web::answer::ApiError;
 use crate::web::api::ApiQuery;
 
 use super::card::BroadcastCard;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The number of broadcasts on a page.
 const PAGE: usize = 50;
@@ -38,17 +38,17 @@ enum HistoryChoice {
 
 /// `GET /broadcasts`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<BroadcastHistoryQuery>,
 ) -> Response {
-    let came = context(&site, &visitor, &which).await;
-    visitor.answer(&site, "history.html", came)
+    let came = context(&state, &page_context, &which).await;
+    page_context.answer(&state, "history.html", came)
 }
 
 async fn context(
-    site: &AppState,
-    visitor: &Visitor,
+    state: &AppState,
+    page_context: &PageContext,
     which: &BroadcastHistoryQuery,
 ) -> Result<Value, ApiError> {
     let name = which.name.trim();
@@ -60,7 +60,7 @@ async fn context(
         limit: PAGE as u64 + 1,
         ..BroadcastFilter::default()
     };
-    let mut found = site.ledger.list(&filter).await?;
+    let mut found = state.ledger.list(&filter).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next = found.last().filter(|_| more).map(|last| last.id.0);
@@ -71,6 +71,6 @@ async fn context(
         only => Serde(&which.only.filter(|only| *only != HistoryChoice::All)),
         before => which.before,
         next => next,
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }

@@ -13,7 +13,7 @@ use crate::web::answer::ApiError;
 use crate::web::api::ApiQuery;
 
 use super::format;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["job", "runs"];
@@ -28,22 +28,26 @@ pub(super) struct JobPageQuery {
 
 /// `GET /job?name=…`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<JobPageQuery>,
 ) -> Response {
-    let came = context(&site, &visitor, &which.name).await;
-    visitor.answer(&site, "job.html", came)
+    let came = context(&state, &page_context, &which.name).await;
+    page_context.answer(&state, "job.html", came)
 }
 
 /// The context of the templates.
-pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> Result<Value, ApiError> {
-    let job = JobView::from(&find_job(&site.ledger, name).await?);
-    let runs = site.ledger.job_runs(Some(name), RUNS).await?;
+pub(super) async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    name: &str,
+) -> Result<Value, ApiError> {
+    let job = JobView::from(&find_job(&state.ledger, name).await?);
+    let runs = state.ledger.job_runs(Some(name), RUNS).await?;
     let runs: Vec<JobRunView> = runs.iter().map(JobRunView::from).collect();
     // A run of the command line is cancelled in its terminal, not on the page.
     let goes_on = runs.iter().any(|run| run.finished_at.is_none() && run.command_line.is_none());
-    let kept = !site.ledger.kept_hook_runs(name).await?.is_empty();
+    let kept = !state.ledger.kept_hook_runs(name).await?.is_empty();
     Ok(context! {
         live => true,
         events => format!("/events?job={}", format::in_query(name)),
@@ -52,6 +56,6 @@ pub(super) async fn context(site: &AppState, visitor: &Visitor, name: &str) -> R
         acts => Serde(JobAction::sensible(&job, goes_on, kept)),
         runs => Serde(&runs),
         most => RUNS,
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }

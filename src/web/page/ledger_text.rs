@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use minijinja::{Environment, HtmlEscape, State, Value};
 
 use crate::control::NeedCode;
-use crate::language::told;
+use crate::language::translate;
 use crate::schedule::run_of_id;
 
 use super::pages::{language, time};
@@ -16,8 +16,9 @@ const LENGTH: usize = 20;
 
 /// Adds the filters.
 pub(super) fn add_to(templates: &mut Environment<'_>) {
-    templates.add_filter("told", |state: &State, text: &str| with_times(state, &told(language(state), text)));
-    templates.add_filter("said", |state: &State, text: &str| told(language(state), text).into_owned());
+    templates
+        .add_filter("told", |state: &State, text: &str| with_times(state, &translate(language(state), text)));
+    templates.add_filter("said", |state: &State, text: &str| translate(language(state), text).into_owned());
     templates.add_filter("need", need);
     templates.add_filter("run_name", run_name);
 }
@@ -35,7 +36,7 @@ fn need(state: &State, need: &Value) -> Option<Value> {
             "quota" => {
                 language.text(&format!("quota_{}", value.replace(' ', "_"))).map_or(value, str::to_owned)
             }
-            _ => told(language, &value).into_owned(),
+            _ => translate(language, &value).into_owned(),
         };
         values.push((name.to_string(), value));
     }
@@ -60,9 +61,9 @@ fn with_times(state: &State, text: &str) -> Value {
     let mut rest = text;
     while let Some(at) = first_time(rest) {
         let (before, from) = rest.split_at(at);
-        let (instant, after) = from.split_at(LENGTH);
+        let (timestamp, after) = from.split_at(LENGTH);
         // Writing to a string cannot fail.
-        let _ = write!(html, "{}{}", HtmlEscape(before), time(state, instant));
+        let _ = write!(html, "{}{}", HtmlEscape(before), time(state, timestamp));
         rest = after;
     }
     let _ = write!(html, "{}", HtmlEscape(rest));
@@ -72,14 +73,14 @@ fn with_times(state: &State, text: &str) -> Value {
 /// Where the first time of a text begins.
 fn first_time(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let is = |place: usize, byte: u8| match place {
+    let is = |index: usize, byte: u8| match index {
         4 | 7 => byte == b'-',
         10 => byte == b'T',
         13 | 16 => byte == b':',
         19 => byte == b'Z',
         _ => byte.is_ascii_digit(),
     };
-    let fits = |window: &[u8]| window.iter().enumerate().all(|(place, byte)| is(place, *byte));
+    let fits = |window: &[u8]| window.iter().enumerate().all(|(index, byte)| is(index, *byte));
     bytes.windows(LENGTH).enumerate().position(|(at, window)| {
         // A digit before it makes it something else.
         fits(window) && !at.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric())

@@ -17,7 +17,7 @@ use crate::web::log_filter::{LEVELS, LogFilter, level};
 use crate::web::{AppState, LogLineView};
 
 use super::format::in_query;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["lines"];
@@ -67,13 +67,13 @@ pub(super) struct FollowedLog {
 }
 
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<LogPageQuery>,
 ) -> Response {
-    let came = context(&site, &visitor, &which, &mut FollowedLog::default()).await;
+    let came = context(&state, &page_context, &which, &mut FollowedLog::default()).await;
     let wrong = came.as_ref().is_ok_and(|context| context.get_attr("wrong").is_ok_and(|it| it.is_true()));
-    let mut answer = visitor.answer(&site, "log.html", came);
+    let mut answer = page_context.answer(&state, "log.html", came);
     if wrong {
         *answer.status_mut() = StatusCode::BAD_REQUEST;
     }
@@ -82,19 +82,19 @@ pub(super) async fn show(
 
 /// The context of the templates. `followed` has the lines that were shown before.
 pub(super) async fn context(
-    site: &AppState,
-    visitor: &Visitor,
+    state: &AppState,
+    page_context: &PageContext,
     which: &LogPageQuery,
     followed: &mut FollowedLog,
 ) -> Result<Value, ApiError> {
     let mut problems = LogPageProblems::default();
-    let before = which.before(visitor, &mut problems);
-    let filter = which.filter(site, visitor, &mut problems).await;
+    let before = which.before(page_context, &mut problems);
+    let filter = which.filter(state, page_context, &mut problems).await;
     let wrong = problems != LogPageProblems::default();
-    let lines = match followed.go_on(site, &filter).filter(|_| !wrong) {
+    let lines = match followed.go_on(state, &filter).filter(|_| !wrong) {
         Some(lines) => lines,
         None if wrong => Vec::new(),
-        None => followed.begin(site, filter, before).await?,
+        None => followed.begin(state, filter, before).await?,
     };
     let more = lines.len() > PAGE;
     let shown: Vec<&LogLineView> = lines.iter().take(PAGE).collect();
@@ -116,15 +116,15 @@ pub(super) async fn context(
         before => before,
         next => shown.last().filter(|_| more).map(|line| line.number),
         lines => Serde(&shown),
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 
 impl FollowedLog {
     /// The lines with those that came since. `None` if they must be read anew.
-    fn go_on(&mut self, site: &AppState, filter: &LogFilter) -> Option<Vec<LogLineView>> {
+    fn go_on(&mut self, state: &AppState, filter: &LogFilter) -> Option<Vec<LogLineView>> {
         let lines = self.lines.as_mut()?;
-        let mut new = site.log.since(self.last)?;
+        let mut new = state.log.since(self.last)?;
         self.last = new.first().map_or(self.last, |line| line.number);
         new.retain(|line| filter.wants(line));
         new.append(lines);
@@ -135,12 +135,12 @@ impl FollowedLog {
 
     async fn begin(
         &mut self,
-        site: &AppState,
+        state: &AppState,
         filter: LogFilter,
         before: Option<u64>,
     ) -> Result<Vec<LogLineView>, ApiError> {
-        self.last = site.log.newest(1).first().map_or(0, |line| line.number);
-        let lines = site.search_log(filter, before, PAGE + 1).await?;
+        self.last = state.log.newest(1).first().map_or(0, |line| line.number);
+        let lines = state.search_log(filter, before, PAGE + 1).await?;
         // The search sees lines that came since.
         self.last = self.last.max(lines.first().map_or(0, |line| line.number));
         self.lines = before.is_none().then(|| lines.clone());
@@ -183,38 +183,43 @@ impl LogPageQuery {
     }
 
     /// The number of the line that the page ends before.
-    fn before(&self, visitor: &Visitor, problems: &mut LogPageProblems) -> Option<u64> {
+    fn before(&self, page_context: &PageContext, problems: &mut LogPageProblems) -> Option<u64> {
         let text = self.before.trim();
         let number = text.parse().ok().filter(|number| *number > 0);
         if number.is_none() && !text.is_empty() {
-            problems.before = wrong(visitor, "before", text);
+            problems.before = wrong(page_context, "before", text);
         }
         number
     }
 
-    async fn filter(&self, site: &AppState, visitor: &Visitor, problems: &mut LogPageProblems) -> LogFilter {
+    async fn filter(
+        &self,
+        state: &AppState,
+        page_context: &PageContext,
+        problems: &mut LogPageProblems,
+    ) -> LogFilter {
         let some = |field: &str| Some(field.trim().to_owned()).filter(|field| !field.is_empty());
         if some(&self.level).is_some_and(|level| level != "all" && level != self.chosen()) {
-            problems.level = wrong(visitor, "level", &self.level);
+            problems.level = wrong(page_context, "level", &self.level);
         }
-        let zone = visitor.zone(site);
-        let time = |text: &str, last| some(text).and_then(|text| instant(&text, zone, last));
+        let zone = page_context.zone(state);
+        let time = |text: &str, last| some(text).and_then(|text| parse_time(&text, zone, last));
         let (from, to) = (time(&self.from, false), time(&self.to, true));
         for (found, text, problem) in
             [(&from, &self.from, &mut problems.from), (&to, &self.to, &mut problems.to)]
         {
             if found.is_none() && some(text).is_some() {
-                *problem = wrong(visitor, "time", text);
+                *problem = wrong(page_context, "time", text);
             }
         }
         if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| from > to) {
-            problems.to = wrong(visitor, "order", &self.to);
+            problems.to = wrong(page_context, "order", &self.to);
         }
         LogFilter {
             level: level(self.chosen()).filter(|_| LEVELS.contains(&self.chosen())),
             about: some(&self.about),
             broadcast: match some(&self.broadcast) {
-                Some(name) => names(site, name).await,
+                Some(name) => names(state, name).await,
                 None => Vec::new(),
             },
             text: some(&self.text).map(|text| text.to_lowercase()),
@@ -226,22 +231,22 @@ impl LogPageQuery {
 }
 
 /// What is wrong with a value, in the reader's language.
-fn wrong(visitor: &Visitor, what: &str, value: &str) -> Option<String> {
+fn wrong(page_context: &PageContext, what: &str, value: &str) -> Option<String> {
     let value: String = value.trim().chars().take(SHOWN).collect();
-    visitor.language.say(&format!("log_wrong_{what}"), &[("value", value.escape_debug().to_string())])
+    page_context.language.say(&format!("log_wrong_{what}"), &[("value", value.escape_debug().to_string())])
 }
 
 /// The names under which lines know a broadcast.
-async fn names(site: &AppState, name: String) -> Vec<String> {
+async fn names(state: &AppState, name: String) -> Vec<String> {
     let known = match name.parse() {
-        Ok(id) => site.ledger.show(BroadcastId(id)).await.ok(),
+        Ok(id) => state.ledger.show(BroadcastId(id)).await.ok(),
         Err(_) => None,
     };
     known.map(|known| known.full_name()).into_iter().chain([name]).collect()
 }
 
 /// A time of a form. `last` is the last second of a minute without seconds.
-fn instant(text: &str, zone: &str, last: bool) -> Option<Timestamp> {
+fn parse_time(text: &str, zone: &str, last: bool) -> Option<Timestamp> {
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
     let at = text.parse::<DateTime>().ok()?;
     let seconds = if last && at.second() == 0 { 59 } else { 0 };

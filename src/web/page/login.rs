@@ -13,7 +13,7 @@ use crate::web::api::PageForm;
 use crate::web::guard::{BrowserSession, TokenCheck, log_in};
 use crate::web::listener::Peer;
 
-use super::visitor::{self, Guest, within};
+use super::page_context::{self, Guest, within};
 use crate::web::words::Language;
 
 /// The query: the page to continue with.
@@ -32,27 +32,27 @@ pub(super) struct LoginForm {
 }
 
 pub(super) async fn show(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     guest: Guest,
     headers: HeaderMap,
     Query(then): Query<LoginQuery>,
 ) -> Response {
     let told = match BrowserSession::shown(&headers) {
-        Some(session) => match site.tokens.check_session(&session).await {
+        Some(session) => match state.tokens.check_session(&session).await {
             Ok(TokenCheck::Ended(_)) => guest.language.text("token_ended"),
             Ok(_) => None,
-            Err(problem) => return guest.refuse(&site, &problem.into()),
+            Err(problem) => return guest.refuse(&state, &problem.into()),
         },
         None => None,
     };
     let context =
-        context! { next => within(&then.next), wrong => told.is_some(), told, ..guest.context(&site) };
-    guest.page(&site, "login.html", &context)
+        context! { next => within(&then.next), wrong => told.is_some(), told, ..guest.context(&state) };
+    guest.page(&state, "login.html", &context)
 }
 
 /// `POST /login`
 pub(super) async fn enter(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     guest: Guest,
     Extension(peer): Extension<Peer>,
     parts: Parts,
@@ -60,11 +60,11 @@ pub(super) async fn enter(
 ) -> Response {
     let next = within(&shown.next);
     let mut wait = None;
-    let (status, told) = match log_in(&site, &parts, shown.token.trim()).await {
+    let (status, told) = match log_in(&state, &parts, shown.token.trim()).await {
         Ok(TokenCheck::Active(token)) => {
-            match site.tokens.session(&token).cookie(peer.is_secure(&parts.headers)) {
+            match state.tokens.session(&token).cookie(peer.is_secure(&parts.headers)) {
                 Some(cookie) => return ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
-                None => return guest.refuse(&site, &ApiError::unauthorized()),
+                None => return guest.refuse(&state, &ApiError::unauthorized()),
             }
         }
         Ok(TokenCheck::Ended(_)) => {
@@ -78,11 +78,11 @@ pub(super) async fn enter(
                 wait = Some(seconds);
                 (problem.status(), guest.language.say("too_many_tries", &[("wait", seconds.to_string())]))
             }
-            _ => return guest.refuse(&site, &problem),
+            _ => return guest.refuse(&state, &problem),
         },
     };
-    let context = context! { next, wrong => true, told, ..guest.context(&site) };
-    let mut answer = guest.page(&site, "login.html", &context);
+    let context = context! { next, wrong => true, told, ..guest.context(&state) };
+    let mut answer = guest.page(&state, "login.html", &context);
     *answer.status_mut() = status;
     if let Some(wait) = wait {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
@@ -102,7 +102,7 @@ pub(super) async fn leave(Extension(peer): Extension<Peer>, headers: HeaderMap) 
 /// `GET /language/{to}`: stores the choice for a year.
 pub(super) async fn language(Path(to): Path<String>, Query(then): Query<LoginQuery>) -> Response {
     let Some(language) = Language::of(&to) else { return StatusCode::NOT_FOUND.into_response() };
-    let (name, tag) = (visitor::LANGUAGE, language.tag());
+    let (name, tag) = (page_context::LANGUAGE, language.tag());
     let cookie = format!("{name}={tag}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
     ([(header::SET_COOKIE, cookie)], Redirect::to(within(&then.next))).into_response()
 }

@@ -13,22 +13,27 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::ApiPath;
 
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// `GET /broadcasts/{id}/recipients/{seq}`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, seq)): ApiPath<(i64, i64)>,
 ) -> Response {
-    let came = context(&site, &visitor, BroadcastId(id), seq).await;
-    visitor.answer(&site, "message.html", came)
+    let came = context(&state, &page_context, BroadcastId(id), seq).await;
+    page_context.answer(&state, "message.html", came)
 }
 
-async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId, seq: i64) -> Result<Value, ApiError> {
-    let broadcast = site.ledger.show(id).await?;
-    let found = find_message(&site.ledger, &broadcast, seq).await?;
-    let message = MessageView::read(&site.ledger, &broadcast, found).await?;
+async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    id: BroadcastId,
+    seq: i64,
+) -> Result<Value, ApiError> {
+    let broadcast = state.ledger.show(id).await?;
+    let found = find_message(&state.ledger, &broadcast, seq).await?;
+    let message = MessageView::read(&state.ledger, &broadcast, found).await?;
     let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap_or_default();
     let body = (!message.body.is_empty()).then(|| json(&message.body.clone().into()));
     Ok(context! {
@@ -38,16 +43,16 @@ async fn context(site: &AppState, visitor: &Visitor, id: BroadcastId, seq: i64) 
         ext => message.ext.as_ref().map(json),
         body,
         message => Serde(&message),
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 
 /// `GET /broadcasts/{id}/recipients/{seq}/picture`: the picture of the message. The daemon fetches it from the service.
 pub(super) async fn picture(
-    State(site): State<AppState>,
+    State(state): State<AppState>,
     ApiPath((id, seq)): ApiPath<(i64, i64)>,
 ) -> Response {
-    match fetch(&site, BroadcastId(id), seq).await {
+    match fetch(&state, BroadcastId(id), seq).await {
         Ok(picture) => {
             let headers =
                 [(header::CONTENT_TYPE, picture.media_type), (header::CACHE_CONTROL, "private, max-age=600")];
@@ -57,13 +62,13 @@ pub(super) async fn picture(
     }
 }
 
-async fn fetch(site: &AppState, id: BroadcastId, seq: i64) -> Result<Picture, ApiError> {
-    let broadcast = site.ledger.show(id).await?;
-    let found = find_message(&site.ledger, &broadcast, seq).await?;
+async fn fetch(state: &AppState, id: BroadcastId, seq: i64) -> Result<Picture, ApiError> {
+    let broadcast = state.ledger.show(id).await?;
+    let found = find_message(&state.ledger, &broadcast, seq).await?;
     let address = picture_of(&found).ok_or_else(|| ApiError::not_found("the message has no picture"))?;
-    let fetched = site
+    let fetched = state
         .run_on_daemon(move |daemon| async move {
-            let app = daemon.house.apps.iter().find(|app| app.key() == broadcast.app_key)?;
+            let app = daemon.handle.apps.iter().find(|app| app.key() == broadcast.app_key)?;
             Some(app.picture(&address.url, address.secret.as_deref()).await)
         })
         .await?;

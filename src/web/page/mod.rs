@@ -3,7 +3,7 @@
 //! The server renders all of it, in the visitor's language. Every link and form works without scripts. The only
 //! script (`assets/page.js`) inserts what `events` sends, and shows confirmations in a dialog instead of on a page.
 //!
-//! - `visitor`: the caller's role, language and time zone; `pages`: the templates and their functions;
+//! - `page_context`: the caller's role, language and time zone; `pages`: the templates and their functions;
 //! - `first`, `broadcast`, `message`, `history`, `job`, `run`, `script`, `rehearsal`, `suppressions`, `log`: the pages; `card`, `chart`: drawings on them;
 //! - `ask`: actions, after a confirmation; `notice`: their results; `login`: login, logout and language; `events`:
 //!   live updates;
@@ -27,6 +27,7 @@ mod log;
 mod login;
 mod message;
 mod notice;
+mod page_context;
 mod pages;
 mod rehearsal;
 mod run;
@@ -34,7 +35,6 @@ mod script;
 mod suppressions;
 #[cfg(test)]
 mod tests;
-mod visitor;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -47,8 +47,8 @@ use axum::routing::{get, post};
 use super::AppState;
 use super::answer::ApiError;
 
+use page_context::Guest;
 pub(super) use pages::Pages;
-use visitor::Guest;
 
 /// The routes of the page, and the response for unknown addresses.
 pub(super) fn routes() -> Router<AppState> {
@@ -88,7 +88,7 @@ async fn nothing() -> ApiError {
 }
 
 /// Shows a refusal as a page where a page was asked for, and leads a browser without a session to the login.
-pub(super) async fn refusals(State(site): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn refusals(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let is_page = wants_page(&parts);
     let guest = Guest::of(&parts);
@@ -98,7 +98,7 @@ pub(super) async fn refusals(State(site): State<AppState>, request: Request, nex
         Some(problem) if is_page && problem.status() == StatusCode::UNAUTHORIZED && !guest.part => {
             guest.to_login(is_safe)
         }
-        Some(problem) if is_page => guest.refuse(&site, problem),
+        Some(problem) if is_page => guest.refuse(&state, problem),
         _ => answer,
     }
 }

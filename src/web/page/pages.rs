@@ -33,7 +33,7 @@ struct Templates;
 #[derive(Clone)]
 pub(in crate::web) struct Pages {
     templates: Arc<Environment<'static>>,
-    house: Value,
+    globals: Value,
     /// Limits the concurrent event streams.
     pub(super) streams: Arc<Semaphore>,
 }
@@ -61,7 +61,7 @@ impl Pages {
         ledger_text::add_to(&mut templates);
         templates.add_filter("code", code);
         let built = assets::version("page.js").unwrap_or_default();
-        let house = context! {
+        let globals = context! {
             project => project,
             env => env.map(EnvName::as_str),
             colour => env.map(EnvName::colour),
@@ -72,17 +72,17 @@ impl Pages {
             icon => assets::address("icon.svg"),
             build => format!("{}-{built}", assets::version("page.css").unwrap_or_default()),
         };
-        Ok(Self { templates: Arc::new(templates), house, streams: Arc::new(Semaphore::new(STREAMS)) })
+        Ok(Self { templates: Arc::new(templates), globals, streams: Arc::new(Semaphore::new(STREAMS)) })
     }
 
     /// The context that never changes.
-    pub(super) fn house(&self) -> Value {
-        self.house.clone()
+    pub(super) fn globals(&self) -> Value {
+        self.globals.clone()
     }
 
     /// The versions of the style and the script.
     pub(super) fn build(&self) -> String {
-        self.house.get_attr("build").map(|build| build.to_string()).unwrap_or_default()
+        self.globals.get_attr("build").map(|build| build.to_string()).unwrap_or_default()
     }
 
     pub(super) fn render(&self, template: &str, context: &Value) -> Result<String, ApiError> {
@@ -96,12 +96,12 @@ impl Pages {
 
 /// `{{ t('name', n=3) }}`: a text of the page.
 #[expect(clippy::needless_pass_by_value, reason = "minijinja gives it away")]
-fn t(state: &State, name: &str, told: Kwargs) -> Result<String, Error> {
+fn t(state: &State, name: &str, kwargs: Kwargs) -> Result<String, Error> {
     let mut values = Vec::new();
-    for place in told.args() {
-        let value: Value = told.get(place)?;
+    for key in kwargs.args() {
+        let value: Value = kwargs.get(key)?;
         let count = value.is_number().then(|| u64::try_from(value.clone()).ok()).flatten();
-        values.push((place, count.map_or_else(|| value.to_string(), amount)));
+        values.push((key, count.map_or_else(|| value.to_string(), amount)));
     }
     let said = language(state).say(name, &values);
     said.ok_or_else(|| problem(format!("there is no text `{name}` that tells {values:?}")))

@@ -12,9 +12,9 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::ApiPath;
 
-use super::ask::told;
+use super::ask::result_message;
 use super::format;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// What can be sent of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,59 +28,63 @@ pub(super) enum RehearsalAction {
 
 /// `GET /rehearsals/{id}`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath(id): ApiPath<i64>,
 ) -> Response {
     let came = async {
-        let view = find_rehearsal(&site.ledger, id, site.clock.unix_time()).await?;
-        context(&site, &visitor, &view).await
+        let view = find_rehearsal(&state.ledger, id, state.clock.unix_time()).await?;
+        context(&state, &page_context, &view).await
     };
-    visitor.answer(&site, "rehearsal.html", came.await)
+    page_context.answer(&state, "rehearsal.html", came.await)
 }
 
 /// `GET /rehearsals/{id}/{act}`
 pub(super) async fn ask(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, act)): ApiPath<(i64, RehearsalAction)>,
 ) -> Response {
     let asks = async {
-        let view = find_rehearsal(&site.ledger, id, site.clock.unix_time()).await?;
-        Ok(context! { act => Serde(act), ..context(&site, &visitor, &view).await? })
+        let view = find_rehearsal(&state.ledger, id, state.clock.unix_time()).await?;
+        Ok(context! { act => Serde(act), ..context(&state, &page_context, &view).await? })
     };
-    let template = if visitor.part { "part/ask_rehearsal.html" } else { "ask_rehearsal.html" };
-    visitor.answer(&site, template, asks.await)
+    let template = if page_context.part { "part/ask_rehearsal.html" } else { "ask_rehearsal.html" };
+    page_context.answer(&state, template, asks.await)
 }
 
 /// `POST /rehearsals/{id}/{act}`
 pub(super) async fn act(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiPath((id, act)): ApiPath<(i64, RehearsalAction)>,
 ) -> Response {
     let test = act == RehearsalAction::Test;
     let does = async {
-        let view = find_rehearsal(&site.ledger, id, site.clock.unix_time()).await?;
-        let done = site.send_rehearsed(visitor.caller(), &view, test).await?;
+        let view = find_rehearsal(&state.ledger, id, state.clock.unix_time()).await?;
+        let done = state.send_rehearsed(page_context.caller(), &view, test).await?;
         let what = if test { "done_rehearsal_test" } else { "done_rehearsal_send" };
-        Ok((told(&visitor, what, &view.script, &done), view.script))
+        Ok((result_message(&page_context, what, &view.script, &done), view.script))
     };
     match does.await {
         // After a test, the rehearsal is there to be sent.
-        Ok((done, _)) if test => visitor.done(&site, &format!("/rehearsals/{id}"), Ok(done)),
+        Ok((done, _)) if test => page_context.done(&state, &format!("/rehearsals/{id}"), Ok(done)),
         Ok((done, script)) => {
             let runs = format::in_query(&runs_of(&script));
-            visitor.done(&site, &format!("/job?name={runs}"), Ok(done))
+            page_context.done(&state, &format!("/job?name={runs}"), Ok(done))
         }
-        Err(problem) => visitor.refuse(&site, &problem),
+        Err(problem) => page_context.refuse(&state, &problem),
     }
 }
 
-async fn context(site: &AppState, visitor: &Visitor, view: &RehearsalView) -> Result<Value, ApiError> {
-    let current = find_script(&site.ledger, &view.script).await.ok().and_then(|script| script.hash);
+async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    view: &RehearsalView,
+) -> Result<Value, ApiError> {
+    let current = find_script(&state.ledger, &view.script).await.ok().and_then(|script| script.hash);
     let report = view.report.clone().unwrap_or_default();
-    let over = (site.daemon.house.settings)().approval.over(Some(&view.script));
+    let over = (state.daemon.handle.settings)().approval.over(Some(&view.script));
     let needs_approval = list(&report["broadcasts"])
         .any(|broadcast| over.is_some_and(|over| broadcast["recipients"].as_u64().unwrap_or(0) > over));
     let broadcasts: Vec<Value> = list(&report["broadcasts"])
@@ -105,7 +109,7 @@ async fn context(site: &AppState, visitor: &Visitor, view: &RehearsalView) -> Re
         .collect();
     let run = match &view.run {
         // A run that has not begun has no page.
-        Some(id) if find_run(&site.ledger, id).await.is_ok() => {
+        Some(id) if find_run(&state.ledger, id).await.is_ok() => {
             Some(format!("/run?id={}", format::in_query(id)))
         }
         Some(_) => Some(format!("/job?name={}", format::in_query(&runs_of(&view.script)))),
@@ -120,7 +124,7 @@ async fn context(site: &AppState, visitor: &Visitor, view: &RehearsalView) -> Re
         needs_approval,
         singles => bubbles(&report["single_sends"]["samples"]),
         args,
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 

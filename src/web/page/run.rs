@@ -17,7 +17,7 @@ use crate::web::api::ApiQuery;
 
 use super::card::BroadcastCard;
 use super::format;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The parts that are updated live.
 pub(super) const PARTS: &[&str] = &["run", "output"];
@@ -33,29 +33,29 @@ pub(super) struct RunPageQuery {
 
 /// `GET /run?id=…`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<RunPageQuery>,
 ) -> Response {
-    let came = context(&site, &visitor, &which.id).await;
-    visitor.answer(&site, "run.html", came)
+    let came = context(&state, &page_context, &which.id).await;
+    page_context.answer(&state, "run.html", came)
 }
 
 /// `GET /run/output?id=…`: the whole kept output, as plain text.
 pub(super) async fn text(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<RunPageQuery>,
 ) -> Response {
-    match read_text(&site, &which.id).await {
+    match read_text(&state, &which.id).await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
-        Err(problem) => visitor.refuse(&site, &problem),
+        Err(problem) => page_context.refuse(&state, &problem),
     }
 }
 
-async fn read_text(site: &AppState, id: &str) -> Result<String, ApiError> {
-    let run = find_run(&site.ledger, id).await?;
-    let output = OutputView::read(&site.ledger, &run, 0).await?;
+async fn read_text(state: &AppState, id: &str) -> Result<String, ApiError> {
+    let run = find_run(&state.ledger, id).await?;
+    let output = OutputView::read(&state.ledger, &run, 0).await?;
     let mut text = String::new();
     for line in &output.lines {
         if let Some(left) = output.left_out.as_ref().filter(|left| left.before_line == line.number) {
@@ -68,17 +68,21 @@ async fn read_text(site: &AppState, id: &str) -> Result<String, ApiError> {
 }
 
 /// The context of the templates.
-pub(super) async fn context(site: &AppState, visitor: &Visitor, id: &str) -> Result<Value, ApiError> {
-    let run = find_run(&site.ledger, id).await?;
-    let detail = RunDetail::read(&site.ledger, &run, site.clock.unix_time()).await?;
-    let output = OutputView::read(&site.ledger, &run, 0).await?;
+pub(super) async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    id: &str,
+) -> Result<Value, ApiError> {
+    let run = find_run(&state.ledger, id).await?;
+    let detail = RunDetail::read(&state.ledger, &run, state.clock.unix_time()).await?;
+    let output = OutputView::read(&state.ledger, &run, 0).await?;
     Ok(context! {
         live => true,
         events => format!("/events?run={}", format::in_query(id)),
         detail => Serde(&detail),
         broadcasts => detail.broadcasts.iter().map(BroadcastCard::value).collect::<Vec<Value>>(),
         output => shown(&output),
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 

@@ -22,9 +22,9 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::ApiQuery;
 
-use super::ask::told;
+use super::ask::result_message;
 use super::format;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The prefix of the names of the form's fields.
 const FIELD: &str = "arg.";
@@ -49,46 +49,54 @@ struct Filled {
 
 /// `GET /script/run?name=…`
 pub(super) async fn ask(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<ScriptQuery>,
 ) -> Response {
     let asks = async {
-        let script = find_script(&site.ledger, &which.name).await?;
+        let script = find_script(&state.ledger, &which.name).await?;
         let mut values = BTreeMap::new();
         let mut args = Vec::new();
         if let Some(id) = which.from {
-            let before = find_rehearsal(&site.ledger, id, site.clock.unix_time()).await?;
+            let before = find_rehearsal(&state.ledger, id, state.clock.unix_time()).await?;
             if before.script == script.name {
                 args = before.args;
                 values = by_name(&args);
             }
         }
-        page(&site, &visitor, &script, &values, &args, &ArgumentProblems::default()).await
+        page(&state, &page_context, &script, &values, &args, &ArgumentProblems::default()).await
     };
-    let template = if visitor.part { "part/ask_script.html" } else { "script.html" };
-    visitor.answer(&site, template, asks.await)
+    let template = if page_context.part { "part/ask_script.html" } else { "script.html" };
+    page_context.answer(&state, template, asks.await)
 }
 
 /// `POST /script/run`
-pub(super) async fn submit(State(site): State<AppState>, visitor: Visitor, request: Request) -> Response {
-    let filled = match Filled::read(request, &site).await {
+pub(super) async fn submit(
+    State(state): State<AppState>,
+    page_context: PageContext,
+    request: Request,
+) -> Response {
+    let filled = match Filled::read(request, &state).await {
         Ok(filled) => filled,
-        Err(problem) => return visitor.refuse(&site, &problem),
+        Err(problem) => return page_context.refuse(&state, &problem),
     };
-    match submitted(&site, &visitor, filled).await {
+    match submitted(&state, &page_context, filled).await {
         Ok(response) => response,
-        Err(problem) => visitor.refuse(&site, &problem),
+        Err(problem) => page_context.refuse(&state, &problem),
     }
 }
 
-async fn submitted(site: &AppState, visitor: &Visitor, mut filled: Filled) -> Result<Response, ApiError> {
-    let script = find_script(&site.ledger, filled.text("name")).await?;
+async fn submitted(
+    state: &AppState,
+    page_context: &PageContext,
+    mut filled: Filled,
+) -> Result<Response, ApiError> {
+    let script = find_script(&state.ledger, filled.text("name")).await?;
     let form = form_of_row(&script);
     let args = if form.is_empty() {
         filled.text("args").lines().map(str::to_owned).filter(|line| !line.is_empty()).collect()
     } else {
-        let (args, mut problems) = filled.arguments(site, visitor, &form).await?;
+        let (args, mut problems) = filled.arguments(state, page_context, &form).await?;
         if let Err(ArgumentProblems(more)) = form.read(&args) {
             let known: Vec<Option<String>> = problems.iter().map(|one| one.name.clone()).collect();
             problems.extend(more.into_iter().filter(|one| !known.contains(&one.name)));
@@ -96,8 +104,8 @@ async fn submitted(site: &AppState, visitor: &Visitor, mut filled: Filled) -> Re
         if !problems.is_empty() {
             let values = filled.shown(&form);
             let problems = ArgumentProblems(problems);
-            let context = page(site, visitor, &script, &values, &[], &problems).await?;
-            let mut answer = visitor.page(site, "script.html", &context);
+            let context = page(state, page_context, &script, &values, &[], &problems).await?;
+            let mut answer = page_context.page(state, "script.html", &context);
             *answer.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(answer);
         }
@@ -105,14 +113,14 @@ async fn submitted(site: &AppState, visitor: &Visitor, mut filled: Filled) -> Re
     };
     match filled.text("do") {
         "rehearse" => {
-            let id = site.rehearse(visitor.caller(), &script.name, &args).await?;
+            let id = state.rehearse(page_context.caller(), &script.name, &args).await?;
             Ok(Redirect::to(&format!("/rehearsals/{id}")).into_response())
         }
         "run" => {
-            let done = site.run_script(visitor.caller(), &script.name, &RunRequest::of(&args)).await?;
+            let done = state.run_script(page_context.caller(), &script.name, &RunRequest::of(&args)).await?;
             let runs = format::in_query(&runs_of(&script.name));
-            let done = told(visitor, "done_script_run", &script.name, &done);
-            Ok(visitor.done(site, &format!("/job?name={runs}"), Ok(done)))
+            let done = result_message(page_context, "done_script_run", &script.name, &done);
+            Ok(page_context.done(state, &format!("/job?name={runs}"), Ok(done)))
         }
         other => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
@@ -123,8 +131,8 @@ async fn submitted(site: &AppState, visitor: &Visitor, mut filled: Filled) -> Re
 
 /// The context of the script's page.
 async fn page(
-    site: &AppState,
-    visitor: &Visitor,
+    state: &AppState,
+    page_context: &PageContext,
     script: &ScriptRow,
     values: &BTreeMap<String, String>,
     args: &[String],
@@ -142,15 +150,15 @@ async fn page(
             let kept = run_file_of(&given).map(|(_, name)| name.to_owned());
             context! {
                 kept,
-                value => if field.kind == ArgumentType::Datetime { local(&given, visitor.zone(site)) } else { given },
-                problem => problem.map(|problem| say(visitor, problem)),
+                value => if field.kind == ArgumentType::Datetime { local(&given, page_context.zone(state)) } else { given },
+                problem => problem.map(|problem| say(page_context, problem)),
                 ..Value::from(Serde(field))
             }
         })
         .collect();
     let others: Vec<String> =
         problems.iter().filter(|one| one.name.is_none()).map(|one| one.message.clone()).collect();
-    let before = rehearsals_of(&site.ledger, &script.name, site.clock.unix_time()).await?;
+    let before = rehearsals_of(&state.ledger, &script.name, state.clock.unix_time()).await?;
     Ok(context! {
         script => script.name.as_str(),
         version => script.hash.as_deref(),
@@ -159,12 +167,12 @@ async fn page(
         wrong => problems.len(),
         args => args.join("\n"),
         before => Serde(&before),
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 
 /// A problem in the reader's language.
-fn say(visitor: &Visitor, problem: &ArgumentProblem) -> String {
+fn say(page_context: &PageContext, problem: &ArgumentProblem) -> String {
     let Some(why) = &problem.problem else { return problem.message.clone() };
     let json = serde_json::to_value(why).unwrap_or_default();
     let code = json["code"].as_str().unwrap_or_default();
@@ -174,7 +182,7 @@ fn say(visitor: &Visitor, problem: &ArgumentProblem) -> String {
         other => other.to_string(),
     };
     let values = [("allowed", text("allowed"))];
-    let said = visitor.language.say(&format!("problem_{code}"), &values);
+    let said = page_context.language.say(&format!("problem_{code}"), &values);
     said.unwrap_or_else(|| why.to_string())
 }
 
@@ -185,7 +193,7 @@ fn by_name(args: &[String]) -> BTreeMap<String, String> {
 }
 
 impl Filled {
-    async fn read(request: Request, site: &AppState) -> Result<Self, ApiError> {
+    async fn read(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let wrong =
             |why: String| ApiError::new(StatusCode::BAD_REQUEST, format!("the form cannot be read: {why}"));
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -194,7 +202,7 @@ impl Filled {
             let Form(pairs) = form.map_err(|refused| wrong(refused.body_text()))?;
             return Ok(Self { fields: pairs.into_iter().collect(), files: BTreeMap::new() });
         }
-        let multipart = Multipart::from_request(request, site).await;
+        let multipart = Multipart::from_request(request, state).await;
         let mut multipart = multipart.map_err(|refused| wrong(refused.body_text()))?;
         let mut filled = Self::default();
         loop {
@@ -226,13 +234,13 @@ impl Filled {
     /// [`ScriptForm::read`] cannot see.
     async fn arguments(
         &mut self,
-        site: &AppState,
-        visitor: &Visitor,
+        state: &AppState,
+        page_context: &PageContext,
         form: &ScriptForm,
     ) -> Result<(Vec<String>, Vec<ArgumentProblem>), ApiError> {
         let (mut args, mut problems) = (Vec::new(), Vec::new());
         for field in &form.fields {
-            let given = match self.value(site, visitor, field).await {
+            let given = match self.value(state, page_context, field).await {
                 Ok(given) => given,
                 Err(ControlError::Arguments(ArgumentProblems(more))) => {
                     problems.extend(more);
@@ -250,8 +258,8 @@ impl Filled {
     /// The text of one argument, as the form reads it.
     async fn value(
         &mut self,
-        site: &AppState,
-        visitor: &Visitor,
+        state: &AppState,
+        page_context: &PageContext,
         field: &FormField,
     ) -> Result<String, ControlError> {
         let name = format!("{FIELD}{}", field.name);
@@ -259,18 +267,18 @@ impl Filled {
         Ok(match field.kind {
             ArgumentType::File => {
                 if let Some((file, content)) = self.files.remove(&name) {
-                    let kept = site.keep_run_file(visitor.caller(), Some(field), &file, &content).await?;
+                    let kept =
+                        state.keep_run_file(page_context.caller(), Some(field), &file, &content).await?;
                     self.fields.insert(format!("{KEPT}{}", field.name), kept);
                 }
                 self.text(&format!("{KEPT}{}", field.name)).to_owned()
             }
             ArgumentType::Boolean if text.is_empty() => "false".to_owned(),
-            ArgumentType::Datetime if !text.is_empty() => {
-                zoned(text.trim(), visitor.zone(site)).ok_or_else(|| {
+            ArgumentType::Datetime if !text.is_empty() => zoned(text.trim(), page_context.zone(state))
+                .ok_or_else(|| {
                     let problem = ArgumentProblem::of(&field.name, &text, ValueProblem::Datetime);
                     ControlError::Arguments(ArgumentProblems(vec![problem]))
-                })?
-            }
+                })?,
             ArgumentType::Text => text,
             _ => text.trim().to_owned(),
         })

@@ -13,9 +13,9 @@ use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::{ApiQuery, PageForm};
 
-use super::ask::told;
+use super::ask::result_message;
 use super::format;
-use super::visitor::Visitor;
+use super::page_context::PageContext;
 
 /// The address of the list.
 const LIST: &str = "/suppressions";
@@ -57,16 +57,16 @@ pub(super) struct RemovalQuery {
 
 /// `GET /suppressions`
 pub(super) async fn show(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<SuppressionPageQuery>,
 ) -> Response {
-    visitor.answer(&site, "suppressions.html", context(&site, &visitor, &which).await)
+    page_context.answer(&state, "suppressions.html", context(&state, &page_context, &which).await)
 }
 
 async fn context(
-    site: &AppState,
-    visitor: &Visitor,
+    state: &AppState,
+    page_context: &PageContext,
     which: &SuppressionPageQuery,
 ) -> Result<Value, ApiError> {
     let id = which.id.trim();
@@ -77,14 +77,14 @@ async fn context(
         limit: PAGE + 1,
         ..SuppressionFilter::default()
     };
-    let mut found = site.ledger.suppressions(&filter).await?;
+    let mut found = state.ledger.suppressions(&filter).await?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
     let next = found.last().filter(|_| more).map(|last| {
         let [app, after] = [&last.app_key, &last.id].map(|text| format::in_query(text));
         format!("{LIST}?app={app}&kind={}&after={after}", last.kind)
     });
-    let apps: Vec<String> = site.apps().into_iter().map(|app| app.name).collect();
+    let apps: Vec<String> = state.apps().into_iter().map(|app| app.name).collect();
     Ok(context! {
         listed => Serde(&found.iter().map(SuppressionView::from).collect::<Vec<_>>()),
         id => id,
@@ -92,23 +92,23 @@ async fn context(
         next => next,
         apps => apps,
         kinds => SuppressedKind::ALL.map(SuppressedKind::name),
-        ..visitor.context(site)
+        ..page_context.context(state)
     })
 }
 
 /// `POST /suppressions`
 pub(super) async fn add(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     PageForm(wanted): PageForm<AdditionForm>,
 ) -> Response {
     let does = async {
         let AdditionForm { app, kind, ids, reason, expires } = &wanted;
         let given = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
         let ids = ids.lines().filter_map(given).collect();
-        let done = site
+        let done = state
             .suppress(
-                visitor.caller(),
+                page_context.caller(),
                 Some(app),
                 *kind,
                 ids,
@@ -116,15 +116,15 @@ pub(super) async fn add(
                 given(expires).as_deref(),
             )
             .await?;
-        Ok(told(&visitor, "done_suppress", "", &done))
+        Ok(result_message(&page_context, "done_suppress", "", &done))
     };
-    visitor.done(&site, LIST, does.await)
+    page_context.done(&state, LIST, does.await)
 }
 
 /// `GET /suppressions/remove`
 pub(super) async fn ask_removal(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     ApiQuery(which): ApiQuery<RemovalQuery>,
 ) -> Response {
     let asks = async {
@@ -135,26 +135,26 @@ pub(super) async fn ask_removal(
             limit: 1,
             ..SuppressionFilter::default()
         };
-        let found = site.ledger.suppressions(&filter).await?;
-        let words = visitor.language.text("suppressions_gone").unwrap_or_default();
+        let found = state.ledger.suppressions(&filter).await?;
+        let words = page_context.language.text("suppressions_gone").unwrap_or_default();
         let found = found.first().ok_or_else(|| ApiError::not_found(words))?;
-        Ok(context! { entry => Serde(&SuppressionView::from(found)), ..visitor.context(&site) })
+        Ok(context! { entry => Serde(&SuppressionView::from(found)), ..page_context.context(&state) })
     };
-    let template = if visitor.part { "part/ask_suppression.html" } else { "ask_suppression.html" };
-    visitor.answer(&site, template, asks.await)
+    let template = if page_context.part { "part/ask_suppression.html" } else { "ask_suppression.html" };
+    page_context.answer(&state, template, asks.await)
 }
 
 /// `POST /suppressions/remove`
 pub(super) async fn remove(
-    State(site): State<AppState>,
-    visitor: Visitor,
+    State(state): State<AppState>,
+    page_context: PageContext,
     PageForm(which): PageForm<RemovalQuery>,
 ) -> Response {
     let does = async {
-        let done = site
-            .unsuppress(visitor.caller(), &which.app, which.kind, std::slice::from_ref(&which.id))
+        let done = state
+            .unsuppress(page_context.caller(), &which.app, which.kind, std::slice::from_ref(&which.id))
             .await?;
-        Ok(told(&visitor, "done_unsuppress", &which.id, &done))
+        Ok(result_message(&page_context, "done_unsuppress", &which.id, &done))
     };
-    visitor.done(&site, LIST, does.await)
+    page_context.done(&state, LIST, does.await)
 }

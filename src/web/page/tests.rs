@@ -21,7 +21,7 @@ fn base(pages: &Pages, language: Language) -> Value {
     context! {
         lang => language.tag(), zone => "Asia/Shanghai", zone_known => true, now => 1_780_300_800, address => "/", notice => PROBE,
         healthy => false, live => false, known => true, may_act => true, may_audit => true, may_approve => true, own_plan => false, caller => PROBE, role => "admin", by_proxy => false,
-        house => pages.house(),
+        globals => pages.globals(),
     }
 }
 

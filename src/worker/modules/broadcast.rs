@@ -251,7 +251,7 @@ fn add(
     (batch, recipient, number, line, made, message, zone): AddArguments,
 ) -> Result<u64, NativeError> {
     let batch = batch.borrow::<RecipientJsonBatch>()?;
-    let place = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
+    let position = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
     // The host already has the fields of the lines of its file.
     let recipient = recipient_json(lua, &recipient, line.is_none(), &batch)?;
     let mut bytes = batch.bytes.borrow_mut();
@@ -273,7 +273,7 @@ fn add(
                 return Err(NativeError::invalid(
                     "message",
                     format!(
-                        "{place}: the function gave a {}, not a message (a table) or nil",
+                        "{position}: the function gave a {}, not a message (a table) or nil",
                         other.type_name()
                     ),
                 ));
@@ -284,14 +284,16 @@ fn add(
         Value::Nil => {}
         Value::String(zone) => {
             let zone = zone.to_str().map_err(|_| {
-                NativeError::invalid("window.tz", format!("{place}: the time zone is not UTF-8"))
+                NativeError::invalid("window.tz", format!("{position}: the time zone is not UTF-8"))
             })?;
             bytes.extend_from_slice(b",\"z\":");
             bytes.extend_from_slice(&serde_json::to_vec(&*zone).map_err(mlua::Error::external)?);
         }
         other => {
-            let what =
-                format!("{place}: the function of `window.tz` gave a {}, not a time zone", other.type_name());
+            let what = format!(
+                "{position}: the function of `window.tz` gave a {}, not a time zone",
+                other.type_name()
+            );
             return Err(NativeError::invalid("window.tz", what));
         }
     }

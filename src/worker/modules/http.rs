@@ -67,7 +67,7 @@ fn get(_: &Lua, _: &ScriptContext, (url, given): (Value, Value)) -> Result<HostR
     let own: GetOptions = options("http.get", &given)?;
     let (query, headers) =
         (value_list("query", own.query, &given)?, value_list("headers", own.headers, &given)?);
-    Ok(asked("GET".to_owned(), url, query, headers, None, own.timeout))
+    Ok(http_request("GET".to_owned(), url, query, headers, None, own.timeout))
 }
 
 fn post(
@@ -80,7 +80,7 @@ fn post(
     let query = value_list("query", own.query, &given)?;
     let mut headers = value_list("headers", own.headers, &given)?;
     let body = with_json(lua, body, own.json, &given, &mut headers)?;
-    Ok(asked("POST".to_owned(), url, query, headers, body, own.timeout))
+    Ok(http_request("POST".to_owned(), url, query, headers, body, own.timeout))
 }
 
 fn request(lua: &Lua, _: &ScriptContext, (given,): (Value,)) -> Result<HostRequest, NativeError> {
@@ -94,10 +94,10 @@ fn request(lua: &Lua, _: &ScriptContext, (given,): (Value,)) -> Result<HostReque
         return Err(NativeError::invalid("url", "url: a request needs one"));
     };
     let method = own.method.map_or_else(|| "GET".to_owned(), |method| method.to_ascii_uppercase());
-    Ok(asked(method, url, query, headers, body, own.timeout))
+    Ok(http_request(method, url, query, headers, body, own.timeout))
 }
 
-fn asked(
+fn http_request(
     method: String,
     url: String,
     query: HeaderList,

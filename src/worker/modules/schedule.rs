@@ -70,7 +70,7 @@ fn declare(
     let when = match (kind.as_str(), &when) {
         ("cron", expression) => JobTrigger::Cron(utf8("expr", expression)?),
         ("every", length) => JobTrigger::Every { ms: milliseconds("duration", length)? },
-        (_, Value::Integer(_) | Value::Number(_)) => JobTrigger::AtInstant { ms: instant(&when)? },
+        (_, Value::Integer(_) | Value::Number(_)) => JobTrigger::AtInstant { ms: unix_ms(&when)? },
         (_, time) => JobTrigger::At(utf8("time", time)?),
     };
     let own: JobOptions = options(&format!("schedule.{kind}"), &given)?;
@@ -91,7 +91,7 @@ fn declare(
 }
 
 /// Converts seconds since 1970 to milliseconds.
-fn instant(seconds: &Value) -> Result<i64, NativeError> {
+fn unix_ms(seconds: &Value) -> Result<i64, NativeError> {
     let seconds = match seconds {
         Value::Integer(seconds) => *seconds as f64,
         other => other.as_f64().unwrap_or_default(),

@@ -43,12 +43,12 @@ fn name(_: &Lua, _: &ScriptContext, name: Value) -> Result<String, NativeError> 
     Err(NativeError::invalid("name", message))
 }
 
-const fn asked(space: StoreName, step: StoreStep) -> HostRequest {
+const fn store_request(space: StoreName, step: StoreStep) -> HostRequest {
     HostRequest::Store(StoreRequest { space, step })
 }
 
 fn get(_: &Lua, _: &ScriptContext, (space, key): (StoreName, Value)) -> Result<HostRequest, NativeError> {
-    Ok(asked(space, StoreStep::Get(utf8("key", &key)?)))
+    Ok(store_request(space, StoreStep::Get(utf8("key", &key)?)))
 }
 
 fn set(
@@ -64,11 +64,11 @@ fn set(
              use json.null",
         ));
     };
-    Ok(asked(space, StoreStep::Set { key, value, ttl_ms: ttl("store.set", &options)? }))
+    Ok(store_request(space, StoreStep::Set { key, value, ttl_ms: ttl("store.set", &options)? }))
 }
 
 fn delete(_: &Lua, _: &ScriptContext, (space, key): (StoreName, Value)) -> Result<HostRequest, NativeError> {
-    Ok(asked(space, StoreStep::Delete(utf8("key", &key)?)))
+    Ok(store_request(space, StoreStep::Delete(utf8("key", &key)?)))
 }
 
 fn swap(
@@ -82,7 +82,7 @@ fn swap(
         new: json(lua, "new", &new)?,
         ttl_ms: ttl("store.swap", &options)?,
     };
-    Ok(asked(space, step))
+    Ok(store_request(space, step))
 }
 
 fn increment(
@@ -91,7 +91,7 @@ fn increment(
     (space, key, by, options): (StoreName, Value, Value, Value),
 ) -> Result<HostRequest, NativeError> {
     let by = if by.is_nil() { 1 } else { integer("by", &by)? };
-    Ok(asked(
+    Ok(store_request(
         space,
         StoreStep::Increment { key: utf8("key", &key)?, by, ttl_ms: ttl("store.increment", &options)? },
     ))
@@ -103,7 +103,7 @@ fn page(
     (space, prefix, after): (StoreName, Value, Option<String>),
 ) -> Result<HostRequest, NativeError> {
     let prefix = if prefix.is_nil() { String::new() } else { utf8("prefix", &prefix)? };
-    Ok(asked(space, StoreStep::List { prefix, after }))
+    Ok(store_request(space, StoreStep::List { prefix, after }))
 }
 
 /// Encodes a value as JSON with sorted fields, so that equal values have equal texts. Returns `None` for nil.

@@ -37,9 +37,9 @@ impl PlanBuilder {
                 tokio::task::yield_now().await;
             }
             if named.call != call {
-                let why = mixed(call, self.asked.kind.is_some());
-                let why = RequestFailure::invalid("users", format!("{}: {why}", given.place()));
-                self.note(services, &given.place(), why)?;
+                let why = mixed(call, self.request.kind.is_some());
+                let why = RequestFailure::invalid("users", format!("{}: {why}", given.position()));
+                self.note(services, &given.position(), why)?;
                 continue;
             }
             let message = match given.message {
@@ -49,29 +49,30 @@ impl PlanBuilder {
                 },
                 Some(Value::Null) => None,
                 Some(ref message) => {
-                    let place = format!("{} ({} {})", given.place(), call.recipient(), named.recipient_id);
-                    match self.checked(services, call, message.clone(), Some(&place)) {
+                    let position =
+                        format!("{} ({} {})", given.position(), call.recipient(), named.recipient_id);
+                    match self.checked(services, call, message.clone(), Some(&position)) {
                         Ok(message) => Some(message),
                         Err(why) => {
-                            self.note(services, &place, why)?;
+                            self.note(services, &position, why)?;
                             continue;
                         }
                     }
                 }
             };
             let known = self.awaited.remove(&given.number());
-            let (place, given_zone) = (given.place(), given.zone);
+            let (position, given_zone) = (given.position(), given.zone);
             let fields = known.unwrap_or_else(|| {
                 let header = self.file.as_ref().and_then(Audience::header);
-                self.columns.of(given.recipient, header, call, &self.asked.name)
+                self.columns.of(given.recipient, header, call, &self.request.name)
             });
             // A recipient without a message is skipped.
             let zone = if message.is_some() { self.zone_of(given_zone, &fields) } else { Ok(None) };
             let zone = match zone {
                 Ok(zone) => zone,
                 Err(what) => {
-                    let why = RequestFailure::invalid("window.tz", format!("{place}: {what}"));
-                    self.note(services, &place, why)?;
+                    let why = RequestFailure::invalid("window.tz", format!("{position}: {what}"));
+                    self.note(services, &position, why)?;
                     continue;
                 }
             };
@@ -100,7 +101,7 @@ impl PlanBuilder {
 
     /// Returns a recipient's own time zone, if the window asks for one: `given` by the script's function, or in a column.
     fn zone_of(&self, given: Option<String>, fields: &[(String, Value)]) -> Result<Option<String>, String> {
-        let Some(window) = &self.asked.window else { return Ok(None) };
+        let Some(window) = &self.request.window else { return Ok(None) };
         let (text, of) = match &window.tz {
             WindowZone::All(_) => return Ok(None),
             WindowZone::Function(_) => {
@@ -142,7 +143,7 @@ impl PlanBuilder {
             SharedMessage::Wrong => return Ok(None),
         }
         let message = self
-            .asked
+            .request
             .message
             .clone()
             .ok_or_else(|| RequestFailure::invalid("message", "the broadcast has no message"))?;
@@ -164,15 +165,15 @@ impl PlanBuilder {
         services: &RunServices,
         call: Call,
         message: Value,
-        place: Option<&str>,
+        position: Option<&str>,
     ) -> Result<NewMessage, RequestFailure> {
-        let told = |problems: MessageProblems| {
+        let refused = |problems: MessageProblems| {
             let listed: Vec<_> = problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
-            let place = place.map_or_else(String::new, |place| format!("{place}: "));
+            let position = position.map_or_else(String::new, |position| format!("{position}: "));
             RequestFailure {
                 field: listed.first().map(|(field, _)| field.as_str().into()),
                 problems: listed,
-                ..RequestFailure::new(FailureKind::Invalid, format!("{place}{problems}"))
+                ..RequestFailure::new(FailureKind::Invalid, format!("{position}{problems}"))
             }
         };
         let delivery = &self.role.delivery;
@@ -180,12 +181,12 @@ impl PlanBuilder {
         if self.spec.mark.is_some() {
             // Each message has a mark when it is sent, so the limits are checked with one.
             let with_mark = with_longest_mark(&message).map_err(|why| {
-                let place = place.map_or_else(String::new, |place| format!("{place}: "));
-                RequestFailure::invalid("ext.mooncast", format!("{place}{why}"))
+                let position = position.map_or_else(String::new, |position| format!("{position}: "));
+                RequestFailure::invalid("ext.mooncast", format!("{position}{why}"))
             })?;
-            size = Some(delivery.check_draft(call, with_mark).map_err(told)?.size());
+            size = Some(delivery.check_draft(call, with_mark).map_err(refused)?.size());
         }
-        let draft = delivery.check_draft(call, message).map_err(told)?;
+        let draft = delivery.check_draft(call, message).map_err(refused)?;
         let content = draft.to_json();
         let known_as = services.policy.known_as(&content);
         Ok(NewMessage { content, size: size.unwrap_or_else(|| draft.size()) as u64, known_as })

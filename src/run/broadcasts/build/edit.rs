@@ -62,7 +62,7 @@ impl PlanBuilder {
     /// Adds the same edit of the next messages. Returns whether they were the last.
     pub(super) async fn edit_all_alike(&mut self, services: &RunServices) -> Result<bool, RequestFailure> {
         let Some(page) = self.next_sent().await? else { return Ok(true) };
-        let change = self.asked.message.clone().unwrap_or_default();
+        let change = self.request.message.clone().unwrap_or_default();
         self.add_edits(services, page.into_iter().map(|sent| (sent, change.clone())).collect()).await?;
         Ok(false)
     }
@@ -78,7 +78,7 @@ impl PlanBuilder {
             // The worker names a message by its number alone. What the message is, the host knows.
             let sent = self.edits.as_mut().and_then(|edits| edits.awaited.remove(&given.number()));
             let sent = sent.ok_or_else(|| {
-                RequestFailure::invalid("message", format!("{}: it is not awaited", given.place()))
+                RequestFailure::invalid("message", format!("{}: it is not awaited", given.position()))
             })?;
             match given.message {
                 Some(Value::Null) | None => {
@@ -110,7 +110,7 @@ impl PlanBuilder {
         services: &RunServices,
         all: Vec<(EditableMessage, Value)>,
     ) -> Result<(), RequestFailure> {
-        let from = self.asked.corrects.as_ref().and_then(|corrected| corrected.from.clone());
+        let from = self.request.corrects.as_ref().and_then(|corrected| corrected.from.clone());
         let (mut recipients, mut unfit) = (Vec::with_capacity(all.len()), Vec::new());
         for (sent, change) in all {
             let edit = match edit_of(&sent.message, &change, from.as_deref()) {
@@ -120,11 +120,11 @@ impl PlanBuilder {
                     continue;
                 }
             };
-            let place = format!("the message to {}", sent.group_id);
-            let message = match self.checked(services, Call::Edit, edit.clone(), Some(&place)) {
+            let position = format!("the message to {}", sent.group_id);
+            let message = match self.checked(services, Call::Edit, edit.clone(), Some(&position)) {
                 Ok(message) => message,
                 Err(why) => {
-                    self.note(services, &place, why)?;
+                    self.note(services, &position, why)?;
                     continue;
                 }
             };
@@ -150,10 +150,10 @@ impl PlanBuilder {
     }
 
     /// Logs how many messages cannot be edited, by the reason.
-    pub(super) fn tell_left_out(&self) {
+    pub(super) fn log_left_out(&self) {
         for (why, count) in self.edits.iter().flat_map(|edits| &edits.preview.left_out) {
             let messages = crate::message::counted_as(*count, "message is", "messages are");
-            tracing::warn!("broadcast `{}`: {messages} not edited: {why}", self.asked.name);
+            tracing::warn!("broadcast `{}`: {messages} not edited: {why}", self.request.name);
         }
     }
 }

@@ -27,19 +27,20 @@ impl PlanBuilder {
         &mut self,
         services: &RunServices,
     ) -> Result<BroadcastPlan, RequestFailure> {
-        if self.call.is_none() && self.asked.message.is_some() {
+        if self.call.is_none() && self.request.message.is_some() {
             // No recipient gets this message, but its author needs to know if it is invalid.
             self.plain_message(services, Call::Group)?;
         }
         self.put_held().await?;
-        self.tell_read();
-        self.tell_left_out();
+        self.log_read();
+        self.log_left_out();
         let audience = self.audience_read(services).await?;
-        self.spec.inputs = inputs::of_plan(services, &self.asked, audience);
+        self.spec.inputs = inputs::of_plan(services, &self.request, audience);
         let role = self.beside.as_ref().map_or(&self.role, |beside| &beside.role);
         let Broadcast { name, run, .. } = &role.broadcast;
-        let wanted = if self.asked.test_only { None } else { services.policy.plan_hash(&role.broadcast)? };
-        let (lease, max) = (self.role.lease, self.asked.max_recipients);
+        let wanted =
+            if self.request.test_only { None } else { services.policy.plan_hash(&role.broadcast)? };
+        let (lease, max) = (self.role.lease, self.request.max_recipients);
         let plan = self.role.ledger.check_plan(lease, self.exclusion.as_ref(), max, wanted.as_deref()).await;
         let plan = plan.map_err(|error| not_planned(error, name, run))?;
         if let Some(beside) = self.beside.as_ref().filter(|beside| beside.role.broadcast.is_over()) {
@@ -63,7 +64,7 @@ impl PlanBuilder {
                 ),
             ));
         }
-        if plan.total > 0 && !self.asked.test_only {
+        if plan.total > 0 && !self.request.test_only {
             self.preflight(services).await?;
         }
         self.checked = Some(plan.clone());
@@ -75,7 +76,7 @@ impl PlanBuilder {
         &mut self,
         services: &RunServices,
     ) -> Result<BroadcastPlan, RequestFailure> {
-        if self.asked.test_only {
+        if self.request.test_only {
             return Err(RequestFailure::invalid("test_only", "only the test is sent"));
         }
         let checked = match self.checked.take() {
@@ -92,7 +93,7 @@ impl PlanBuilder {
             let lease = self.role.lease;
             self.role.ledger.keep_spec(lease, &self.spec).await.map_err(fault)?;
             self.role.broadcast.spec = self.spec.clone();
-            let (exclusion, max) = (self.exclusion.as_ref(), self.asked.max_recipients);
+            let (exclusion, max) = (self.exclusion.as_ref(), self.request.max_recipients);
             let Broadcast { name, run, .. } = &self.role.broadcast;
             let plan = self.role.ledger.fix_checked(lease, exclusion, max, checked).await;
             plan.map_err(|error| not_planned(error, name, run))?

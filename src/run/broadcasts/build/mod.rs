@@ -49,7 +49,7 @@ impl PlanProgress {
 pub(super) struct PlanBuilder {
     role: LeasedBroadcast,
     underway: Rc<PlanProgress>,
-    asked: BroadcastSpec,
+    request: BroadcastSpec,
     spec: StoredSpec,
     exclusion: Option<Exclusion>,
     /// The broadcast's `kind`, or set by the first recipient: a targeted call if it names users, otherwise a group call.
@@ -92,16 +92,16 @@ impl PlanBuilder {
     /// Begins a plan, and discards what an earlier attempt left.
     pub(super) async fn begin(
         mut role: LeasedBroadcast,
-        asked: BroadcastSpec,
+        request: BroadcastSpec,
         spec: StoredSpec,
         app: AppId,
         beside: Option<Box<StoredPlan>>,
     ) -> Result<Self, RequestFailure> {
         let begun = async {
-            let options = AudienceOptions::of(&asked)?;
-            let exclusion = asked.exclusion(&role.ledger, app).await?;
+            let options = AudienceOptions::of(&request)?;
+            let exclusion = request.exclusion(&role.ledger, app).await?;
             role.ledger.discard_unbuilt(role.lease, &spec).await.map_err(fault)?;
-            if asked.kind.is_some() {
+            if request.kind.is_some() {
                 role.broadcast.spec = spec.clone();
             }
             let edits = match &spec.corrects {
@@ -112,14 +112,14 @@ impl PlanBuilder {
         };
         match begun.await {
             Ok((exclusion, options, edits)) => {
-                let underway = Rc::new(PlanProgress { name: asked.name.clone(), recipients: Cell::new(0) });
+                let underway = Rc::new(PlanProgress { name: request.name.clone(), recipients: Cell::new(0) });
                 Ok(Self {
                     role,
                     underway,
                     spec,
                     exclusion,
-                    call: if edits.is_some() { Some(Call::Edit) } else { asked.kind },
-                    asked,
+                    call: if edits.is_some() { Some(Call::Edit) } else { request.kind },
+                    request,
                     edits,
                     plain: SharedMessage::Unread,
                     options,
@@ -137,7 +137,7 @@ impl PlanBuilder {
                 })
             }
             Err(failure) => {
-                role.give_up(asked.test_only || beside.is_some()).await;
+                role.give_up(request.test_only || beside.is_some()).await;
                 if let Some(beside) = beside {
                     beside.role.release().await;
                 }
@@ -153,7 +153,7 @@ impl PlanBuilder {
 
     /// Deletes the plan. Nothing of it was sent, and the next run builds it again.
     pub(super) async fn abandon(self) {
-        let is_draft = self.asked.test_only || self.beside.is_some();
+        let is_draft = self.request.test_only || self.beside.is_some();
         self.role.give_up(is_draft).await;
         if let Some(beside) = self.beside {
             beside.role.release().await;
@@ -162,12 +162,12 @@ impl PlanBuilder {
 
     /// Whether only the test messages are sent.
     pub(super) const fn is_test_only(&self) -> bool {
-        self.asked.test_only
+        self.request.test_only
     }
 
     /// Whether only the test messages are sent, and the plan is checked, so that they may be sent now.
     pub(super) const fn is_being_tested(&self) -> bool {
-        self.asked.test_only && self.checked.is_some()
+        self.request.test_only && self.checked.is_some()
     }
 
     /// Whether the plan would add nothing to a broadcast that has ended.
@@ -200,8 +200,8 @@ impl PlanBuilder {
         let (mut items, mut lines) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
         for (given, line, _) in given {
             let header = self.file.as_ref().and_then(Audience::header);
-            let call = self.asked.kind.unwrap_or(Call::Group);
-            let fields = self.columns.of(given.recipient.clone(), header, call, &self.asked.name);
+            let call = self.request.kind.unwrap_or(Call::Group);
+            let fields = self.columns.of(given.recipient.clone(), header, call, &self.request.name);
             self.given += 1;
             if !fields.is_empty() {
                 self.awaited.insert(self.given, fields);
@@ -237,16 +237,16 @@ impl PlanBuilder {
         }
         let mut all = Vec::with_capacity(given.len());
         for given in given {
-            match named(&given.recipient, &self.asked) {
+            match named(&given.recipient, &self.request) {
                 Ok(named) => {
-                    if self.asked.path.is_none() {
+                    if self.request.path.is_none() {
                         self.drawn.add(&named, &given.recipient);
                     }
                     all.push((given, named));
                 }
                 Err(RecipientError(field, what)) => {
-                    let why = RequestFailure::invalid(field, format!("{}: {what}", given.place()));
-                    self.note(services, &given.place(), why)?;
+                    let why = RequestFailure::invalid(field, format!("{}: {what}", given.position()));
+                    self.note(services, &given.position(), why)?;
                 }
             }
         }
@@ -255,7 +255,7 @@ impl PlanBuilder {
 
     /// Returns the recipients of a group, or the user or room, with their messages.
     pub(super) async fn rows(&self, group_id: &str) -> Result<Value, RequestFailure> {
-        let call = self.asked.kind.unwrap_or(Call::Group);
+        let call = self.request.kind.unwrap_or(Call::Group);
         let group_id = crate::message::id_text(call.id_field(), group_id, call.id_kind())
             .map_err(|problem| RequestFailure::invalid("group_id", problem.message))?;
         let rows = self.role.ledger.planned_for(self.role.broadcast.id, group_id).await.map_err(fault)?;
@@ -283,7 +283,7 @@ impl PlanBuilder {
         recipient: &str,
         why: RequestFailure,
     ) -> Result<(), RequestFailure> {
-        services.policy.note(self.role.problems, &self.asked.name, recipient, why)
+        services.policy.note(self.role.problems, &self.request.name, recipient, why)
     }
 
     /// Returns the report of a broadcast that has no recipients, and deletes the broadcast.
@@ -304,7 +304,7 @@ impl PlanBuilder {
             );
         } else {
             services.tally.no_recipients();
-            let of = self.asked.path.as_ref().map_or_else(String::new, |path| format!(" in `{path}`"));
+            let of = self.request.path.as_ref().map_or_else(String::new, |path| format!(" in `{path}`"));
             tracing::warn!(
                 "broadcast `{name}` (run {run}): there are no recipients{of}; nothing was sent. The ledger \
                  keeps nothing of it: add recipients, then call it again with the same name and run"

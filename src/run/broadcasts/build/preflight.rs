@@ -16,7 +16,7 @@ const PAGE: u32 = 10_000;
 impl PlanBuilder {
     /// Looks up every group of the plan. Where one does not exist or is disabled, the plan is refused.
     pub(super) async fn preflight(&mut self, services: &RunServices) -> Result<(), RequestFailure> {
-        if self.asked.preflight != Some(true) {
+        if self.request.preflight != Some(true) {
             return Ok(());
         }
         if matches!(self.call, Some(Call::User | Call::Room | Call::Edit)) {
@@ -28,7 +28,7 @@ impl PlanBuilder {
         let (lists, _hold) = match services.lists.open(app) {
             Ok(opened) => opened,
             Err(why) => {
-                tracing::warn!("broadcast `{}`: its groups were not looked up: {why}", self.asked.name);
+                tracing::warn!("broadcast `{}`: its groups were not looked up: {why}", self.request.name);
                 return Ok(());
             }
         };
@@ -45,7 +45,7 @@ impl PlanBuilder {
             let groups: Vec<(String, bool)> = groups.into_iter().collect();
             lists.look_up_groups(&groups, &mut findings, &stop).await?;
         }
-        let name = &self.asked.name;
+        let name = &self.request.name;
         if let Some(warning) = findings.warning() {
             tracing::warn!("broadcast `{name}`: {warning}");
         }

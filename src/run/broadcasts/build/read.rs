@@ -18,7 +18,7 @@ const TOLD: usize = 5;
 impl PlanBuilder {
     /// Returns the hash of the recipients as an input. A file that changed while it was read is an error.
     pub(super) async fn audience_read(&self, services: &RunServices) -> Result<PlanInput, RequestFailure> {
-        let Some(path) = &self.asked.path else {
+        let Some(path) = &self.request.path else {
             let hash = self.drawn.hash();
             return Ok(PlanInput { kind: InputKind::Recipients, name: String::new(), hash });
         };
@@ -41,7 +41,7 @@ impl PlanBuilder {
         services: &RunServices,
     ) -> Result<(Vec<(RawRecipient, u64, ParsedRecipient)>, bool), RequestFailure> {
         let path = self
-            .asked
+            .request
             .path
             .clone()
             .ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "this broadcast reads no file"))?;
@@ -74,12 +74,12 @@ impl PlanBuilder {
             let read = value.map_err(|fault| RecipientError("to", fault.to_string())).and_then(|value| {
                 let at_line =
                     |RecipientError(field, what)| RecipientError(field, format!("line {number}: {what}"));
-                let named = named(&value, &self.asked).map_err(at_line)?;
+                let named = named(&value, &self.request).map_err(at_line)?;
                 Ok((RawRecipient::of_line(value, number), number, named))
             });
             match read {
                 Ok(read) => good.push(read),
-                Err(RecipientError(_, what)) if self.asked.skip_bad == Some(true) => bad.push(what),
+                Err(RecipientError(_, what)) if self.request.skip_bad == Some(true) => bad.push(what),
                 Err(RecipientError(field, what)) => {
                     let what = format!("`{path}`: {what} (`skip_bad = true` leaves such lines out)");
                     self.note(services, &format!("line {number}"), RequestFailure::invalid(field, what))?;
@@ -95,9 +95,9 @@ impl PlanBuilder {
         if bad.is_empty() {
             return Ok(());
         }
-        let told = usize::try_from(self.role.bad_lines).unwrap_or(usize::MAX);
-        for what in bad.iter().take(TOLD.saturating_sub(told)) {
-            tracing::warn!("broadcast `{}`: `{path}`: {what}; the line is left out", self.asked.name);
+        let logged = usize::try_from(self.role.bad_lines).unwrap_or(usize::MAX);
+        for what in bad.iter().take(TOLD.saturating_sub(logged)) {
+            tracing::warn!("broadcast `{}`: `{path}`: {what}; the line is left out", self.request.name);
         }
         self.role.bad_lines += bad.len() as u64;
         self.held.extend(bad);
@@ -113,9 +113,9 @@ impl PlanBuilder {
     }
 
     /// Logs how the file was read, and how many of its lines are skipped.
-    pub(super) fn tell_read(&self) {
-        let (name, run) = (&self.asked.name, &self.role.broadcast.run);
-        if let (Some((read, _)), Some(path)) = (&self.read, &self.asked.path) {
+    pub(super) fn log_read(&self) {
+        let (name, run) = (&self.request.name, &self.role.broadcast.run);
+        if let (Some((read, _)), Some(path)) = (&self.read, &self.request.path) {
             tracing::info!("broadcast `{name}` (run {run}): `{path}` read as {read}");
         }
         match self.role.bad_lines {

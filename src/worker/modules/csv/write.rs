@@ -71,12 +71,12 @@ fn names(rows: &[Table]) -> Result<Vec<String>, NativeError> {
     Ok(names.into_iter().collect())
 }
 
-fn field(place: &str, value: &Value) -> Result<String, NativeError> {
+fn field(path: &str, value: &Value) -> Result<String, NativeError> {
     match value {
         Value::Nil => Ok(String::new()),
         Value::LightUserData(pointer) if pointer.0.is_null() => Ok(String::new()),
-        Value::String(_) => utf8(place, value),
+        Value::String(_) => utf8(path, value),
         Value::Integer(_) | Value::Number(_) | Value::Boolean(_) => Ok(value.to_string()?),
-        other => Err(wrong(place, "a string, a number or true or false", other)),
+        other => Err(wrong(path, "a string, a number or true or false", other)),
     }
 }

@@ -74,24 +74,24 @@ impl TokenCipher {
 mod tests {
     use super::*;
 
-    fn seal(app: &str, id: &str, secret: &str) -> TokenCipher {
+    fn cipher(app: &str, id: &str, secret: &str) -> TokenCipher {
         TokenCipher::new(app, id, &secret.into()).unwrap()
     }
 
     #[test]
     fn only_the_same_secret_of_the_same_app_opens_it() {
-        let own = seal("http://service/org/app", "id", "secret");
+        let own = cipher("http://service/org/app", "id", "secret");
         let sealed = own.seal(b"CANARY-token".to_vec()).unwrap();
         assert_eq!(own.open(&sealed).unwrap().as_slice(), b"CANARY-token");
         assert_eq!(
-            seal("http://service/org/app", "id", "secret").open(&sealed).unwrap().as_slice(),
+            cipher("http://service/org/app", "id", "secret").open(&sealed).unwrap().as_slice(),
             b"CANARY-token"
         );
         assert_ne!(own.seal(b"CANARY-token".to_vec()).unwrap(), sealed);
         for other in [
-            seal("http://service/org/app", "id", "other"),
-            seal("http://service/org/app", "di", "secret"),
-            seal("http://service/org/ap", "pid", "secret"),
+            cipher("http://service/org/app", "id", "other"),
+            cipher("http://service/org/app", "di", "secret"),
+            cipher("http://service/org/ap", "pid", "secret"),
         ] {
             assert_eq!(other.open(&sealed), None);
             assert_ne!(other.name(), own.name());
@@ -100,16 +100,16 @@ mod tests {
 
     #[test]
     fn what_was_changed_does_not_open() {
-        let seal = seal("app", "id", "secret");
-        let sealed = seal.seal(b"token".to_vec()).unwrap();
+        let cipher = cipher("app", "id", "secret");
+        let sealed = cipher.seal(b"token".to_vec()).unwrap();
         let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            assert_eq!(seal.open(&URL_SAFE_NO_PAD.encode(changed)), None);
+            assert_eq!(cipher.open(&URL_SAFE_NO_PAD.encode(changed)), None);
         }
         for nonsense in ["", "x", "not base64!", &sealed[..20]] {
-            assert_eq!(seal.open(nonsense), None);
+            assert_eq!(cipher.open(nonsense), None);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Daemon, DaemonEvent, DaemonSetup};
 
 impl Daemon {
     /// Reports jobs that newly run for the events of an app without a callback secret.
-    pub(super) fn tell_unheard(&self) {
+    pub(super) fn report_unheard(&self) {
         let DaemonSetup { registry, .. } = &*self.setup;
         let settings = registry.settings();
         let has_secret = |app: &str| {
@@ -35,14 +35,14 @@ impl Daemon {
     }
 
     /// Reports scripts that newly failed to load.
-    pub(super) async fn tell_stale(&self) {
+    pub(super) async fn report_stale(&self) {
         let scripts = self.setup.registry.scripts();
         let stale: BTreeMap<String, String> =
             scripts.into_iter().filter_map(|script| Some((script.name, script.stale?.error))).collect();
         let before = self.stale.replace(stale.clone());
         for (script, error) in stale {
             if before.get(&script) != Some(&error) {
-                self.setup.tell(DaemonEvent::ScriptStale { script, error }).await;
+                self.setup.report(DaemonEvent::ScriptStale { script, error }).await;
             }
         }
     }
@@ -59,11 +59,11 @@ pub(super) fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
                 let (rejected, in_doubt, cancelled) = (report.rejected, report.in_doubt, report.cancelled);
                 tracing::info!(name, run, sent, total, rejected, in_doubt, cancelled, "broadcast finished");
                 let setup = Rc::clone(setup);
-                tokio::task::spawn_local(async move { setup.tell_end(id, report).await });
+                tokio::task::spawn_local(async move { setup.report_end(id, report).await });
             }
             DriveEnd::Paused(why) => {
                 tracing::error!(name, run, "broadcast paused: {why}; to continue it: `mooncast runs resume`");
-                tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
+                spawn_report(setup, DaemonEvent::BroadcastHalted { name, run, why });
             }
             DriveEnd::Stopped => {
                 tracing::info!(name, run, "broadcast interrupted; the next start continues it");
@@ -71,13 +71,13 @@ pub(super) fn broadcast_ended(setup: &Rc<DaemonSetup>, kept: SupervisedEnd) {
         },
         Err(why) => {
             tracing::error!(name, run, "cannot send the broadcast: {why}");
-            tell(setup, DaemonEvent::BroadcastHalted { name, run, why });
+            spawn_report(setup, DaemonEvent::BroadcastHalted { name, run, why });
         }
     }
 }
 
 /// Reports an event from a place that cannot await.
-fn tell(setup: &Rc<DaemonSetup>, event: DaemonEvent) {
+fn spawn_report(setup: &Rc<DaemonSetup>, event: DaemonEvent) {
     let setup = Rc::clone(setup);
-    tokio::task::spawn_local(async move { setup.tell(event).await });
+    tokio::task::spawn_local(async move { setup.report(event).await });
 }

@@ -39,7 +39,7 @@ pub(super) struct Guest {
 
 /// A caller whose role is enough for the page.
 #[derive(Debug, Clone)]
-pub(super) struct Visitor {
+pub(super) struct PageContext {
     guest: Guest,
     caller: Caller,
 }
@@ -61,31 +61,31 @@ impl Guest {
     }
 
     /// The reader's time zone, or the project's if it is not known.
-    pub(super) fn zone<'a>(&'a self, site: &'a AppState) -> &'a str {
-        self.zone.as_deref().unwrap_or(&site.daemon.house.serve.zone)
+    pub(super) fn zone<'a>(&'a self, state: &'a AppState) -> &'a str {
+        self.zone.as_deref().unwrap_or(&state.daemon.handle.serve.zone)
     }
 
     /// The context that every template gets.
-    pub(super) fn context(&self, site: &AppState) -> Value {
-        let now = site.clock.unix_time();
+    pub(super) fn context(&self, state: &AppState) -> Value {
+        let now = state.clock.unix_time();
         context! {
             lang => self.language.tag(),
-            zone => self.zone(site),
+            zone => self.zone(state),
             zone_known => self.zone.is_some(),
             now => now.as_secs(),
             address => self.address.as_str(),
             notice => self.notice.as_deref(),
-            healthy => site.ledger.is_healthy(),
+            healthy => state.ledger.is_healthy(),
             live => false,
             known => false,
             may_act => false,
-            house => site.pages.house(),
+            globals => state.pages.globals(),
         }
     }
 
     /// Renders a page, or a part of one.
-    pub(super) fn page(&self, site: &AppState, template: &str, context: &Value) -> Response {
-        match site.pages.render(template, context) {
+    pub(super) fn page(&self, state: &AppState, template: &str, context: &Value) -> Response {
+        match state.pages.render(template, context) {
             Ok(html) => self.html(html),
             Err(problem) => problem.into_response(),
         }
@@ -101,11 +101,11 @@ impl Guest {
     }
 
     /// Renders an error.
-    pub(super) fn refuse(&self, site: &AppState, problem: &ApiError) -> Response {
+    pub(super) fn refuse(&self, state: &AppState, problem: &ApiError) -> Response {
         let template = if self.part { "part/problem.html" } else { "refusal.html" };
         let status = problem.status();
         let more = context! { status => status.as_u16(), problem => problem.message() };
-        let mut answer = self.page(site, template, &context! { ..more, ..self.context(site) });
+        let mut answer = self.page(state, template, &context! { ..more, ..self.context(state) });
         *answer.status_mut() = status;
         problem.add_headers(answer.headers_mut());
         answer
@@ -118,9 +118,9 @@ impl Guest {
     }
 }
 
-impl Visitor {
+impl PageContext {
     /// The context that every template gets.
-    pub(super) fn context(&self, site: &AppState) -> Value {
+    pub(super) fn context(&self, state: &AppState) -> Value {
         let Caller { name, kind, role, .. } = &self.caller;
         context! {
             known => true,
@@ -130,7 +130,7 @@ impl Visitor {
             caller => name,
             by_proxy => *kind == ActorKind::Proxy,
             role => role.name(),
-            ..self.guest.context(site)
+            ..self.guest.context(state)
         }
     }
 
@@ -146,15 +146,15 @@ impl Visitor {
     }
 
     /// Renders the result of a query, or its error.
-    pub(super) fn answer(&self, site: &AppState, template: &str, came: Result<Value, ApiError>) -> Response {
+    pub(super) fn answer(&self, state: &AppState, template: &str, came: Result<Value, ApiError>) -> Response {
         match came {
-            Ok(context) => self.page(site, template, &context),
-            Err(problem) => self.refuse(site, &problem),
+            Ok(context) => self.page(state, template, &context),
+            Err(problem) => self.refuse(state, &problem),
         }
     }
 }
 
-impl std::ops::Deref for Visitor {
+impl std::ops::Deref for PageContext {
     type Target = Guest;
 
     fn deref(&self) -> &Guest {
@@ -170,11 +170,11 @@ impl<S: Sync> FromRequestParts<S> for Guest {
     }
 }
 
-impl FromRequestParts<AppState> for Visitor {
+impl FromRequestParts<AppState> for PageContext {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, site).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
         Ok(Self { guest: Guest::of(parts), caller })
     }
 }

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::time::ClockReading;
 
 /// Returns the answer that a fault makes. `answer` is Some if the call was served all the same.
-pub(super) fn spoil(
+pub(super) fn corrupt(
     answer: Option<Response<Bytes>>,
     what: FaultEffect,
     now: ClockReading,
