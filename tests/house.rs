@@ -412,7 +412,7 @@ fn judged_again(failed: &[&str], statuses: &str) -> bool {
     )
     .unwrap();
     std::fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let names: String = failed.iter().map(|name| format!("    {name}\n")).collect();
+    let names: String = failed.iter().flat_map(|name| ["    ", name, "\n"]).collect();
     let told = folder.path().join("told");
     let text = format!(
         "failures:\n\n---- a stdout ----\n    not::a::name\n\nfailures:\n{names}\ntest result: FAILED.\n"
