@@ -216,6 +216,38 @@ fn what_was_certainly_not_made_is_repeated_and_what_may_have_been_made_is_not() 
 }
 
 #[test]
+fn a_path_with_a_401_of_its_own_costs_one_token_and_no_other_call() {
+    let fetched = AtomicUsize::new(0);
+    let service = Service::answering(move |_, request| {
+        if request.path.ends_with("/token") {
+            let number = fetched.fetch_add(1, Ordering::Relaxed);
+            return service::json(200, &format!(r#"{{"access_token":"token-{number}","expires_in":9000}}"#));
+        }
+        if request.path.contains("/chatgroups/7/") {
+            return service::json(401, r#"{"error":"unauthorized","error_description":"only the owner"}"#);
+        }
+        service::json(200, r#"{"data":{"1":"m1"}}"#)
+    });
+    let script = r#"
+    local function refused(path)
+      local ok, e = pcall(im.request, { method = "POST", path = path, body = { a = 1 } })
+      assert(not ok and e.kind == "auth" and tostring(e):find(path, 1, true), tostring(e))
+    end
+    for i = 1, 12 do refused("/chatgroups/7/users") end
+    im.group_send { to = "1", type = "txt", body = { msg = "sent" } }
+    for i = 1, 12 do refused("/chatgroups/7/admin") end
+    im.group_send { to = "1", type = "txt", body = { msg = "sent" } }
+    print(im.request({ method = "POST", path = "/chatgroups/8/users" }).status)"#;
+    let project = project(script);
+    let mut command = project.command_against(&service, &["run", "scripts/main.lua"]);
+    command.env_remove("MOONCAST_TOKEN").env("MOONCAST_CLIENT_ID", "an-id");
+    command.env("MOONCAST_CLIENT_SECRET", "a-client-secret");
+    Ran::of(&command.output().unwrap()).exits(0).prints("200");
+    let count = |part: &str| service.requests().iter().filter(|one| one.path.contains(part)).count();
+    assert_eq!((count("/token"), count("/messages"), count("/chatgroups/7/")), (2, 2, 25));
+}
+
+#[test]
 fn a_kill_in_the_middle_of_a_call_leaves_it_in_doubt_and_told() {
     // (where it dies, calls that the service got, whether it is in doubt)
     let points = [

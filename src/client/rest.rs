@@ -102,6 +102,13 @@ impl Client {
         })
     }
 
+    /// Replaces the token that the service refused with 401, unless the refusal is the path's own. Returns whether the
+    /// call may be made once more with another token.
+    pub fn renew_for_rest(&self, authorisation: &Authorisation) -> bool {
+        let ClientInner { transport, tokens, .. } = &*self.0;
+        tokens.renewable() && tokens.refused_for_rest(&authorisation.0, transport.clock())
+    }
+
     fn prepare_rest<F>(&self, call: &RestCall, on_write: Option<F>) -> PreparedCall
     where
         F: FnOnce() + Send + 'static,

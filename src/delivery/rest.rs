@@ -16,7 +16,7 @@ use super::record::SendRecord;
 use super::retry::{Backoff, PATIENCE};
 use super::send::{least_time, lock};
 use super::{Delivery, SendCounters, trace};
-use crate::client::{Authorisation, CallError, FailureClass, RestAnswer, RestCall, TimeLimit, TokenRenewals};
+use crate::client::{Authorisation, CallError, FailureClass, RestAnswer, RestCall, TimeLimit};
 use crate::clock::Instant;
 use crate::core::{FailureKind, Priority, Receipts, RequestFailure, RestQuota};
 use crate::quota::{Permit, Quota};
@@ -101,7 +101,7 @@ impl Delivery {
         let deadline = options.timeout.map(|timeout| self.clock.now() + timeout);
         let give_up = self.clock.now() + PATIENCE;
         let mut backoff = Backoff::of(&self.clock);
-        let mut renewals = TokenRenewals::default();
+        let mut is_renewed = false;
         // Whether a try may have been made, so that the intent stays.
         let mut made = false;
         let mut last = None;
@@ -131,7 +131,8 @@ impl Delivery {
                         if !made {
                             record.withdraw(true, &failure.to_string()).await.map_err(failed)?;
                         }
-                        if self.client.renew(&mut renewals, &token, &failure).await {
+                        if !is_renewed && self.client.renew_for_rest(&token) {
+                            is_renewed = true;
                             last = Some(failure);
                             continue;
                         }

@@ -43,6 +43,9 @@ const REFUSAL_KEPT: Duration = Duration::from_mins(1);
 const UNSERVED_MAX: u32 = 3;
 /// The most refused tokens that are replaced in [`REFUSAL_KEPT`].
 const REPLACED_MAX: usize = 10;
+/// A token that a script's own call was refused with is replaced at most this often: the path that the script names may
+/// have a 401 of its own, and a new token does not change that.
+const REPLACED_FOR_REST: Duration = Duration::from_mins(10);
 /// The longest time for which a call waits until the store records that its token has served.
 const SERVED_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -108,6 +111,8 @@ struct TokenState {
     refusals: Vec<Instant>,
     /// The generation of the token whose refusal is the current `last_failure`.
     given_up: Option<u64>,
+    /// When a token was last taken out of use because a script's own call was refused with it.
+    replaced_for_rest: Option<Instant>,
     failed_fetches: u32,
     last_failure: Option<FetchFailure>,
 }
@@ -324,6 +329,27 @@ impl TokenProvider {
             state.given_up = Some(token.generation);
         }
         is_hopeless
+    }
+
+    /// Records that the service answered 401 to a call whose path a script names ([`super::RestCall`]). Such a 401 says
+    /// little of the token, so it takes a token out of use once in [`REPLACED_FOR_REST`] at most, and never counts as a
+    /// proof that the next token is refused too: no other call fails because of it.
+    ///
+    /// Returns whether the call may be repeated with the token that is used now.
+    pub(super) fn refused_for_rest(&self, token: &BearerToken, clock: &Clock) -> bool {
+        let now = clock.now();
+        let mut state = self.state();
+        if state.held.as_ref().is_none_or(|held| held.token.generation != token.generation) {
+            // It is out of use already.
+            return true;
+        }
+        if state.replaced_for_rest.is_some_and(|at| now.saturating_since(at) < REPLACED_FOR_REST) {
+            return false;
+        }
+        state.replaced_for_rest = Some(now);
+        state.held = None;
+        state.refused = Some(SecretString::from(token.as_str()));
+        true
     }
 
     /// Whether a call of another process has succeeded with the current token.
