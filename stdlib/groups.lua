@@ -23,6 +23,9 @@ local groups = {}
 -- The most users that one call adds, removes or mutes.
 local USERS = 60
 
+-- The longest mute with an end, in seconds: ten years. A longer number is most likely one of milliseconds.
+local LONGEST_MUTE = 10 * 365 * 24 * 3600
+
 -- The most members that a new group can have beside its owner.
 local NEW_MEMBERS = 100
 
@@ -88,7 +91,17 @@ local function of(app)
         error("groups.create: there is no field `" .. tostring(field) .. "`; the fields are name, owner, description, members, max_members and public", 2)
       end
     end
-    local members = new.members and #new.members > 0 and user_list(new.members, NEW_MEMBERS) or nil
+    local members, most, public = new.members, new.max_members, new.public
+    if members ~= nil and type(members) ~= "table" then
+      error("groups.create: members must be a list of user ids, got " .. type(members), 2)
+    end
+    members = members and #members > 0 and user_list(members, NEW_MEMBERS) or nil
+    if most ~= nil and not (math.type(most) == "integer" and most > 0) then
+      error("groups.create: max_members must be a whole number over 0, got " .. tostring(most), 2)
+    end
+    if public ~= nil and type(public) ~= "boolean" then
+      error("groups.create: public must be true or false, got " .. type(public), 2)
+    end
     local answer = app.request({
       method = "POST",
       path = "/chatgroups",
@@ -97,12 +110,20 @@ local function of(app)
         owner = text("owner", new.owner, 64),
         description = new.description and text("description", new.description, 512) or "",
         members = members,
-        maxusers = new.max_members,
-        public = new.public == true,
+        maxusers = most,
+        public = public == true,
       },
     })
-    -- A rehearsal makes no group, so it has no id.
-    return answer.rehearsed and "rehearsed-group" or answer.body.data.groupid
+    if answer.rehearsed then
+      -- A rehearsal makes no group, so it has no id.
+      return "rehearsed-group"
+    end
+    local data = type(answer.body) == "table" and answer.body.data
+    local id = type(data) == "table" and data.groupid
+    if not id then
+      error("groups.create: the service answered without a group id; look whether the group exists before you create it again", 2)
+    end
+    return id
   end
 
   function own.add(group_id, users)
@@ -126,8 +147,8 @@ local function of(app)
   end
 
   function own.mute(group_id, users, seconds)
-    if seconds ~= nil and not (type(seconds) == "number" and seconds > 0 and seconds < math.huge) then
-      error("groups.mute: seconds must be a number over 0; leave it out to mute until they are unmuted", 2)
+    if seconds ~= nil and not (type(seconds) == "number" and seconds > 0 and seconds <= LONGEST_MUTE) then
+      error("groups.mute: seconds must be a number over 0, and at most " .. LONGEST_MUTE .. ", got " .. tostring(seconds) .. "; leave it out to mute until they are unmuted", 2)
     end
     in_calls(user_list(users), function(some)
       app.request({
@@ -200,7 +221,7 @@ end
 ---Mutes members of a group, for a time or until they are unmuted. Needs `"POST /chatgroups/*/mute"`.
 ---@param group_id string|integer
 ---@param users string|string[]
----@param seconds? number  by default until they are unmuted
+---@param seconds? number  at most ten years; by default until they are unmuted
 function groups.mute(group_id, users, seconds)
   return default.mute(group_id, users, seconds)
 end

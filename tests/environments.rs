@@ -62,6 +62,18 @@ fn an_environment_sends_through_its_own_app_and_remembers_for_itself() {
     run(&mut command(&project, &["--env", "staging", "doctor"]))
         .exits(0)
         .prints(&format!("staging: {} is laid over mooncast.toml", file.display()));
+    // Files are of the project, and not of the environment.
+    let shared = "data/ is shared by all environments";
+    let doctor = |args: &[&str]| run(&mut command(&project, args)).exits(0).stdout;
+    assert!(!doctor(&["--env", "staging", "doctor"]).contains(shared));
+    let writes = "require('fs').write('data/a.csv', 'written')";
+    run(&mut command(&project, &["--env", "staging", "eval", writes])).exits(0);
+    assert_eq!(std::fs::read_to_string(project.path("data/a.csv")).unwrap(), "written");
+    run(&mut command(&project, &["eval", "return require('fs').read('data/a.csv')"]))
+        .exits(0)
+        .prints("written");
+    assert!(doctor(&["--env", "staging", "doctor"]).contains(shared));
+    assert!(!doctor(&["doctor"]).contains(shared));
 }
 
 #[test]
@@ -132,6 +144,12 @@ fn an_environment_without_a_file_is_refused_with_the_files_that_exist() {
         .exits(0)
         .prints("Created a project in spring");
     run(command(&project, &["stubs"]).env("MOONCAST_ENV", "nope")).exits(0).prints("stubs, ");
+    assert!(!project.path("spring/mooncast.nope.toml").exists());
+    for same in [&["stubs"][..], &["completions", "bash"], &["man"], &["sim", "--listen", "127.0.0.1:0"]] {
+        run(&mut command(&project, &[&["--env", "eu"], same].concat()))
+            .exits(2)
+            .says(&format!("`mooncast {}` is the same in each environment", same[0]));
+    }
     // An error names the file that it is in, and shows no secret.
     project.write("mooncast.eu.toml", "[app]\nclient_secret = 5\norg = [\"x\"]\n");
     run(&mut command(&project, &["--env", "eu", "doctor"])).exits(2).says("mooncast.eu.toml: line 2");
@@ -224,4 +242,26 @@ fn the_page_and_the_api_show_the_environment_and_a_changed_file_is_applied() {
     project.write("mooncast.eu-2.toml", "[scripts]\ncpu = \"6s\"\n");
     serving.says("[scripts]", 1);
     serving.stop().exits(0);
+}
+
+#[test]
+fn a_new_project_has_the_file_of_the_environment_that_it_is_made_for() {
+    let project = Project::new();
+    let made = run(&mut command(&project, &["--env", "staging", "new", "spring"])).exits(0);
+    made.prints("mooncast.staging.toml is laid over mooncast.toml by --env staging");
+    let text = std::fs::read_to_string(project.path("spring/mooncast.staging.toml")).unwrap();
+    assert!(text.contains("name = \"your-app-staging\"") && !text.contains("NAME"), "{text}");
+    let spring = project.path("spring");
+    let at = spring.to_str().unwrap();
+    run(&mut command(&project, &["--project", at, "--env", "staging", "doctor", "--simulator"]))
+        .exits(0)
+        .prints("is laid over mooncast.toml");
+    let script = spring.join("scripts/hello.lua");
+    run(&mut command(&project, &["--env", "staging", "run", script.to_str().unwrap()]))
+        .exits(0)
+        .says("[staging] sent to");
+    assert!(spring.join(".mooncast/env/staging").is_dir() && !spring.join(".mooncast/ledger.db").exists());
+    // A name that is none makes no project.
+    run(&mut command(&project, &["--env", "../x", "new", "autumn"])).exits(2).says("1 to 32 of a-z");
+    assert!(!project.path("autumn").exists());
 }

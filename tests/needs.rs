@@ -260,7 +260,7 @@ fn no_sentence_of_the_ledger_stays_english_on_a_chinese_page() {
 #[test]
 fn the_catalogue_has_the_sentences_that_the_program_writes() {
     // Sentences that the program puts together from parts.
-    const PARTS: [&str; 23] = [
+    const PARTS: [&str; 28] = [
         "script_error",
         "broadcast_paused",
         "broadcast_interrupted",
@@ -277,6 +277,11 @@ fn the_catalogue_has_the_sentences_that_the_program_writes() {
         "cancelled_before_rest",
         "rejected_before",
         "rejected_before_rest",
+        "cancelled_by_before",
+        "cancelled_by_before_rest",
+        "edit_rejected",
+        "edit_cancelled",
+        "edit_cancelled_by",
         "recipients_added",
         "recipients_removed",
         "separated_by_comma",

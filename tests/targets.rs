@@ -2,6 +2,9 @@
 //!
 //! On a server: in the soak
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::service::{self, Request, Service};
@@ -242,5 +245,104 @@ fn an_approver_sees_what_the_lookup_found() {
     assert!(page(&site, "/broadcasts/1").contains("Muted groups"));
     ran.kill().unwrap();
     ran.wait().unwrap();
+    site.serving.stop().exits(0);
+}
+
+/// A service with groups of 300 members, and how it answers lookups: well (0), with a refusal (1), or as if group 103 did not
+/// exist and 104 were disabled (2).
+fn changing_groups() -> (Service, Arc<AtomicUsize>) {
+    let mode = Arc::new(AtomicUsize::new(0));
+    let of_service = Arc::clone(&mode);
+    let service = Service::answering(move |count, request| {
+        let Some(ids) = asked(request) else { return service::accept(count, request) };
+        let mode = of_service.load(Ordering::SeqCst);
+        if mode == 1 {
+            return service::json(403, r#"{"error":"forbidden_op","error_description":"not now"}"#);
+        }
+        let details = |id: &String| match id.as_str() {
+            "103" if mode == 2 => json!("group id doesn't exist"),
+            id => {
+                json!({ "id": id, "owner": "boss", "affiliations_count": 300, "disabled": mode == 2 && id == "104" })
+            }
+        };
+        service::json(200, &json!({ "data": ids.iter().map(details).collect::<Vec<_>>() }).to_string())
+    });
+    (service, mode)
+}
+
+/// A daemon whose broadcast to 101 to 104 waits for an approval after its groups were looked up.
+fn waiting_site(service: &Service) -> Site {
+    let script = r#"function main() im.broadcast { name = "news", preflight = true, to = { "101", "102", "103", "104" },
+      message = { from = "news", type = "txt", body = { msg = "hi" } } } end"#;
+    let project =
+        Project::with_script(script).file("mooncast.toml", format!("{SETTINGS}[approval]\nover = 2\n"));
+    let ann = crate::approval::token(&project, "ann", &["--role", "operator"]);
+    let site = Site::of_against(project, service);
+    crate::approval::post(&site, "/scripts/run", &ann, &json!({ "script": "main.lua" }));
+    crate::approval::awaited(&site);
+    site
+}
+
+#[test]
+fn a_broadcast_that_is_resumed_by_hand_looks_its_groups_up_again() {
+    let (service, mode) = changing_groups();
+    let Site { project, serving, .. } = waiting_site(&service);
+    assert_eq!(calls(&service), [4]);
+    serving.kill();
+    project.wait_for_death();
+    let run = |args: &[&str]| Ran::of(&project.command_against(&service, args).output().unwrap());
+    run(&["runs", "approve", "news"]).exits(0);
+    // Without the lookup nothing is sent.
+    mode.store(1, Ordering::SeqCst);
+    run(&["runs", "resume", "news"]).exits(3).prints("its groups could not be looked up again");
+    assert_eq!(service.messages().len(), 0);
+    mode.store(2, Ordering::SeqCst);
+    run(&["runs", "resume", "news"])
+        .exits(0)
+        .says("1 group does not exist (103); 1 group is disabled (104); no message is sent there");
+    let mut to: Vec<Value> = service.messages().iter().map(|message| message["to"][0].clone()).collect();
+    to.sort_by_key(ToString::to_string);
+    assert_eq!(to, ["101", "102"]);
+    assert_eq!(calls(&service), [4, 4, 4]);
+    let exported = run(&["runs", "export", "news"]).exits(0).stdout;
+    for (group, state, why) in [
+        ("101", "sent", ""),
+        ("103", "skipped", "the group does not exist"),
+        ("104", "skipped", "the group is disabled"),
+    ] {
+        let line = exported.lines().find(|line| line.split(',').nth(1) == Some(group)).unwrap();
+        assert!(line.contains(state) && line.contains(why), "{line}");
+    }
+    // It has ended, and is not looked up any more.
+    run(&["runs", "resume", "news"]).exits(0).prints("nothing is left to send");
+    assert_eq!(calls(&service), [4, 4, 4]);
+}
+
+#[test]
+fn a_broadcast_that_a_daemon_resumes_looks_its_groups_up_again() {
+    let (service, mode) = changing_groups();
+    let Site { project, serving, .. } = waiting_site(&service);
+    serving.kill();
+    project.wait_for_death();
+    mode.store(2, Ordering::SeqCst);
+    let bob = crate::approval::token(&project, "bob", &["--role", "approver"]);
+    let site = Site::of_against(project, &service);
+    let found =
+        site.until("/broadcasts/1", |page| page["outlook"]["targets"]["warnings"][1]["kind"] == "disabled");
+    let warning = |kind: &str, id: &str| json!({ "kind": kind, "total": 1, "first": [id] });
+    assert_eq!(
+        found["outlook"]["targets"],
+        json!({ "groups": 4, "warnings": [warning("missing", "103"), warning("disabled", "104")] })
+    );
+    assert!(page(&site, "/broadcasts/1").contains("Groups that do not exist"));
+    let broadcast = crate::approval::awaited(&site);
+    assert_eq!(crate::approval::approve(&site, &broadcast, &bob).status, 200);
+    let page = site.until("/broadcasts/1", |page| page["broadcast"]["state"] == "finished");
+    assert_eq!(
+        (&page["broadcast"]["counts"]["sent"], &page["broadcast"]["counts"]["skipped"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(service.messages().len(), 2);
+    assert_eq!(calls(&service), [4, 4]);
     site.serving.stop().exits(0);
 }

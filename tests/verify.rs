@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mooncast::{
-    AlertFormat, AlertKind, AlertSender, AlertSettings, AppFlags, Clock, DaemonSetup, DaemonSignal,
+    AlertFormat, AlertKind, AlertSender, AlertSettings, AppFlags, Ask, Clock, DaemonSetup, DaemonSignal,
     Environment, InDoubtPolicy, Language, Project as Place, RecordSettings, ScriptLoader, ScriptOutput,
     ScriptRegistry, Settings, serve,
 };
@@ -132,5 +132,32 @@ fn without_the_setting_nothing_is_verified() {
         serve_for_half_an_hour(&scene, &project, &clock, &hook).await;
         assert!(!scene.ledger.show(id).await.unwrap().report.unwrap().contains("verification"));
         assert!(scene.service.asked().is_empty() && hook.requests().is_empty());
+    });
+}
+
+#[test]
+fn doubts_that_are_settled_while_no_daemon_runs_are_told_by_the_next_one() {
+    virtually(async |clock| {
+        let silent = |number: u64, _: &Value| if number == 1 { Fate::AcceptedSilently } else { Fate::Well };
+        let scene = Scene::new(&clock, silent, RecordSettings::default()).await;
+        let (project, hook) = (Project::new(), Service::accepting());
+        let spec = spec(InDoubtPolicy::Hold);
+        let id = scene.groups(&spec, 3).await;
+        assert_eq!(scene.drive(id, &spec).await.report.in_doubt, 1);
+        serve_for_half_an_hour(&scene, &project, &clock, &hook).await;
+        assert!(hook.requests().is_empty(), "{:?}", hook.requests());
+
+        clock.sleep(2 * HOUR).await;
+        scene.delivery.reconcile(Ask::Due).await.unwrap();
+        assert_eq!(scene.ledger.counts(id).await.unwrap().in_doubt, 0);
+        // The first daemon tells it, and no later one again.
+        for _ in 0..3 {
+            serve_for_half_an_hour(&scene, &project, &clock, &hook).await;
+            clock.set_unix_time(clock.unix_time() + 26 * HOUR);
+        }
+        let alerts: Vec<Value> = hook.requests().iter().map(Request::json).collect();
+        assert_eq!(alerts.len(), 1, "{alerts:?}");
+        assert_eq!((&alerts[0]["event"], &alerts[0]["broadcast"]), (&"reconciled".into(), &"news".into()));
+        assert_eq!(alerts[0]["figures"], serde_json::json!({ "sent": 3, "total": 3 }));
     });
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::{App, AppFlags, Credentials, Environment, Project, Settings};
+use crate::config::{App, AppFlags, Credentials, DATA_FOLDER, Environment, Project, Settings};
 use crate::control::utc;
 use crate::core::{FailureKind, RequestFailure};
 use crate::delivery::{Delivery, FailPoint, ServiceHealth};
-use crate::ledger::CallbackActivity;
+use crate::ledger::{CallbackActivity, Ledger, LedgerLocation};
 use crate::run::{OWN_BINARY, confinement};
 
 use super::findings::FindingsReport;
+use super::runs::sends;
 use super::{AppArgs, Exit, GlobalArgs, apps, store};
 
 /// The maximum difference between this machine's clock and the service's. With a larger one, a token's expiry is
@@ -69,6 +70,11 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
             format!("{env}: {} is laid over mooncast.toml", file.display())
         };
         report.line(!twice, "environment", &text);
+        let has_files =
+            std::fs::read_dir(project.root.join(DATA_FOLDER)).is_ok_and(|mut files| files.next().is_some());
+        if has_files {
+            report.line(true, "data", "data/ is shared by all environments: what a script writes there in one, the scripts of the others read; keep what a script remembers in `store`, which is apart");
+        }
     }
     for text in settings.approval.without_scripts(&project.root) {
         report.line(false, "approval", &text);
@@ -86,7 +92,11 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
             &format!("{} does not exist yet; Mooncast creates it when it needs it", file.display()),
         );
     } else {
-        clock.block_on(store::look_and_examine(&location, &clock, &mut report))?;
+        clock.block_on(async {
+            if store::look_and_examine(&location, &clock, &mut report).await {
+                doubts(&location, &clock, &mut report).await;
+            }
+        })?;
     }
     let exists = location.missing_file().is_none();
     let apps = apps::choose(&project, &settings, args.simulator, &clock, &FailPoint::default())?;
@@ -162,6 +172,22 @@ fn cause(app: &App, undelivered: &RequestFailure) -> Option<String> {
         }
     };
     Some(format!(". The address is right, and the service does not accept the credentials: {settings}"))
+}
+
+/// Reports the single sends and calls in doubt, including those of dead processes.
+async fn doubts(location: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
+    let found = async { sends::in_doubt(&Ledger::open_at(location, clock.clone()).await?).await };
+    match found.await {
+        Ok(found) if found.is_empty() => {}
+        Ok(found) => {
+            let text = format!(
+                "{}; `mooncast runs list` lists them, and how to settle them",
+                sends::summary(&found)
+            );
+            report.line(false, "doubts", &text);
+        }
+        Err(error) => report.line(false, "doubts", &error.to_string()),
+    }
 }
 
 /// Reports when callbacks about the app's messages came.

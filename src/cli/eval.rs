@@ -43,7 +43,8 @@ pub(super) fn run(args: EvalArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let mut run = context.run(NAME, code, person);
     (run.load, run.args, run.limits) = (LoadMode::Eval, args.args.clone(), limits);
     let location = apps::location(&context.project, &context.settings, context.simulated);
-    let run_record = RunToRecord { script: EVALUATED, request: RunRequest::of(&args.args), job: None };
+    let run_record =
+        RunToRecord { script: EVALUATED, request: RunRequest::of(&args.args), job: None, plan_guard: None };
     let keep = context.settings.scripts;
     let ledger = context.apps.ledger.as_ref();
     let record =

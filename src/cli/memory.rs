@@ -21,3 +21,14 @@ pub(super) fn open_many() {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     }
 }
+
+/// What the program itself takes, before it does anything for a script.
+const OWN: u64 = 64 * 1024 * 1024;
+
+/// Limits the memory of this process to what the program itself takes and `more` bytes. A process that wants more is aborted.
+pub(super) fn bound(more: u64) -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Data);
+    let wanted = OWN.saturating_add(more);
+    let current = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+    Ok(setrlimit(Resource::Data, Rlimit { current, maximum: limit.maximum })?)
+}

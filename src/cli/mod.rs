@@ -13,6 +13,7 @@ mod eval;
 mod exit;
 mod findings;
 mod grants;
+mod held_run;
 mod hosts;
 mod instants;
 mod job;
@@ -213,6 +214,19 @@ impl CliCommand {
     }
 }
 
+impl CliCommand {
+    /// The name of a command to which all environments are alike.
+    const fn without_env(&self) -> Option<&'static str> {
+        match self {
+            Self::Stubs(_) => Some("stubs"),
+            Self::Sim(_) => Some("sim"),
+            Self::Completions(_) => Some("completions"),
+            Self::Man(_) => Some("man"),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     // A worker skips the command line parser, because it must start within two milliseconds.
@@ -250,6 +264,13 @@ pub fn main() -> ExitCode {
         // Without standard error, nothing can be shown.
         let _ = writeln!(std::io::stderr(), "environment: {}", name.escape_debug());
     }
+    if let (Some(env), Some(what)) = (&cli.global.env, cli.command.without_env()) {
+        let error = anyhow::anyhow!(
+            "`mooncast {what}` is the same in each environment, so `--env {}` does nothing; leave it out",
+            env.escape_debug()
+        );
+        return exit::report(&error, format);
+    }
     let result = match cli.command {
         CliCommand::Run(args) => run::run(args, &cli.global),
         CliCommand::Eval(args) => eval::run(args, &cli.global),
@@ -257,7 +278,7 @@ pub fn main() -> ExitCode {
         CliCommand::Rehearse(args) => rehearse::run(&args, &cli.global),
         CliCommand::Check(args) => check::run(&args, &cli.global),
         CliCommand::Test(args) => test::run(&args, &cli.global),
-        CliCommand::New(args) => new::run(&args),
+        CliCommand::New(args) => new::run(&args, cli.global.env.as_deref()),
         CliCommand::Stubs(args) => stubs::run(&args, &cli.global),
         CliCommand::Runs(args) => runs::run(args, &cli.global),
         CliCommand::Serve(args) => serve::run(&args, &cli.global, &log),

@@ -31,7 +31,7 @@ use super::rehearse::dry_run::DryRunConfig;
 use super::run_record::{CommandRecord, RunToRecord};
 use super::script::{self, STANDARD_INPUT};
 use super::summary::RunSummary;
-use super::{AppArgs, Exit, GlobalArgs, actor, apps, job, rehearse};
+use super::{AppArgs, Exit, GlobalArgs, actor, apps, held_run, job};
 
 /// Runs a script: its top level, then its function `main(args)` if it defines one. With `--job`, runs one of its jobs.
 ///
@@ -104,7 +104,9 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
             seed: plan.seed,
             output: Rc::new(DiscardOutput),
         };
-        anyhow::Ok((plan, rehearse::held::to(plan, config)?))
+        let location = apps::location(&project, &settings, args.simulator);
+        let asked = (recorded_script(&args, &script.name), request(&args));
+        anyhow::Ok((plan, held_run::hold(plan, config, &location, asked)?))
     });
     let rehearsed = rehearsed.transpose()?;
     let clock = Clock::real();
@@ -115,7 +117,8 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
     }
     let name = script.name.clone();
     let terminal = TerminalOutput::default();
-    let record = recorded(&args, &name, &project, &settings, &apps, &clock);
+    let kept = rehearsed.as_ref().map(|(_, held)| held.kept.clone());
+    let record = recorded(&args, kept, &name, &project, &settings, &apps, &clock);
     let file =
         if args.file.as_os_str() == "-" { project.root.join(STANDARD_INPUT) } else { args.file.clone() };
     let mut run = RunBuilder::new(&project, &settings, &apps.deliveries, &clock, &file, script);
@@ -124,9 +127,9 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
         run.output = record.output(run.output);
     }
     let mut starts = clock.unix_time();
-    if let Some((plan, guard)) = rehearsed {
+    if let Some((plan, held)) = rehearsed {
         (run.seed, starts) = (plan.seed.into(), plan.start);
-        run.hold_to(guard);
+        run.hold_to_parts(held.guard);
     }
     if let Some(job) = &args.job {
         run.run_job(job_start(job, job::whole_seconds(starts)));
@@ -165,6 +168,7 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
 /// Has the run recorded in the ledger.
 fn recorded(
     args: &RunArgs,
+    plan_guard: Option<String>,
     name: &str,
     project: &Project,
     settings: &Settings,
@@ -172,12 +176,20 @@ fn recorded(
     clock: &Clock,
 ) -> Option<CommandRecord> {
     let ledger = apps.ledger.as_ref()?;
-    let script = if args.file.as_os_str() == "-" { FROM_STANDARD_INPUT } else { name };
-    let plan = args.plan.as_ref().map(ToString::to_string);
-    let request = RunRequest { args: args.args.clone(), plan, test_only: args.test_only };
     let location = apps::location(project, settings, args.simulator);
-    let run = RunToRecord { script, request, job: args.job.as_deref() };
+    let (script, request) = (recorded_script(args, name), request(args));
+    let run = RunToRecord { script, request, job: args.job.as_deref(), plan_guard };
     Some(CommandRecord::begin(ledger, location, clock, settings.scripts, run))
+}
+
+/// The script's name in the names of its runs.
+fn recorded_script<'a>(args: &RunArgs, name: &'a str) -> &'a str {
+    if args.file.as_os_str() == "-" { FROM_STANDARD_INPUT } else { name }
+}
+
+fn request(args: &RunArgs) -> RunRequest {
+    let plan = args.plan.as_ref().map(ToString::to_string);
+    RunRequest { args: args.args.clone(), plan, test_only: args.test_only }
 }
 
 /// Runs until the run ends or a signal arrives, and shows its progress. Returns how it ended and how long it took. `record`

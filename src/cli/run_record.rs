@@ -28,6 +28,8 @@ pub(super) struct RunToRecord<'a> {
     pub(super) request: RunRequest,
     /// The job, if only this one runs.
     pub(super) job: Option<&'a str>,
+    /// What holds it to its rehearsed plan, as JSON.
+    pub(super) plan_guard: Option<String>,
 }
 
 /// A run of the command line that is recorded.
@@ -50,14 +52,15 @@ impl CommandRecord {
         location: LedgerLocation,
         clock: &Clock,
         keep: ScriptLimits,
-        RunToRecord { script, request, job }: RunToRecord<'_>,
+        RunToRecord { script, request, job, plan_guard }: RunToRecord<'_>,
     ) -> Self {
         let actor = actor::actor();
         let run = NewCommandRun {
             job: command_runs_of(script),
-            args: RunRequest { args: secret_words::without_secrets(&request.args), ..request },
+            args: shown(request),
             start: CommandLineStart { user: actor.name, host: actor.host, job: job.map(str::to_owned) },
             started_at: clock.unix_time(),
+            plan_guard,
         };
         ledger.records(run.clone());
         let writer = OutputWriter::new(clock.clone());
@@ -137,4 +140,9 @@ impl CommandRecord {
         let before = self.clock.unix_time().saturating_sub(self.keep.keep_output);
         ledger.prune_output(before, self.keep.keep_output_size).await.map(drop)
     }
+}
+
+/// What is recorded of what was asked for.
+pub(super) fn shown(request: RunRequest) -> RunRequest {
+    RunRequest { args: secret_words::without_secrets(&request.args), ..request }
 }

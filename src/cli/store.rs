@@ -183,11 +183,17 @@ async fn check(location: &LedgerLocation, clock: &Clock) -> anyhow::Result<Exit>
     Ok(if report.has_errors() { Exit::Usage } else { Exit::Delivered })
 }
 
-/// Inspects a store from outside, and checks its contents if this program can use it as it is.
-pub(super) async fn look_and_examine(location: &LedgerLocation, clock: &Clock, report: &mut FindingsReport) {
-    if look(location, clock, report).await {
+/// Inspects a store from outside, and checks its contents if this program can use it as it is. Returns whether it can.
+pub(super) async fn look_and_examine(
+    location: &LedgerLocation,
+    clock: &Clock,
+    report: &mut FindingsReport,
+) -> bool {
+    let usable = look(location, clock, report).await;
+    if usable {
         examine(location, clock, report).await;
     }
+    usable
 }
 
 /// Inspects a store from outside. Returns whether this program can use it as it is.

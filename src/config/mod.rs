@@ -30,7 +30,7 @@ pub use error::ConfigError;
 pub use held::ProjectHandle;
 pub use named_env::{ENV_VARIABLE, EnvName, is_env_file};
 pub use permissions::Permissions;
-pub use project::{FILE_NAME, Project, STATE_FOLDER};
+pub use project::{DATA_FOLDER, FILE_NAME, Project, STATE_FOLDER};
 pub use records::RecordSettings;
 pub use scripts::ScriptLimits;
 pub use serve::{HostRoles, ListenAddress, ServeSettings, TlsFiles};

@@ -31,7 +31,7 @@ impl EnvName {
     }
 
     /// The name of the environment's settings file.
-    pub(super) fn file_name(&self) -> String {
+    pub fn file_name(&self) -> String {
         format!("mooncast.{}.toml", self.0)
     }
 

@@ -11,6 +11,9 @@ pub const FILE_NAME: &str = "mooncast.toml";
 /// The folder for the host's own files.
 pub const STATE_FOLDER: &str = ".mooncast";
 
+/// The folder that scripts may write to without a grant. All environments share it: it holds files of the project.
+pub const DATA_FOLDER: &str = "data";
+
 /// The folder in [`STATE_FOLDER`] with the folders of the environments.
 const ENVS: &str = "env";
 

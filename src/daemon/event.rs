@@ -37,11 +37,24 @@ pub enum DaemonEvent {
         recipients: u64,
         /// The calls of `im.request` that may or may not have been made.
         calls: u64,
+        /// Why it was cancelled, if it was.
+        cancelled: Option<String>,
+    },
+    /// A process ended before the answers to some of its single sends and calls of `im.request` came.
+    SendsAbandoned {
+        /// The number of the newest of them.
+        newest: i64,
+        /// The single sends in doubt.
+        sends: u64,
+        /// The calls of `im.request` in doubt.
+        calls: u64,
     },
     /// A broadcast finished, and some of its recipients did not get the message.
     BroadcastUndelivered {
         /// The broadcast's counts.
         report: BroadcastSummary,
+        /// By whom and why it was cancelled, if it was and that is known.
+        cancelled: Option<String>,
     },
     /// A broadcast finished, and all of its recipients got the message, except those that it skipped.
     BroadcastFinished {
@@ -102,26 +115,27 @@ impl DaemonEvent {
             Self::RunInterrupted { job, run, why } => {
                 of_job(AlertKind::RunFailed, "run_interrupted", job, run, vec![("why", why.into())])
             }
-            Self::RunUndelivered { job, run, recipients, calls } => {
-                let count = |name, n: u64| AlertText::named(name, [("n", n.to_string())]);
-                let what = match (recipients, calls) {
-                    (_, 0) => count("recipients_missed", recipients),
-                    (0, _) => count("calls_in_doubt", calls),
-                    _ => {
-                        let (one, other) =
-                            (count("recipients_missed", recipients), count("calls_in_doubt", calls));
-                        AlertText::Named("and", vec![("one", one), ("other", other)])
-                    }
-                };
+            Self::RunUndelivered { job, run, recipients, calls, cancelled } => {
+                let what = both(("recipients_missed", recipients), ("calls_in_doubt", calls));
                 let figures = [("undelivered", recipients), ("requests_in_doubt", calls)];
-                let alert = of_job(AlertKind::Undelivered, "run_undelivered", job, run, vec![("what", what)]);
+                let (text, why) = match cancelled {
+                    Some(why) => ("run_cancelled", Some(("why", why.into()))),
+                    None => ("run_undelivered", None),
+                };
+                let values = why.into_iter().chain([("what", what)]).collect();
+                let alert = of_job(AlertKind::Undelivered, text, job, run, values);
                 Alert { figures: figures.into_iter().filter(|(_, count)| *count > 0).collect(), ..alert }
             }
-            Self::BroadcastUndelivered { report } => {
-                let values = [("sent", report.sent), ("total", report.total)];
+            Self::SendsAbandoned { newest, sends, calls } => of_sends(newest, sends, calls),
+            Self::BroadcastUndelivered { report, cancelled } => {
+                let text = match cancelled {
+                    Some(_) => "broadcast_cancelled",
+                    None => "broadcast_undelivered",
+                };
+                let (sent, total) = (report.sent.to_string(), report.total.to_string());
+                let values = [("sent", sent), ("total", total), ("why", cancelled.unwrap_or_default())];
                 let (kind, figures) = (AlertKind::Undelivered, figures(&report));
-                let alert =
-                    of_broadcast(kind, "broadcast", "broadcast_undelivered", report.name, report.run, values);
+                let alert = of_broadcast(kind, "broadcast", text, report.name, report.run, values);
                 // A broadcast may be retried and end this way again.
                 Alert { figures, again_after: HOURLY, ..alert }
             }
@@ -206,6 +220,28 @@ fn figures(report: &BroadcastSummary) -> BTreeMap<&'static str, u64> {
     figures.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
+/// An alert about single sends and calls in doubt. Once for each of them, by the number of the newest.
+fn of_sends(newest: i64, sends: u64, calls: u64) -> Alert {
+    let what = both(("sends_in_doubt", sends), ("calls_in_doubt", calls));
+    let text = AlertText::Named("sends_abandoned", vec![("what", what)]);
+    let figures = [("sends_in_doubt", sends), ("requests_in_doubt", calls)];
+    Alert {
+        next: Some("mooncast runs list".to_owned().into()),
+        figures: figures.into_iter().filter(|(_, count)| *count > 0).collect(),
+        ..Alert::new(AlertKind::Undelivered, format_args!("sends {newest}"), text)
+    }
+}
+
+/// Two counts by the names of their texts, or the one of them that is not 0.
+fn both((one, first): (&'static str, u64), (other, second): (&'static str, u64)) -> AlertText {
+    let count = |name, n: u64| AlertText::named(name, [("n", n.to_string())]);
+    match (first, second) {
+        (_, 0) => count(one, first),
+        (0, _) => count(other, second),
+        _ => AlertText::Named("and", vec![("one", count(one, first)), ("other", count(other, second))]),
+    }
+}
+
 fn of_job(
     kind: AlertKind,
     text: &'static str,
@@ -260,7 +296,7 @@ mod tests {
     fn what_a_run_did_not_deliver_and_calls_in_doubt_are_told_apart() {
         let alert = |recipients, calls| {
             let (job, run) = ("welcome".to_owned(), "2026-01-05T09:00:00Z".to_owned());
-            DaemonEvent::RunUndelivered { job, run, recipients, calls }.alert()
+            DaemonEvent::RunUndelivered { job, run, recipients, calls, cancelled: None }.alert()
         };
         let both = alert(2, 1);
         let text = both.say(Language::English);

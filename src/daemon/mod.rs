@@ -128,6 +128,8 @@ pub struct Daemon {
     stale: RefCell<BTreeMap<String, String>>,
     /// The plans that wait for an approval and were reported, as hashes by broadcast.
     awaiting: RefCell<BTreeMap<BroadcastId, String>>,
+    /// The number of the newest single send or call that was reported because its process ended before the answer.
+    abandoned: Cell<i64>,
     /// The jobs for events of apps without a callback secret that were reported.
     unheard: RefCell<BTreeSet<String>>,
     unready: Rc<Cell<Option<&'static str>>>,
@@ -158,6 +160,7 @@ impl Daemon {
             scheduler: RefCell::default(),
             stale: RefCell::default(),
             awaiting: RefCell::default(),
+            abandoned: Cell::new(0),
             unheard: RefCell::default(),
             unready,
         }
@@ -253,6 +256,7 @@ impl Daemon {
             self.rerun_orphans().await;
             self.poll_commands().await;
         }
+        self.report_abandoned().await;
         self.runner.end_removed().await;
         self.runner.retry_held();
     }
@@ -276,6 +280,7 @@ impl Daemon {
                     in_doubt,
                     "other processes sent no heartbeat for too long and count as dead"
                 );
+                self.report_unreported_ends().await;
             }
             Ok(_) => {}
             Err(error) => tracing::error!("cannot check for dead hosts: {error}"),

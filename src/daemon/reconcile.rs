@@ -1,11 +1,10 @@
 //! Settles what is in doubt by the service's own records, while the daemon serves.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::core::{FailureKind, RequestFailure};
 use crate::delivery::Delivery;
-use crate::ledger::{Broadcast, BroadcastFilter, BroadcastId};
+use crate::ledger::{Broadcast, BroadcastFilter, LedgerError};
 use crate::reconcile::{Ask, Verification};
 
 use super::{Daemon, DaemonEvent};
@@ -31,7 +30,6 @@ impl Daemon {
             }
         }
         let mut failure = None;
-        let mut in_doubt = vec![BTreeSet::new(); self.setup.apps.len()];
         let mut next_verify = self.setup.clock.now() + VERIFY;
         loop {
             self.setup.clock.sleep(self.setup.poll.max(PASS)).await;
@@ -39,18 +37,8 @@ impl Daemon {
                 next_verify = self.setup.clock.now() + VERIFY;
                 self.verify_finished().await;
             }
-            for (app, in_doubt) in self.setup.apps.iter().zip(&mut in_doubt) {
-                let failed = match app.reconcile(Ask::Due).await {
-                    Ok(outlook) => {
-                        let now: BTreeSet<BroadcastId> = outlook.broadcasts.into_keys().collect();
-                        let before = std::mem::replace(in_doubt, now);
-                        for settled in before.difference(in_doubt) {
-                            self.report_reconciled(*settled).await;
-                        }
-                        None
-                    }
-                    Err(error) => Some(error.message),
-                };
+            for app in &self.setup.apps {
+                let failed = app.reconcile(Ask::Due).await.err().map(|error| error.message);
                 if failed != failure {
                     if let Some(error) = &failed {
                         tracing::error!(
@@ -61,19 +49,26 @@ impl Daemon {
                     failure = failed;
                 }
             }
+            self.report_reconciled().await;
         }
     }
 
-    /// Reports a broadcast whose doubts are gone.
-    async fn report_reconciled(&self, id: BroadcastId) {
-        match self.setup.ledger.show(id).await {
-            Ok(broadcast) if broadcast.counts.in_doubt == 0 => {
-                let (name, run) = (broadcast.name, broadcast.run);
+    /// Reports the broadcasts whose last doubt the service's records settled, whichever process had them settled and when.
+    /// A daemon that ends before that is recorded raises the same alert again, which is one.
+    async fn report_reconciled(&self) {
+        let ledger = &self.setup.ledger;
+        let reported = async {
+            for id in ledger.unreported_reconciled().await? {
+                let broadcast = ledger.show(id).await?;
                 let (sent, total) = (broadcast.counts.sent, broadcast.counts.total());
+                let (name, run) = (broadcast.name, broadcast.run);
                 self.setup.report(DaemonEvent::BroadcastReconciled { name, run, sent, total }).await;
+                ledger.mark_reconciled_reported(id).await?;
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!("cannot read a broadcast whose doubts were settled: {error}"),
+            Ok::<_, LedgerError>(())
+        };
+        if let Err(error) = reported.await {
+            tracing::error!("cannot report which doubts were settled, trying again: {error}");
         }
     }
 

@@ -1,14 +1,18 @@
 //! Recovers from a dead daemon: its broadcasts continue from where they stopped, then its runs are run again.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::BroadcastSummary;
-use crate::ledger::{BroadcastId, EndedRun, JobState, LedgerError, OrphanedRun, StoredModule, StoredScript};
+use crate::ledger::{
+    Broadcast, BroadcastId, BroadcastStage, EndedRun, JobState, LedgerError, OrphanedRun, SendRow,
+    StoredModule, StoredScript,
+};
 use crate::protocol::{JobInput, LuaSource};
 use crate::run::{ModuleSnapshot, ProjectInputs};
-use crate::schedule::run_name;
+use crate::schedule::{run_name, run_of_id};
 
 use super::runner::{self, ClaimedRun};
 use super::version::ScriptVersion;
@@ -16,6 +20,9 @@ use super::{Daemon, DaemonEvent, DaemonSetup, figures};
 
 /// How long the id of a hook's delivery is remembered.
 const DELIVERIES: Duration = Duration::from_hours(30 * 24);
+
+/// The most sends in doubt that one alert counts.
+const MOST_ABANDONED: u32 = 100;
 
 const NO_SCRIPT: &str = "its process died, and the ledger no longer has its script";
 
@@ -26,7 +33,10 @@ impl DaemonSetup {
         let event = if report.all_delivered() {
             DaemonEvent::BroadcastFinished { report }
         } else {
-            DaemonEvent::BroadcastUndelivered { report }
+            let found = self.ledger.show(id).await.ok();
+            let is_cancelled = |found: &Broadcast| found.stage == BroadcastStage::Cancelled;
+            let cancelled = found.filter(is_cancelled).and_then(|found| found.command_note);
+            DaemonEvent::BroadcastUndelivered { report, cancelled }
         };
         self.report(event).await;
         if let Err(error) = self.ledger.mark_ending_reported(id).await {
@@ -123,7 +133,7 @@ impl Daemon {
                 _ if let Some(why) = orphan.why.clone() => {
                     figures::run_ended(&job, JobState::Interrupted);
                     tracing::error!(job, run, "run interrupted and not run again: {why}");
-                    if !self.takes_alert(&orphan).await {
+                    if !self.takes_alert(&orphan.job, orphan.scheduled_at).await {
                         self.setup.report(DaemonEvent::RunInterrupted { job, run, why }).await;
                     }
                     continue;
@@ -154,9 +164,48 @@ impl Daemon {
         }
     }
 
+    /// Reports the single sends and calls that are in doubt because their process ended, be it a daemon or a command: each
+    /// once, by the number of the newest. The ledger remembers that.
+    pub(super) async fn report_abandoned(&self) {
+        let ledger = &self.setup.ledger;
+        let found = async {
+            if !self.setup.roles.schedule {
+                // Otherwise the runs of dead processes were taken over before.
+                ledger.reap_dead().await?;
+            }
+            ledger.sends_in_doubt(None, MOST_ABANDONED).await
+        };
+        let found = match found.await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!("cannot read which sends are in doubt: {error}");
+                return;
+            }
+        };
+        let mut abandoned: Vec<SendRow> = found.into_iter().filter(SendRow::is_abandoned).collect();
+        let Some(newest) = abandoned.first().map(|send| send.id) else { return };
+        if newest <= self.abandoned.replace(newest) {
+            return;
+        }
+        let mut of_alerts = BTreeSet::new();
+        for send in &abandoned {
+            if let Some((job, at)) = send.job_run.as_deref().and_then(run_of_id)
+                && self.takes_alert(job, at).await
+            {
+                of_alerts.insert(send.id);
+            }
+        }
+        abandoned.retain(|send| !of_alerts.contains(&send.id));
+        let calls = abandoned.iter().filter(|send| send.is_request()).count() as u64;
+        let sends = abandoned.len() as u64 - calls;
+        if let Some(newest) = abandoned.first().map(|send| send.id) {
+            self.setup.report(DaemonEvent::SendsAbandoned { newest, sends, calls }).await;
+        }
+    }
+
     /// Whether a run handles an alert of this daemon. No alert is raised for such a run.
-    async fn takes_alert(&self, orphan: &OrphanedRun) -> bool {
-        let request = self.setup.ledger.hook_request(&orphan.job, orphan.scheduled_at).await;
+    async fn takes_alert(&self, job: &str, scheduled_at: Duration) -> bool {
+        let request = self.setup.ledger.hook_request(job, scheduled_at).await;
         let Ok(Some((head, body))) = request else { return false };
         JobInput::of_parts(&head, body).is_ok_and(|input| runner::is_alert(&input))
     }
@@ -166,6 +215,14 @@ impl Daemon {
         let (job, run) = (orphan.job.clone(), run_name(orphan.scheduled_at));
         figures::run_ended(&job, JobState::Interrupted);
         tracing::error!(job, run, "run interrupted and not run again: {NO_SCRIPT}");
+        // Raised before the end is recorded: a crash in between repeats the alert instead of losing it.
+        self.setup
+            .report(DaemonEvent::RunInterrupted {
+                job: job.clone(),
+                run: run.clone(),
+                why: NO_SCRIPT.to_owned(),
+            })
+            .await;
         let ended = EndedRun {
             job: job.clone(),
             scheduled_at: orphan.scheduled_at,
@@ -175,7 +232,6 @@ impl Daemon {
         if let Err(error) = ledger.finish_job_runs(instance, &[ended]).await {
             tracing::error!(job, run, "cannot record in the ledger that the run was interrupted: {error}");
         }
-        self.setup.report(DaemonEvent::RunInterrupted { job, run, why: NO_SCRIPT.to_owned() }).await;
     }
 
     /// Deletes the stored scripts of finished runs, the ids of old deliveries, old callbacks and old output.

@@ -130,7 +130,7 @@ impl Rehearser {
         }
         let errors = String::from_utf8_lossy(&errors.unwrap_or_default()).trim().to_owned();
         match status.code() {
-            Some(USAGE) | None => Err(cause(&errors)),
+            Some(USAGE) | None => Err(out_of_memory(&errors).unwrap_or_else(|| cause(&errors))),
             Some(_) if output.is_empty() => Err(cause(&errors)),
             Some(_) => Ok(output),
         }
@@ -140,7 +140,7 @@ impl Rehearser {
         let mut command = Command::new(&self.program);
         command
             .arg0("mooncast")
-            .args(["rehearse", "--json", "--log", "error", "--log-format", "text", "--project"])
+            .args(["rehearse", "--json", "--log", "error", "--log-format", "text", "--bounded", "--project"])
             .arg(&order.project.root)
             .args(&self.flags)
             .args(more);
@@ -177,6 +177,15 @@ fn cause(errors: &str) -> String {
     if text.is_empty() { "the rehearsal ended without a report".to_owned() } else { text.to_owned() }
 }
 
+/// The refusal of a rehearsal that wanted more memory than it may have; `None` if that is not why it ended.
+fn out_of_memory(errors: &str) -> Option<String> {
+    // The first is what an allocation says before it aborts the process; the second is the store's error.
+    let wanted_more = errors.contains("memory allocation of ") || errors.contains("out of memory");
+    wanted_more.then(|| {
+        "the rehearsal needs more memory than a run may use, so it was ended; nothing was sent. Have the script send or store less at a time, for example with several broadcasts of a part of the audience, or raise `[scripts] memory` in mooncast.toml".to_owned()
+    })
+}
+
 const fn minutes(duration: Duration) -> u64 {
     duration.as_secs() / 60
 }
@@ -190,5 +199,8 @@ mod tests {
         assert_eq!(cause("a log line\nmooncast: nothing was sent: x\n  y"), "nothing was sent: x\n  y");
         assert_eq!(cause("one\ntwo"), "two");
         assert_eq!(cause(""), "the rehearsal ended without a report");
+        let refused = out_of_memory("a log line\nmemory allocation of 327680 bytes failed\n").unwrap();
+        assert!(refused.contains("raise `[scripts] memory`"), "{refused}");
+        assert_eq!(out_of_memory("mooncast: nothing was sent: x"), None);
     }
 }

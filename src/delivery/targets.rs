@@ -23,6 +23,13 @@ const PUSH_MEMBERS: u64 = 3000;
 /// The most names in a sentence.
 const SHOWN: usize = 5;
 
+/// Groups that get no message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnreachableGroups {
+    pub missing: Vec<String>,
+    pub disabled: Vec<String>,
+}
+
 /// `2 groups are muted (101, 102)`; `None` for no names.
 fn phrase(targets: &ListedTargets, one: &str, many: &str) -> Option<String> {
     if targets.total == 0 {
@@ -107,27 +114,30 @@ impl Delivery {
         Ok(found)
     }
 
-    /// Looks up groups, each with whether its members are asked for receipts, and adds what it finds. Returns those that do
-    /// not exist.
+    /// Looks up groups, each with whether its members are asked for receipts, and adds what it finds. Returns those that get
+    /// no message.
     pub async fn look_up_groups(
         &self,
         groups: &[(String, bool)],
         findings: &mut GroupFindings,
         stop: &CancellationToken,
-    ) -> Result<Vec<String>, RequestFailure> {
+    ) -> Result<UnreachableGroups, RequestFailure> {
         // What the service would take for several ids is not a group's.
         let ids: Vec<String> = groups.iter().map(|(id, _)| id).filter(|id| is_one_id(id)).cloned().collect();
         let found = self.group_details(&ids, stop).await?;
         let found: HashMap<&str, &GroupDetails> =
             found.iter().map(|group| (group.group_id.as_str(), group)).collect();
-        let mut missing = Vec::new();
+        let mut unreachable = UnreachableGroups::default();
         for (id, asks_receipts) in groups {
             findings.groups_checked += 1;
             let Some(group) = found.get(id.as_str()) else {
                 findings.missing_groups.add(id.clone());
-                missing.push(id.clone());
+                unreachable.missing.push(id.clone());
                 continue;
             };
+            if group.disabled {
+                unreachable.disabled.push(id.clone());
+            }
             let members = group.members.unwrap_or(0);
             for (list, is_so) in [
                 (&mut findings.disabled_groups, group.disabled),
@@ -140,7 +150,7 @@ impl Delivery {
                 }
             }
         }
-        Ok(missing)
+        Ok(unreachable)
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use const_format::formatcp;
 
+use super::columns::Millis;
 use super::job_registry::is_taken;
 use super::sql::sql;
 use super::state::run::{INTERRUPTED, RUNNING};
@@ -26,6 +27,27 @@ pub struct NewCommandRun {
     pub start: CommandLineStart,
     /// When it started, since 1970.
     pub started_at: Duration,
+    /// What holds it to its rehearsed plan, as JSON.
+    pub plan_guard: Option<String>,
+}
+
+/// A run that was held to its rehearsed plan and has not ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct InterruptedRun {
+    #[sqlx(try_from = "Millis")]
+    pub scheduled_at: Duration,
+    /// [`JobState::Interrupted`], or [`JobState::Running`] if its process may be alive.
+    pub state: JobState,
+    /// What holds it to its plan, as JSON.
+    pub plan_guard: String,
+    not_rerunnable: i64,
+}
+
+impl InterruptedRun {
+    /// Whether a second run would send some of its messages again.
+    pub const fn is_rerunnable(&self) -> bool {
+        self.not_rerunnable == 0
+    }
 }
 
 impl Ledger {
@@ -70,7 +92,34 @@ impl Ledger {
                 AND command_line IS NOT NULL AND state IN ({RUNNING}, {INTERRUPTED})"
         ));
         let statement = statement.bind(state).bind(note).bind(self.store().now());
-        self.change(statement.bind(job).bind(millis(scheduled_at))).await.map(drop)
+        let statement = statement.bind(job).bind(millis(scheduled_at));
+        // The plan is over, and so are the earlier runs that were held to it.
+        let over = sql("UPDATE job_runs SET plan_guard = NULL WHERE job = ?1 AND command_line IS NOT NULL
+                AND plan_guard IS NOT NULL AND args = (SELECT args FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)");
+        let over = (state != JobState::Interrupted).then(|| over.bind(job).bind(millis(scheduled_at)));
+        self.store()
+            .transaction(async |write| {
+                write.run(statement).await?;
+                match over {
+                    Some(over) => write.run(over).await.map(drop),
+                    None => Ok(()),
+                }
+            })
+            .await
+    }
+
+    /// Returns the latest run with this name and what was asked for, if it was held to its plan and has not ended by itself.
+    pub async fn interrupted_command_run(
+        &self,
+        job: &str,
+        asked: &RunRequest,
+    ) -> Result<Option<InterruptedRun>, LedgerError> {
+        let args = serde_json::to_string(asked).map_err(|error| self.store().record(error))?;
+        let question = sql("SELECT scheduled_at, state, plan_guard,
+                CAST(CASE WHEN not_rerunnable THEN 1 ELSE 0 END AS BIGINT) AS not_rerunnable FROM job_runs
+                WHERE job = ? AND args = ? AND command_line IS NOT NULL AND plan_guard IS NOT NULL
+                ORDER BY scheduled_at DESC LIMIT 1");
+        self.store().row_now(question.bind(job).bind(args)).await
     }
 
     /// Finds out whether the processes of open runs are dead, before the runs are shown. If the ledger cannot be written, the
@@ -112,20 +161,23 @@ struct RunRow<'a> {
 impl RunRow<'_> {
     /// Inserts the row; returns its scheduled time.
     async fn insert(&self, write: &mut Transaction<'_>) -> Result<i64, LedgerError> {
-        let NewCommandRun { job, args, start, started_at } = self.run;
+        let NewCommandRun { job, args, start, started_at, plan_guard } = self.run;
+        // What never opened the ledger sent nothing.
+        let guard = plan_guard.as_deref().filter(|_| self.finished_at.is_none());
         let json = |result: serde_json::Result<String>| result.map_err(|error| write.store.record(error));
         let (args, start) = (json(serde_json::to_string(args))?, json(serde_json::to_string(start))?);
         let mut at = millis(*started_at);
         loop {
             if !is_taken(write, job, at).await? {
                 let statement = sql(
-                    "INSERT INTO job_runs (job, scheduled_at, state, attempt, owner, note, started_at, finished_at, args, command_line)
-                        VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING scheduled_at",
+                    "INSERT INTO job_runs (job, scheduled_at, state, attempt, owner, note, started_at, finished_at, args, command_line, plan_guard)
+                        VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING scheduled_at",
                 );
                 let statement =
                     statement.bind(job).bind(at).bind(self.state).bind(self.instance).bind(self.note);
                 let statement = statement.bind(millis(*started_at)).bind(self.finished_at);
-                if write.row::<(i64,)>(statement.bind(&args).bind(&start)).await?.is_some() {
+                let statement = statement.bind(&args).bind(&start).bind(guard);
+                if write.row::<(i64,)>(statement).await?.is_some() {
                     return Ok(at);
                 }
             }

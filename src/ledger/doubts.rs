@@ -270,10 +270,26 @@ impl Ledger {
                         write.store.driver.reopen_ranges(write, id, first - 1, last).await?;
                     }
                     apply(write, id, None, &delta).await?;
+                    let last = sql("UPDATE broadcasts SET reconciled = 1 WHERE id = ? AND n_in_doubt = 0");
+                    write.run(last.bind(id.0)).await?;
                 }
                 Ok(moved)
             })
             .await
+    }
+
+    /// Returns the broadcasts without a doubt whose last one the service's records settled, if that is not reported yet; see
+    /// [`Ledger::mark_reconciled_reported`].
+    pub async fn unreported_reconciled(&self) -> Result<Vec<BroadcastId>, LedgerError> {
+        let question = sql("SELECT id FROM broadcasts WHERE reconciled <> 0 AND n_in_doubt = 0 ORDER BY id");
+        let found: Vec<(i64,)> = self.store().rows_now(question).await?;
+        Ok(found.into_iter().map(|(id,)| BroadcastId(id)).collect())
+    }
+
+    /// Records that it was reported that the doubts of a broadcast are settled.
+    pub async fn mark_reconciled_reported(&self, id: BroadcastId) -> Result<(), LedgerError> {
+        let statement = sql("UPDATE broadcasts SET reconciled = 0 WHERE id = ?");
+        self.change(statement.bind(id.0)).await.map(drop)
     }
 
     /// Settles a single send in doubt. Returns whether it was in doubt and not tried again since.

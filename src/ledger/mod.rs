@@ -101,7 +101,7 @@ pub use audit_chain::AuditEntry;
 pub use backup::{BackupStep, ReplacedLedger};
 pub use broadcast::*;
 pub use callbacks::{CallbackActivity, CallbackContent, NewCallback, ReadReceipt, StoredCallbacks};
-pub use command_runs::NewCommandRun;
+pub use command_runs::{InterruptedRun, NewCommandRun};
 pub use data::AddResult;
 pub use doubts::{BroadcastDoubts, Doubts, RecipientSettlement, SendDoubt, SendSettlement, SettledCounts};
 pub use error::LedgerError;

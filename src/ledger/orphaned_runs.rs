@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use const_format::formatcp;
 use sqlx::FromRow;
 
 use super::columns::JsonText;
 use super::instance::lives;
 use super::sql::sql;
+use super::state::stage::{FINISHED, READY};
 use super::store::{Transaction, from_millis, small};
 use super::{Instance, JobState, Ledger, LedgerError, RunRequest};
 
@@ -36,8 +38,19 @@ const NOT_RERUNNABLE: &str = "its process died, and it had sent messages outside
 /// A run during which its host died this often does not run again, because the run may be what kills the host.
 const MOST_DEATHS: i64 = 2;
 
-/// The note on a run that does not run a third time. It says how to run it again by hand.
-fn died(job: &str, is_script: bool) -> String {
+/// The most broadcasts that a note names.
+const NAMED: i64 = 5;
+
+/// The note on a run that does not run a third time. It says what of it goes on, and how to run it again by hand.
+fn died(job: &str, is_script: bool, broadcasts: &[String]) -> String {
+    if !is_script && !broadcasts.is_empty() {
+        return format!(
+            "its host died twice during this run, so the run does not start a third time; its broadcasts go on \
+             without it: {}. Find out why the host died (see its log and memory). `mooncast jobs trigger '{job}'` \
+             would run the job anew, as another run that sends to all recipients again",
+            broadcasts.join(", ")
+        );
+    }
     // The name of a script's run is a word, a space and the script.
     let again = match job.split_once(' ').filter(|_| is_script) {
         Some((_, script)) => format!("`mooncast jobs run-script '{script}'` runs the script anew"),
@@ -104,7 +117,8 @@ impl Ledger {
             }
             let ran = row.state == JobState::Running;
             let note = if ran && row.entries >= MOST_DEATHS {
-                Some(died(&row.job, row.args.is_some()))
+                let planned = planned_broadcasts(write, &row).await?;
+                Some(died(&row.job, row.args.is_some(), &planned))
             } else {
                 (ran && row.stays).then(|| NOT_RERUNNABLE.to_owned())
             };
@@ -134,4 +148,18 @@ impl Ledger {
         }
         Ok(orphans)
     }
+}
+
+/// The broadcasts of a run, as NAME/RUN, whose plan is fixed. A daemon sends them to their end, whatever becomes of the run.
+async fn planned_broadcasts(
+    write: &mut Transaction<'_>,
+    run: &OpenRunRow,
+) -> Result<Vec<String>, LedgerError> {
+    let question = sql(formatcp!(
+        "SELECT b.name || '/' || b.run FROM run_broadcasts l JOIN broadcasts b ON b.id = l.broadcast
+            WHERE l.job = ? AND l.scheduled_at = ? AND b.plan IS NOT NULL AND b.state IN ({READY}, {FINISHED})
+            ORDER BY b.id LIMIT {NAMED}"
+    ));
+    let rows: Vec<(String,)> = write.rows(question.bind(&run.job).bind(run.scheduled_at)).await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rand::Rng;
+use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::config::{Project, ScriptLimits, Settings};
@@ -212,6 +213,7 @@ impl<'a> RunBuilder<'a> {
             jobs: DeclaredJobs::new(permissions),
             store: ScriptStore::new(&project.shown(&file)),
             job: self.context.map(Rc::new),
+            not_rerunnable: OnceCell::new(),
             stop: RunStop::default(),
             memory: self.memory.unwrap_or_else(|| MemoryBudget::alone(limits.host_memory)),
             console: self.console,

@@ -48,17 +48,26 @@ impl JobContext {
     /// Records in the ledger, once, that the run is about to send something that is neither part of a broadcast nor
     /// has a `once` key. After a crash such a run must not start again automatically.
     pub(super) async fn mark_not_rerunnable(&self) -> Result<(), RequestFailure> {
-        let unsent =
-            |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
-        let write = async || {
-            let ours = self.ledger.mark_not_rerunnable(&self.name, self.scheduled_at, &self.instance).await;
-            if ours.map_err(|error| unsent(error.to_string()))? {
-                Ok(())
-            } else {
-                Err(unsent("another process has claimed this run in the ledger".to_owned()))
-            }
-        };
+        let write =
+            async || mark_not_rerunnable(&self.ledger, &self.name, self.scheduled_at, &self.instance).await;
         self.not_rerunnable.get_or_try_init(write).await.copied()
+    }
+}
+
+/// Records in the ledger that a second run would send again what this run is about to send.
+pub(super) async fn mark_not_rerunnable(
+    ledger: &Ledger,
+    name: &str,
+    scheduled_at: Duration,
+    owner: &Instance,
+) -> Result<(), RequestFailure> {
+    let unsent =
+        |why: String| RequestFailure::new(FailureKind::Unreachable, format!("{why}; nothing was sent"));
+    let ours = ledger.mark_not_rerunnable(name, scheduled_at, owner).await;
+    if ours.map_err(|error| unsent(error.to_string()))? {
+        Ok(())
+    } else {
+        Err(unsent("another process has claimed this run in the ledger".to_owned()))
     }
 }
 

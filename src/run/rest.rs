@@ -43,8 +43,8 @@ impl RestOut for ServiceRest {
         if !call.method.only_reads() {
             options.job_run = services.recorded_run(app).await;
         }
-        if let (Some(job), false) = (&services.job, call.is_repeatable()) {
-            job.mark_not_rerunnable().await?;
+        if !call.is_repeatable() {
+            services.mark_not_rerunnable(app).await?;
         }
         app.rest(&call, &options, &services.stop.stop(), &services.tally).await.map(Some)
     }

@@ -82,6 +82,11 @@ pub(super) trait SendPolicy {
     /// Sets the line of the script for the problems under this number.
     fn place(&self, _number: u64, _place: &str) {}
 
+    /// Whether a later run may be held to the same, and go on where this run is interrupted.
+    fn outlives_its_run(&self) -> bool {
+        false
+    }
+
     /// Returns the bytes that represent a message in the hash of its plan, if they differ from its own.
     fn known_as(&self, _json: &[u8]) -> Option<Bytes> {
         None

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -17,7 +18,7 @@ use super::budget::MemoryBudget;
 use super::console::Console;
 use super::files::ProjectFiles;
 use super::inputs::RunInputs;
-use super::jobs::{DeclaredJobs, JobContext};
+use super::jobs::{self, DeclaredJobs, JobContext};
 use super::lists::GroupLists;
 use super::outbound::HttpOut;
 use super::output::ScriptOutput;
@@ -77,6 +78,8 @@ pub struct RunServices {
     pub store: ScriptStore,
     /// The job run that it executes, in a daemon.
     pub job: Option<Rc<JobContext>>,
+    /// Set once the ledger has recorded that its run of the command line sends what a second run would send again.
+    pub(super) not_rerunnable: OnceCell<()>,
     /// Ends the waits of its calls.
     pub stop: RunStop,
     /// The memory and open files that its calls may hold in the host.
@@ -101,6 +104,21 @@ impl RunServices {
         }
         let (open, _) = app.entry().await.ok()??;
         open.command_run.as_ref().map(|(name, at)| run_id(name, *at))
+    }
+
+    /// Records in the ledger, once, that the run is about to send something that is neither part of a broadcast nor has a
+    /// `once` key, if a later run may go on where this one is interrupted.
+    pub(super) async fn mark_not_rerunnable(&self, app: &Delivery) -> Result<(), RequestFailure> {
+        if let Some(job) = &self.job {
+            return job.mark_not_rerunnable().await;
+        }
+        if !self.policy.outlives_its_run() {
+            return Ok(());
+        }
+        let Some((open, _)) = app.entry().await? else { return Ok(()) };
+        let Some((name, at)) = &open.command_run else { return Ok(()) };
+        let write = async || jobs::mark_not_rerunnable(&open.ledger, name, *at, &open.instance).await;
+        self.not_rerunnable.get_or_try_init(write).await.copied()
     }
 
     /// Records in the ledger that the run makes or continues a broadcast, or finds it sent.

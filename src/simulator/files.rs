@@ -119,7 +119,12 @@ fn file_field(
     thumbnail: &mut ThumbnailBounds,
 ) -> Result<Bytes, Refusal> {
     let content_type = request.headers().get(CONTENT_TYPE).cloned().ok_or(WRONG_MEDIA_TYPE)?;
-    let content_type = if strict { content_type } else { with_boundary_of(request.body(), content_type) };
+    let content_type = match boundaries(&content_type).len() {
+        0 | 1 => content_type,
+        // The vendor's page names one.
+        _ if strict => return Err(Refusal::illegal_argument("the media type names a boundary twice")),
+        _ => with_boundary_of(request.body(), content_type),
+    };
     let mut multipart = Request::new(Body::from(request.body().clone()));
     multipart.headers_mut().insert(CONTENT_TYPE, content_type);
     // The service's own limit was checked before.
@@ -143,10 +148,9 @@ fn file_field(
     reading.now_or_never().unwrap_or_else(|| Err(broken()))
 }
 
-/// Returns the media type of a form with one boundary. `curl` adds its own to the one that an example of the vendor
-/// names; the body shows which one is used.
-fn with_boundary_of(body: &[u8], content_type: HeaderValue) -> HeaderValue {
-    let boundaries: Vec<&str> = content_type
+/// Returns the boundaries that the media type of a form names.
+fn boundaries(content_type: &HeaderValue) -> Vec<&str> {
+    content_type
         .to_str()
         .unwrap_or_default()
         .split(';')
@@ -155,17 +159,19 @@ fn with_boundary_of(body: &[u8], content_type: HeaderValue) -> HeaderValue {
             let (name, boundary) = parameter.split_once('=')?;
             name.trim().eq_ignore_ascii_case("boundary").then_some(boundary.trim())
         })
-        .collect();
-    if boundaries.len() < 2 {
-        return content_type;
-    }
+        .collect()
+}
+
+/// Returns the media type of a form with one boundary. `curl` adds its own to the one that an example of the vendor
+/// names; the body shows which one is used.
+fn with_boundary_of(body: &[u8], content_type: HeaderValue) -> HeaderValue {
     let begins = |boundary: &&str| {
         let rest = body
             .strip_prefix(b"--")
             .and_then(|body| body.strip_prefix(boundary.trim_matches('"').as_bytes()));
         rest.is_some_and(|rest| rest.starts_with(b"\r\n"))
     };
-    let used = boundaries.into_iter().rfind(begins);
+    let used = boundaries(&content_type).into_iter().rfind(begins);
     let used = used.and_then(|boundary| format!("multipart/form-data; boundary={boundary}").parse().ok());
     used.unwrap_or(content_type)
 }

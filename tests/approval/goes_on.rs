@@ -1,11 +1,14 @@
 //! What was approved goes out also when the command that began it has ended or the daemon was started again, and a refused
 //! act changes nothing.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr};
+
 use serde_json::{Value, json};
 
 use super::{OVER_TWO, SCRIPT, approve, awaited, post, project_with, reached, system_user, token, waits};
-use crate::support::Project;
 use crate::support::service::{Service, accept, json as answer};
+use crate::support::{Project, Ran};
 use crate::web::{Site, request};
 
 const FORM: &str = r#"
@@ -104,4 +107,75 @@ fn a_test_of_many_groups_is_a_broadcast_of_its_own() {
     require("campaign").run { name = "news", to = { "101" }, text = "hi", from = "a", test = test, test_only = true }"#;
     project(script, "").0.run_against(&service).exits(1).says("`test` has 21 recipients, and may have 20");
     assert_eq!(service.requests().len(), 0);
+}
+
+/// Starts a command, and waits until its broadcast waits for an approval.
+fn waiting(project: &Project, service: &Service, args: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let mut child = Project::start(project.command_against(service, args));
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("awaits approval") {
+        assert_ne!(err.read_line(&mut said).unwrap(), 0, "it does not wait: {said}");
+    }
+    (child, err)
+}
+
+fn killed(project: &Project, mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+    project.wait_for_death();
+}
+
+fn plan_of(project: &Project, service: &Service, args: &[&str]) -> String {
+    let args = [&["rehearse", "--json", "scripts/main.lua"], args].concat();
+    let report = Ran::of(&project.command_against(service, &args).output().unwrap()).exits(0).stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    report["plan"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_run_that_is_held_to_a_plan_goes_on_when_it_is_repeated_after_a_kill() {
+    let service = Service::accepting();
+    let (project, bob) = project(FORM, OVER_TWO);
+    let plan = plan_of(&project, &service, &["list=groups.csv"]);
+    let held = ["run", "--plan", &plan, "scripts/main.lua", "list=groups.csv"];
+    let (child, _err) = waiting(&project, &service, &held);
+    assert_eq!(reached(&service), ["900"]);
+    let again = || Ran::of(&project.command_against(&service, &held).output().unwrap());
+    again().exits(2).says("with this plan is active in another process");
+    killed(&project, child);
+    // Twice: after a kill, and after Ctrl-C.
+    waits(project.command_against(&service, &held)).exits(130);
+    let (mut child, mut err) = waiting(&project, &service, &held);
+    let site = Site::of_against(project, &service);
+    let broadcast = awaited(&site);
+    assert_eq!(approve(&site, &broadcast, &bob).status, 200);
+    let mut said = String::new();
+    err.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+    assert_eq!(reached(&service), ["101", "102", "103", "900"], "each message is sent once");
+    // The plan is over.
+    let again = site.project.command_against(&service, &held).output().unwrap();
+    Ran::of(&again).exits(2).says("does not send what was rehearsed");
+    assert_eq!(service.messages().len(), 4);
+    site.serving.stop().exits(0);
+}
+
+#[test]
+fn a_run_that_is_held_to_a_plan_does_not_send_again_what_was_sent_without_a_key() {
+    let service = Service::accepting();
+    let single =
+        "function main()\n  im.group_send { to = '7', from = 'a', type = 'txt', body = { msg = 'x' } }";
+    let (project, _) = project(&SCRIPT.replace("function main()", single), OVER_TWO);
+    let plan = plan_of(&project, &service, &[]);
+    let held = ["run", "--plan", &plan, "scripts/main.lua"];
+    let (child, _err) = waiting(&project, &service, &held);
+    killed(&project, child);
+    let again = || Ran::of(&project.command_against(&service, &held).output().unwrap());
+    again().exits(2).says("without `once`, and this run might send them twice");
+    assert_eq!(reached(&service), ["7"]);
+    // Another script is rehearsed, and is not what was rehearsed before.
+    project.write("scripts/main.lua", SCRIPT);
+    again().exits(2).says("nothing was sent: scripts/main.lua failed, but it did not fail in its rehearsal");
+    assert_eq!(reached(&service), ["7"]);
 }

@@ -10,6 +10,7 @@ mod network;
 mod rate;
 mod token;
 mod upgrade;
+mod waits;
 
 use std::path::Path;
 use std::process::Command;

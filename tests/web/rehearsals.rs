@@ -310,3 +310,54 @@ fn a_run_that_is_held_to_a_plan_goes_on_after_a_kill_with_the_same_plan() {
     assert_eq!(all, ["101", "102", "103", "900"], "each message is sent once");
     site.serving.stop().exits(0);
 }
+
+#[test]
+fn a_rehearsal_takes_no_more_memory_than_a_run() {
+    let script = r#"
+    function main(args)
+      local value = {}
+      for i = 1, 10000 do value[i] = 1 end
+      for i = 1, tonumber(args[1]) do require("store").set("key " .. i, value) end
+    end"#;
+    let settings = "[scripts]\nmemory = \"16MiB\"\nhost_memory = \"1MiB\"\n";
+    let site = Site::of(Project::with_script(script).file("mooncast.toml", settings));
+    site.until("/scripts", |scripts| scripts[0]["script"]["version"].is_string());
+    // What a rehearsal lists of it takes some 300 KiB a value.
+    let refused = rehearsed(&site, &json!(["600"]));
+    assert_eq!(refused["state"], "failed", "{refused:#}");
+    let why = refused["error"].as_str().unwrap();
+    assert!(
+        why.contains("needs more memory than a run may use") && why.contains("`[scripts] memory`"),
+        "{why}"
+    );
+    let taken = rehearsed(&site, &json!(["2"]));
+    assert_eq!(taken["state"], "finished", "{taken:#}");
+    site.serving.stop().exits(0).never_says("panicked");
+}
+
+#[test]
+fn uploads_that_are_kept_have_256_mebibytes_together() {
+    let (_service, site) = site();
+    let list = |many: usize| format!("group_id\n{}", "7\n".repeat(many));
+    kept(&site, &list(1));
+    // A row that counts as a large file. What is left is as much as the list of ten has.
+    let rest = 256 * 1024 * 1024 - list(1).len() - list(10).len();
+    site.project.run_in_store(&format!(
+        "INSERT INTO run_files (hash, bytes, content, stored_at) VALUES ('large', {rest}, 'x', 9000000000000)"
+    ));
+    let files = || site.project.in_store("SELECT count(*) FROM run_files");
+    let refused = upload(&site, "list.csv", list(11).as_bytes());
+    assert!((400..500).contains(&refused.status) && refused.body.contains("268435456 bytes"), "{refused:?}");
+    assert_eq!(files(), 2);
+    kept(&site, &list(10));
+    // What is kept counts once.
+    kept(&site, &list(10));
+    kept(&site, &list(1));
+    assert!((400..500).contains(&upload(&site, "list.csv", b"x").status));
+    assert_eq!(files(), 3);
+    // A file that no run names makes room a day later.
+    site.project.run_in_store("UPDATE run_files SET stored_at = 1 WHERE hash = 'large'");
+    kept(&site, &list(11));
+    assert_eq!(files(), 3);
+    site.serving.stop().exits(0).never_says("panicked");
+}

@@ -2,14 +2,16 @@
 
 mod template;
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{Exit, stubs};
+use crate::config::EnvName;
 use crate::lint::stubs as embedded;
 use template::Template;
 
@@ -21,6 +23,9 @@ const FILES: [(&str, &str); 5] = [
     (".gitignore", include_str!("gitignore")),
     (".github/workflows/mooncast.yml", include_str!("mooncast.yml")),
 ];
+
+/// The settings file of an environment.
+const ENVIRONMENT: &str = include_str!("mooncast.env.toml");
 
 /// Create a project: a folder with settings, a script and its test, a CI file, and the files with which an editor
 /// completes `im.`.
@@ -34,12 +39,22 @@ pub(super) struct NewArgs {
     template: Template,
 }
 
-/// Creates the project and prints the next steps.
-pub(super) fn run(args: &NewArgs) -> anyhow::Result<Exit> {
+/// Creates the project and prints the next steps. `env` is the environment of the flag `--env`, for which the project gets a
+/// file. The variable counts for the projects that exist.
+pub(super) fn run(args: &NewArgs, env: Option<&str>) -> anyhow::Result<Exit> {
     let folder = &args.folder;
+    let env: Option<EnvName> = env.map(str::parse).transpose()?;
     make(folder, args.template)?;
     let shown = folder.display();
-    let next = args.template.next().join("\n  ");
+    let mut next = args.template.next().join("\n  ");
+    if let Some(env) = &env {
+        let file = env.file_name();
+        stubs::write(&folder.join(&file), &ENVIRONMENT.replace("NAME", env.as_str()))?;
+        let _ = write!(
+            next,
+            "\n\n{file} is laid over mooncast.toml by --env {env}, or by MOONCAST_ENV={env} for all commands of a shell."
+        );
+    }
     // The project is created even if the message cannot be printed.
     let _ = writeln!(io::stdout(), "Created a project in {shown}; next:\n\n  cd {shown}\n  {next}");
     Ok(Exit::Delivered)

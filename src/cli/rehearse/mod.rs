@@ -29,7 +29,7 @@ use super::grants::GrantArgs;
 use super::limits::LimitArgs;
 use super::next::quoted;
 use super::progress::TerminalOutput;
-use super::{AppArgs, Exit, GlobalArgs, job, script};
+use super::{AppArgs, Exit, GlobalArgs, job, memory, script};
 use dry_run::DryRunConfig;
 use report::RehearsalReport;
 
@@ -71,6 +71,9 @@ pub(super) struct RehearseArgs {
     /// Rehearse this plan again, and print what holds a run to it. The daemon does this before it runs a rehearsed script
     #[arg(long, value_name = "PLAN", hide = true, requires = "json")]
     like: Option<RehearsalPlan>,
+    /// Keep to the memory that a run may use. The daemon does this for the page
+    #[arg(long, hide = true)]
+    bounded: bool,
     /// A file of the daemon, by the name that the script has for it: NAME=PATH
     #[arg(long = "mount", value_name = "NAME=PATH", hide = true)]
     mounted: Vec<String>,
@@ -110,6 +113,9 @@ pub(super) fn run(args: &RehearseArgs, global: &GlobalArgs) -> anyhow::Result<Ex
     let flags = AppFlags { offline: args.simulator || !lists, ..args.app.clone().into() };
     let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;
     settings.permissions.extend(args.grants.permissions()?);
+    if args.bounded {
+        memory::bound(settings.scripts.memory.saturating_add(settings.scripts.host_memory))?;
+    }
     // The project's timeout applies only to runs that send.
     let limits = args.limits.over(ScriptLimits { timeout: None, ..settings.scripts });
     let simulated = args.simulator || settings.simulator;

@@ -139,7 +139,7 @@ async fn look_up(
         wanted.groups.iter().map(|group| (group.clone(), wanted.receipts.contains(group))).collect();
     let mut missing = HashSet::new();
     for some in groups.chunks(PAGE) {
-        missing.extend(road.look_up_groups(some, &mut found.groups, stop).await?);
+        missing.extend(road.look_up_groups(some, &mut found.groups, stop).await?.missing);
     }
     if !users {
         return Ok(());

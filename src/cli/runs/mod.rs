@@ -9,7 +9,7 @@ mod prune;
 mod recall;
 mod records;
 mod resume;
-mod sends;
+pub(super) mod sends;
 mod show;
 mod which;
 

@@ -107,7 +107,7 @@ pub(super) fn run(
             clock.clone(),
             format,
         );
-        let driving = delivery.drive(&open.ledger, lease, &found.spec, &interrupt.finish, &underway.progress);
+        let driving = delivery.resume(&open.ledger, lease, &found.spec, &interrupt.finish, &underway.progress);
         let driven = Box::pin(interrupt.end.run_until_cancelled(driving)).await;
         progress.stop();
         listening.abort();

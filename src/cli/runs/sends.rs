@@ -119,7 +119,7 @@ impl SettleArgs {
 }
 
 /// All single sends in doubt, the newest first, including those of dead processes.
-async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
+pub(in super::super) async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
     ledger.reap_dead().await?;
     let mut all = Vec::new();
     let mut before = None;
@@ -131,6 +131,22 @@ async fn in_doubt(ledger: &Ledger) -> anyhow::Result<Vec<SendRow>> {
     }
 }
 
+/// How many single sends and calls of `im.request` are in doubt, as a sentence.
+pub(in super::super) fn summary(found: &[SendRow]) -> String {
+    let calls = found.iter().filter(|send| send.is_request()).count();
+    match (found.len(), calls) {
+        (1, 0) => "1 single send is in doubt: it may have been sent".to_owned(),
+        (1, _) => "1 call of im.request is in doubt: it may have been made".to_owned(),
+        (many, 0) => format!("{many} single sends are in doubt: each may have been sent"),
+        (many, calls) if calls == many => {
+            format!("{many} calls of im.request are in doubt: each may have been made")
+        }
+        (many, _) => {
+            format!("{many} single sends and calls of im.request are in doubt: each may have been sent")
+        }
+    }
+}
+
 /// Lists the single sends in doubt, and how to settle them. Prints nothing if there are none.
 pub(super) async fn list(ledger: &Ledger, clock: &Clock, next: &FollowUpCommands) -> anyhow::Result<()> {
     let found = in_doubt(ledger).await?;
@@ -138,18 +154,7 @@ pub(super) async fn list(ledger: &Ledger, clock: &Clock, next: &FollowUpCommands
     let mut out = std::io::stdout().lock();
     let listed = found.get(..LISTED as usize).unwrap_or(&found);
     let views = send_views(ledger, listed, clock.unix_time()).await?;
-    let calls = views.iter().filter(|view| view.request.is_some()).count();
-    let what = match (found.len(), calls) {
-        (1, 0) => "1 single send is in doubt: it may have been sent".to_owned(),
-        (1, _) => "1 call of im.request is in doubt: it may have been made".to_owned(),
-        (many, 0) => format!("{many} single sends are in doubt: each may have been sent"),
-        (many, calls) if calls == listed.len() => {
-            format!("{many} calls of im.request are in doubt: each may have been made")
-        }
-        (many, _) => {
-            format!("{many} single sends and calls of im.request are in doubt: each may have been sent")
-        }
-    };
+    let what = summary(&found);
     writeln!(out, "\n{what}")?;
     writeln!(out, "{:>6}  {:<25}  {:<20} {:<24} {:<24} why", "number", "since", "once", "to", "sent by")?;
     for (send, view) in listed.iter().zip(views) {

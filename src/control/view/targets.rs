@@ -8,8 +8,8 @@ use crate::core::{GroupFindings, ListedTargets};
 /// The most groups that a warning names.
 const NAMED: usize = 5;
 
-/// What a lookup of groups found before a plan was fixed. Groups that do not exist or are disabled refuse a plan, so none is
-/// among them.
+/// What the latest lookup of groups found. Groups that do not exist or are disabled refuse a plan before it is fixed; of one
+/// that goes on, they are skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TargetsView {
     /// How many groups were looked up.
@@ -30,6 +30,10 @@ pub struct TargetWarning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetWarningKind {
+    /// They do not exist.
+    Missing,
+    /// They are disabled.
+    Disabled,
     /// All members are muted.
     Muted,
     /// `need_group_ack` brings no receipts, because a group has more than 200 members.
@@ -42,6 +46,8 @@ impl TargetWarningKind {
     /// What is special about the groups, as a phrase.
     pub const fn phrase(self) -> &'static str {
         match self {
+            Self::Missing => "groups that do not exist",
+            Self::Disabled => "disabled groups",
             Self::Muted => "muted groups",
             Self::NoReceipts => {
                 "groups of more than 200 members, in which `need_group_ack` brings no receipts"
@@ -58,6 +64,8 @@ impl From<&GroupFindings> for TargetsView {
             (groups.total > 0).then_some(TargetWarning { kind, total: groups.total, first })
         };
         let warnings = [
+            warning(TargetWarningKind::Missing, &found.missing_groups),
+            warning(TargetWarningKind::Disabled, &found.disabled_groups),
             warning(TargetWarningKind::Muted, &found.muted_groups),
             warning(TargetWarningKind::NoReceipts, &found.large_receipt_groups),
             warning(TargetWarningKind::NoPush, &found.groups_without_push),

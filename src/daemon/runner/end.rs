@@ -66,7 +66,9 @@ impl RunQueue {
         if !counts.all_delivered() && tells {
             let recipients = counts.rejected + counts.in_doubt + counts.not_sent;
             let calls = counts.requests_in_doubt;
-            self.setup.report(DaemonEvent::RunUndelivered { job, run, recipients, calls }).await;
+            let cancelled = note.clone().filter(|_| state == JobState::Cancelled);
+            let event = DaemonEvent::RunUndelivered { job, run, recipients, calls, cancelled };
+            self.setup.report(event).await;
         }
         let note = match (active_run.event.get(), note) {
             (Some(event), Some(why)) => Some(format!("{event}: {why}")),

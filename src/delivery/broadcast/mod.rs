@@ -7,7 +7,7 @@
 //! - `files`: files of messages that expire at the service before they can be sent;
 //! - `ramp`: its stages, and the condition by which it pauses itself;
 //! - `window`, `pace`: how many calls run at once, and the broadcast's own rate limit;
-//! - `takeover`: from one driver to the next;
+//! - `resume`: goes on with the broadcast of an earlier process; `takeover`: from one driver to the next;
 //! - `waits`: what it waits for between rounds; `wait_for_others`: waits while other hosts send it; `await_records`: waits for what the service's records prove;
 //! - `outlook`: when it would be sent;
 //! - `progress`, `active_broadcast`, `report`: what this process shows; `status_writer`: what it writes to the ledger
@@ -25,6 +25,7 @@ mod pace;
 mod progress;
 mod ramp;
 mod report;
+mod resume;
 mod round;
 mod status_writer;
 mod takeover;

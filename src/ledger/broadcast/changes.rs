@@ -2,6 +2,7 @@
 
 use const_format::formatcp;
 
+use crate::core::GroupFindings;
 use crate::ledger::instance::lives;
 use crate::ledger::sql::sql;
 use crate::ledger::state::command::{PAUSE, RUN};
@@ -69,6 +70,11 @@ impl Ledger {
     /// Deletes the recorded changes of a broadcast's inputs, because the broadcast continues.
     pub async fn forget_changes(&self, id: BroadcastId) -> Result<(), LedgerError> {
         self.amend_spec(id, |spec| spec.changes = None).await
+    }
+
+    /// Stores what a lookup of the groups found.
+    pub async fn keep_findings(&self, id: BroadcastId, found: GroupFindings) -> Result<(), LedgerError> {
+        self.amend_spec(id, |spec| spec.targets = Some(Box::new(found))).await
     }
 
     /// Records that this instance has compared the inputs of a broadcast and found no change.

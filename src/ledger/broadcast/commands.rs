@@ -2,6 +2,7 @@
 
 use const_format::formatcp;
 
+use crate::ledger::audit_chain::PendingAct;
 use crate::ledger::sql::sql;
 use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError, RecipientState};
 
@@ -34,7 +35,8 @@ pub enum Settlement {
 }
 
 impl Ledger {
-    /// Requests that a broadcast is paused, resumed or cancelled. `note` is the reason, for people.
+    /// Requests that a broadcast is paused, resumed or cancelled. `note` is the reason, for people. A cancel without one says
+    /// by whom, and one that is repeated keeps the first reason.
     ///
     /// # Errors
     ///
@@ -65,8 +67,13 @@ impl Ledger {
                         why: "that cannot be taken back",
                     });
                 }
+                if was == BroadcastCommand::Cancel {
+                    return Ok(0);
+                }
+                let by = || PendingAct::actor().map(|actor| format!("cancelled by {}", actor.name));
+                let by = if command == BroadcastCommand::Cancel && note.is_none() { by() } else { None };
                 let statement = sql("UPDATE broadcasts SET command = ?, command_note = ? WHERE id = ?");
-                write.run(statement.bind(command).bind(note).bind(id.0)).await
+                write.run(statement.bind(command).bind(note.or(by.as_deref())).bind(id.0)).await
             })
             .await
             .map(drop)

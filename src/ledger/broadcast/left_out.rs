@@ -1,4 +1,4 @@
-//! Leaves out recipients of a fixed plan: those on the suppression list.
+//! Leaves out recipients of a fixed plan: those on the suppression list, and those to whom no message can be sent.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -73,6 +73,18 @@ impl Ledger {
         }
         self.store().transaction(async |write| skip(write, lease, &left_out).await).await?;
         Ok(left_out.into_values().flatten().collect())
+    }
+
+    /// Skips pending recipients to whom no message can be sent, each list of sequence numbers for its reason.
+    pub async fn skip_unreachable(
+        &self,
+        lease: Lease,
+        unreachable: &BTreeMap<String, Vec<i64>>,
+    ) -> Result<(), LedgerError> {
+        if unreachable.is_empty() {
+            return Ok(());
+        }
+        self.store().transaction(async |write| skip(write, lease, unreachable).await).await
     }
 
     /// Counts the recipients of a plan whose groups are at the cap of its broadcast now.

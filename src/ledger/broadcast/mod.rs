@@ -40,6 +40,7 @@ pub use edits::EDITS_A_MESSAGE;
 pub use export::{ExportedRecipient, RecallableMessage, RecalledCounts};
 pub use fields::ExportPages;
 pub use find::{BroadcastFilter, BroadcastLookup};
+pub use groups::PlannedGroup;
 pub use lease::Lease;
 pub use plan::{BroadcastPlan, Exclusion};
 pub use ramp::RampTurn;

@@ -94,6 +94,18 @@ pub struct SendRow {
     pub updated_at: Duration,
 }
 
+impl SendRow {
+    /// Whether its process ended before the answer came.
+    pub fn is_abandoned(&self) -> bool {
+        self.error.as_deref() == Some(ENDED_BEFORE)
+    }
+
+    /// Whether it is a call of `im.request`, which has no recipients.
+    pub fn is_request(&self) -> bool {
+        self.recipients.starts_with(r#"{"request":"#)
+    }
+}
+
 impl Ledger {
     /// Begins a single send. A send without a `once` key is always new and writes nothing here.
     pub async fn begin_send(

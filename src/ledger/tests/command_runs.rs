@@ -11,6 +11,7 @@ fn new(args: &[&str]) -> NewCommandRun {
         args: RunRequest::of(&args),
         start: CommandLineStart { user: "ann".to_owned(), host: "desk".to_owned(), job: None },
         started_at: START,
+        plan_guard: None,
     }
 }
 

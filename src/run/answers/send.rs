@@ -30,8 +30,8 @@ pub(super) async fn send(
         override_refused(services)?;
     }
     services.policy.single(app.key(), &checked)?;
-    if let (Some(job), None) = (&services.job, &options.once) {
-        job.mark_not_rerunnable().await?;
+    if options.once.is_none() {
+        services.mark_not_rerunnable(app).await?;
     }
     let job_run = services.recorded_run(app).await;
     let options = SendOptions { origin: services.origin.clone(), job_run, ..options };

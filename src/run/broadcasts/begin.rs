@@ -111,6 +111,7 @@ pub(super) async fn begin(
         ledger: ledger.clone(),
         lease,
         broadcast,
+        is_resumed: false,
         heartbeat,
         bad_lines: 0,
         blank_rows: 0,
@@ -262,6 +263,7 @@ async fn resume(services: &RunServices, mut role: LeasedBroadcast) -> Result<Reo
         return Err(failure);
     }
     goes_on(&role.broadcast, services.broadcasts.script_mark().as_ref());
+    role.is_resumed = true;
     Ok(ReopenResult::Open(OpenBroadcast::Driving(BroadcastTask::start(services, role)), "resume"))
 }
 

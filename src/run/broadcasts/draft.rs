@@ -32,6 +32,7 @@ pub(super) async fn draft(
         ledger: ledger.clone(),
         lease,
         broadcast,
+        is_resumed: false,
         heartbeat: LeaseRenewal::start(ledger, lease, &services.clock),
         bad_lines: 0,
         blank_rows: 0,

@@ -1,6 +1,6 @@
 //! Drives a fixed plan to its end: the delivery's driver sends it, and the script waits for it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
 use crate::protocol::{FailureKind, RequestFailure};
 
 use super::super::services::RunServices;
-use super::{LeaseRenewal, fault};
+use super::{LeaseRenewal, ended, fault};
 
 /// How long a script waits before it is told the progress of the broadcast.
 const TOLD: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ pub(super) struct LeasedBroadcast {
     pub(super) ledger: Ledger,
     pub(super) lease: Lease,
     pub(super) broadcast: Broadcast,
+    /// Whether an earlier process fixed its plan.
+    pub(super) is_resumed: bool,
     /// Renews the lease until the driver takes over the renewal.
     pub(super) heartbeat: LeaseRenewal,
     /// Lines of its file that were skipped.
@@ -71,6 +73,8 @@ pub(super) struct BroadcastTask {
     lease: Lease,
     /// The report, or the reason why there is none, once the broadcast has ended.
     end: RefCell<Option<Result<Value, RequestFailure>>>,
+    /// Why it was cancelled, once it has ended that way.
+    cancelled: OnceCell<String>,
     ended: CancellationToken,
 }
 
@@ -100,11 +104,12 @@ impl BroadcastTask {
             ledger: role.ledger.clone(),
             lease: role.lease,
             end: RefCell::default(),
+            cancelled: OnceCell::new(),
             ended: CancellationToken::new(),
         });
         let task = Rc::clone(&driving);
         let drive = async move {
-            let end = to_end(role, sends, &stop, &tally, &underway).await;
+            let end = to_end(role, sends, &stop, &tally, &underway, &task.cancelled).await;
             then(&end);
             task.end.replace(Some(end));
             task.ended.cancel();
@@ -123,6 +128,11 @@ impl BroadcastTask {
         self.ended.cancelled().await;
     }
 
+    /// Returns why the broadcast was cancelled. None if it has not ended, or ended otherwise.
+    pub(super) fn cancelled(&self) -> Option<&str> {
+        self.cancelled.get().map(String::as_str)
+    }
+
     /// Waits until the broadcast ends, but at most one second (one minute of simulated time), and returns its progress.
     pub(super) async fn wait(&self, clock: &Clock) -> Result<Value, RequestFailure> {
         // A timeout is not an error here: the state is read below.
@@ -134,18 +144,31 @@ impl BroadcastTask {
     }
 }
 
-/// Drives a broadcast, and turns its end into the report for its script.
+/// Drives a broadcast, and turns its end into the report for its script. `cancelled` gets the reason if it was cancelled.
 async fn to_end(
     role: LeasedBroadcast,
     sends: bool,
     stop: &CancellationToken,
     tally: &SendCounters,
     underway: &ActiveBroadcast,
+    cancelled: &OnceCell<String>,
 ) -> Result<Value, RequestFailure> {
-    let LeasedBroadcast { delivery, ledger, lease, broadcast, heartbeat, bad_lines, blank_rows, .. } = role;
+    let LeasedBroadcast {
+        delivery,
+        ledger,
+        lease,
+        broadcast,
+        is_resumed,
+        heartbeat,
+        bad_lines,
+        blank_rows,
+        ..
+    } = role;
     drop(heartbeat);
     let watch = &underway.progress;
-    let driven = if sends {
+    let driven = if sends && is_resumed {
+        Box::pin(delivery.resume(&ledger, lease, &broadcast.spec, stop, watch)).await
+    } else if sends {
         delivery.drive(&ledger, lease, &broadcast.spec, stop, watch).await
     } else {
         delivery.wait_for_others(&ledger, lease, stop, watch).await
@@ -159,6 +182,11 @@ async fn to_end(
     };
     tally.broadcast(broadcast.spec.call, &driven.report, sent_now);
     underway.ended(&driven);
+    if driven.end == DriveEnd::Cancelled {
+        let now = ledger.show(broadcast.id).await.map_err(fault)?;
+        // A broadcast is driven once, so the cell is empty.
+        let _ = cancelled.set(ended::why_cancelled(&now));
+    }
     let report = &driven.report;
     let stands = |how: &str| {
         let BroadcastSummary { name, run, sent, total, .. } = report;

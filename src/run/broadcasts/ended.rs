@@ -17,8 +17,8 @@ use crate::run::services::RunServices;
 use super::drive::LeasedBroadcast;
 use super::{inputs, json_answer, report};
 
-/// The begin of the note of a broadcast that an approver rejected.
-const REJECTED: &str = "rejected by ";
+/// The begins of the notes that say by whom a broadcast was rejected or cancelled.
+const BY_WHOM: [&str; 2] = ["rejected by ", "cancelled by "];
 
 /// Whether the recipients of an ended broadcast are compared with what its script requests now. They are not for a
 /// job's run (which goes on with the rest of its script), unless it replans, nor for a run whose audience file is
@@ -65,16 +65,14 @@ pub(super) fn already(
     delivery: &Delivery,
     broadcast: &Broadcast,
 ) -> Result<HostResponse, RequestFailure> {
-    let is_cancelled = broadcast.stage == BroadcastStage::Cancelled && broadcast.spec.corrects.is_none();
+    let is_cancelled = broadcast.stage == BroadcastStage::Cancelled;
     let origin = if is_cancelled { BroadcastOrigin::Cancelled } else { BroadcastOrigin::Already };
     services.policy.reopened(delivery.name(), broadcast, origin)?;
     let (name, run, counts) = (&broadcast.name, &broadcast.run, &broadcast.counts);
     let summary = BroadcastSummary::new(broadcast, counts, 0, Duration::ZERO);
     if is_cancelled {
         services.tally.broadcast(broadcast.spec.call, &summary, 0);
-        let why = cancelled(broadcast);
-        tracing::warn!("{why}");
-        services.broadcasts.cancelled_before.borrow_mut().get_or_insert(why);
+        services.broadcasts.note_cancelled(why_cancelled(broadcast));
         return Ok(answered(broadcast));
     }
     services.tally.broadcast_before(broadcast.spec.call, &summary);
@@ -106,13 +104,19 @@ pub(super) fn already(
     Ok(answered(broadcast))
 }
 
-/// Says that a broadcast was rejected or cancelled, how much of it was sent, and what to do next.
-fn cancelled(broadcast: &Broadcast) -> String {
+/// Says that a broadcast was rejected or cancelled, by whom, how much of it was sent, and what to do next.
+pub(super) fn why_cancelled(broadcast: &Broadcast) -> String {
     let Broadcast { name, run, counts, .. } = broadcast;
     let how = match broadcast.command_note.as_deref() {
-        Some(note) if note.starts_with(REJECTED) => format!("was {note}"),
+        Some(note) if BY_WHOM.iter().any(|begin| note.starts_with(begin)) => format!("was {note}"),
         _ => format!("was cancelled at {}", end_of(broadcast)),
     };
+    if broadcast.spec.corrects.is_some() {
+        let (sent, total) = (counts.sent, counts.total());
+        return format!(
+            "the edit `{name}` (run {run}) {how}; it edited {sent} of {total} messages. To edit the rest, edit again"
+        );
+    }
     let sent = match counts.sent {
         0 => "nothing of it was sent".to_owned(),
         many => format!("it was sent to {many} of {} recipients", counts.total()),

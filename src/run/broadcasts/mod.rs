@@ -66,8 +66,8 @@ pub struct RunBroadcasts {
     /// How many test messages of campaigns were asked for.
     tests: Cell<u64>,
     refused: Cell<bool>,
-    /// Why a broadcast that was cancelled before sends nothing now, of the first such one.
-    cancelled_before: RefCell<Option<String>>,
+    /// Why a broadcast was cancelled, of the first such one.
+    cancelled: RefCell<Option<String>>,
     /// Whether drafts of dead processes have been deleted.
     swept: Cell<bool>,
 }
@@ -123,9 +123,16 @@ impl RunBroadcasts {
         self.refused.get()
     }
 
-    /// Returns why a broadcast of the run sends nothing: it was rejected or cancelled before. None if none was.
-    pub fn cancelled_before(&self) -> Option<String> {
-        self.cancelled_before.borrow().clone()
+    /// Returns why a broadcast of the run is not sent: it was rejected or cancelled, before the run or during it. None if
+    /// none was.
+    pub fn cancelled(&self) -> Option<String> {
+        self.cancelled.borrow().clone()
+    }
+
+    /// Notes and logs why a broadcast of the run was cancelled.
+    fn note_cancelled(&self, why: String) {
+        tracing::warn!("{why}");
+        self.cancelled.borrow_mut().get_or_insert(why);
     }
 
     /// Returns the broadcasts that are being driven, and the ended ones that are still worth showing; the oldest

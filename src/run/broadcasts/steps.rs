@@ -79,7 +79,14 @@ pub(in crate::run) async fn step(
         }
         BroadcastStep::Wait { handle } => {
             let driving = broadcasts.driving(handle)?;
-            Ok(json_answer(&driving.wait(&services.clock).await?))
+            let waited = driving.wait(&services.clock).await?;
+            // The answer may be from the moment before the end.
+            if waited["done"] == true
+                && let Some(why) = driving.cancelled()
+            {
+                broadcasts.note_cancelled(why.to_owned());
+            }
+            Ok(json_answer(&waited))
         }
         BroadcastStep::Abandon { handle } => {
             if let Some(comparing) = broadcasts.comparing(handle) {

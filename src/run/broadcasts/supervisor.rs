@@ -106,6 +106,7 @@ impl BroadcastSupervisor {
                 ledger,
                 lease,
                 broadcast,
+                is_resumed: true,
                 heartbeat,
                 bad_lines: 0,
                 blank_rows: 0,

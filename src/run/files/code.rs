@@ -4,6 +4,7 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
 
+use super::grants::DATA;
 use super::inode::InodeId;
 use super::names::{self, CODE};
 
@@ -13,9 +14,6 @@ const MAX_NAMES: usize = 50_000;
 /// The most names that are inspected in the project's other folders for links to code. These may contain anything, so with
 /// more, the links among the rest are not found.
 const MAX_OTHERS: usize = 10_000;
-
-/// The folder that scripts write in.
-const DATA: &str = "data";
 
 /// The most links that lead to one file; the system has the same limit.
 const MAX_LINKS: usize = 40;

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::config::{Permissions, Project};
+use crate::config::{DATA_FOLDER, Permissions, Project};
 use crate::protocol::RequestFailure;
 
 use super::MountedFile;
@@ -16,8 +16,8 @@ use super::inode::InodeId;
 use super::names;
 use super::sentence;
 
-/// The project's folder that scripts may write to without a grant. It is created by the first write.
-pub(super) const DATA: &str = "data";
+/// The folder that scripts may write to without a grant. It is created by the first write.
+pub(super) const DATA: &str = DATA_FOLDER;
 
 /// The longest path that the system accepts (`PATH_MAX`).
 const MAX_PATH: usize = 4096;

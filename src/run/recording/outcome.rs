@@ -30,17 +30,14 @@ impl RunOutcome {
         let counts = services.map(|services| services.tally.counts()).unwrap_or_default();
         // Driven broadcasts have counts of their own.
         let drove = services.is_some_and(|services| !services.broadcasts.watched().is_empty());
-        let cancelled = services.and_then(|services| services.broadcasts.cancelled_before());
-        let cancelled = cancelled.filter(|_| counts.sent == 0 && !drove);
+        let cancelled = services.and_then(|services| services.broadcasts.cancelled());
         let mut outcome = match ended {
+            RunEnd::Finished if let Some(why) = cancelled => Self::cancelled(&why),
             // What an attempt finds sent may be what the attempt before it sent.
             RunEnd::Finished if first && counts.all_sent_before() && !drove => {
                 Self::noted(JobState::AlreadySent, SENT_BEFORE)
             }
-            RunEnd::Finished => match cancelled {
-                Some(why) => Self::cancelled(&why),
-                None => Self { state: JobState::Done, note: None, traceback: Vec::new() },
-            },
+            RunEnd::Finished => Self { state: JobState::Done, note: None, traceback: Vec::new() },
             RunEnd::Interrupted => Self::noted(JobState::Interrupted, INTERRUPTED),
             RunEnd::Failed(failed) => Self::noted(JobState::Failed, &failed.to_string()),
         };

@@ -164,6 +164,10 @@ impl SendPolicy for PlanGuard {
         )))
     }
 
+    fn outlives_its_run(&self) -> bool {
+        true
+    }
+
     fn known_as(&self, json: &[u8]) -> Option<Bytes> {
         self.files.known_as(json)
     }

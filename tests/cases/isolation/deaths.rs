@@ -41,6 +41,34 @@ fn a_run_during_which_the_host_died_twice_is_not_entered_a_third_time_but_told_o
 }
 
 #[test]
+fn the_broadcast_of_such_a_run_goes_on_and_the_note_says_so() {
+    let job = "require('schedule').every('1s', { name = 'deadly', overlap = 'skip' }, function(context)
+        print('entered', context.run, context.attempt)
+        im.broadcast { name = 'news', kind = 'user', to = { 'ann', 'bob', 'cy' }, message = { from = 'a', type = 'txt', body = { msg = 'm' } } }
+    end)";
+    let project =
+        Project::new().file("scripts/deadly.lua", job).file("mooncast.toml", "[approval]\nover = 2\n");
+    let daemon = Daemon::start(&project, &[]);
+    // Its plan is fixed, and nothing of it is sent.
+    daemon.says("awaits approval");
+    let run = daemon.kill().split("entered\t").nth(1).unwrap().split('\t').next().unwrap().to_owned();
+    let daemon = Daemon::start(&project, &[]);
+    daemon.says(&format!("entered\t{run}\t2"));
+    daemon.says("awaits approval");
+    daemon.kill();
+    let daemon = Daemon::start(&project, &[]);
+    daemon.says(&format!("its broadcasts go on without it: news/{run}. Find out why"));
+    daemon.says("as another run that sends to all recipients again");
+    project.mooncast(&["runs", "--simulator", "approve", "news", "--run", &run]).exits(0);
+    let shown = || project.mooncast(&["runs", "--simulator", "show", "news", "--run", &run]).exits(0).stdout;
+    until("it is sent", || shown().contains("is finished"));
+    let exported =
+        project.mooncast(&["runs", "--simulator", "export", "news", "--run", &run]).exits(0).stdout;
+    assert_eq!(exported.lines().filter(|line| line.contains(",sent,")).count(), 3, "{exported}");
+    daemon.kill();
+}
+
+#[test]
 fn a_stop_in_order_is_no_death() {
     let project = Project::new().file("scripts/deadly.lua", job(""));
     project.write("mooncast.toml", "[serve]\nstop_within = \"4s\"\n");

@@ -49,8 +49,66 @@ groups.set_announcement(id, "closed today")
 assert(groups.announcement(id) == "closed today")
 assert(groups.of(im).announcement(id) == "closed today")
 
+-- What is just within the limits is taken. Characters count, not bytes.
+local full = {}
+for i = 1, 100 do
+  full[i] = "member" .. i
+end
+local largest = groups.create({ name = ("群"):rep(128), owner = "boss", description = ("说"):rep(512), members = full, max_members = 102, public = true })
+assert(im.group(largest).members == 101, tostring(im.group(largest).members))
+groups.add(largest, "last")
+ok, problem = pcall(groups.add, largest, "one more")
+assert(not ok and problem.kind == "rejected" and tostring(problem):find("max users"), tostring(problem))
+local alone = groups.create({ name = "x", owner = "boss", members = {} })
+assert(alone ~= largest and im.group(alone).members == 1)
+-- 130 users are muted and unmuted in three calls each.
+groups.mute(largest, many, 0.5)
+groups.unmute(largest, many)
+ok, problem = pcall(groups.mute, "1", "dan")
+assert(not ok and problem.status == 404, tostring(problem))
+
 -- Limits are told before a call.
+for _, seconds in ipairs({ 0, -1, 0 / 0, math.huge, 315360001, "60", true }) do
+  ok, problem = pcall(groups.mute, id, "dan", seconds)
+  assert(not ok and type(problem) == "string" and problem:find("seconds must be a number over 0", 1, true), tostring(problem))
+end
 for _, call in ipairs({
+  function()
+    groups.mute(id, {})
+  end,
+  function()
+    groups.mute(id, { "dan/eve" })
+  end,
+  function()
+    groups.mute(nil, "dan")
+  end,
+  function()
+    groups.create("Orders")
+  end,
+  function()
+    groups.create({ name = "", owner = "boss" })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", description = ("x"):rep(513) })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", members = "ann" })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", members = { "ann", 7 } })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", max_members = "200" })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", max_members = 0 })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", public = "no" })
+  end,
+  function()
+    groups.create({ name = "x", owner = "boss", mute = true })
+  end,
   function()
     groups.create({ name = ("x"):rep(129), owner = "boss" })
   end,

@@ -1,0 +1,3 @@
+-- Whether the service's records settled the last doubt of the broadcast, and that is not reported yet.
+ALTER TABLE broadcasts ADD COLUMN reconciled INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX broadcasts_reconciled ON broadcasts (id) WHERE reconciled <> 0;
