@@ -70,6 +70,89 @@ impl Ledger {
     }
 }
 
+/// The shares of a quota at one instant, as one process sees them.
+#[derive(Debug)]
+struct CurrentShares {
+    /// The slots that other processes may use or that their messages still occupy.
+    bound: i64,
+    /// The smallest pace of all processes, this one included, in thousandths.
+    pace: i64,
+    /// The sum of the weights of all processes, this one included.
+    weights: i64,
+    /// The slots and the weight of each other process that wants more than it has.
+    short: Vec<(i64, i64)>,
+    /// The slots that this process had been given, and those that its messages occupied beyond them.
+    own: (i64, i64),
+}
+
+impl CurrentShares {
+    fn of(rows: Vec<ShareRow>, instance: i64, claim: &QuotaClaim<'_>, now: i64) -> Self {
+        let mut shares = Self {
+            bound: 0,
+            pace: i64::from(claim.pace.min(1000)),
+            weights: i64::from(claim.weight.max(1)),
+            short: Vec::new(),
+            own: (0, 0),
+        };
+        for row in rows {
+            let lent = if now < row.claimed_until + millis(claim.cool) { row.slots } else { 0 };
+            let cooling = if now < row.cool_until { row.cooling } else { 0 };
+            if row.instance == instance {
+                shares.own = (lent, cooling);
+                continue;
+            }
+            shares.bound += lent.max(cooling);
+            if now < row.claimed_until {
+                shares.pace = shares.pace.min(row.pace);
+                shares.weights += row.weight;
+                if row.short {
+                    shares.short.push((row.slots, row.weight));
+                }
+            }
+        }
+        shares
+    }
+
+    /// Divides the quota.
+    ///
+    /// - While another process is short, this one gets at most its fair share: the quota in proportion to the weights.
+    ///   Otherwise it gets what it needs.
+    /// - It keeps what it had and still uses, and never gets more than the others leave free.
+    /// - A share that is smaller than the least useful one becomes 0.
+    fn divide(&self, claim: &QuotaClaim<'_>) -> Division {
+        let total = paced(i64::from(claim.total), self.pace);
+        let (need, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
+        let fair_share = |weight: i64| (total * weight / self.weights).max(least);
+        let own_fair_share = fair_share(i64::from(claim.weight.max(1)));
+        let kept = self.own.0.min(i64::from(claim.keep));
+        let free = (total - self.bound).max(0);
+        let wanted = if self.short.is_empty() { need } else { need.min(own_fair_share) };
+        let slots = if need == 0 { 0 } else { wanted.max(kept).min(free) };
+        let slots = if slots < least { 0 } else { slots };
+        let another_lacks_some = self.short.iter().any(|(slots, weight)| *slots < fair_share(*weight));
+        let fair = if another_lacks_some { slots.min(own_fair_share) } else { slots };
+        // Slots that messages occupy beyond the share stay occupied until the messages are old enough. Slots that the
+        // guard has freed are available to all processes.
+        let used = i64::from(claim.used).min(self.own.0.max(self.own.1));
+        let cooling = if used > slots { used } else { 0 };
+        Division { slots, fair, cooling, needs: need > 0, short: slots < need }
+    }
+}
+
+/// A process's part of a quota.
+#[derive(Debug, PartialEq, Eq)]
+struct Division {
+    slots: i64,
+    /// As [`QuotaShare::fair`].
+    fair: i64,
+    /// The slots that messages of the process occupy beyond its part; 0 if they occupy no more than that.
+    cooling: i64,
+    /// Whether the process needs any.
+    needs: bool,
+    /// Whether it needs more than it got.
+    short: bool,
+}
+
 async fn claim_in(
     write: &mut Transaction<'_>,
     instance: i64,
@@ -93,42 +176,8 @@ async fn claim_in(
             .bind(now + cool),
         )
         .await?;
-    let mut bound = 0;
-    let (mut pace, own_weight) = (i64::from(claim.pace.min(1000)), i64::from(claim.weight.max(1)));
-    let mut weights = own_weight;
-    let mut short = Vec::new();
-    let mut own = (0, 0);
-    for row in rows {
-        let lent = if now < row.claimed_until + cool { row.slots } else { 0 };
-        let cooling = if now < row.cool_until { row.cooling } else { 0 };
-        if row.instance == instance {
-            own = (lent, cooling);
-            continue;
-        }
-        bound += lent.max(cooling);
-        if now < row.claimed_until {
-            pace = pace.min(row.pace);
-            weights += row.weight;
-            if row.short {
-                short.push((row.slots, row.weight));
-            }
-        }
-    }
-    let total = paced(i64::from(claim.total), pace);
-    let (need, least) = (i64::from(claim.need).min(total), i64::from(claim.least).min(total));
-    let fair_of = |weight: i64| (total * weight / weights).max(least);
-    let fair = fair_of(own_weight);
-    let kept = own.0.min(i64::from(claim.keep));
-    let free = (total - bound).max(0);
-    let wanted = if short.is_empty() { need } else { need.min(fair) };
-    let slots = if need == 0 { 0 } else { wanted.max(kept).min(free) };
-    let slots = if slots < least { 0 } else { slots };
-    let ought =
-        if short.iter().any(|(slots, weight)| *slots < fair_of(*weight)) { slots.min(fair) } else { slots };
-    // Slots that messages occupy beyond the share stay occupied until the messages are old enough. Slots that the
-    // guard has freed are available to all processes.
-    let used = i64::from(claim.used).min(own.0.max(own.1));
-    let (cooling, cool_until) = if used > slots { (used, now + cool) } else { (0, 0) };
+    let division = CurrentShares::of(rows, instance, &claim, now).divide(&claim);
+    let cool_until = if division.cooling > 0 { now + cool } else { 0 };
     let statement = sql(
         "INSERT INTO quota_shares (app, quota, owner, slots, short, claimed_until, cooling, cool_until, pace, weight)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
@@ -136,16 +185,17 @@ async fn claim_in(
                 claimed_until = excluded.claimed_until, cooling = excluded.cooling, cool_until = excluded.cool_until,
                 pace = excluded.pace, weight = excluded.weight",
     );
-    let statement = statement.bind(claim.app.0).bind(claim.quota).bind(instance).bind(slots);
-    let statement = statement.bind(slots < need).bind(if need == 0 { now - cool } else { now + length });
-    let statement = statement.bind(cooling).bind(cool_until);
-    write.run(statement.bind(i64::from(claim.pace)).bind(own_weight)).await?;
+    let statement = statement.bind(claim.app.0).bind(claim.quota).bind(instance).bind(division.slots);
+    let statement =
+        statement.bind(division.short).bind(if division.needs { now + length } else { now - cool });
+    let statement = statement.bind(division.cooling).bind(cool_until);
+    write.run(statement.bind(i64::from(claim.pace)).bind(i64::from(claim.weight.max(1)))).await?;
     let gone = sql(
         "DELETE FROM quota_shares WHERE app = ?1 AND quota = ?2 AND claimed_until + ?3 < ?4 AND cool_until < ?4",
     );
     write.run(gone.bind(claim.app.0).bind(claim.quota).bind(cool).bind(now)).await?;
     let count = |count: i64| u32::try_from(count).unwrap_or_default();
-    Ok(QuotaShare { slots: count(slots), fair: count(ought) })
+    Ok(QuotaShare { slots: count(division.slots), fair: count(division.fair) })
 }
 
 /// The number of usable slots while the service allows only a part of the quota. It is slightly higher than that part,
