@@ -300,13 +300,19 @@ impl TextStatistics {
         }
         let guess = if chinese == GBK && self.high <= SHORT { GB18030 } else { guess };
         let (line, column) = self.first_broken.unwrap_or((1, 1));
+        let likely = match guess {
+            guess if guess == GB18030 => String::new(),
+            guess => format!(
+                " (it may be {}: `encoding = \"{}\"`)",
+                guess.name(),
+                guess.name().to_ascii_lowercase()
+            ),
+        };
         Err(InputError::at(
             line,
             format!("character {column}"),
             format!(
-                "the text is not UTF-8, and it is not certain to be GB18030 (it may be {name}); save it as UTF-8, or say what it is, for example `encoding = \"{label}\"`",
-                name = guess.name(),
-                label = guess.name().to_ascii_lowercase()
+                "the text is not UTF-8, and it is not certain to be GB18030{likely}; save it as UTF-8, or say what it is: `encoding = \"gb18030\"` for simplified Chinese, `\"big5\"` for traditional Chinese, `\"shift_jis\"` for Japanese, `\"windows-1252\"` for Western European text"
             ),
         ))
     }

@@ -73,7 +73,16 @@ impl NamedEncoding {
         if trimmed.eq_ignore_ascii_case("utf-16") || trimmed.eq_ignore_ascii_case("utf16") {
             return Ok(Self::Utf16);
         }
-        match Encoding::for_label_no_replacement(trimmed.as_bytes()) {
+        let lower = trimmed.to_ascii_lowercase();
+        let standard = match lower.as_str() {
+            // The names that Windows and Python use.
+            "cp936" | "windows-936" | "ms936" => "gb18030",
+            "cp950" | "windows-950" | "ms950" => "big5",
+            "cp932" | "windows-932" | "ms932" => "shift_jis",
+            "cp949" | "windows-949" | "ms949" => "euc-kr",
+            other => other,
+        };
+        match Encoding::for_label_no_replacement(standard.as_bytes()) {
             Some(encoding) if encoding == encoding_rs::GBK => Ok(Self::One(encoding_rs::GB18030)),
             Some(encoding) => Ok(Self::One(encoding)),
             None => Err(InputError::whole(format!(
@@ -105,6 +114,8 @@ mod tests {
             AudienceOptions::check_encoding(label).unwrap();
         }
         assert!(AudienceOptions::check_encoding("utf-9").unwrap_err().contains("gb18030"));
+        assert_eq!(NamedEncoding::of(" CP936 ").unwrap(), NamedEncoding::One(encoding_rs::GB18030));
+        assert_eq!(NamedEncoding::of("cp950").unwrap(), NamedEncoding::One(encoding_rs::BIG5));
         assert_eq!(NamedEncoding::of("gbk").unwrap(), NamedEncoding::One(encoding_rs::GB18030));
     }
 }

@@ -125,11 +125,11 @@ function im.request(request) end
 
 ---Declares a job at the top level of a script, which `mooncast serve` runs for each event of the chat service that fits:
 ---
----- "message": a user has sent a message to a group or a room;
----- "joined", "left": users have become members of a group, or are no longer members;
----- "read": a member has read a message of this project, sent with `need_group_ack`;
----- "recalled", "edited": a message of another sender was recalled or edited. Without `group`, only events in which the
----  service names the group are taken.
+--- - "message": a user has sent a message to a group or a room;
+--- - "joined", "left": users have become members of a group, or are no longer members;
+--- - "read": a member has read a message of this project, sent with `need_group_ack`;
+--- - "recalled", "edited": a message of another sender was recalled or edited. Without `group`, only events in which the
+---   service names the group are taken.
 ---
 ---The service tells its events by callbacks, so the app needs a callback secret. Each callback starts the job once. Messages
 ---from users as which this project sends start nothing, in any case of letters; nor do recalls and edits of its messages or
