@@ -346,3 +346,28 @@ fn a_broadcast_that_a_daemon_resumes_looks_its_groups_up_again() {
     assert_eq!(calls(&service), [4, 4]);
     site.serving.stop().exits(0);
 }
+
+#[test]
+fn a_rehearsal_that_looks_groups_up_uses_the_token_of_the_runs() {
+    let service = Service::answering(|count, request| {
+        if request.path.ends_with("/token") {
+            return service::json(200, r#"{"access_token":"of-the-service","expires_in":9000}"#);
+        }
+        let Some(ids) = asked(request) else { return service::accept(count, request) };
+        let data: Vec<Value> = ids.iter().map(|id| json!({ "id": id, "affiliations_count": 3 })).collect();
+        service::json(200, &json!({ "data": data }).to_string())
+    });
+    let project = project("im.group_send { to = '1', type = 'txt', body = { msg = 'hello' } }");
+    let mooncast = |args: &[&str]| {
+        let mut command = project.command_against(&service, args);
+        command.env_remove("MOONCAST_TOKEN").env("MOONCAST_CLIENT_ID", "an-id");
+        command.env("MOONCAST_CLIENT_SECRET", "a-client-secret");
+        Ran::of(&command.output().unwrap()).exits(0);
+    };
+    mooncast(&["run", "scripts/main.lua"]);
+    for _ in 0..3 {
+        mooncast(&["rehearse", "--check-targets", "scripts/main.lua"]);
+    }
+    let fetched = service.requests().iter().filter(|one| one.path.ends_with("/token")).count();
+    assert_eq!((fetched, calls(&service).len()), (1, 3));
+}

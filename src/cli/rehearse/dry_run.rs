@@ -178,10 +178,12 @@ pub(super) fn lists(
             "no app is configured, so there are no lists to read; set the app in mooncast.toml or in the environment; `mooncast doctor` checks both"
         );
     }
+    // The token of the runs serves the look-ups too. A rehearsal makes no state folder.
+    let state = Some(project.state_folder()).filter(|state| state.is_dir());
     settings
         .apps
         .iter()
-        .map(|app| Delivery::new(app, real.clone(), None).map(Rc::new))
+        .map(|app| Delivery::new(app, real.clone(), state.as_deref()).map(Rc::new))
         .collect::<Result<_, _>>()
         .context("the app's address")
 }
