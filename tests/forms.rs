@@ -151,3 +151,101 @@ fn a_wrong_declaration_is_an_error_of_check_and_of_each_run() {
     Project::with_script("---@param args table\nfunction main(args) end\n").mooncast(&["check"]).exits(0);
     Project::with_script(INVITE).mooncast(&["check"]).exits(0);
 }
+
+/// The same form as [`INVITE`] has, as a table.
+const TABLE: &str = r#"
+args = {
+  { name = "city", type = "string", help = "The city to invite to" },
+  { name = "day", type = "date", help = "The day" },
+  { name = "seats", type = "integer", default = 20, help = "How many seats there are" },
+  { name = "open", type = "boolean", optional = true, help = "Whether guests may come" },
+  { name = "list", type = "file", extensions = { ".csv" }, help = "The audience" },
+}
+"#;
+
+/// [`INVITE`] with the table in place of its head.
+fn with_table() -> String {
+    let body = INVITE.split_once("function").unwrap().1;
+    format!("{TABLE}function{body}")
+}
+
+#[test]
+fn a_table_declares_the_arguments_as_a_head_does() {
+    let (head, table) = (project(), Project::with_script(&with_table()));
+    let (_folder, path) = list("group_id\ng1\ng2\n");
+    let arg = format!("list={path}");
+    table.mooncast(&["check"]).exits(0).prints("no problems");
+    let commands: [(&[&str], i32); 4] = [
+        (&["run", "--help-script", "scripts/main.lua"], 0),
+        (&["run", "--simulator", "scripts/main.lua", "city=Berlin", "day=2026-12-01", &arg], 0),
+        (&["rehearse", "--simulator", "scripts/main.lua", "Rome", "2026-12-02", "7", "true", &path], 0),
+        (&["run", "--simulator", "scripts/main.lua", "city=Berlin", "day=tomorrow", &arg], 2),
+    ];
+    for (command, status) in commands {
+        let by_head = head.mooncast(command).exits(status);
+        let by_table = table.mooncast(command).exits(status);
+        let own = |text: &str| {
+            let lines = text.lines().filter(|line| !line.contains("Plan") && !line.contains("plan"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(own(&by_table.stdout), own(&by_head.stdout), "{command:?}");
+        assert_eq!(
+            by_table.stderr.contains("must be a date"),
+            status == 2,
+            "{command:?}: {}",
+            by_table.stderr
+        );
+    }
+    // `arg` has the values in every function; `args` is the declaration and a plain table of the script.
+    let elsewhere = format!("{TABLE}local function city() return arg.city, arg.seats end\nprint(city())");
+    Project::with_script(&elsewhere)
+        .mooncast(&["run", "--simulator", "scripts/main.lua", "city=Berlin", "day=2026-12-01", &arg])
+        .exits(0)
+        .prints("Berlin\t20");
+}
+
+#[test]
+fn a_table_that_is_not_clear_is_an_error_of_check_and_of_each_run() {
+    for (script, said) in [
+        (
+            format!("{TABLE}print('begun', args.city)\n"),
+            ":9: `args` is the declaration here and has no values",
+        ),
+        (format!("--- @arg city string\n{TABLE}print('begun')\n"), ":3: the arguments are declared twice"),
+        (
+            "print('begun')\nargs = read()\n".to_owned(),
+            ":2: `args` declares the arguments of the script as a table",
+        ),
+        (
+            "print('begun')\nargs = {\n  { name = 'day', type = 'date', default = os.date() },\n}\n"
+                .to_owned(),
+            ":3: `os.date()` is known only when the script runs",
+        ),
+        (
+            "print('begun')\nlocal args = { { name = 'city', type = 'string' } }\n".to_owned(),
+            ":2: a local variable declares no arguments; write `args = { … }`",
+        ),
+        (
+            "print('begun')\nif true then\n  args = { { name = 'city', type = 'string' } }\nend\n".to_owned(),
+            ":3: `args` declares the arguments of the script, once and at its top level",
+        ),
+    ] {
+        let project = Project::with_script(&script);
+        let said = format!("scripts/main.lua{said}");
+        project.mooncast(&["check"]).exits(1).prints(&said);
+        for command in ["run", "rehearse"] {
+            project
+                .mooncast(&[command, "--simulator", "scripts/main.lua", "city=Berlin"])
+                .exits(2)
+                .says(&said)
+                .never_says("begun");
+        }
+    }
+    // A syntax error is one problem.
+    let broken = Project::with_script(&format!("{TABLE}if x then\n"));
+    broken.mooncast(&["check"]).exits(1).prints("1 script: 1 problem");
+    // A variable of the script's own.
+    let own = Project::with_script("local args = { ... }\nprint('got', args[1])\n");
+    own.mooncast(&["check"]).exits(0);
+    own.mooncast(&["run", "--simulator", "scripts/main.lua", "x"]).exits(0).prints("got\tx");
+}

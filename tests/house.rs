@@ -76,7 +76,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "schedule",
         ],
     ),
-    ("forms", &["core", "protocol"]),
+    ("forms", &["core", "lint", "protocol"]),
     ("lint", &["core", "message"]),
     ("schedule", &["protocol", "zones"]),
     (

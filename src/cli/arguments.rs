@@ -45,7 +45,7 @@ impl NamedArgs {
             if let Some(first) = self.named.first() {
                 let why = if job.is_some() { "a job takes no arguments" } else { "declares no arguments" };
                 bail!(
-                    "{name}: --arg {first}: {why}; `--- @arg NAME TYPE HELP` at a script's head declares one"
+                    "{name}: --arg {first}: {why}; `--- @arg NAME TYPE HELP` at a script's head or the table `args` declares one"
                 );
             }
             return Ok(args.to_vec());
@@ -95,7 +95,7 @@ fn write_help(out: &mut impl Write, form: &ScriptForm, name: &str, file: &str) -
     if form.is_empty() {
         return writeln!(
             out,
-            "{name} declares no arguments. `--- @arg NAME TYPE HELP` in the comment at its head declares one; what stands after its name goes to main(args) as it is."
+            "{name} declares no arguments. `--- @arg NAME TYPE HELP` in the comment at its head, or `args = {{ {{ name = \"NAME\", type = \"TYPE\" }} }}`, declares one; what stands after its name goes to main(args) as it is."
         );
     }
     writeln!(out, "Arguments of {name}:\n")?;

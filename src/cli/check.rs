@@ -139,7 +139,12 @@ fn examine(
     };
     let look = linter.look(source, &module_text, &extra);
     let mut findings: Vec<String> = look.findings.iter().map(show).collect();
-    findings.extend(ScriptForm::of(&script.text).err().map(|wrong| wrong.to_string()));
+    // A syntax error is one finding, also where it hides a declaration.
+    let said = |line, message: &str| {
+        look.findings.iter().any(|found| found.line == line && message.ends_with(found.message.as_str()))
+    };
+    let wrong = ScriptForm::of(&script.text).err().filter(|wrong| !said(wrong.line, &wrong.message));
+    findings.extend(wrong.map(|wrong| wrong.to_string()));
     let (mut note, mut jobs) = (None, Vec::new());
     if findings.is_empty() {
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;

@@ -1,10 +1,10 @@
 //! Reads the declarations of a script's head: the comments before its first statement.
 
-use serde::{Deserialize, Serialize};
-
 use crate::core::nearest;
 
+use super::declare::{self, Declared, Place};
 use super::field::{ArgumentType, FormField};
+use super::form::FormError;
 
 /// The mark of a declaration in a comment of three dashes.
 const MARK: &str = "@arg";
@@ -16,45 +16,22 @@ const NEAR: [&str; 4] = [WORD, "args", "argument", "arguments"];
 /// An example of a declaration.
 const LIKE: &str = "--- @arg city string The city to invite to";
 
-/// The most arguments of a script.
-const MAX_FIELDS: usize = 40;
-
-/// The longest name.
-const MAX_NAME: usize = 40;
-
-/// The most characters of a help text.
-const MAX_HELP: usize = 500;
-
-/// Words of Lua, which `args.NAME` cannot have.
-const KEYWORDS: [&str; 22] = [
-    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local",
-    "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
-];
-
-/// A wrong declaration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}: {message}")]
-pub struct FormError {
-    /// The line, from 1.
-    pub line: usize,
-    pub message: String,
+/// The declarations of a head.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) fields: Vec<FormField>,
+    /// The line of the first one.
+    pub(super) line: usize,
 }
 
-/// The arguments that a script declares, in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ScriptForm {
-    pub fields: Vec<FormField>,
-}
-
-impl ScriptForm {
-    /// Reads the head of a script. A script without declarations has an empty form.
+impl Head {
+    /// Reads the head of a script.
     ///
     /// # Errors
     ///
     /// The first wrong declaration, with its line.
-    pub fn of(script: &[u8]) -> Result<Self, FormError> {
-        let mut form = Self::default();
+    pub(super) fn of(script: &[u8]) -> Result<Self, FormError> {
+        let mut head = Self::default();
         let mut block: Option<Vec<u8>> = None;
         let mut lines = script.split(|byte| *byte == b'\n').enumerate();
         for (index, line) in lines.by_ref() {
@@ -78,10 +55,10 @@ impl ScriptForm {
                 continue;
             }
             let comment = String::from_utf8_lossy(comment);
-            form.take(&comment).map_err(|message| FormError { line: index + 1, message })?;
+            head.take(&comment, index + 1).map_err(|message| FormError { line: index + 1, message })?;
         }
         match lines.find(|(_, line)| is_declaration(line)) {
-            None => Ok(form),
+            None => Ok(head),
             Some((index, _)) => Err(FormError {
                 line: index + 1,
                 message: format!(
@@ -91,12 +68,8 @@ impl ScriptForm {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
-
     /// Reads a comment, without its first two dashes.
-    fn take(&mut self, comment: &str) -> Result<(), String> {
+    fn take(&mut self, comment: &str, line: usize) -> Result<(), String> {
         let text = comment.trim_start_matches('-');
         let Some(marked) = text.trim_start().strip_prefix('@') else { return Ok(()) };
         let named = marked.trim_start();
@@ -114,14 +87,10 @@ impl ScriptForm {
         if comment.len() - text.len() != 1 {
             return Err(format!("`{MARK}` stands in a comment of three dashes: `--- {MARK} NAME TYPE HELP`"));
         }
-        let field = field(rest)?;
-        if let Some(other) = self.fields.iter().find(|other| other.name.eq_ignore_ascii_case(&field.name)) {
-            return Err(format!("the argument `{}` is declared twice (`{}`)", field.name, other.name));
+        declare::add(&mut self.fields, field(rest)?)?;
+        if self.fields.len() == 1 {
+            self.line = line;
         }
-        if self.fields.len() == MAX_FIELDS {
-            return Err(format!("a script has at most {MAX_FIELDS} arguments"));
-        }
-        self.fields.push(field);
         Ok(())
     }
 }
@@ -153,13 +122,21 @@ fn trimmed(line: &[u8]) -> &[u8] {
 fn field(text: &str) -> Result<FormField, String> {
     let (name, rest) = word(text);
     let (name, optional) = name.strip_suffix('?').map_or((name, false), |name| (name, true));
-    check_name(name)?;
+    if name.is_empty() {
+        return Err(format!("`{MARK}` needs a name and a type, such as `{LIKE}`"));
+    }
+    declare::check_name(name)?;
     let (kind, mut rest) = word(rest);
-    let kind = kind_of(name, kind)?;
+    let kind = declare::kind_of(name, kind)?;
+    let separator = match kind {
+        ArgumentType::Choice => Some('|'),
+        ArgumentType::File => Some(','),
+        _ => None,
+    };
     let mut allowed = Vec::new();
-    if matches!(kind, ArgumentType::Choice | ArgumentType::File) {
+    if let Some(separator) = separator {
         let (list, after) = word(rest);
-        allowed = if kind == ArgumentType::Choice { choices(name, list)? } else { suffixes(name, list)? };
+        allowed = list.split(separator).map(str::to_owned).collect();
         rest = after;
     }
     let mut default = None;
@@ -171,85 +148,8 @@ fn field(text: &str) -> Result<FormField, String> {
         let (value, after) = value(given).map_err(|why| format!("the default of `{name}`: {why}"))?;
         (default, rest) = (Some(value), after);
     }
-    let help = rest.trim();
-    if help.chars().count() > MAX_HELP || help.contains(char::is_control) {
-        return Err(format!("the help of `{name}` must be one line of at most {MAX_HELP} characters"));
-    }
-    let required = !optional && default.is_none();
-    let field = FormField { name: name.to_owned(), kind, required, default, allowed, help: help.to_owned() };
-    match &field.default {
-        Some(_) if kind == ArgumentType::File => Err(format!("the file `{name}` cannot have a default")),
-        Some(value) if value.is_empty() => Err(format!(
-            "the default of `{name}` is empty; write `{name}?` for an argument that may be left out"
-        )),
-        Some(value) => {
-            field.check(value).map_err(|why| format!("the default of `{name}`, {value:?}, {why}"))?;
-            Ok(field)
-        }
-        None => Ok(field),
-    }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        return Err(format!("`{MARK}` needs a name and a type, such as `{LIKE}`"));
-    }
-    let mut letters = name.chars();
-    let first = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    if !first
-        || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-        || name.len() > MAX_NAME
-    {
-        return Err(format!(
-            "`{}` is not a name of an argument: letters, digits and `_`, at most {MAX_NAME}, no digit first",
-            name.escape_debug()
-        ));
-    }
-    if KEYWORDS.contains(&name) {
-        return Err(format!("`{name}` is a word of Lua; choose another name for the argument"));
-    }
-    Ok(())
-}
-
-fn kind_of(name: &str, kind: &str) -> Result<ArgumentType, String> {
-    if let Some(found) = ArgumentType::ALL.into_iter().find(|known| known.name() == kind) {
-        return Ok(found);
-    }
-    let names = ArgumentType::ALL.map(ArgumentType::name);
-    if kind.is_empty() {
-        return Err(format!("the argument `{name}` has no type; the types are {}", names.join(", ")));
-    }
-    let near = nearest(kind, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Err(format!(
-        "the argument `{name}` has the unknown type `{}`{near} The types are {}",
-        kind.escape_debug(),
-        names.join(", ")
-    ))
-}
-
-fn choices(name: &str, list: &str) -> Result<Vec<String>, String> {
-    let words: Vec<String> = list.split('|').map(str::to_owned).collect();
-    let doubled =
-        words.iter().enumerate().any(|(at, one)| words.iter().skip(at + 1).any(|other| other == one));
-    if words.len() < 2 || doubled || words.iter().any(String::is_empty) || list.contains(char::is_control) {
-        return Err(format!(
-            "the choice `{name}` needs its words, all different, without spaces, such as `choice warm|formal`"
-        ));
-    }
-    Ok(words)
-}
-
-fn suffixes(name: &str, list: &str) -> Result<Vec<String>, String> {
-    let suffixes: Vec<String> = list.split(',').map(str::to_ascii_lowercase).collect();
-    let fits = |suffix: &String| {
-        suffix.strip_prefix('.').is_some_and(|rest| {
-            (1..=10).contains(&rest.len()) && rest.bytes().all(|letter| letter.is_ascii_alphanumeric())
-        })
-    };
-    if suffixes.iter().all(fits) {
-        return Ok(suffixes);
-    }
-    Err(format!("the file `{name}` needs the suffixes of its name, such as `file .csv,.xlsx`"))
+    let (name, help) = (name.to_owned(), rest.to_owned());
+    declare::checked(Declared { name, kind, allowed, optional, default, help }, Place::Head)
 }
 
 /// Cuts the first word.

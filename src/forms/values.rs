@@ -9,7 +9,7 @@ use crate::protocol::{ArgumentValue, NamedArgument};
 
 use super::check::{self, ValueProblem};
 use super::field::{ArgumentType, FormField};
-use super::head::ScriptForm;
+use super::form::ScriptForm;
 
 /// The most characters of a value that a problem shows.
 const SHOWN: usize = 60;

@@ -6,6 +6,8 @@
 mod arguments;
 mod calls;
 mod chain;
+mod constants;
+mod declaration;
 mod fields;
 mod globals;
 mod labels;
@@ -38,6 +40,8 @@ use crate::message::ExtraNames;
 use library::ModuleLibrary;
 use nesting::NestingCheck;
 
+pub(crate) use constants::{Constant, ConstantField};
+pub(crate) use declaration::{ArgsTable, LIKE, args_table};
 pub use suppression::{SuppressionGrant, SuppressionUse};
 
 /// The stack size in bytes for parsing. 200 nested functions take 4 MB in an unoptimized build.
@@ -147,14 +151,7 @@ impl Linter {
     /// Lints a script whose messages may have extra fields. Also reports where it reads its arguments and which paths it
     /// writes.
     pub fn look(&self, source: &str, module_text: &ModuleText<'_>, extra: &ExtraNames) -> LintReport {
-        // At the maximum nesting that Lua permits, parsing needs more than a thread's default stack.
-        thread::scope(|scope| {
-            let reader = thread::Builder::new().stack_size(STACK);
-            match reader.spawn_scoped(scope, || self.read(source, module_text, extra)) {
-                Ok(reader) => reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(_) => LintReport::default(),
-            }
-        })
+        on_large_stack(|| self.read(source, module_text, extra)).unwrap_or_default()
     }
 
     fn read(
@@ -166,18 +163,11 @@ impl Linter {
         let source = repair::readable(source);
         // A byte order mark, which some editors write.
         let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
-        match nesting::measure(source) {
-            NestingCheck::Fine => {}
-            NestingCheck::TooDeep(finding) => return LintReport::of(finding),
+        let parsed = match parsed(source) {
+            Ok(parsed) => parsed,
+            Err(UnreadScript::Wrong(finding)) => return LintReport::of(finding),
             // Such an expression is probably generated. Lua itself checks it.
-            NestingCheck::TooLong => return LintReport::default(),
-        }
-        let (parsed, number) = (syntax::parse(source), text::number_problem(source));
-        let parsed = match (parsed, number) {
-            (Ok(parsed), None) => parsed,
-            (Err(error), Some(number)) => return LintReport::of(error.min(number)),
-            (Err(error), None) => return LintReport::of(error),
-            (Ok(_), Some(number)) => return LintReport::of(number),
+            Err(UnreadScript::TooLong) => return LintReport::default(),
         };
         let walked = walk::walk(&parsed);
         if let Some(first) = walked.errors.iter().min() {
@@ -192,6 +182,38 @@ impl Linter {
         let arguments = arg.into_iter().chain(walked.arguments).min();
         LintReport { findings, arguments, writes, announces, requests, suppression }
     }
+}
+
+/// Why a script has no syntax tree.
+enum UnreadScript {
+    /// Lua refuses the script.
+    Wrong(LintFinding),
+    /// Lua may accept the script, but this parser could not handle it.
+    TooLong,
+}
+
+/// Parses a script after [`repair::readable`].
+fn parsed(source: &str) -> Result<syntax::ParsedScript, UnreadScript> {
+    match nesting::measure(source) {
+        NestingCheck::Fine => {}
+        NestingCheck::TooDeep(finding) => return Err(UnreadScript::Wrong(finding)),
+        NestingCheck::TooLong => return Err(UnreadScript::TooLong),
+    }
+    match (syntax::parse(source), text::number_problem(source)) {
+        (Ok(parsed), None) => Ok(parsed),
+        (Err(error), Some(number)) => Err(UnreadScript::Wrong(error.min(number))),
+        (Err(error), None) => Err(UnreadScript::Wrong(error)),
+        (Ok(_), Some(number)) => Err(UnreadScript::Wrong(number)),
+    }
+}
+
+/// Runs a function on a thread with a large stack. At the maximum nesting that Lua permits, parsing needs more than a
+/// thread's default stack. `None` if there is no memory for the thread.
+fn on_large_stack<T: Send>(read: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read).ok()?;
+        Some(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// The names of all modules, for completion.

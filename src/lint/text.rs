@@ -8,7 +8,9 @@ use super::{LintFinding, repair};
 pub(super) fn string(token: &TokenReference) -> Result<Option<String>, LintFinding> {
     let TokenType::StringLiteral { literal, quote_type, .. } = token.token_type() else { return Ok(None) };
     if matches!(quote_type, StringLiteralQuoteType::Brackets) {
-        return Ok(Some(literal.strip_prefix('\n').unwrap_or(literal).to_owned()));
+        // Lua reads each line end as one `\n`, and leaves out one at the begin.
+        let literal = literal.replace("\r\n", "\n").replace("\n\r", "\n").replace('\r', "\n");
+        return Ok(Some(literal.strip_prefix('\n').map_or_else(|| literal.clone(), str::to_owned)));
     }
     match unescape(literal) {
         Ok(bytes) => Ok(String::from_utf8(bytes).ok()),

@@ -432,7 +432,19 @@
 ---@field body? table  for "message" and "edited": the body as the service tells it, with its `type`
 ---@field ext? table  for "message" and "edited": the extension fields
 
----The arguments of `main(args)`: each text by its place, and the typed value of each `--- @arg` of the script's head by its name.
+---An argument that a script declares: `args = { … }` at its top level is a list of these. The table is read without running
+---the script, so its values are written out. `--- @arg` in the comment at the head declares the same.
+---@class mooncast.argument
+---@field name string  its name in `args.NAME` and in `NAME=VALUE`
+---@field type "string"|"text"|"integer"|"number"|"boolean"|"date"|"time"|"datetime"|"choice"|"group"|"file"
+---@field help? string  what it is, in one line
+---@field default? string|number|boolean  the value if none is given
+---@field optional? boolean  true if it may be left out
+---@field choices? string[]  of a choice: its words
+---@field extensions? string[]  of a file: how its name may end, such as ".csv"
+
+---The arguments of `main(args)`: each text by its place, and the typed value of each argument that the script declares by its
+---name.
 ---@class mooncast.arguments
 ---@field [integer] string
 ---@field [string] string|integer|number|boolean

@@ -90,7 +90,8 @@ const NEVER: [&str; 2] = ["im.answer.rehearsed", "test.run.error"];
 
 /// Classes that other tests check (modules by their members, messages, and the result of a recall), and classes
 /// without fields or with any field.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 12] = [
+    "mooncast.argument",
     "mooncast.arguments",
     "im.broadcast_recalled",
     "im.edit",
@@ -281,6 +282,15 @@ fn a_recall_gives_what_its_stub_says() {
     let ran = Project::with_script(script).run_simulated().exits(0);
     let given: BTreeSet<String> = ran.stdout.lines().map(str::to_owned).collect();
     assert_eq!(given, fields_of(&classes(), "im.broadcast_recalled").into_keys().collect());
+}
+
+#[test]
+fn a_declared_argument_has_the_fields_that_its_stub_says() {
+    let script = "args = { { name = 'a', type = 'string', other = 1 } }";
+    let ran = Project::with_script(script).mooncast(&["check"]).exits(1);
+    let (_, listed) = ran.stdout.split_once("The fields are ").unwrap();
+    let known = listed.lines().next().unwrap().split(", ").map(str::to_owned).collect();
+    assert_eq!(fields_of(&classes(), "mooncast.argument").into_keys().collect::<BTreeSet<_>>(), known);
 }
 
 const SETTINGS: &str = "[permissions]\nhooks = ['hook']\nsecrets = ['KEY']\nnet = ['host.example']\nrequests = ['GET /chatgroups', 'POST /chatgroups']\n";

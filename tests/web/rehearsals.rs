@@ -361,3 +361,32 @@ fn uploads_that_are_kept_have_256_mebibytes_together() {
     assert_eq!(files(), 3);
     site.serving.stop().exits(0).never_says("panicked");
 }
+
+#[test]
+fn a_form_that_a_table_declares_is_the_form_of_the_api() {
+    let (head, body) = INVITE.split_once("function main").unwrap();
+    assert!(head.contains("@arg"));
+    let table = format!(
+        r#"args = {{
+  {{ name = "city", type = "string", help = "The city to invite to" }},
+  {{ name = "day", type = "date", help = "The day" }},
+  {{ name = "seats", type = "integer", default = 20, help = "How many seats there are" }},
+  {{ name = "list", type = "file", extensions = {{ ".csv", ".xlsx" }}, help = "The groups" }},
+}}
+function main{body}"#
+    );
+    let (_service, by_head) = site();
+    let service = Service::accepting();
+    let site = Site::against(&service, &table);
+    let scripts = site.until("/scripts", |scripts| {
+        scripts[0]["script"]["form"].as_array().is_some_and(|form| form.len() == 4)
+    });
+    assert_eq!(scripts[0]["script"]["form"], by_head.json("/scripts")[0]["script"]["form"]);
+    let wrong = json!({ "script": "main.lua", "args": { "city": "Rome", "day": "tomorrow" } });
+    site.post("/scripts/rehearse", &wrong).refused(400);
+    let args = json!({ "city": "Rome", "day": "2026-12-01", "seats": 7, "list": kept(&site, LIST) });
+    let view = rehearsed(&site, &args);
+    assert_eq!(view["report"]["totals"]["recipients"], 3, "{view:#}");
+    site.serving.stop().exits(0).never_says("panicked");
+    by_head.serving.stop().exits(0);
+}
