@@ -17,6 +17,7 @@
     reason = "tests have no readers of their docs, and panics are how they fail"
 )]
 
+mod addresses;
 mod agora;
 mod alerts;
 mod announce;

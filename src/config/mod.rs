@@ -1,5 +1,6 @@
 //! The settings: flags override the environment, which overrides `mooncast.toml`. Each section has its own file.
 
+mod address;
 mod alerts;
 mod app;
 mod approval;
@@ -21,6 +22,7 @@ mod settings;
 mod store;
 mod units;
 
+pub use address::canonical_address;
 pub use alerts::{ALERT_VARIABLES, AlertFormat, AlertKind, AlertSettings};
 pub use app::{AgoraLogin, App, AppLimits, Credentials, TargetedCost, Timeouts};
 pub use approval::ApprovalRules;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::address::canonical_address;
 use super::app::{APP_ID_PATH, NOWHERE};
 use super::file::{self, AppAddress, AppSection};
 use super::login::LoginSection;
@@ -139,7 +140,7 @@ fn check_env_address(
     for (setting, variable, of_file, flag) in parts {
         let (Some(of_file), None) = (of_file, flag) else { continue };
         match environment.value(variable)? {
-            Some(value) if value.trim_end_matches('/') != of_file.trim_end_matches('/') => {
+            Some(value) if canonical_address(&value) != canonical_address(of_file) => {
                 let message = format!(
                     "it is `{value}`, but `{setting}` in {} is `{of_file}`; unset {variable} to send to the app of this \
                      environment",
@@ -258,16 +259,22 @@ fn make_app(
 fn checked_url(section: &str, setting: &str, url: &str) -> Result<String, ConfigError> {
     let refuse =
         |why: &str| Err(ConfigError::invalid(format!("{section} {setting}"), format!("`{url}` {why}")));
-    let Some((scheme, rest)) = url.split_once("://") else {
+    let canonical = canonical_address(url);
+    let Some((scheme, rest)) = canonical.split_once("://") else {
         return refuse("is not an address; an address begins with https://");
     };
     if !matches!(scheme, "http" | "https") {
         return refuse("is neither https:// nor http://");
     }
-    if rest.contains('@') || rest.contains('?') || rest.contains('#') || rest.trim_matches('/').is_empty() {
+    if rest.contains('@')
+        || rest.contains('?')
+        || rest.contains('#')
+        || rest.starts_with('/')
+        || rest.is_empty()
+    {
         return refuse("must be a host and a path, without user, query or fragment");
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    Ok(canonical)
 }
 
 fn checked_word(section: &str, setting: &str, word: &str) -> Result<String, ConfigError> {

@@ -1,5 +1,6 @@
 //! The hosts of a fleet: its daemons, with their roles and their scripts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::columns::{Millis, OptionalMillis};
@@ -7,6 +8,7 @@ use super::instance::lives;
 use super::sql::sql;
 use super::store::stored;
 use super::{Instance, Ledger, LedgerError};
+use crate::config::canonical_address;
 
 /// A daemon, as the ledger records it.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -61,18 +63,24 @@ impl Ledger {
         instance: &Instance,
         apps: &str,
     ) -> Result<Option<OtherDaemon>, LedgerError> {
-        self.store().transaction(async |write| {
-            let question =
-                sql("SELECT id, pid, apps FROM instances WHERE apps IS NOT NULL AND apps <> ? AND id <> ? ORDER BY id");
-            let others: Vec<OtherDaemon> = write.rows(question.bind(apps).bind(instance.id())).await?;
-            for other in others {
-                if lives(write, other.id).await? {
-                    return Ok(Some(other));
+        self.store()
+            .transaction(async |write| {
+                let question =
+                    sql("SELECT id, pid, apps FROM instances WHERE apps IS NOT NULL AND id <> ? ORDER BY id");
+                let others: Vec<OtherDaemon> = write.rows(question.bind(instance.id())).await?;
+                // An older program wrote the addresses as its settings spell them.
+                let same = |other: &str| other.split(", ").map(canonical_address).collect::<BTreeSet<_>>();
+                for other in others {
+                    if same(&other.apps) != same(apps) && lives(write, other.id).await? {
+                        return Ok(Some(other));
+                    }
                 }
-            }
-            write.run(sql("UPDATE instances SET apps = ? WHERE id = ?").bind(apps).bind(instance.id())).await?;
-            Ok(None)
-        }).await
+                write
+                    .run(sql("UPDATE instances SET apps = ? WHERE id = ?").bind(apps).bind(instance.id()))
+                    .await?;
+                Ok(None)
+            })
+            .await
     }
 
     /// Returns all daemons, the longest-running first. Dead ones are included until they are reaped.

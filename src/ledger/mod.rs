@@ -16,6 +16,7 @@
 mod activity;
 mod alerts;
 mod announcements;
+mod app_keys;
 mod app_tokens;
 mod attachments;
 mod audit;
@@ -198,7 +199,7 @@ impl Ledger {
     /// [`StoreFault::Newer`], [`StoreFault::Corrupt`], [`StoreFault::ReadOnly`], [`StoreFault::Full`],
     /// [`StoreFault::Io`] or [`StoreFault::Locked`]: anything that would keep a send from being recorded.
     pub async fn open(folder: &Path, clock: Clock) -> Result<Self, LedgerError> {
-        Ok(Self::with(sqlite::open(folder, clock).await?.0))
+        Self::with(sqlite::open(folder, clock).await?.0).of_one_spelling().await
     }
 
     /// Opens a temporary ledger, as a rehearsal uses. Its data need not reach the disk. Moves of recipients are
@@ -235,7 +236,12 @@ impl Ledger {
             LedgerLocation::Folder(folder) => sqlite::open(folder, clock).await?,
             LedgerLocation::Server(address) => postgres::open(address.expose_secret(), clock).await?,
         };
-        Ok((Self::with(store), step))
+        Ok((Self::with(store).of_one_spelling().await?, step))
+    }
+
+    async fn of_one_spelling(self) -> Result<Self, LedgerError> {
+        self.unify_app_keys().await?;
+        Ok(self)
     }
 
     fn with(store: Store) -> Self {

@@ -1,5 +1,6 @@
 //! Tests of the ledger.
 
+mod app_keys;
 mod approval;
 mod audit;
 mod broadcasts;
