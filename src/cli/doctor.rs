@@ -11,7 +11,8 @@ use crate::config::{App, AppFlags, Credentials, DATA_FOLDER, Environment, Projec
 use crate::control::utc;
 use crate::core::{FailureKind, RequestFailure};
 use crate::delivery::{Delivery, FailPoint, ServiceHealth};
-use crate::ledger::{CallbackActivity, Ledger, LedgerLocation};
+use crate::ledger::{AlertAddress, CallbackActivity, Ledger, LedgerLocation, StoredAlerts};
+use crate::message::counted;
 use crate::run::{OWN_BINARY, confinement};
 
 use super::findings::FindingsReport;
@@ -22,7 +23,7 @@ use super::{AppArgs, Exit, GlobalArgs, apps, store};
 /// misjudged.
 const CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
-/// Checks the settings, the store, the service's address, the token, the clock, the state folder, and how the processes
+/// Checks the settings, the store, waiting alerts, the service's address, the token, the clock, the state folder, and how the processes
 /// of scripts are confined. Sends no messages.
 ///
 /// Exit status: 0 no problems; 1 a check found a problem; 2 the settings cannot be read.
@@ -95,6 +96,7 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
         clock.block_on(async {
             if store::look_and_examine(&location, &clock, &mut report).await {
                 doubts(&location, &clock, &mut report).await;
+                alerts(&location, &settings, &clock, &mut report).await;
             }
         })?;
     }
@@ -113,6 +115,27 @@ pub(super) fn run(args: DoctorArgs, global: &GlobalArgs) -> anyhow::Result<Exit>
         }
     })?;
     Ok(if report.has_errors() { Exit::Failed } else { Exit::Delivered })
+}
+
+/// Reports the alerts that wait for a receiver that the settings do not have. A store that cannot be opened was reported.
+async fn alerts(location: &LedgerLocation, settings: &Settings, clock: &Clock, report: &mut FindingsReport) {
+    let Ok(ledger) = Ledger::open_at(location, clock.clone()).await else { return };
+    let receivers: Vec<AlertAddress> = settings.alerts.iter().map(AlertAddress::of).collect();
+    let stored = match ledger.stored_alerts().await {
+        Ok(stored) => stored,
+        Err(error) => return report.line(false, "alerts", &error.to_string()),
+    };
+    let known = |name: &String| settings.alerts_without_url.contains_key(name);
+    for StoredAlerts { receiver, pending, .. } in stored
+        .into_iter()
+        .filter(|one| one.pending > 0 && one.receiver_in(&receivers).is_none() && !known(&one.receiver))
+    {
+        let text = format!(
+            "{} for the receiver `{receiver}`, which the settings do not have: name a receiver so or give one its URL; without one, `mooncast serve` drops them 3 days after they were raised",
+            counted(usize::try_from(pending).unwrap_or(usize::MAX), "waiting alert")
+        );
+        report.line(false, "alerts", &text);
+    }
 }
 
 /// The flags of a command that sends nothing.

@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::language::Language;
 
@@ -25,6 +27,9 @@ const DEFAULT_NAME: &str = "default";
 
 /// The most characters of a receiver's name.
 const NAME_LENGTH: usize = 32;
+
+/// The length in bytes of the hash of a URL.
+const TARGET_LENGTH: usize = 16;
 
 /// Begins the name of each variable of a receiver.
 pub const ALERT_VARIABLES: &str = "MOONCAST_ALERTS_";
@@ -45,6 +50,14 @@ pub struct AlertSettings {
     pub events: BTreeSet<AlertKind>,
     /// How long a quota must be refused before an alert. Default 10 min.
     pub after: Duration,
+}
+
+impl AlertSettings {
+    /// A hash of the URL, by which the ledger knows the receiver under another name.
+    pub fn target(&self) -> String {
+        let hash = Sha256::digest(self.url.expose_secret());
+        HEXLOWER.encode(hash.get(..TARGET_LENGTH).unwrap_or(&hash))
+    }
 }
 
 /// What a receiver of alerts reads: Mooncast's own JSON, or the posts of a group robot.

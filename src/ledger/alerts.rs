@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::columns::Millis;
 use super::sql::sql;
-use super::store::{from_millis, millis};
+use super::store::{Transaction, from_millis, millis};
 use super::{Ledger, LedgerError};
+use crate::config::AlertSettings;
 
 /// The longest time for which the key of a finished alert is remembered.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
@@ -48,7 +49,96 @@ pub struct UndeliveredAlerts {
     pub error: String,
 }
 
+/// A receiver, as its alerts know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertAddress {
+    /// Its name in the settings.
+    pub name: String,
+    /// A hash of its URL.
+    pub target: String,
+}
+
+impl AlertAddress {
+    pub fn of(receiver: &AlertSettings) -> Self {
+        Self { name: receiver.name.clone(), target: receiver.target() }
+    }
+}
+
+/// The alerts for a name and a URL.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredAlerts {
+    pub receiver: String,
+    /// The hash of the URL. `None` if an older program raised them.
+    pub target: Option<String>,
+    /// How many are not delivered yet.
+    #[sqlx(try_from = "i64")]
+    pub pending: u64,
+}
+
+impl StoredAlerts {
+    /// The receiver that gets them: the one with their name, or else one with their URL.
+    pub fn receiver_in<'a>(&self, receivers: &'a [AlertAddress]) -> Option<&'a AlertAddress> {
+        let by_target = || receivers.iter().find(|one| Some(&one.target) == self.target.as_ref());
+        receivers.iter().find(|one| one.name == self.receiver).or_else(by_target)
+    }
+}
+
+/// What became of alerts for receivers that the settings do not have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AdoptedAlerts {
+    /// The name that the alerts had, the receiver that gets them now, and how many wait to be delivered.
+    pub moved: Vec<(String, String, u64)>,
+    /// Names that no receiver has, and how many alerts wait for each.
+    pub waiting: Vec<(String, u64)>,
+    /// The name and the key of each alert that was dropped.
+    pub dropped: Vec<(String, String)>,
+}
+
+/// Why an alert of an unknown receiver waits.
+const NO_RECEIVER: &str =
+    "the settings have no receiver of this name and none with its URL; add one, and it gets what waits";
+
 impl Ledger {
+    /// Returns how many alerts there are by receiver and URL.
+    pub async fn stored_alerts(&self) -> Result<Vec<StoredAlerts>, LedgerError> {
+        let question = sql("SELECT receiver, target, count(CASE WHEN done_at IS NULL THEN 1 END) AS pending
+                FROM alerts GROUP BY receiver, target ORDER BY receiver, target");
+        self.store().rows(question).await
+    }
+
+    /// Gives alerts whose receiver was renamed to the receiver with their URL. Alerts that no receiver gets wait, and are
+    /// dropped `patience` after they were raised.
+    pub async fn adopt_alerts(
+        &self,
+        receivers: &[AlertAddress],
+        patience: Duration,
+    ) -> Result<AdoptedAlerts, LedgerError> {
+        let stray = |alerts: &StoredAlerts| {
+            let known = receivers.iter().any(|one| one.name == alerts.receiver);
+            !known && (alerts.pending > 0 || alerts.receiver_in(receivers).is_some())
+        };
+        let found: Vec<StoredAlerts> = self.stored_alerts().await?.into_iter().filter(stray).collect();
+        let mut adopted = AdoptedAlerts::default();
+        if found.is_empty() {
+            return Ok(adopted);
+        }
+        self.store()
+            .transaction(async |write| {
+                for alerts in found {
+                    match alerts.receiver_in(receivers) {
+                        Some(to) => {
+                            rename(write, &alerts.receiver, to).await?;
+                            adopted.moved.push((alerts.receiver, to.name.clone(), alerts.pending));
+                        }
+                        None => leave(write, alerts, patience, &mut adopted).await?,
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(adopted)
+    }
+
     /// Returns the alerts whose delivery failed, by receiver: those that are tried again, and those that were dropped at
     /// this time or later.
     pub async fn undelivered_alerts(
@@ -66,21 +156,22 @@ impl Ledger {
     /// pending, or was finished within `again_after` (at most 30 days).
     pub async fn alert_push(
         &self,
-        receiver: &str,
+        receiver: &AlertAddress,
         key: &str,
         body: &str,
         again_after: Duration,
     ) -> Result<bool, LedgerError> {
+        let AlertAddress { name, target } = receiver;
         let now = self.store().now();
-        // One that is pending for so long has a receiver that the settings no longer have.
-        let old = sql("DELETE FROM alerts WHERE done_at < ?1 OR (done_at IS NULL AND raised_at < ?1)
-                OR (receiver = ?2 AND key = ?3 AND done_at < ?4)");
-        let old = old.bind(now - millis(REMEMBERED)).bind(receiver).bind(key).bind(now - millis(again_after));
+        let old =
+            sql("DELETE FROM alerts WHERE done_at < ?1 OR (receiver = ?2 AND key = ?3 AND done_at < ?4)");
+        let old = old.bind(now - millis(REMEMBERED)).bind(name).bind(key).bind(now - millis(again_after));
         self.change(old).await?;
-        let new =
-            sql("INSERT INTO alerts (receiver, key, body, raised_at, due_at) VALUES (?1, ?2, ?3, ?4, ?4)
-                ON CONFLICT DO NOTHING");
-        Ok(self.change(new.bind(receiver).bind(key).bind(body).bind(now)).await? > 0)
+        let new = sql(
+            "INSERT INTO alerts (receiver, target, key, body, raised_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                ON CONFLICT DO NOTHING",
+        );
+        Ok(self.change(new.bind(name).bind(target).bind(key).bind(body).bind(now)).await? > 0)
     }
 
     /// Takes at most `limit` alerts of a receiver that are due, the oldest first. No other caller gets them for `hold`.
@@ -140,4 +231,39 @@ impl Ledger {
         let statement = statement.bind(error).bind(again_at.map(millis)).bind(self.store().now()).bind(id);
         self.change(statement).await.map(drop)
     }
+}
+
+/// Gives the alerts of a name to the receiver with their URL. Of two alerts with one key, the one that waits stays.
+async fn rename(write: &mut Transaction<'_>, from: &str, to: &AlertAddress) -> Result<(), LedgerError> {
+    let told = sql("DELETE FROM alerts WHERE receiver = ?1 AND done_at IS NOT NULL AND EXISTS
+            (SELECT 1 FROM alerts o WHERE o.receiver = ?2 AND o.target = ?3 AND o.key = alerts.key AND o.done_at IS NULL)");
+    write.run(told.bind(&to.name).bind(from).bind(&to.target)).await?;
+    let same = sql("DELETE FROM alerts WHERE receiver = ?1 AND target = ?2 AND EXISTS
+            (SELECT 1 FROM alerts o WHERE o.receiver = ?3 AND o.key = alerts.key)");
+    write.run(same.bind(from).bind(&to.target).bind(&to.name)).await?;
+    let moved = sql("UPDATE alerts SET receiver = ? WHERE receiver = ? AND target = ?");
+    write.run(moved.bind(&to.name).bind(from).bind(&to.target)).await.map(drop)
+}
+
+/// Records that the alerts of a name have no receiver, and drops the old ones.
+async fn leave(
+    write: &mut Transaction<'_>,
+    alerts: StoredAlerts,
+    patience: Duration,
+    adopted: &mut AdoptedAlerts,
+) -> Result<(), LedgerError> {
+    let StoredAlerts { receiver, target, pending } = alerts;
+    let of = "receiver = ?1 AND (target = ?2 OR (target IS NULL AND ?2 IS NULL)) AND done_at IS NULL";
+    let noted = sql(format!("UPDATE alerts SET error = ?3 WHERE {of} AND (error IS NULL OR error <> ?3)"));
+    write.run(noted.bind(&receiver).bind(target.as_deref()).bind(NO_RECEIVER)).await?;
+    let now = write.store.now();
+    let old = sql(format!("UPDATE alerts SET done_at = ?3 WHERE {of} AND raised_at < ?4 RETURNING key"));
+    let old = old.bind(&receiver).bind(target.as_deref()).bind(now).bind(now - millis(patience));
+    let dropped: Vec<(String,)> = write.rows(old).await?;
+    let waiting = pending.saturating_sub(dropped.len() as u64);
+    adopted.dropped.extend(dropped.into_iter().map(|(key,)| (receiver.clone(), key)));
+    if waiting > 0 {
+        adopted.waiting.push((receiver, waiting));
+    }
+    Ok(())
 }

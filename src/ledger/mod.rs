@@ -94,7 +94,7 @@ pub use crate::core::{
     OutputStream, RecipientCounts, RecipientState, RunRequest,
 };
 pub use activity::{Activity, NewActivity};
-pub use alerts::{DueAlert, UndeliveredAlerts};
+pub use alerts::{AdoptedAlerts, AlertAddress, DueAlert, StoredAlerts, UndeliveredAlerts};
 pub use announcements::{AnnouncementQuota, AnnouncementTurn, AnnouncementUse};
 pub use attachments::Attachment;
 pub use audit::{AuditCheck, AuditFilter};

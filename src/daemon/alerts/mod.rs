@@ -32,6 +32,7 @@ mod alert;
 mod format;
 mod quota;
 mod receiver;
+mod strays;
 mod text;
 mod trial;
 
@@ -41,7 +42,7 @@ pub use text::AlertText;
 pub use trial::{AlertTest, test_alerts};
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{AlertKind, AlertSettings};
-use crate::ledger::{DueAlert, Ledger, LedgerError};
+use crate::ledger::{AlertAddress, DueAlert, Ledger, LedgerError};
 use receiver::AlertReceiver;
 
 /// The number of alerts that are posted before the ledger is queried again.
@@ -98,7 +99,7 @@ struct AlertPayload<'a> {
 /// An alert for the ledger.
 #[derive(Debug, Clone)]
 struct RaisedAlert {
-    receiver: String,
+    receiver: AlertAddress,
     key: String,
     body: String,
     /// The time before the key may be sent again.
@@ -119,6 +120,8 @@ pub struct AlertSender {
     unstored: RefCell<VecDeque<RaisedAlert>>,
     /// By subject: the start of the current minute, the alerts raised in it, and the alerts left out since.
     lately: RefCell<HashMap<String, (Instant, u32, u32)>>,
+    /// Names of receivers that the settings do not have, of which the log told.
+    strays: RefCell<BTreeSet<String>>,
 }
 
 impl AlertSender {
@@ -143,11 +146,12 @@ impl AlertSender {
             replaced: watch::Sender::new(()),
             unstored: RefCell::default(),
             lately: RefCell::default(),
+            strays: RefCell::default(),
         })
     }
 
     /// Replaces the receivers; without any, alerts are off. Pending alerts go to the receiver that now has their receiver's
-    /// name.
+    /// name, or else its URL. Others wait for three days for such a receiver.
     ///
     /// # Errors
     ///
@@ -171,9 +175,8 @@ impl AlertSender {
         }
         let Some(left_out) = self.left_out(&alert) else { return };
         let (key, at) = (alert.key(), now(&self.clock));
-        for AlertSettings { name, language, .. } in
-            receivers.iter().filter(wants).map(|receiver| &receiver.settings)
-        {
+        for receiver in receivers.iter().filter(wants) {
+            let language = &receiver.settings.language;
             let mut text = alert.say(*language);
             if left_out > 0 {
                 let values = [("text", text), ("n", left_out.to_string())];
@@ -191,7 +194,8 @@ impl AlertSender {
             };
             match serde_json::to_string(&payload) {
                 Ok(body) => {
-                    let (receiver, key, again_after) = (name.clone(), key.clone(), alert.again_after);
+                    let (receiver, key, again_after) =
+                        (receiver.address.clone(), key.clone(), alert.again_after);
                     self.store(RaisedAlert { receiver, key, body, again_after }, &payload.text).await;
                 }
                 Err(error) => tracing::error!(key, "cannot write the alert as JSON: {error}"),
@@ -201,8 +205,9 @@ impl AlertSender {
     }
 
     async fn store(&self, alert: RaisedAlert, text: &str) {
-        let RaisedAlert { receiver, key, body, again_after } = &alert;
-        match self.ledger.alert_push(receiver, key, body, *again_after).await {
+        let RaisedAlert { receiver: address, key, body, again_after } = &alert;
+        let receiver = &address.name;
+        match self.ledger.alert_push(address, key, body, *again_after).await {
             Ok(true) => tracing::info!(key, receiver, "alert raised: {text}"),
             Ok(false) => tracing::debug!(key, receiver, "alert not raised: it was raised before"),
             Err(error) => {
@@ -283,6 +288,9 @@ impl AlertSender {
         loop {
             if let Err(error) = self.store_unstored().await {
                 tracing::warn!("cannot record alerts in the ledger, retrying: {error}");
+            }
+            if let Err(error) = self.adopt().await {
+                tracing::warn!("cannot look for alerts without a receiver in the ledger, retrying: {error}");
             }
             tokio::select! {
                 () = self.clock.sleep(LOOK) => {}

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, Instant};
 use crate::config::{AlertFormat, AlertSettings};
+use crate::ledger::AlertAddress;
 use crate::run::Webhook;
 
 use super::format::{AlertPost, group_size, post_of, refusal};
@@ -25,6 +26,7 @@ pub(in crate::daemon) const ALERT_HEADER: &str = "x-mooncast-alert";
 #[derive(Debug)]
 pub(super) struct AlertReceiver {
     pub(super) settings: AlertSettings,
+    pub(super) address: AlertAddress,
     hook: Webhook,
     clock: Clock,
     /// When it was posted to in the last minute.
@@ -38,7 +40,8 @@ impl AlertReceiver {
     pub(super) fn new(settings: AlertSettings, clock: &Clock) -> Result<Self, String> {
         let hook = Webhook::new(&settings.url, clock.clone())
             .map_err(|why| format!("[alerts] url of `{}`: {why}", settings.name))?;
-        Ok(Self { settings, hook, clock: clock.clone(), posts: RefCell::default() })
+        let address = AlertAddress::of(&settings);
+        Ok(Self { settings, address, hook, clock: clock.clone(), posts: RefCell::default() })
     }
 
     /// The host of its address, for display.
