@@ -30,6 +30,7 @@ mod calendars;
 mod callbacks;
 mod caps;
 mod cases;
+mod chinese;
 mod circles;
 mod client;
 mod clients;

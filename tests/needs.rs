@@ -260,7 +260,7 @@ fn no_sentence_of_the_ledger_stays_english_on_a_chinese_page() {
 #[test]
 fn the_catalogue_has_the_sentences_that_the_program_writes() {
     // Sentences that the program puts together from parts.
-    const PARTS: [&str; 28] = [
+    const PARTS: [&str; 48] = [
         "script_error",
         "broadcast_paused",
         "broadcast_interrupted",
@@ -289,6 +289,27 @@ fn the_catalogue_has_the_sentences_that_the_program_writes() {
         "separated_by_tab",
         "held_count",
         "held_broadcast",
+        "not_now_building",
+        "not_now_ready",
+        "not_now_finished",
+        "not_now_cancelled",
+        "not_now_cancelling",
+        "not_now_held",
+        // What the system and libraries say.
+        "system_denied",
+        "system_missing",
+        "system_full",
+        "system_read_only",
+        "system_failed",
+        "system_is_folder",
+        "system_no_folder",
+        "system_too_many",
+        "form_incomplete",
+        "form_boundary",
+        "form_not_sent",
+        "not_awaiting",
+        "not_in_state",
+        "job_is_script",
     ];
     let mut source = String::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
