@@ -325,6 +325,10 @@ impl Daemon {
                 version: registered.version.hash.clone(),
             })
             .collect();
+        let passed = self.scheduler.borrow().decided_by_calendar(&jobs, now);
+        if !passed.is_empty() {
+            self.claim(&[], &passed).await?;
+        }
         let old = if roles.schedule { ledger.previous_schedules(&enlisted).await? } else { Vec::new() };
         let decided =
             if roles.schedule { ledger.register_jobs(instance, &enlisted).await? } else { Vec::new() };

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
+use crate::ledger::DecidedUntil;
 use crate::schedule::{JobDecision, decide};
 
 use super::registry::LoadedJob;
@@ -48,7 +49,7 @@ impl DueJob {
 
     /// The last scheduled time that this decision covers.
     pub(super) fn until(&self) -> Duration {
-        self.decision.verdicts.last().map_or(self.last, crate::schedule::RunVerdict::last)
+        self.decision.until(self.last)
     }
 }
 
@@ -65,6 +66,23 @@ impl Scheduler {
             self.heap.push(Reverse((now, slot.number, name.clone())));
             self.slots.insert(name, slot);
         }
+    }
+
+    /// Up to which times the jobs are decided whose calendar is another one in `jobs`: the times until now that passed by
+    /// the calendar until now. So the new one brings none of them back, and adds none before now.
+    pub(super) fn decided_by_calendar(&self, jobs: &[LoadedJob], now: Duration) -> Vec<DecidedUntil> {
+        let decided = jobs.iter().filter_map(|LoadedJob { job, .. }| {
+            let slot = self.slots.get(&job.name)?;
+            let old = &slot.registered.job;
+            if old.times() != job.times() || old.has_days_of(job) {
+                return None;
+            }
+            let due = old.next_after(slot.last).filter(|next| *next <= now);
+            let until = due.map_or(now, |due| due.saturating_sub(Duration::from_millis(1)));
+            let next = job.next_after(until);
+            (until > slot.last).then(|| DecidedUntil { job: job.name.clone(), until, next })
+        });
+        decided.collect()
     }
 
     /// The number of active jobs.

@@ -153,6 +153,18 @@ impl Job {
         }
     }
 
+    /// Returns the first time of its cron expression after `after` on any day, also one that its calendar leaves out or
+    /// moves. None for a job without a calendar.
+    pub(super) fn next_on_any_day(&self, after: Duration) -> Option<Duration> {
+        let (JobSchedule::Cron(cron), Some(_)) = (&self.times, &self.workdays) else { return None };
+        zone::since_epoch(cron.next_after(zone::timestamp(after), &self.zone)?)
+    }
+
+    /// Whether both have the same calendar with the same days, or none.
+    pub fn has_days_of(&self, other: &Self) -> bool {
+        self.workdays == other.workdays
+    }
+
     /// Returns the hook of a job that is one. A hook has no scheduled times.
     pub const fn hook(&self) -> Option<&Hook> {
         match &self.times {

@@ -7,6 +7,9 @@
 //! - `once`: the latest missed time runs if it is within the grace and no time is on time; the others are skipped.
 //! - `all`: the missed times within the grace run in order; the others are skipped.
 //!
+//! A time that the job's calendar leaves out or moves is decided when it has passed: a calendar that is saved later does
+//! not bring it back. So such a job is also decided about at these times.
+//!
 //! **The clock is set back**: a decided time stays decided, so no time runs twice. No time is due until the clock
 //! reaches the last decided time again ([`JobDecision::ahead`]). **The clock is set forward**: the times in between
 //! are missed.
@@ -29,10 +32,13 @@ pub struct JobDecision {
     /// The verdicts, ordered by time. The caller records each of them. The last one's [`RunVerdict::last`] is the
     /// `last` of the next decision.
     pub verdicts: Vec<RunVerdict>,
+    /// The last time that has passed without a verdict because the job's calendar leaves it out or moves it. It is after the
+    /// verdicts and before `next`.
+    pub left_out: Option<Duration>,
     /// The first undecided time. None if the job has no more.
     pub next: Option<Duration>,
-    /// When to decide again: `next` plus its [`Job::delay`]. It is in the past if more times are due than one
-    /// decision takes.
+    /// When to decide again: `next` plus its [`Job::delay`], or the next time that the job's calendar leaves out. It is in
+    /// the past if more times are due than one decision takes.
     pub wake: Option<Duration>,
     /// How far the last decided time is in the future. None unless the clock was set back.
     pub ahead: Option<Duration>,
@@ -78,6 +84,13 @@ impl SkipReason {
     }
 }
 
+impl JobDecision {
+    /// Returns the time up to which all scheduled times are decided now. `last` is the last one that was decided before.
+    pub fn until(&self, last: Duration) -> Duration {
+        self.left_out.or_else(|| self.verdicts.last().map(RunVerdict::last)).unwrap_or(last)
+    }
+}
+
 impl RunVerdict {
     /// Returns the last time that the verdict decides.
     pub const fn last(&self) -> Duration {
@@ -100,6 +113,7 @@ pub fn decide(job: &Job, last: Option<Duration>, since: Duration, now: Duration)
     base = look.on_time(base);
     look.decision.next = job.next_after(base);
     look.decision.wake = look.decision.next.map(|next| next + job.delay(next));
+    look.left_out(base);
     look.decision
 }
 
@@ -169,6 +183,16 @@ impl DecisionBuilder<'_> {
         done
     }
 
+    /// Decides the times after `base`, the last verdict, that passed because the calendar leaves them out.
+    fn left_out(&mut self, base: Duration) {
+        let (job, decision) = (self.job, &mut self.decision);
+        let Some(ahead) = job.next_on_any_day(self.now.max(base)) else { return };
+        decision.wake = Some(decision.wake.map_or(ahead, |wake| wake.min(ahead)));
+        let until = decision.next.unwrap_or(Duration::MAX).min(self.now + Duration::from_millis(1));
+        self.decision.left_out =
+            latest(base, until, |after| job.next_on_any_day(after).filter(|next| *next < until));
+    }
+
     /// Returns the time after `done`, if it is due.
     fn due(&self, done: Duration) -> Option<Duration> {
         self.job
@@ -185,26 +209,14 @@ impl DecisionBuilder<'_> {
         self.latest(base, until, |scheduled_at| scheduled_at + self.job.delay(scheduled_at))
     }
 
-    /// Returns the last scheduled time after `base` whose `time` is before `until`. The search starts at the end,
-    /// since there may be millions.
+    /// Returns the last scheduled time after `base` whose `time` is before `until`.
     fn latest(
         &self,
         base: Duration,
         until: Duration,
         time: impl Fn(Duration) -> Duration,
     ) -> Option<Duration> {
-        let mut back = Duration::from_secs(64);
-        loop {
-            let from = until.saturating_sub(back).max(base);
-            let ahead = |after| self.job.next_after(after).filter(|next| time(*next) < until);
-            if let Some(last) = std::iter::successors(ahead(from), |last| ahead(*last)).last() {
-                return Some(last);
-            }
-            if from == base {
-                return None;
-            }
-            back = back.saturating_mul(4);
-        }
+        latest(base, until, |after| self.job.next_after(after).filter(|next| time(*next) < until))
     }
 
     /// Skips all times after `base` up to `last`, which is one of them.
@@ -216,5 +228,21 @@ impl DecisionBuilder<'_> {
         let Some(first) = instants.next() else { return };
         let count = 1 + instants.count();
         self.decision.verdicts.push(RunVerdict::Skip(SkippedTimes { first, last, count, why }));
+    }
+}
+
+/// Returns the last of the times after `base`, all before `until`; `next` gives the one after a time. The search starts at
+/// the end, since there may be millions.
+fn latest(base: Duration, until: Duration, next: impl Fn(Duration) -> Option<Duration>) -> Option<Duration> {
+    let mut back = Duration::from_secs(64);
+    loop {
+        let from = until.saturating_sub(back).max(base);
+        if let Some(last) = std::iter::successors(next(from), |last| next(*last)).last() {
+            return Some(last);
+        }
+        if from == base {
+            return None;
+        }
+        back = back.saturating_mul(4);
     }
 }

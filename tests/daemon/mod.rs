@@ -1,5 +1,6 @@
 //! The daemon: in simulated time within this process, and as a binary that is killed repeatedly.
 
+mod calendars;
 mod isolation;
 mod kills;
 mod year;
