@@ -42,6 +42,8 @@ pub struct AlertSettings {
     /// What the receiver reads.
     pub format: AlertFormat,
     pub language: Language,
+    /// The time zone of the times in group chats: `[serve] zone`. None for the machine's zone.
+    pub zone: Option<String>,
     /// The webhook's URL. It is never shown, since anyone who has it can post there.
     pub url: SecretString,
     /// The secret by which the webhook recognises Mooncast's posts. None for a webhook without one.
@@ -202,11 +204,12 @@ struct ReceiverSection {
 }
 
 impl AlertsSection {
-    /// Merges the variables `MOONCAST_ALERTS_…` into the section. Returns the receivers, and by name the problem of each
+    /// Merges the variables `MOONCAST_ALERTS_…` into the section. `zone` is `[serve] zone`. Returns the receivers, and by name the problem of each
     /// `[[alerts]]` without an address: only who posts alerts needs it.
     pub(super) fn settings(
         self,
         environment: &Environment,
+        zone: Option<&str>,
     ) -> Result<(Vec<AlertSettings>, BTreeMap<String, String>), ConfigError> {
         let Self { mut receivers, is_list } = self;
         if receivers.is_empty() && !is_list {
@@ -235,7 +238,7 @@ impl AlertsSection {
                 let message = format!("two receivers are named `{}`", settings.name);
                 return Err(ConfigError::invalid(format!("{section} name"), message));
             }
-            found.push(settings);
+            found.push(AlertSettings { zone: zone.map(str::to_owned), ..settings });
         }
         Ok((found, missing))
     }
@@ -303,7 +306,7 @@ impl ReceiverSection {
             return invalid("after", "it must be 1m or more".to_owned());
         }
         let language = self.language.unwrap_or(Language::English);
-        Ok(Some(AlertSettings { name, format, language, url, secret, events, after }))
+        Ok(Some(AlertSettings { name, format, language, zone: None, url, secret, events, after }))
     }
 }
 

@@ -112,6 +112,7 @@ impl AlertSettings {
             one.name == other.name
                 && one.format == other.format
                 && one.language == other.language
+                && one.zone == other.zone
                 && one.url.expose_secret() == other.url.expose_secret()
                 && secret(one) == secret(other)
                 && one.events == other.events

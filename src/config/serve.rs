@@ -41,7 +41,8 @@ pub struct ServeSettings {
     pub keep_audit: Duration,
     /// The most bytes of the log in the state folder; 0 keeps none. Default 64 MiB.
     pub keep_log: u64,
-    /// The time zone of the page's times, for browsers that have not said theirs: an IANA name. Default UTC.
+    /// The time zone of the page's times, for browsers that have not said theirs, and of times in alerts for group chats: an
+    /// IANA name. Default UTC for the page, and the machine's zone for alerts.
     pub zone: String,
 }
 
@@ -183,6 +184,11 @@ pub(super) struct ServeSection {
 }
 
 impl ServeSection {
+    /// The time zone, if the settings name one.
+    pub(super) fn zone(&self) -> Option<String> {
+        self.zone.clone()
+    }
+
     /// Makes the settings. Relative paths start at the project's folder.
     pub(super) fn settings(self, root: &Path) -> Result<ServeSettings, ConfigError> {
         let listen = self.listen.as_deref().map(ListenAddress::of).transpose();

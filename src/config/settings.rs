@@ -93,7 +93,8 @@ impl Settings {
             apps.extend(make_app(&name, &format!("[apps.{name}]"), section, offline)?);
         }
         secret_files.extend(file.alerts.secret_files(environment));
-        let (alerts, alerts_without_url) = file.alerts.settings(environment)?;
+        let zone = file.serve.zone();
+        let (alerts, alerts_without_url) = file.alerts.settings(environment, zone.as_deref())?;
         let serve = file.serve.settings(&project.root)?;
         // A certificate's file may also contain its key.
         secret_files.extend(serve.tls.iter().flat_map(|tls| [tls.key.clone(), tls.certificate.clone()]));

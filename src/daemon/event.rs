@@ -35,6 +35,8 @@ pub enum DaemonEvent {
         run: String,
         /// The number of recipients that did not get their message.
         recipients: u64,
+        /// The number of recipients that may or may not have their message.
+        in_doubt: u64,
         /// The calls of `im.request` that may or may not have been made.
         calls: u64,
         /// Why it was cancelled, if it was.
@@ -115,30 +117,16 @@ impl DaemonEvent {
             Self::RunInterrupted { job, run, why } => {
                 of_job(AlertKind::RunFailed, "run_interrupted", job, run, vec![("why", why.into())])
             }
-            Self::RunUndelivered { job, run, recipients, calls, cancelled } => {
-                let what = both(("recipients_missed", recipients), ("calls_in_doubt", calls));
-                let figures = [("undelivered", recipients), ("requests_in_doubt", calls)];
-                let (text, why) = match cancelled {
-                    Some(why) => ("run_cancelled", Some(("why", why.into()))),
-                    None => ("run_undelivered", None),
-                };
-                let values = why.into_iter().chain([("what", what)]).collect();
-                let alert = of_job(AlertKind::Undelivered, text, job, run, values);
-                Alert { figures: figures.into_iter().filter(|(_, count)| *count > 0).collect(), ..alert }
+            Self::RunUndelivered { job, run, recipients, in_doubt, calls, cancelled } => {
+                let counts = [
+                    ("recipients_missed", recipients),
+                    ("recipients_in_doubt", in_doubt),
+                    ("calls_in_doubt", calls),
+                ];
+                run_undelivered(job, run, &counts, cancelled)
             }
             Self::SendsAbandoned { newest, sends, calls } => of_sends(newest, sends, calls),
-            Self::BroadcastUndelivered { report, cancelled } => {
-                let text = match cancelled {
-                    Some(_) => "broadcast_cancelled",
-                    None => "broadcast_undelivered",
-                };
-                let (sent, total) = (report.sent.to_string(), report.total.to_string());
-                let values = [("sent", sent), ("total", total), ("why", cancelled.unwrap_or_default())];
-                let (kind, figures) = (AlertKind::Undelivered, figures(&report));
-                let alert = of_broadcast(kind, "broadcast", text, report.name, report.run, values);
-                // A broadcast may be retried and end this way again.
-                Alert { figures, again_after: HOURLY, ..alert }
-            }
+            Self::BroadcastUndelivered { report, cancelled } => broadcast_undelivered(report, cancelled),
             Self::BroadcastFinished { report } => {
                 let values = [("n", report.sent), ("skipped", report.skipped)];
                 let (kind, figures) = (AlertKind::Finished, figures(&report));
@@ -222,7 +210,7 @@ fn figures(report: &BroadcastSummary) -> BTreeMap<&'static str, u64> {
 
 /// An alert about single sends and calls in doubt. Once for each of them, by the number of the newest.
 fn of_sends(newest: i64, sends: u64, calls: u64) -> Alert {
-    let what = both(("sends_in_doubt", sends), ("calls_in_doubt", calls));
+    let what = listed(&[("sends_in_doubt", sends), ("calls_in_doubt", calls)]);
     let text = AlertText::Named("sends_abandoned", vec![("what", what)]);
     let figures = [("sends_in_doubt", sends), ("requests_in_doubt", calls)];
     Alert {
@@ -232,14 +220,49 @@ fn of_sends(newest: i64, sends: u64, calls: u64) -> Alert {
     }
 }
 
-/// Two counts by the names of their texts, or the one of them that is not 0.
-fn both((one, first): (&'static str, u64), (other, second): (&'static str, u64)) -> AlertText {
-    let count = |name, n: u64| AlertText::named(name, [("n", n.to_string())]);
-    match (first, second) {
-        (_, 0) => count(one, first),
-        (0, _) => count(other, second),
-        _ => AlertText::Named("and", vec![("one", count(one, first)), ("other", count(other, second))]),
-    }
+/// The counts that are not 0, by the names of their texts. Of none, the first.
+fn listed(counts: &[(&'static str, u64)]) -> AlertText {
+    let text = |(name, n): &(&'static str, u64)| AlertText::named(name, [("n", n.to_string())]);
+    let texts = counts.iter().filter(|(_, n)| *n > 0).map(text).rev();
+    let listed = texts.reduce(|other, one| AlertText::Named("and", vec![("one", one), ("other", other)]));
+    listed.or_else(|| counts.first().map(text)).unwrap_or_else(|| AlertText::Plain(String::new()))
+}
+
+/// The alert about a run that did not deliver all its single messages: those missed, those in doubt, and calls in doubt.
+fn run_undelivered(
+    job: String,
+    run: String,
+    counts: &[(&'static str, u64); 3],
+    cancelled: Option<String>,
+) -> Alert {
+    let [(_, missed), (_, in_doubt), (_, calls)] = *counts;
+    let (text, why) = match cancelled {
+        Some(why) => ("run_cancelled", Some(("why", why.into()))),
+        None => ("run_undelivered", None),
+    };
+    let values = why.into_iter().chain([("what", listed(counts))]).collect();
+    let figures = [("undelivered", missed + in_doubt), ("in_doubt", in_doubt), ("requests_in_doubt", calls)];
+    let alert = of_job(AlertKind::Undelivered, text, job, run, values);
+    Alert { figures: figures.into_iter().filter(|(_, count)| *count > 0).collect(), ..alert }
+}
+
+/// The alert about a broadcast that did not reach all its recipients.
+fn broadcast_undelivered(report: BroadcastSummary, cancelled: Option<String>) -> Alert {
+    let BroadcastSummary { sent, total, in_doubt, skipped, .. } = report;
+    let missed = total.saturating_sub(sent + in_doubt + skipped);
+    let reached = match (in_doubt, missed) {
+        (0, _) => "reached_only",
+        (_, 0) => "reached_or_in_doubt",
+        _ => "reached_in_doubt_or_missed",
+    };
+    let counts = [("sent", sent), ("total", total), ("n", in_doubt), ("missed", missed)];
+    let what = AlertText::named(reached, counts.map(|(name, count)| (name, count.to_string())));
+    let text = if cancelled.is_some() { "broadcast_cancelled" } else { "broadcast_undelivered" };
+    let values = [("what", what), ("why", cancelled.unwrap_or_default().into())];
+    let (kind, figures) = (AlertKind::Undelivered, figures(&report));
+    let alert = of_broadcast(kind, "broadcast", text, report.name, report.run, values);
+    // A broadcast may be retried and end this way again.
+    Alert { figures, again_after: HOURLY, ..alert }
 }
 
 fn of_job(
@@ -263,9 +286,9 @@ fn of_broadcast<const N: usize>(
     text: &'static str,
     name: String,
     run: String,
-    values: [(&'static str, impl ToString); N],
+    values: [(&'static str, impl Into<AlertText>); N],
 ) -> Alert {
-    let values = values.map(|(key, value)| (key, AlertText::Plain(value.to_string())));
+    let values = values.map(|(key, value)| (key, value.into()));
     let mut values = Vec::from(values);
     values.extend([("name", name.clone().into()), ("run", run.clone().into())]);
     let alert = Alert::new(kind, format_args!("{word} {name} {run}"), AlertText::Named(text, values));
@@ -293,16 +316,49 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_did_not_deliver_and_calls_in_doubt_are_told_apart() {
-        let alert = |recipients, calls| {
-            let (job, run) = ("welcome".to_owned(), "2026-01-05T09:00:00Z".to_owned());
-            DaemonEvent::RunUndelivered { job, run, recipients, calls, cancelled: None }.alert()
+    fn recipients_in_doubt_are_not_said_to_lack_the_message() {
+        let alert = |sent: u64, in_doubt: u64, rejected: u64| {
+            let report = serde_json::json!({
+                "name": "spring", "run": "1", "total": sent + in_doubt + rejected, "sent": sent, "rejected": rejected,
+                "in_doubt": in_doubt, "skipped": 0, "cancelled": 0, "duplicates": 0, "elapsed": 1.0, "rate": 1.0,
+            });
+            let report = serde_json::from_value(report).unwrap();
+            DaemonEvent::BroadcastUndelivered { report, cancelled: None }.alert()
         };
-        let both = alert(2, 1);
+        for (alert, english, chinese) in [
+            (
+                alert(0, 10, 0),
+                "of 10 recipients, 0 certainly got the message, and 10 are in doubt and may have it",
+                "10 个接收方中，确定收到消息的有 0 个，存疑（可能已收到）的有 10 个",
+            ),
+            (
+                alert(7, 1, 2),
+                "of 10 recipients, 7 certainly got the message, 1 is in doubt and may have it, and 2 did not get it",
+                "确定收到消息的有 7 个，存疑（可能已收到）的有 1 个，没有收到的有 2 个",
+            ),
+            (alert(8, 0, 2), "but only 8 of 10 recipients got the message", "10 个接收方中只有 8 个收到消息"),
+        ] {
+            let texts = [Language::English, Language::Chinese].map(|language| alert.say(language));
+            assert!(texts[0].ends_with(english) && texts[1].ends_with(chinese), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_run_did_not_deliver_and_calls_in_doubt_are_told_apart() {
+        let alert = |recipients, in_doubt, calls| {
+            let (job, run) = ("welcome".to_owned(), "2026-01-05T09:00:00Z".to_owned());
+            DaemonEvent::RunUndelivered { job, run, recipients, in_doubt, calls, cancelled: None }.alert()
+        };
+        let both = alert(2, 0, 1);
         let text = both.say(Language::English);
         assert!(text.contains("2 recipients did not get its message, and 1 call of im.request is in doubt"));
         assert_eq!(both.figures, [("requests_in_doubt", 1), ("undelivered", 2)].into());
-        let call = alert(0, 1);
+        let doubts = alert(1, 3, 0);
+        let text = doubts.say(Language::English);
+        let told = "1 recipient did not get its message, and 3 recipients are in doubt and may have it";
+        assert!(text.ends_with(told), "{text}");
+        assert_eq!(doubts.figures, [("in_doubt", 3), ("undelivered", 4)].into());
+        let call = alert(0, 0, 1);
         let text = call.say(Language::English);
         assert!(text.contains("but 1 call") && !text.contains("recipient"), "{text}");
     }

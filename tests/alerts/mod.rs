@@ -24,6 +24,7 @@ fn settings(service: &Service) -> AlertSettings {
         name: "default".to_owned(),
         format: AlertFormat::Json,
         language: Language::English,
+        zone: Some("Asia/Shanghai".to_owned()),
         url: format!("{}/hooks/secret-path", service.url()).into(),
         secret: Some("shared".into()),
         events: AlertKind::ALL.into(),

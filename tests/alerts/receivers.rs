@@ -103,7 +103,7 @@ fn robots_of_group_chats_get_signed_posts_and_their_refusals_are_read() {
                         job: format!("digest-{number}"),
                         script: "scripts/digest.lua".to_owned(),
                         run: number.to_string(),
-                        why: format!("<it> {}", "x".repeat(600)),
+                        why: format!("<it> <at user_id=\"all\">x</at> <@all> {}", "x".repeat(560)),
                     };
                     alerts.raise(event.alert()).await;
                 }
@@ -123,6 +123,11 @@ fn robots_of_group_chats_get_signed_posts_and_their_refusals_are_read() {
             assert!(texts.iter().any(|text| text.contains(&next)), "{format:?} {texts:?}");
         }
         assert!(texts[0].starts_with("Mooncast，shop："), "{format:?} {texts:?}");
+        for (body, text) in last.iter().zip(&texts) {
+            assert!(text.contains("\n2027-01-15 16:00:00 Asia/Shanghai\n"), "{format:?} {text}");
+            assert!(!["<at", "</at", "<@"].iter().any(|tag| text.contains(tag)), "{format:?} {text}");
+            assert!(body["at"].is_null() && body["text"]["mentioned_list"].is_null(), "{body}");
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -47,26 +49,34 @@ const fn most_bytes(format: AlertFormat) -> usize {
     }
 }
 
+/// How a receiver reads alerts.
+#[derive(Debug)]
+pub(super) struct AlertReading {
+    pub(super) format: AlertFormat,
+    pub(super) language: Language,
+    /// The zone of the times in group chats.
+    pub(super) zone: TimeZone,
+}
+
 /// The number of the first alerts that fit into one post, at least 1. A post of Mooncast's own JSON has one.
-pub(super) fn group_size(format: AlertFormat, bodies: &[&str], language: Language) -> usize {
-    if format == AlertFormat::Json {
+pub(super) fn group_size(reading: &AlertReading, bodies: &[&str]) -> usize {
+    if reading.format == AlertFormat::Json {
         return 1;
     }
-    let fits = |many: &usize| shown(&bodies[..*many], language).len() <= most_bytes(format);
+    let fits = |many: &usize| shown(&bodies[..*many], reading).len() <= most_bytes(reading.format);
     (2..=bodies.len()).take_while(fits).last().unwrap_or(1)
 }
 
 /// Makes the post of some stored alerts. `now` is the time since the Unix epoch.
 pub(super) fn post_of(
-    format: AlertFormat,
+    reading: &AlertReading,
     bodies: &[&str],
     secret: Option<&str>,
-    language: Language,
     now: Duration,
 ) -> AlertPost {
-    let text = || shown_within(bodies, language, most_bytes(format));
+    let text = || shown_within(bodies, reading, most_bytes(reading.format));
     let mut post = AlertPost::default();
-    let body: Value = match format {
+    let body: Value = match reading.format {
         AlertFormat::Json => {
             let body = bodies.first().copied().unwrap_or_default().to_owned();
             let signature = secret.map(|secret| data_encoding::HEXLOWER.encode(&hmac(secret, &body)));
@@ -127,31 +137,60 @@ fn beginning(text: &str) -> String {
 }
 
 /// The text of a group chat's message: a heading, and each alert with what to do next.
-fn shown(bodies: &[&str], language: Language) -> String {
-    text_of(&parsed(bodies), language)
+fn shown(bodies: &[&str], reading: &AlertReading) -> String {
+    text_of(&parsed(bodies), reading)
 }
 
 /// The same in at most so many bytes. Of a single alert, the middle is cut: what to do next stays.
-fn shown_within(bodies: &[&str], language: Language, most: usize) -> String {
+fn shown_within(bodies: &[&str], reading: &AlertReading, most: usize) -> String {
     let mut alerts = parsed(bodies);
-    let over = text_of(&alerts, language).len().saturating_sub(most);
+    let over = text_of(&alerts, reading).len().saturating_sub(most);
     if let ([alert], 1..) = (alerts.as_mut_slice(), over) {
         let room = alert.text.len().saturating_sub(over);
         alert.text = cut(std::mem::take(&mut alert.text), room);
     }
-    cut(text_of(&alerts, language), most)
+    cut(text_of(&alerts, reading), most)
 }
 
 fn parsed(bodies: &[&str]) -> Vec<ShownAlert> {
-    bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect()
+    let parsed = bodies.iter().filter_map(|body| serde_json::from_str::<ShownAlert>(body).ok());
+    let shown = |ShownAlert { project, at, text, next }| ShownAlert {
+        project: without_mentions(&project),
+        at,
+        text: without_mentions(&text),
+        next: next.as_deref().map(without_mentions),
+    };
+    parsed.map(shown).collect()
 }
 
-fn text_of(alerts: &[ShownAlert], language: Language) -> String {
+/// The text without what mentions people: Feishu reads `<at user_id="all">` in a text, and `WeCom` reads `<@all>`. What a
+/// script says must not call a whole group. `DingTalk` mentions only whom a post names beside its text.
+fn without_mentions(text: &str) -> String {
+    let mut parts = text.split('<');
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let tag = part.trim_start().trim_start_matches('/').trim_start();
+        let mentions =
+            tag.starts_with('@') || tag.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("at"));
+        safe.push(if mentions { '＜' } else { '<' });
+        safe.push_str(part);
+    }
+    safe
+}
+
+/// A time of an alert in the zone of its reader: `2026-05-01 09:00:00 Asia/Shanghai`.
+fn time_of(at: &str, zone: &TimeZone) -> String {
+    let told = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:Q").to_string();
+    at.parse().map_or_else(|_| at.to_owned(), told)
+}
+
+fn text_of(alerts: &[ShownAlert], reading: &AlertReading) -> String {
+    let language = reading.language;
     let project = alerts.first().map(|alert| alert.project.clone()).unwrap_or_default();
     let heading = AlertText::named("heading", [("project", project), ("n", alerts.len().to_string())]);
     let mut text = heading.say(language);
     for ShownAlert { at, text: what, next, .. } in alerts {
-        let _ = write!(text, "\n\n{at}\n{what}");
+        let _ = write!(text, "\n\n{}\n{what}", time_of(at, &reading.zone));
         if let Some(next) = next {
             text.push('\n');
             text.push_str(&AlertText::named("next", [("next", next.clone())]).say(language));
@@ -176,13 +215,36 @@ mod tests {
         let alert = json!({
             "project": "shop", "at": "2026-01-05T09:00:00Z", "text": "错".repeat(1300), "next": "mooncast jobs show 'a'",
         });
-        let post =
-            post_of(AlertFormat::WeCom, &[&alert.to_string()], None, Language::English, Duration::ZERO);
+        let reading =
+            AlertReading { format: AlertFormat::WeCom, language: Language::English, zone: TimeZone::UTC };
+        let post = post_of(&reading, &[&alert.to_string()], None, Duration::ZERO);
         let text = serde_json::from_str::<Value>(&post.body).unwrap()["text"]["content"]
             .as_str()
             .unwrap()
             .to_owned();
         assert!((2000..=2048).contains(&text.len()), "{}", text.len());
         assert!(text.ends_with("错 ...\nNext: mooncast jobs show 'a'"), "{text}");
+    }
+
+    #[test]
+    fn nobody_is_mentioned_and_times_are_those_of_the_reader() {
+        let evil = "<at user_id=\"all\">x</at> < AT id=all></ at> <@all> <@ann> a<b @all <b>";
+        let alert = json!({
+            "project": "<@all>", "at": "2026-01-05T09:00:00.123Z", "text": evil, "next": "mooncast jobs show '<@all>'",
+        });
+        for format in [AlertFormat::Feishu, AlertFormat::WeCom, AlertFormat::DingTalk] {
+            let zone = TimeZone::get("Asia/Shanghai").unwrap();
+            let reading = AlertReading { format, language: Language::English, zone };
+            let post = post_of(&reading, &[&alert.to_string()], None, Duration::ZERO);
+            let body: Value = serde_json::from_str(&post.body).unwrap();
+            let text = body.pointer("/text/content").or(body.pointer("/content/text")).unwrap();
+            let text = text.as_str().unwrap();
+            let lower = text.to_lowercase();
+            assert!(!["<at", "< at", "</at", "</ at", "<@"].iter().any(|tag| lower.contains(tag)), "{text}");
+            assert!(text.contains("a<b @all <b>") && text.contains("＜at user_id"), "{text}");
+            assert!(text.contains("\n2026-01-05 17:00:00 Asia/Shanghai\n"), "{text}");
+            let mentions = ["/at", "/text/mentioned_list", "/text/mentioned_mobile_list"];
+            assert!(mentions.iter().all(|place| body.pointer(place).is_none()), "{body}");
+        }
     }
 }

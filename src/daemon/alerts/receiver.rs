@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, Instant};
@@ -11,7 +12,7 @@ use crate::config::{AlertFormat, AlertSettings};
 use crate::ledger::AlertAddress;
 use crate::run::Webhook;
 
-use super::format::{AlertPost, group_size, post_of, refusal};
+use super::format::{AlertPost, AlertReading, group_size, post_of, refusal};
 
 /// The most posts a minute to the robot of a group chat. The vendors' limit is 20, also for posts of others.
 const MOST_POSTS: usize = 15;
@@ -27,6 +28,7 @@ pub(in crate::daemon) const ALERT_HEADER: &str = "x-mooncast-alert";
 pub(super) struct AlertReceiver {
     pub(super) settings: AlertSettings,
     pub(super) address: AlertAddress,
+    reading: AlertReading,
     hook: Webhook,
     clock: Clock,
     /// When it was posted to in the last minute.
@@ -41,7 +43,12 @@ impl AlertReceiver {
         let hook = Webhook::new(&settings.url, clock.clone())
             .map_err(|why| format!("[alerts] url of `{}`: {why}", settings.name))?;
         let address = AlertAddress::of(&settings);
-        Ok(Self { settings, address, hook, clock: clock.clone(), posts: RefCell::default() })
+        let zone = match settings.zone.as_deref().and_then(|name| TimeZone::get(name).ok()) {
+            Some(zone) => zone,
+            None => TimeZone::try_system().unwrap_or(TimeZone::UTC),
+        };
+        let reading = AlertReading { format: settings.format, language: settings.language, zone };
+        Ok(Self { settings, address, reading, hook, clock: clock.clone(), posts: RefCell::default() })
     }
 
     /// The host of its address, for display.
@@ -63,7 +70,7 @@ impl AlertReceiver {
 
     /// How many of the first of these alerts one post takes, at least 1.
     pub(super) fn group_size(&self, bodies: &[&str]) -> usize {
-        group_size(self.settings.format, bodies, self.settings.language)
+        group_size(&self.reading, bodies)
     }
 
     /// How long to wait before the next post; zero if there may be one now.
@@ -84,12 +91,12 @@ impl AlertReceiver {
     ///
     /// Why they did not arrive, without the address.
     pub(super) async fn post(&self, bodies: &[&str]) -> Result<(), String> {
-        let AlertSettings { format, language, secret, .. } = &self.settings;
+        let AlertSettings { format, secret, .. } = &self.settings;
         if *format != AlertFormat::Json {
             self.posts.borrow_mut().push_back(self.clock.now());
         }
         let secret = secret.as_ref().map(ExposeSecret::expose_secret);
-        let post = post_of(*format, bodies, secret, *language, self.clock.unix_time());
+        let post = post_of(&self.reading, bodies, secret, self.clock.unix_time());
         let AlertPost { body, mut headers, query } = post;
         headers.push((ALERT_HEADER, "1".to_owned()));
         let answer = self.hook.post(body, &headers, &query).await.map_err(|why| self.hide(why))?;

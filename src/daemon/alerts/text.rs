@@ -40,6 +40,12 @@ impl From<String> for AlertText {
     }
 }
 
+impl From<u64> for AlertText {
+    fn from(count: u64) -> Self {
+        Self::Plain(count.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

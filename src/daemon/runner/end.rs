@@ -64,10 +64,10 @@ impl RunQueue {
             self.setup.report(DaemonEvent::RunFailed { job, script, run, why }).await;
         }
         if !counts.all_delivered() && tells {
-            let recipients = counts.rejected + counts.in_doubt + counts.not_sent;
+            let (recipients, in_doubt) = (counts.rejected + counts.not_sent, counts.in_doubt);
             let calls = counts.requests_in_doubt;
             let cancelled = note.clone().filter(|_| state == JobState::Cancelled);
-            let event = DaemonEvent::RunUndelivered { job, run, recipients, calls, cancelled };
+            let event = DaemonEvent::RunUndelivered { job, run, recipients, in_doubt, calls, cancelled };
             self.setup.report(event).await;
         }
         let note = match (active_run.event.get(), note) {
