@@ -297,3 +297,22 @@ fn an_interrupted_one_goes_on_from_its_plan() {
     all.dedup();
     assert_eq!((all.len(), groups(&service).len()), (40, 40));
 }
+
+#[test]
+fn the_last_line_counts_what_all_broadcasts_skipped() {
+    let service = Service::accepting();
+    let project = project(
+        r#"
+        local function but(left_out)
+          return function(one) if not left_out[one.group_id] then return hello end end
+        end
+        im.broadcast { name = "a", to = { "1", "2", "3" }, message = but { ["1"] = true, ["2"] = true } }
+        im.broadcast { name = "b", to = { "1", "2" }, message = but { ["2"] = true } }
+        im.broadcast { name = "c", to = { "1" }, message = hello }
+        "#,
+    );
+    run(&project, &service).exits(0).says("sent to 3 groups in ").says(", 3 skipped (`mooncast runs export`");
+    // What was sent before is not counted again.
+    let again = run(&project, &service).exits(0);
+    assert!(!again.stderr.contains("skipped ("), "{again:?}");
+}

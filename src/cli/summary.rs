@@ -138,9 +138,8 @@ impl RunSummary<'_> {
                 let _ = write!(text, ", {count} {what}");
             }
         }
-        let skipped: u64 = self.broadcasts.iter().map(|one| one.progress.snapshot().counts.skipped).sum();
-        if skipped > 0 {
-            let _ = write!(text, ", {skipped} skipped (`mooncast runs export` has the reasons)");
+        if counts.skipped > 0 {
+            let _ = write!(text, ", {} skipped (`mooncast runs export` has the reasons)", counts.skipped);
         }
         if counts.requests_in_doubt > 0 {
             let calls = counted(counts.requests_in_doubt, "call");
@@ -166,9 +165,15 @@ impl RunSummary<'_> {
 
 fn commands(broadcast: &ActiveBroadcast, next: &FollowUpCommands) -> Vec<String> {
     let counts = broadcast.progress.snapshot().counts;
-    let over =
-        matches!(broadcast.end().map(|driven| &driven.end), Some(DriveEnd::Finished | DriveEnd::Cancelled));
-    next.commands(&broadcast.name, &broadcast.run, &counts, over)
+    let driven = broadcast.end().map(|driven| &driven.end);
+    let awaits = broadcast.awaits_approval();
+    let over = awaits || matches!(driven, Some(DriveEnd::Finished | DriveEnd::Cancelled));
+    let mut commands = next.commands(&broadcast.name, &broadcast.run, &counts, over);
+    if awaits {
+        let approve = next.command("approve", &broadcast.name, &broadcast.run);
+        commands.push(format!("{approve}, by a person who neither began the broadcast nor changed its plan"));
+    }
+    commands
 }
 
 /// `news/1: 60 of 100 sent, 3 rejected, 37 not sent yet; paused: 20 failures in a row`
@@ -187,6 +192,9 @@ fn stands(broadcast: &ActiveBroadcast, edits: bool) -> String {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
+    }
+    if broadcast.awaits_approval() {
+        text.push_str("; awaits approval");
     }
     if let Some(DriveEnd::Paused(why)) = broadcast.end().map(|driven| &driven.end) {
         let _ = write!(text, "; paused: {why}");

@@ -15,8 +15,21 @@ pub struct ApprovalRules {
     pub over: Option<u64>,
     /// Every broadcast needs an approval. Default false.
     pub always: bool,
+    /// What happens to announcements where a rule applies. They cannot wait for an approval.
+    pub announcements: AnnouncementRule,
     /// Stricter rules for the broadcasts of single scripts, by the path of the script in the project.
     pub scripts: BTreeMap<String, ScriptApproval>,
+}
+
+/// What happens to `im.announce` where a rule applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnnouncementRule {
+    /// An announcement is refused.
+    #[default]
+    Refused,
+    /// An announcement needs no approval.
+    Permitted,
 }
 
 /// The rule for the broadcasts of one script.
@@ -120,6 +133,7 @@ mod tests {
             ("[scripts]\n\"./a.lua\" = { over = 1 }", "the script's path in the project"),
             ("over = -1", "over"),
             ("ovr = 1", "ovr"),
+            ("announcements = \"never\"", "expected `refused` or `permitted`"),
         ] {
             let error = rules(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -25,7 +25,7 @@ mod units;
 pub use address::canonical_address;
 pub use alerts::{ALERT_VARIABLES, AlertFormat, AlertKind, AlertSettings};
 pub use app::{AgoraLogin, App, AppLimits, Credentials, TargetedCost, Timeouts};
-pub use approval::ApprovalRules;
+pub use approval::{AnnouncementRule, ApprovalRules};
 pub use callbacks::CallbackSecrets;
 pub use environment::Environment;
 pub use error::ConfigError;

@@ -28,7 +28,12 @@ pub async fn continue_as_stored(ledger: &Ledger, found: &Broadcast) -> Result<Ac
 async fn go_on(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
     ledger.request_command(found.id, BroadcastCommand::Run, None).await?;
     let name = found.full_name();
-    if let Some(driver) = ledger.show(found.id).await?.driver {
+    let now = ledger.show(found.id).await?;
+    if now.awaits_approval() {
+        let then = then(ledger, &now, "it").await?;
+        return Ok(ActionResult { message: format!("{name} {}", awaits(&now, &then.message)), ..then });
+    }
+    if let Some(driver) = now.driver {
         return Ok(ActionResult::of(format!(
             "{name} continues in the process that sends it ({})",
             driver.instance.pid
@@ -74,10 +79,33 @@ pub(super) async fn send_again(
     }
     let pending = counted_as(count, "is pending again", "are pending again");
     let message = format!("{}: {pending}", found.full_name());
+    let now = ledger.show(found.id).await?;
+    if now.awaits_approval() {
+        let then = then(ledger, &now, "them").await?;
+        let message = format!("{message}; it {}", awaits(&now, &then.message));
+        return Ok(ActionResult { message, count: Some(count), ..then });
+    }
     Ok(match hand_over(ledger, found).await? {
         Some(pid) => {
             ActionResult::counted(count, format!("{message}; the daemon (process {pid}) sends them"))
         }
         None => ActionResult { needs_driver: true, ..ActionResult::counted(count, message) },
+    })
+}
+
+/// `awaits approval: 3 recipients; …; then the daemon (process 7) sends it`
+fn awaits(broadcast: &Broadcast, then: &str) -> String {
+    format!("awaits approval: {}{then}", broadcast.approval_wanted())
+}
+
+/// Which process sends a broadcast once it is approved.
+async fn then(ledger: &Ledger, now: &Broadcast, what: &str) -> Result<ActionResult, ControlError> {
+    if let Some(driver) = &now.driver {
+        let pid = driver.instance.pid;
+        return Ok(ActionResult::of(format!("; then the process that waits for it ({pid}) sends {what}")));
+    }
+    Ok(match hand_over(ledger, now).await? {
+        Some(pid) => ActionResult::of(format!("; then the daemon (process {pid}) sends {what}")),
+        None => ActionResult { needs_driver: true, ..ActionResult::default() },
     })
 }

@@ -1,8 +1,9 @@
 //! Which broadcasts need an approval by this host's settings.
 
-use crate::config::ApprovalRules;
-use crate::core::{AskedApproval, RequestFailure};
+use crate::config::{AnnouncementRule, ApprovalRules};
+use crate::core::{AskedApproval, Call, RequestFailure};
 use crate::ledger::{RecipientCounts, StoredSpec};
+use crate::message::counted;
 
 use super::Delivery;
 
@@ -43,6 +44,50 @@ impl Delivery {
                 (demanded, requested) => demanded.or(requested),
             }),
         }
+    }
+
+    /// Refuses a single call, which cannot wait for an approval, if a broadcast to as many recipients would need one.
+    /// `recipients` are those of the call; of an edit, the messages.
+    ///
+    /// # Errors
+    ///
+    /// [`FailureKind::Denied`](crate::core::FailureKind::Denied), with what to call instead.
+    pub fn check_single(
+        &self,
+        script: Option<&str>,
+        call: Call,
+        recipients: usize,
+    ) -> Result<(), RequestFailure> {
+        let rules = self.approval.borrow();
+        let Some(over) = rules.over(script) else { return Ok(()) };
+        let is_held = match call {
+            Call::Announce => rules.announcements == AnnouncementRule::Refused,
+            _ => recipients as u64 > over,
+        };
+        if !is_held {
+            return Ok(());
+        }
+        let (function, demanded) = (call.function(), demand(over));
+        let problem = match call {
+            Call::Announce => format!(
+                "{function}: an announcement cannot wait for an approval, and [approval] in mooncast.toml demands one for \
+                 {demanded}; nothing was sent. im.broadcast with `kind = \"user\"` waits for an approval. To permit \
+                 announcements without one: `announcements = \"permitted\"` under [approval]"
+            ),
+            Call::Edit => format!(
+                "{function}: edits by receipts cannot wait for an approval, and [approval] in mooncast.toml demands one for \
+                 {demanded}; this call edits {}, and nothing was edited. im.edit with `broadcast` and `run` waits for an \
+                 approval, and so does `mooncast runs edit`",
+                counted(recipients as u64, "message")
+            ),
+            _ => format!(
+                "{function}: a single call cannot wait for an approval, and [approval] in mooncast.toml demands one for \
+                 {demanded}; this call has {}, and nothing was sent. im.broadcast with `kind = \"{call}\"` waits for an \
+                 approval",
+                counted(recipients as u64, call.recipient())
+            ),
+        };
+        Err(RequestFailure::denied(problem))
     }
 
     /// Whether this host's settings demand an approval of a stored broadcast.

@@ -13,6 +13,7 @@ pub struct SendCounters {
     rejected: Cell<u64>,
     in_doubt: Cell<u64>,
     not_sent: Cell<u64>,
+    skipped: Cell<u64>,
     refused: Cell<u64>,
     without_recipients: Cell<u64>,
     in_flight: Cell<u64>,
@@ -36,6 +37,8 @@ pub struct SendCounts {
     pub in_doubt: u64,
     /// Recipients whose message was given up before it was sent.
     pub not_sent: u64,
+    /// Recipients that broadcasts of this run skipped.
+    pub skipped: u64,
     /// Throttled answers. Each such call is retried.
     pub throttled: u64,
     /// Recipients whose message is in flight.
@@ -84,6 +87,7 @@ impl SendCounters {
             rejected: self.rejected.get(),
             in_doubt: self.in_doubt.get(),
             not_sent: self.not_sent.get(),
+            skipped: self.skipped.get(),
             throttled: self.refused.get(),
             in_flight: self.in_flight.get(),
             without_recipients: self.without_recipients.get(),
@@ -96,6 +100,11 @@ impl SendCounters {
     /// Counts the result of a broadcast: `sent_now` recipients that got the message in this run, and all its recipients that do
     /// not have the message.
     pub fn broadcast(&self, call: Call, report: &BroadcastSummary, sent_now: u64) {
+        self.settled(call, report, sent_now);
+        self.skipped.set(self.skipped.get() + report.skipped);
+    }
+
+    fn settled(&self, call: Call, report: &BroadcastSummary, sent_now: u64) {
         self.sends(call);
         let settled = report.sent + report.rejected + report.in_doubt + report.skipped + report.cancelled;
         for (count, more) in [
@@ -112,7 +121,7 @@ impl SendCounters {
     pub fn broadcast_before(&self, call: Call, report: &BroadcastSummary) {
         let lacking = |counts: &SendCounts| counts.rejected + counts.in_doubt + counts.not_sent;
         let before = lacking(&self.counts());
-        self.broadcast(call, report, 0);
+        self.settled(call, report, 0);
         let more = lacking(&self.counts()) - before;
         self.lacking_before.set(self.lacking_before.get() + more);
         add(&self.sent_before, 1);

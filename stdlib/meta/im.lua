@@ -38,7 +38,8 @@ function im.room_send(message, options) end
 ---It cannot be recalled or edited. Each of the two needs a permission: `[permissions] announce = ["all"]`. Two
 ---announcements to all users are at least 30 minutes apart, and a day in UTC has at most three; to the users who are
 ---online one minute, and 50. The ledger counts them for all processes and hosts that share it. A call that the limits do
----not allow sends nothing and raises an error of the kind "throttled", which says when the next one is possible.
+---not allow sends nothing and raises an error of the kind "throttled", which says when the next one is possible. Where
+---`[approval]` applies to the script, it is refused, unless `announcements = "permitted"` stands there.
 ---@param message im.announcement
 ---@param options? im.announce_options
 ---@return string? id  the service's id of the announcement; nil for a `once` key that an operator settled as sent
@@ -101,7 +102,8 @@ function im.recall(receipts, options) end
 ---
 ---With receipts it edits those messages. With `{ broadcast = NAME, run = RUN }` it edits all sent messages of a broadcast,
 ---as a broadcast of its own, `NAME.edit`. There `change` can be a function of the recipient and its message, which returns
----the change, or nil to leave the message as it is. The same edit again resumes, or does nothing.
+---the change, or nil to leave the message as it is. The same edit again resumes, or does nothing. An edit of a broadcast can
+---wait for an approval; one by receipts is refused if `[approval]` demands an approval for so many messages.
 ---@param receipts im.receipts  as the sending call returned them
 ---@param change im.edit
 ---@param options? im.edit_options

@@ -1,9 +1,10 @@
-//! Approvals, from outside: a broadcast waits for another person, is sent once after the approval, and nothing leads past
-//! it.
+//! Approvals, from outside: a broadcast waits for another person, is sent once after it, and nothing leads past it.
 
 mod goes_on;
 mod people;
 mod rejected;
+mod singles;
+mod texts;
 mod ways;
 mod ways_of_callers;
 

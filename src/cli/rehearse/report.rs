@@ -138,6 +138,8 @@ pub(super) struct BroadcastReport {
     /// Whether it is sent to those on the suppression list too.
     #[serde(rename = "override")]
     pub(super) overrides: bool,
+    /// Whether another person must approve it before it is sent.
+    pub(super) needs_approval: bool,
     pub(super) read: Option<String>,
     /// What it does to messages, if it edits them.
     pub(super) edits: Option<EditPreview>,
@@ -348,6 +350,7 @@ fn broadcast_report(seen: &RehearsedBroadcast) -> BroadcastReport {
         suppressed: seen.plan.suppressed,
         capped: seen.plan.capped,
         overrides: seen.spec.overrides,
+        needs_approval: seen.needs_approval,
         read: seen.read.clone(),
         edits: seen.edits.clone(),
         largest_message_bytes: seen.plan.largest_message_bytes,

@@ -162,6 +162,9 @@ fn write_broadcast(out: &mut impl Write, broadcast: &BroadcastReport) -> io::Res
         }
         _ => writeln!(out, "  it has no recipients")?,
     }
+    if broadcast.needs_approval {
+        writeln!(out, "  It is sent only once another person has approved it (`mooncast runs approve`).")?;
+    }
     if let Some(edits) = &broadcast.edits {
         return write_edits(out, edits);
     }

@@ -43,10 +43,8 @@ impl AlertReceiver {
         let hook = Webhook::new(&settings.url, clock.clone())
             .map_err(|why| format!("[alerts] url of `{}`: {why}", settings.name))?;
         let address = AlertAddress::of(&settings);
-        let zone = match settings.zone.as_deref().and_then(|name| TimeZone::get(name).ok()) {
-            Some(zone) => zone,
-            None => TimeZone::try_system().unwrap_or(TimeZone::UTC),
-        };
+        let named = settings.zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        let zone = named.unwrap_or_else(|| TimeZone::try_system().unwrap_or(TimeZone::UTC));
         let reading = AlertReading { format: settings.format, language: settings.language, zone };
         Ok(Self { settings, address, reading, hook, clock: clock.clone(), posts: RefCell::default() })
     }

@@ -10,7 +10,7 @@ use crate::quota::Quota;
 
 use super::super::{BroadcastWait, Delivery};
 use super::hours::SendingHours;
-use super::{BroadcastProgress, DriveResult};
+use super::{BroadcastProgress, DriveEnd, DriveResult, WaitReason};
 
 /// A broadcast that this process drives, during the driving and after it.
 #[derive(Debug)]
@@ -83,6 +83,14 @@ impl ActiveBroadcast {
     /// How the driving ended; `None` while it goes on.
     pub fn end(&self) -> Option<&DriveResult> {
         self.driven.get()
+    }
+
+    /// Whether it waits for an approval, or waited for one when it was interrupted.
+    pub fn awaits_approval(&self) -> bool {
+        matches!(self.progress.snapshot().waits_for, Some(WaitReason::Approval))
+            && !self
+                .end()
+                .is_some_and(|driven| matches!(driven.end, DriveEnd::Finished | DriveEnd::Cancelled))
     }
 
     /// The number of recipients still to be sent to.

@@ -18,13 +18,16 @@ use crate::ledger::{BroadcastStage, Ledger, LedgerError};
 
 use super::{Broadcast, BroadcastId, BroadcastPlan, StoredSpec};
 
-/// The condition on a row of `broadcasts` that it waits for an approval.
-pub(in crate::ledger) const AWAITS: &str =
+/// The condition on a row of `broadcasts` that its plan needs an approval and has none.
+const UNAPPROVED: &str =
     "(needs_approval = 1 AND (approved IS NULL OR approved IS DISTINCT FROM approval_hash))";
+
+/// The condition on a row of `broadcasts` that it waits for an approval. One with nothing to send waits for nothing.
+pub(in crate::ledger) const AWAITS: &str = formatcp!("({UNAPPROVED} AND n_pending > 0)");
 
 /// The stage of the broadcast ?1 if it may be sent; otherwise no stage.
 pub(in crate::ledger) const STAGE_TO_SEND: &str =
-    formatcp!("(SELECT CASE WHEN {AWAITS} THEN -1 ELSE state END FROM broadcasts WHERE id = ?1)");
+    formatcp!("(SELECT CASE WHEN {UNAPPROVED} THEN -1 ELSE state END FROM broadcasts WHERE id = ?1)");
 
 /// Fields of a specification that do not change who gets what and when.
 const OF_NO_MESSAGE: [&str; 13] = [
@@ -118,9 +121,12 @@ impl Broadcast {
         self.counts.total().saturating_sub(self.counts.skipped + self.counts.cancelled)
     }
 
-    /// Whether its plan is fixed and waits for an approval.
+    /// Whether its plan is fixed and waits for an approval. One with nothing to send waits for nothing.
     pub fn awaits_approval(&self) -> bool {
-        self.stage == BroadcastStage::Ready && self.needs_approval && self.approval.is_none()
+        self.stage == BroadcastStage::Ready
+            && self.needs_approval
+            && self.approval.is_none()
+            && self.counts.pending > 0
     }
 
     /// What is to be approved, who may do it, and how: a sentence.

@@ -79,7 +79,7 @@ impl Broadcast {
     pub(super) const STATUS: &'static str = formatcp!(
         "CASE WHEN b.state = {CANCELLED} THEN 'cancelled' WHEN b.state = {FINISHED} THEN 'finished'
             WHEN b.command = {PAUSE} THEN 'paused' WHEN b.command = {CANCEL} THEN 'cancelling'
-            WHEN b.state = {READY} AND b.needs_approval = 1
+            WHEN b.state = {READY} AND b.needs_approval = 1 AND b.n_pending > 0
                 AND (b.approved IS NULL OR b.approved IS DISTINCT FROM b.approval_hash)
                 THEN 'awaiting_approval'
             WHEN b.state = {BUILDING} THEN 'building' ELSE 'ready' END"

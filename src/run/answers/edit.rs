@@ -19,6 +19,7 @@ pub(super) async fn receipts(
     let change = serde_json::from_slice(change)
         .map_err(|error| RequestFailure::invalid("change", format!("the edit cannot be read: {error}")))?;
     let draft = app.check_draft(Call::Edit, change)?;
+    app.check_single(services.broadcasts.script_path().as_deref(), Call::Edit, receipts.len())?;
     let edits = receipts.into_iter().map(|(group, message)| draft.edit(group, message));
     let edits = edits.collect::<Result<Vec<_>, MessageProblems>>()?;
     for edit in &edits {

@@ -6,6 +6,7 @@ use crate::core::{Call, SendOptions};
 use crate::delivery::Delivery;
 use crate::message::Message;
 use crate::protocol::{HostRequest, HostResponse, RequestFailure};
+use crate::run::broadcasts::RunBroadcasts;
 use crate::run::services::{RunServices, announce_refused, override_refused};
 
 /// The largest message as JSON, in bytes: far more than any service accepts. Its parsed values take many times as
@@ -26,6 +27,7 @@ pub(super) async fn send(
         Err(problems) => return services.policy.invalid(message, problems.into()),
     };
     granted(services, &checked)?;
+    needs_no_approval(services, app, &checked, &options)?;
     if options.overrides {
         override_refused(services)?;
     }
@@ -58,11 +60,12 @@ pub(in crate::run) fn refuse(services: &RunServices, request: &HostRequest) -> O
     if let HostRequest::Rest(request) = request {
         return super::rest::check(services, request).err();
     }
-    let HostRequest::Send { app, call, message, .. } = request else { return None };
+    let HostRequest::Send { app, call, message, options } = request else { return None };
     let checked = services.app(*app).and_then(|app: &Rc<Delivery>| {
         let json = parse(message)?;
         let checked = app.check(*call, json).map_err(RequestFailure::from)?;
-        granted(services, &checked)
+        granted(services, &checked)?;
+        needs_no_approval(services, app, &checked, options)
     });
     checked.err()
 }
@@ -71,6 +74,21 @@ pub(in crate::run) fn refuse(services: &RunServices, request: &HostRequest) -> O
 fn granted(services: &RunServices, message: &Message) -> Result<(), RequestFailure> {
     let refused = message.scope().and_then(|scope| announce_refused(&services.announce, scope));
     refused.map_or(Ok(()), Err)
+}
+
+/// Refuses a message that goes to more recipients than the settings let pass without an approval. The test messages of a
+/// campaign need none.
+fn needs_no_approval(
+    services: &RunServices,
+    app: &Delivery,
+    message: &Message,
+    options: &SendOptions,
+) -> Result<(), RequestFailure> {
+    let recipients = message.recipient_count();
+    if RunBroadcasts::is_test(options.once.as_deref(), recipients) {
+        return Ok(());
+    }
+    app.check_single(services.broadcasts.script_path().as_deref(), message.call(), recipients)
 }
 
 fn parse(message: &[u8]) -> Result<serde_json::Value, RequestFailure> {

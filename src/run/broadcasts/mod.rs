@@ -51,6 +51,9 @@ pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
 /// The prefix of the `once` key of a campaign's test message.
 const TEST_KEY: &str = "campaign test ";
 
+/// The most groups to which a campaign sends its test messages.
+const MOST_TESTED: usize = 20;
+
 /// The interval at which a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(8);
 
@@ -106,6 +109,16 @@ impl RunBroadcasts {
         }
         let testing = |open: &OpenBroadcast| matches!(open, OpenBroadcast::Building(building) if building.is_being_tested());
         once.is_some_and(|key| key.starts_with(TEST_KEY)) && self.open.borrow().values().any(testing)
+    }
+
+    /// Whether a message to so many recipients with this `once` key is a test message of a campaign.
+    pub(super) fn is_test(once: Option<&str>, recipients: usize) -> bool {
+        recipients <= MOST_TESTED && once.is_some_and(|key| key.starts_with(TEST_KEY))
+    }
+
+    /// The path of the script that makes the requests.
+    pub(super) fn script_path(&self) -> Option<String> {
+        self.script.borrow().as_ref().map(|script| script.name.clone())
     }
 
     /// How many test messages of campaigns were asked for.

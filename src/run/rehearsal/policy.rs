@@ -38,6 +38,12 @@ impl SendPolicy for Rehearsal {
 
     fn fixed(&self, fixed: FixedBroadcast<'_>) {
         let FixedBroadcast { app, broadcast, spec, how, plan, bad_lines, read, edits } = fixed;
+        let is_sent = match how {
+            BroadcastOrigin::Built => true,
+            BroadcastOrigin::Resumed => broadcast.approval.is_none(),
+            BroadcastOrigin::Already | BroadcastOrigin::Cancelled => false,
+        };
+        let needs_approval = is_sent && spec.approval_over.is_some_and(|over| plan.total > over);
         self.broadcasts.borrow_mut().push(RehearsedBroadcast {
             id: broadcast.id,
             app: app.to_owned(),
@@ -47,6 +53,7 @@ impl SendPolicy for Rehearsal {
             how,
             plan,
             spec: spec.clone(),
+            needs_approval,
             bad_lines,
             read,
             edits,

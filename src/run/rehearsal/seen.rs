@@ -123,6 +123,8 @@ pub struct RehearsedBroadcast {
     pub plan: ledger::BroadcastPlan,
     /// The specification that its script requested.
     pub spec: StoredSpec,
+    /// Whether another person must approve it before it is sent.
+    pub needs_approval: bool,
     /// Lines of its file that were skipped.
     pub bad_lines: u64,
     /// How its file was read: encoding, rows, separator.

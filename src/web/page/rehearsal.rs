@@ -85,8 +85,10 @@ async fn context(
     let current = find_script(&state.ledger, &view.script).await.ok().and_then(|script| script.hash);
     let report = view.report.clone().unwrap_or_default();
     let over = (state.daemon.handle.settings)().approval.over(Some(&view.script));
-    let needs_approval = list(&report["broadcasts"])
-        .any(|broadcast| over.is_some_and(|over| broadcast["recipients"].as_u64().unwrap_or(0) > over));
+    let needs_approval = list(&report["broadcasts"]).any(|broadcast| {
+        broadcast["needs_approval"] == true
+            || over.is_some_and(|over| broadcast["recipients"].as_u64().unwrap_or(0) > over)
+    });
     let broadcasts: Vec<Value> = list(&report["broadcasts"])
         .map(|broadcast| {
             let largest = &broadcast["largest"];
