@@ -43,17 +43,26 @@ local function text(name, value, most)
   return value
 end
 
-local function group_path(id, ...)
+-- Refuses ids that no message could be sent to, by the check of a message: blanks inside, words such as NULL.
+local function check_ids(app, kind, field, ids)
+  local ok, problems = app.check({ to = ids, type = "txt", body = { msg = "-" } }, kind)
+  if not ok then
+    error("groups: " .. problems[1].message:gsub("`to", "`" .. field), 4)
+  end
+end
+
+local function group_path(app, id, ...)
   if math.type(id) == "integer" then
     id = tostring(id)
   end
   if type(id) ~= "string" then
     error("groups: group_id must be a text or a whole number, got " .. type(id), 3)
   end
+  check_ids(app, "group", "group_id", id)
   return table.concat({ "/chatgroups", id, ... }, "/")
 end
 
-local function user_list(users, most)
+local function user_list(app, users, most)
   if type(users) == "string" then
     users = { users }
   end
@@ -67,6 +76,9 @@ local function user_list(users, most)
   end
   if most and #users > most then
     error("groups: " .. #users .. " users; at most " .. most .. " are taken", 3)
+  end
+  for _, user in ipairs(users) do
+    check_ids(app, "user", "users", user)
   end
   return users
 end
@@ -95,13 +107,14 @@ local function of(app)
     if members ~= nil and type(members) ~= "table" then
       error("groups.create: members must be a list of user ids, got " .. type(members), 2)
     end
-    members = members and #members > 0 and user_list(members, NEW_MEMBERS) or nil
+    members = members and #members > 0 and user_list(app, members, NEW_MEMBERS) or nil
     if most ~= nil and not (math.type(most) == "integer" and most > 0) then
       error("groups.create: max_members must be a whole number over 0, got " .. tostring(most), 2)
     end
     if public ~= nil and type(public) ~= "boolean" then
       error("groups.create: public must be true or false, got " .. type(public), 2)
     end
+    check_ids(app, "user", "owner", text("owner", new.owner, 64))
     local answer = app.request({
       method = "POST",
       path = "/chatgroups",
@@ -127,15 +140,15 @@ local function of(app)
   end
 
   function own.add(group_id, users)
-    in_calls(user_list(users), function(some)
-      app.request({ method = "POST", path = group_path(group_id, "users"), body = { usernames = some } })
+    in_calls(user_list(app, users), function(some)
+      app.request({ method = "POST", path = group_path(app, group_id, "users"), body = { usernames = some } })
     end)
   end
 
   function own.remove(group_id, users)
     local refused = {}
-    in_calls(user_list(users), function(some)
-      local answer = app.request({ method = "DELETE", path = group_path(group_id, "users", table.concat(some, ",")) })
+    in_calls(user_list(app, users), function(some)
+      local answer = app.request({ method = "DELETE", path = group_path(app, group_id, "users", table.concat(some, ",")) })
       local results = answer.body and answer.body.data or {}
       for _, one in ipairs(#results > 0 and results or { results }) do
         if one.result == false then
@@ -150,10 +163,10 @@ local function of(app)
     if seconds ~= nil and not (type(seconds) == "number" and seconds > 0 and seconds <= LONGEST_MUTE) then
       error("groups.mute: seconds must be a number over 0, and at most " .. LONGEST_MUTE .. ", got " .. tostring(seconds) .. "; leave it out to mute until they are unmuted", 2)
     end
-    in_calls(user_list(users), function(some)
+    in_calls(user_list(app, users), function(some)
       app.request({
         method = "POST",
-        path = group_path(group_id, "mute"),
+        path = group_path(app, group_id, "mute"),
         body = { usernames = some, mute_duration = seconds and math.ceil(seconds * 1000) or -1 },
         idempotent = true,
       })
@@ -161,29 +174,29 @@ local function of(app)
   end
 
   function own.unmute(group_id, users)
-    in_calls(user_list(users), function(some)
-      local path = group_path(group_id, "mute", table.concat(some, ","))
+    in_calls(user_list(app, users), function(some)
+      local path = group_path(app, group_id, "mute", table.concat(some, ","))
       app.request({ method = "DELETE", path = path, idempotent = true })
     end)
   end
 
   function own.mute_all(group_id)
-    app.request({ method = "POST", path = group_path(group_id, "ban"), idempotent = true })
+    app.request({ method = "POST", path = group_path(app, group_id, "ban"), idempotent = true })
   end
 
   function own.unmute_all(group_id)
-    app.request({ method = "DELETE", path = group_path(group_id, "ban"), idempotent = true })
+    app.request({ method = "DELETE", path = group_path(app, group_id, "ban"), idempotent = true })
   end
 
   function own.announcement(group_id)
-    local answer = app.request({ method = "GET", path = group_path(group_id, "announcement") })
+    local answer = app.request({ method = "GET", path = group_path(app, group_id, "announcement") })
     return answer.rehearsed and "" or answer.body.data.announcement or ""
   end
 
   function own.set_announcement(group_id, announcement)
     app.request({
       method = "POST",
-      path = group_path(group_id, "announcement"),
+      path = group_path(app, group_id, "announcement"),
       body = { announcement = text("announcement", announcement, 512) },
       idempotent = true,
     })

@@ -431,6 +431,40 @@ fn a_run_sends_what_was_rehearsed_and_nothing_else() {
 }
 
 #[test]
+fn a_plan_binds_the_recalls() {
+    const SEND: &str = r#"local sent = im.group_send({ to = { "g1", "g2" }, type = "txt", body = { msg = "a" } })
+"#;
+    let service = Service::accepting();
+    let project = Project::with_script(SEND);
+    let run = |args: &[&str]| Ran::of(&project.command_against(&service, args).output().unwrap());
+    let plan = || {
+        let ran = run(&["rehearse", "--json", "scripts/main.lua"]).exits(0);
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()["plan"].as_str().unwrap().to_owned()
+    };
+    run(&[
+        "eval",
+        r#"im.broadcast({ name = "q2", to = { "g1" }, message = { type = "txt", body = { msg = "b" } } })"#,
+    ])
+    .exits(0);
+    let before = service.requests().len();
+    let without = plan();
+    for recall in [r#"im.recall({ broadcast = "q2" })"#, "im.recall(sent)", r#"im.recall({ g9 = "1" })"#] {
+        project.write("scripts/main.lua", format!("{SEND}{recall}\n"));
+        let ran = run(&["run", "--plan", &without, "scripts/main.lua"]);
+        assert!(ran.status != Some(0) && service.requests().len() == before, "{recall}: {ran:#?}");
+    }
+    // A rehearsed recall is made, whatever ids its messages get, and no other one.
+    project.write("scripts/main.lua", format!("{SEND}im.recall(sent)\n"));
+    let with = plan();
+    project.write("scripts/main.lua", format!("{SEND}im.recall(sent, {{ note = 'x' }})\n"));
+    let ran = run(&["run", "--plan", &with, "scripts/main.lua"]);
+    assert!(ran.status != Some(0) && service.requests().len() == before, "{ran:#?}");
+    project.write("scripts/main.lua", format!("{SEND}pcall(im.recall, sent)\n"));
+    run(&["run", "--plan", &with, "scripts/main.lua"]).exits(0);
+    assert!(service.requests()[before..].iter().any(|request| request.path.contains("recall")));
+}
+
+#[test]
 fn a_plan_is_for_one_app() {
     let service = Service::accepting();
     let project = Project::with_script(r#"im.group_send({ to = "g1", type = "txt", body = { msg = "x" } })"#);

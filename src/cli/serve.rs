@@ -177,6 +177,7 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
                     simulator,
                     find: Box::new(move |name| Some(jobs.find(name)?.job)),
                     reactions: Box::new(move || reacting.reactions()),
+                    inputs: Box::new(daemon.inputs()),
                     settings: Box::new(move || settings.settings()),
                     serve,
                     apps: apps.deliveries.clone(),

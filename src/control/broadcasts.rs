@@ -11,12 +11,36 @@ pub async fn pause(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, C
     Ok(ActionResult::of(format!("{} is paused until you resume it", found.full_name())))
 }
 
-/// Lets a broadcast go on. If it is paused because its inputs changed, it goes on with its stored plan.
-pub async fn resume(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
-    if found.is_held_for_changes() {
-        return continue_as_stored(ledger, found).await;
+/// Lets a broadcast go on. `changed` are its inputs that changed since its plan, as
+/// [`undecided_changes`](crate::run::undecided_changes) returns them.
+///
+/// # Errors
+///
+/// [`ControlError::Refused`] if inputs changed: an operator must decide whether the stored plan or a new one is sent.
+pub async fn resume(
+    ledger: &Ledger,
+    found: &Broadcast,
+    changed: &[String],
+) -> Result<ActionResult, ControlError> {
+    if !changed.is_empty() {
+        return Err(ControlError::Refused(resume_refused(found, changed)));
+    }
+    if found.spec.changes.is_some() {
+        ledger.forget_changes(found.id).await?;
     }
     go_on(ledger, found).await
+}
+
+fn resume_refused(found: &Broadcast, changed: &[String]) -> String {
+    let Broadcast { name, run, counts, .. } = found;
+    format!(
+        "broadcast `{name}` (run {run}) was started from other inputs: changed: {}. It was not resumed; {} of {} were \
+         sent before. Choose one: continue (`--continue`) sends the rest as stored; replan (`--replan`) sends the rest by \
+         the new plan, and nothing again to recipients that have it; another `run` in its script sends to all",
+        changed.join(", "),
+        counts.sent,
+        counts.total()
+    )
 }
 
 /// Lets a broadcast go on with its stored plan, whatever its inputs are now.

@@ -64,7 +64,7 @@ pub use rest::{RestGrant, RestMethod, RestPath, RestQuota};
 pub use run_request::RunRequest;
 pub use status::{BroadcastStage, BroadcastStatus};
 pub use stop_if::{StopCounts, StopIf};
-pub use suppression::SuppressedKind;
+pub use suppression::{SuppressedKind, user_key};
 pub use token_role::TokenRole;
 pub use visible::{is_format_character, one_line, visible};
 pub use whole_number::WholeNumber;

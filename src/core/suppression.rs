@@ -16,13 +16,16 @@ words! {
     }
 }
 
+/// The id of a user in lower case. The service takes ids of users in any case, so two that differ only in case are one
+/// user.
+pub fn user_key(id: &str) -> Cow<'_, str> {
+    if id.bytes().any(|byte| byte.is_ascii_uppercase()) { id.to_ascii_lowercase().into() } else { id.into() }
+}
+
 impl SuppressedKind {
-    /// An id as the list has it. The service takes ids of users in any case, so the list has them in lower case.
+    /// An id as the list has it: ids of users in lower case.
     pub fn spelled(self, id: &str) -> Cow<'_, str> {
-        if self == Self::User && id.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return id.to_ascii_lowercase().into();
-        }
-        id.into()
+        if self == Self::User { user_key(id) } else { id.into() }
     }
 
     /// Returns what the recipients of this call are. None for a call that the list does not apply to.

@@ -99,13 +99,8 @@ impl Daemon {
 
     /// Continues the broadcasts that were handed to the daemon and have no living process.
     pub(super) async fn resume_broadcasts(&self) {
-        let DaemonSetup { ledger, instance, apps, clock, registry, .. } = &*self.setup;
-        let settings = registry.settings();
-        // The inputs come from the folder in which the daemon started, even if it was moved.
-        let held = &registry.loader().held;
-        let inputs = |script: &str| {
-            held.current().ok().and_then(|here| ProjectInputs::of(&here, &settings, script).ok())
-        };
+        let DaemonSetup { ledger, instance, apps, clock, .. } = &*self.setup;
+        let inputs = self.inputs();
         let resumed = async {
             for id in ledger.handed_to_daemon().await? {
                 self.supervisor.adopt(ledger, instance, apps, clock, id, &inputs).await?;
@@ -114,6 +109,16 @@ impl Daemon {
         };
         if let Err(error) = resumed.await {
             tracing::error!("cannot resume broadcasts: {error}");
+        }
+    }
+
+    /// Returns a function that returns the inputs of a script now. They come from the folder in which the daemon started,
+    /// even if it was moved.
+    pub fn inputs(&self) -> impl Fn(&str) -> Option<ProjectInputs> + 'static {
+        let registry = self.setup.registry.clone();
+        move |script| {
+            let here = registry.loader().held.current().ok()?;
+            ProjectInputs::of(&here, &registry.settings(), script).ok()
         }
     }
 

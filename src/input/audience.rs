@@ -295,7 +295,7 @@ fn of_cells<'cell>(
             && !cell.trim().is_empty()
         {
             return Err(wrong(format!(
-                "{} names no user; leave it empty for the whole group",
+                "{} names no user; name the members who get the message",
                 quoted(&cell)
             )));
         }

@@ -54,29 +54,71 @@ const MEANT: &[&str] = &[
     "群组ids",
 ];
 
-/// Likely names of the column of users, in the same form.
-const MEANT_USERS: &[&str] = &[
+/// Words that stand for users in the name of a column, in the same form.
+const USER_WORDS: &[&str] = &[
     "users",
     "user",
-    "userid",
-    "userids",
-    "usernames",
+    "uids",
+    "uid",
     "members",
-    "memberids",
+    "member",
+    "recipients",
+    "recipient",
+    "receivers",
+    "receiver",
+    "accounts",
+    "account",
     "用户",
-    "用户id",
-    "用户ids",
-    "用户名单",
     "用戶",
-    "用戶id",
     "成员",
-    "成员id",
-    "群成员",
     "成員",
-    "群成員",
+    "会员",
+    "會員",
     "接收人",
     "接收者",
+    "接收方",
+    "收件人",
+    "收信人",
+    "账号",
+    "帐号",
+    "賬號",
+    "帳號",
+    "账户",
+    "帐户",
+    "賬戶",
+    "帳戶",
 ];
+
+/// Words that stand before or after them without another meaning.
+const BESIDE_USERS: &[&str] = &[
+    "easemob", "chat", "group", "target", "list", "names", "name", "ids", "id", "im", "hx", "to", "环信",
+    "群组", "群組", "群", "目标", "目標", "名单", "名單", "列表", "名称", "名稱", "编号", "編號", "名", "号",
+    "號", "的",
+];
+
+/// Whether a name means a group's users: a word for users, beside others of these words alone (`userName`, `群成员ID`).
+fn means_users(name: &str) -> bool {
+    let (name, mut found) = (plain(name), false);
+    let mut rest = name.as_str();
+    while !rest.is_empty() {
+        let word = |words: &[&str]| words.iter().find_map(|word| rest.strip_prefix(word));
+        if let Some(after) = word(USER_WORDS) {
+            (rest, found) = (after, true);
+        } else if let Some(after) = word(BESIDE_USERS) {
+            rest = after;
+        } else {
+            return false;
+        }
+    }
+    found
+}
+
+/// The error for a field of a script's recipient that means a group's users, if there is one. `named` are the fields that
+/// hold a text or a list.
+pub fn users_by_another_name<'name>(named: impl IntoIterator<Item = &'name str>) -> Option<String> {
+    let name = named.into_iter().find(|name| *name != USERS && means_users(name))?;
+    Some(format!("`{}`: {}", name.escape_debug(), other_users("field")))
+}
 
 /// Returns the names in a row, without blanks around them.
 pub(super) fn names<'cell>(
@@ -146,7 +188,7 @@ pub(super) fn meaning(name: &str, id_column: &str) -> ColumnMeaning {
     let name = plain(name);
     if name == plain(id_column) {
         ColumnMeaning::Id
-    } else if MEANT_USERS.contains(&name.as_str()) {
+    } else if means_users(&name) {
         ColumnMeaning::Users
     } else {
         ColumnMeaning::Itself
@@ -168,11 +210,12 @@ pub(super) fn other_users(what: &str) -> String {
 }
 
 /// Refuses a column that probably means users but has another name: the whole group would get the message.
-pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError> {
+/// `chosen` is the column that the script names as that of the ids.
+pub(super) fn check_users(names: &[String], chosen: Option<&str>, line: u64) -> Result<(), InputError> {
     if names.iter().any(|name| name == USERS) {
         return Ok(());
     }
-    match names.iter().position(|name| MEANT_USERS.contains(&plain(name).as_str())) {
+    match names.iter().position(|name| Some(name.as_str()) != chosen && means_users(name)) {
         Some(index) => {
             let position = column(index, names.get(index).map(String::as_str));
             Err(InputError::at(line, position, other_users("column")))
@@ -185,7 +228,7 @@ pub(super) fn check_users(names: &[String], line: u64) -> Result<(), InputError>
 pub(super) fn check_kind(names: &[String], options: &AudienceOptions, line: u64) -> Result<(), InputError> {
     let call = options.call();
     if call.recipient() == Call::Group.recipient() {
-        return check_users(names, line);
+        return check_users(names, options.id_column.as_deref().map(str::trim), line);
     }
     if options.id_column.is_some() {
         return Ok(());
@@ -270,17 +313,47 @@ mod tests {
         assert_eq!(id_column(&owned(&["a", "group_id"]), GROUP_ID, 1), Ok(1));
         let fault = id_column(&names, "群ID", 1).unwrap_err().to_string();
         assert!(fault.contains("no column `群ID`") && fault.contains("`群组ID`"), "{fault}");
-        for name in ["Users", "user_id", "User IDs", "ｕｓｅｒｓ", "用户", "群成员"] {
-            assert!(check_users(&owned(&["group_id", name]), 1).is_err(), "{name}");
-            assert!(check_users(&owned(&["group_id", "users", name]), 1).is_ok(), "{name}");
+        for name in [
+            "Users",
+            "user_id",
+            "User IDs",
+            "ｕｓｅｒｓ",
+            "用户",
+            "群成员",
+            "member",
+            "recipients",
+            "收件人",
+            "userlist",
+            "用户列表",
+            "username",
+            "用户名",
+            "账号",
+            "account",
+            "Accounts",
+            "uid",
+            "会员",
+            "userNames",
+            "to_user",
+            "group members",
+            "环信用户ID",
+        ] {
+            assert!(check_users(&owned(&["group_id", name]), None, 1).is_err(), "{name}");
+            assert!(check_users(&owned(&["group_id", "users", name]), None, 1).is_ok(), "{name}");
             assert_eq!(meaning(name, GROUP_ID), ColumnMeaning::Users, "{name}");
         }
-        assert!(check_users(&owned(&["group_id", "user name", "customer"]), 1).is_ok());
+        assert!(
+            check_users(
+                &owned(&["group_id", "member count", "customer", "groupname", "用户数", "群主", "nickname"]),
+                None,
+                1
+            )
+            .is_ok()
+        );
         for name in ["Group_ID", "group id", "GROUPID", "ｇｒｏｕｐ_id"] {
             assert!(check_alike(&owned(&["x", "group_id", name]), 1, 1).is_err(), "{name}");
             assert_eq!(meaning(name, GROUP_ID), ColumnMeaning::Id, "{name}");
         }
-        assert_eq!(meaning("user name", GROUP_ID), ColumnMeaning::Itself);
+        assert_eq!(meaning("user agent", GROUP_ID), ColumnMeaning::Itself);
         for name in ["name\u{85}1", "name\u{b}1", "name\u{c}1", "name\u{2028}1", "name\u{200b}"] {
             assert!(super::names([name].into_iter(), 1).is_err_and(|fault| fault.what.contains("U+")));
         }

@@ -1,6 +1,6 @@
 //! Reads ids of groups and users from files.
 
-use crate::core::Call;
+use crate::core::{Call, user_key};
 use crate::message::{IdKind, altered, is_invisible, quoted};
 
 /// Reads the id of a recipient of this call: the text without the blanks around it, otherwise unchanged.
@@ -12,12 +12,13 @@ pub fn recipient_id(text: &str, call: Call) -> Result<&str, String> {
     read(text, trimmed, call.id_kind())
 }
 
-/// Reads the users of one cell, separated by `;` or `；`, without the blanks around them and without repeats.
+/// Reads the users of one cell, separated by `;` or `；`, without the blanks around them and without
+/// repeats in any case.
 pub fn split_users(cell: &str) -> Result<Vec<String>, String> {
     let mut users: Vec<String> = Vec::new();
     for part in cell.split([';', '；']).filter(|part| !trim(part).is_empty()) {
         let user = user(part)?;
-        if !users.contains(&user) {
+        if !users.iter().any(|one| user_key(one) == user_key(&user)) {
             users.push(user);
         }
     }

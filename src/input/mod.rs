@@ -27,6 +27,7 @@ mod text;
 
 pub use audience::Audience;
 pub use fault::InputError;
+pub use header::users_by_another_name;
 pub use ids::{recipient_id, split_users, user};
 pub use json::decode as decode_json;
 pub use line::RecipientLine;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::core::Call;
-use crate::message::id;
+use crate::message::{FLOAT_AS_ID, id};
 
 use super::fault::InputError;
 use super::header::{self, ColumnMeaning};
@@ -79,9 +79,7 @@ pub(super) fn read(mut value: Value, line: u64, id_column: &str, call: Call) -> 
 fn json_id(value: &Value, call: Call) -> Result<String, String> {
     match value {
         Value::String(text) => recipient_id(text, call).map(str::to_owned),
-        Value::Number(number) if number.is_f64() => Err(format!(
-            "{number} is a number that may have lost digits; write the id as a text in quotes, with all its digits"
-        )),
+        Value::Number(number) if number.is_f64() => Err(format!("{number}: {FLOAT_AS_ID}")),
         Value::Number(number) => recipient_id(&number.to_string(), call).map(str::to_owned),
         other => id(call.id_field(), other.clone(), call.id_kind()).map_err(|problem| problem.message),
     }

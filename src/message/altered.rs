@@ -25,11 +25,16 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         return (id.len() > MOST_DIGITS && of == IdKind::Group)
             .then(|| format!("it has {} digits, more than any id; are these two ids?", id.len()));
     }
+    if is_word_for_value(id) {
+        return Some(
+            "this is a program's word for a value (nothing, true, false or infinity), not an id".to_owned(),
+        );
+    }
+    if is_shortened(id, of) {
+        return Some(format!("Excel has shortened this id; {AS_TEXT}"));
+    }
     if of == IdKind::User && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
-    }
-    if is_shortened(id) {
-        return Some(format!("Excel has shortened this id; {AS_TEXT}"));
     }
     let first = id.chars().next()?;
     if first == '=' {
@@ -66,11 +71,8 @@ pub fn altered(id: &str, of: IdKind) -> Option<String> {
         return Some(if is_number(id) { of_number() } else { of_several(separator, of) });
     }
     match of {
-        IdKind::Group if is_word_for_value(id) => Some(
-            "this is a program's word for a value (nothing, true, false or infinity), not an id".to_owned(),
-        ),
         IdKind::Group if is_number(id) && !is_plain_name(id) => Some(of_number()),
-        IdKind::User if has_no_fraction(id) => Some(of_number()),
+        IdKind::User if has_no_fraction(id) || is_number(id) && !is_name_of_digits(id) => Some(of_number()),
         _ => None,
     }
 }
@@ -113,6 +115,11 @@ fn is_plain_name(id: &str) -> bool {
         && parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Whether `id` is digits with signs that the ids of users may have, and no negative number.
+fn is_name_of_digits(id: &str) -> bool {
+    !id.starts_with('-') && id.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
 /// Whether `id` is a whole number with a fraction of zeros: `13800000000.0`.
 fn has_no_fraction(id: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -128,9 +135,13 @@ fn is_word_for_value(id: &str) -> bool {
         .any(|word| id.eq_ignore_ascii_case(word))
 }
 
-/// Whether `id` is a number with an exponent: `1.84525E+14`.
-fn is_shortened(id: &str) -> bool {
+/// Whether `id` is a number with an exponent: `1.84525E+14`. Of letters and digits alone a user's id may be made by
+/// chance, such as `12e4`, but programs write one digit before the exponent.
+fn is_shortened(id: &str, of: IdKind) -> bool {
     let Some((mantissa, exponent)) = id.split_once(['e', 'E']) else { return false };
+    if of == IdKind::User && mantissa.len() > 1 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return false;
+    }
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let mantissa = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
     let mantissa = mantissa.split_once(['.', ',']).map_or_else(
@@ -153,7 +164,7 @@ mod tests {
             assert_eq!(altered(id, IdKind::Group), None, "{id}");
             assert_eq!(altered(id, IdKind::User), None, "{id}");
         }
-        for id in ["12E4", "none", "1.5", "+8613800000000"] {
+        for id in ["12E4", "1.5", "nonesuch", "1_000", "e5", "a+b"] {
             assert_eq!(altered(id, IdKind::User), None, "{id}");
         }
     }
@@ -180,6 +191,17 @@ mod tests {
             ("1845\"2474", "holds the quote `\"`; are these two ids"),
             ("184524748161025.0", "a number as a program writes it"),
             ("184,524,748,161,025", "a number as a program writes it"),
+            ("+184524748161025", "a number as a program writes it"),
+            ("-5", "a number as a program writes it"),
+            ("1845%", "a number as a program writes it"),
+            ("1E5", "Excel has shortened this id"),
+            ("NULL", "a program's word"),
+            ("None", "a program's word"),
+            ("nan", "a program's word"),
+            ("n/a", "a program's word"),
+            ("TRUE", "a program's word"),
+            ("undefined", "a program's word"),
+            ("-inf", "a program's word"),
         ] {
             for of in [IdKind::Group, IdKind::User] {
                 let what = altered(id, of).unwrap_or_default();
@@ -190,15 +212,10 @@ mod tests {
             ("2E14", "Excel has shortened this id"),
             ("184.524.748.161.025", "a number as a program writes it"),
             ("184'524'748", "a number as a program writes it"),
-            ("+184524748161025", "a number as a program writes it"),
             ("-184524748161025", "a number as a program writes it"),
             ("$184524748161025", "a number as a program writes it"),
-            ("1845%", "a number as a program writes it"),
             ("(184524748161025)", "a number as a program writes it"),
             ("184524748161025/24", "a number as a program writes it"),
-            ("NULL", "a program's word"),
-            ("TRUE", "a program's word"),
-            ("-inf", "a program's word"),
             ("184524748161025184524748161026", "two ids"),
         ] {
             let what = altered(id, IdKind::Group).unwrap_or_default();

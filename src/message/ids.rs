@@ -9,8 +9,11 @@ use super::altered::{IdKind, altered};
 use super::problem::MessageProblem;
 use super::shown;
 
-/// Whole numbers above this (2^53) may have lost digits when a script computed them.
+/// Integral floats above this (2^53) may have lost digits when a script computed them.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What an id can be.
+const ID: &str = "an id: a string or a whole number";
 
 /// Why an id is refused and how to correct it: the parts of a problem's sentence.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +26,11 @@ pub(super) struct InvalidId {
     pub(super) remedy: String,
 }
 
-/// Reads an id of a group or a user from JSON: a string, or a whole number without loss of digits (a float up to
-/// 2^53). `field` is the name that a problem reports.
+/// What to do about a number with a decimal point or an exponent where an id belongs.
+pub const FLOAT_AS_ID: &str = "a number with a decimal point or an exponent may have lost digits; write the id as a text in quotes, with all its digits";
+
+/// Reads an id of a group or a user from JSON: a string, or an integer. A float is refused: a program may have
+/// shortened it (`1.84525E+14`). `field` is the name that a problem reports.
 pub fn id(field: &str, value: Value, of: IdKind) -> Result<String, MessageProblem> {
     read(value, of).map_err(|invalid| invalid.at(field))
 }
@@ -49,13 +55,13 @@ pub(super) fn read(value: Value, of: IdKind) -> Result<String, InvalidId> {
             Ok(if id.len() == text.len() { text } else { id.to_owned() })
         }
         Value::Number(number) => {
-            let digits = whole_digits(&number).ok_or_else(|| {
-                let expected = "an id, which as a number is whole and exact (write it as a string)";
-                InvalidId::new(expected, shown::value(&Value::Number(number)))
-            })?;
-            trimmed(&digits, of).map(str::to_owned)
+            if number.is_f64() {
+                let invalid = InvalidId::new(ID, shown::value(&Value::Number(number)));
+                return Err(InvalidId { remedy: format!(": {FLOAT_AS_ID}"), ..invalid });
+            }
+            trimmed(&number.to_string(), of).map(str::to_owned)
         }
-        other => Err(InvalidId::new("an id: a string or a whole number", shown::value(&other))),
+        other => Err(InvalidId::new(ID, shown::value(&other))),
     }
 }
 

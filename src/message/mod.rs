@@ -30,7 +30,7 @@ pub use body::{ImageSize, MessageBody, ShareSecret};
 pub use check::{check, check_draft, check_stored};
 pub use draft::{DEFAULT_SENDER, Draft};
 pub use fields::{TableShape, body_fields, fields, is_field, shape};
-pub use ids::{id, id_text};
+pub use ids::{FLOAT_AS_ID, id, id_text};
 pub use kind::{MessageKind, types};
 pub use limits::{
     CUSTOM_EVENT_CHARS, CUSTOM_EXTS, ExtraNames, GROUPS_PER_CALL, MessageLimits, RECIPIENT_USERS_PER_CALL,

@@ -36,6 +36,7 @@ mod variables;
 pub use arguments::form_of;
 pub use broadcasts::{
     BroadcastSupervisor, OnChange, PlanProgress, ProjectInputs, SupervisedEnd, changed_note,
+    undecided_changes,
 };
 pub use budget::HostMemory;
 pub use builder::{PreparedRun, RunBuilder};

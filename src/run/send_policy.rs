@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::client::RestCall;
-use crate::delivery::EditPreview;
+use crate::delivery::{EditPreview, RecallOptions};
 use crate::ledger::{Broadcast, BroadcastPlan, StoredSpec};
 use crate::message::Message;
 use crate::protocol::{HostResponse, RequestFailure};
@@ -23,6 +23,19 @@ pub(super) struct FixedBroadcast<'a> {
     pub(super) edits: Option<EditPreview>,
 }
 
+/// A recall that a run asks for.
+pub(super) struct RecallAsked<'a> {
+    pub(super) of: RecalledMessages<'a>,
+    pub(super) options: &'a RecallOptions,
+}
+
+pub(super) enum RecalledMessages<'a> {
+    /// Of these recipients, by their receipts. A rehearsal's own messages have other ids than the run's.
+    Receipts(&'a [(String, String)]),
+    /// Of a broadcast, by its name and run.
+    Broadcast(&'a str, &'a str),
+}
+
 /// Allows, refuses or records what a run is about to send. The default methods allow everything.
 pub(super) trait SendPolicy {
     /// Answers a single send whose message breaks a limit. `message` is the JSON of the script.
@@ -37,6 +50,11 @@ pub(super) trait SendPolicy {
 
     /// Allows a call of `im.request` that changes something. `app` is the app's key.
     fn request(&self, _app: &str, _call: &RestCall) -> Result<(), RequestFailure> {
+        Ok(())
+    }
+
+    /// Allows a recall. `app` is the app's key.
+    fn recall(&self, _app: &str, _recall: &RecallAsked<'_>) -> Result<(), RequestFailure> {
         Ok(())
     }
 

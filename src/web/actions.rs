@@ -15,6 +15,7 @@ use crate::control::{
 use crate::core::{Act, Person, SuppressedKind, parse_duration, sha256_hex};
 use crate::delivery::{EditPreview, RecallOptions};
 use crate::ledger::{Broadcast, BroadcastId, Settlement};
+use crate::run::undecided_changes;
 
 use super::AppState;
 use super::answer::ApiError;
@@ -109,7 +110,7 @@ impl AppState {
         let ledger = &self.ledger;
         let done = match act {
             BroadcastAction::Pause => pause(ledger, found).await?,
-            BroadcastAction::Resume => resume(ledger, found).await?,
+            BroadcastAction::Resume => resume(ledger, found, &self.changed(found.clone()).await?).await?,
             BroadcastAction::Continue => continue_as_stored(ledger, found).await?,
             BroadcastAction::Replan => replan(ledger, found).await?,
             BroadcastAction::Cancel => cancel(ledger, found).await?,
@@ -128,6 +129,15 @@ impl AppState {
             ledger.hand_to_daemon(found.id).await?;
         }
         Ok(done)
+    }
+
+    /// Which inputs of a broadcast changed since its plan.
+    async fn changed(&self, found: Broadcast) -> Result<Vec<String>, ApiError> {
+        self.run_on_daemon(move |daemon| async move {
+            let script = found.spec.script.as_ref().map(|script| script.path.as_str()).unwrap_or_default();
+            undecided_changes(&found, (daemon.handle.inputs)(script).as_ref()).await
+        })
+        .await
     }
 
     pub(super) async fn act_on_send(

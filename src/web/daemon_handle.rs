@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{EnvName, ServeSettings, Settings};
 use crate::delivery::Delivery;
 use crate::ledger::{BroadcastId, Ledger, NewRehearsal};
+use crate::run::ProjectInputs;
 use crate::schedule::Job;
 
 use super::LogTail;
@@ -22,6 +23,9 @@ use super::metrics::PrometheusMetrics;
 
 /// Finds the active job of a name.
 pub type FindJob = Box<dyn Fn(&str) -> Option<Rc<Job>>>;
+
+/// Returns the inputs of a script now.
+pub type FindInputs = Box<dyn Fn(&str) -> Option<ProjectInputs>>;
 
 /// Rehearses a script in a process of its own.
 pub type RehearseScript = Box<dyn Fn(NewRehearsal) -> LocalBoxFuture<'static, Result<Value, String>>>;
@@ -38,6 +42,8 @@ pub struct DaemonHandle {
     pub find: FindJob,
     /// Returns the active jobs that run for events of the chat service.
     pub reactions: Box<dyn Fn() -> Vec<Rc<Job>>>,
+    /// Returns the inputs of a script of this path now, or None if they cannot be read.
+    pub inputs: FindInputs,
     /// Returns the current settings.
     pub settings: Box<dyn Fn() -> Rc<Settings>>,
     /// The settings of the listener.

@@ -14,12 +14,27 @@ const MAX_DEPTH: usize = 64;
 /// The largest number up to which a float represents every integer exactly: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// How an empty table without a mark is encoded.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum EmptyTable {
-    /// By the field of a message that it fills; otherwise as an object.
-    OfMessage,
-    Object,
+/// What a value is for. It decides how an empty table without a mark and an integral float are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JsonRole {
+    /// A message. An empty table is a list or an object by the field that it fills. A float in a field of ids stays a
+    /// float, which the host refuses as an id: it may have lost digits.
+    Message,
+    /// A recipient: an id, or a table with one. Otherwise as a message.
+    Recipient,
+    /// Anything else. An empty table is an object.
+    Data,
+}
+
+impl JsonRole {
+    /// The fields that hold an id or a list of ids.
+    const fn id_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Message => &["to", "users", "from", "roam_ignore_users"],
+            Self::Recipient => &["group_id", "user_id", "room_id", "users"],
+            Self::Data => &[],
+        }
+    }
 }
 
 /// The registry keys of the metatables that mark a table as a list or an object.
@@ -64,6 +79,16 @@ impl<'a> ValuePath<'a> {
         name
     }
 
+    /// Whether an id is expected here.
+    fn is_id(&self, role: JsonRole) -> bool {
+        let field = if matches!(self.step, PathStep::Item(_)) { self.parent } else { Some(self) };
+        field.is_some_and(|path| match path.step {
+            PathStep::Root => role == JsonRole::Recipient,
+            PathStep::Field(name) => path.depth == 1 && role.id_fields().contains(&name),
+            PathStep::Item(_) => false,
+        })
+    }
+
     fn shape(&self) -> Option<TableShape> {
         let mut fields = Vec::with_capacity(self.depth);
         let mut path = Some(self);
@@ -83,16 +108,17 @@ impl<'a> ValuePath<'a> {
 pub(super) struct LuaJsonWriter {
     list_mark: Option<Table>,
     object_mark: Option<Table>,
-    empty: EmptyTable,
+    role: JsonRole,
     out: Vec<u8>,
 }
 
-/// Encodes a Lua value as JSON. Integral floats are written as integers, because Lua's `/` returns 5.0 for 10 / 2.
-pub(super) fn to_json(lua: &Lua, value: &Value, empty: EmptyTable) -> Result<Vec<u8>, NativeError> {
+/// Encodes a Lua value as JSON. Integral floats are written as integers, because Lua's `/` returns 5.0 for 10 / 2; as
+/// ids they stay floats.
+pub(super) fn to_json(lua: &Lua, value: &Value, role: JsonRole) -> Result<Vec<u8>, NativeError> {
     let mut writer = LuaJsonWriter {
         list_mark: lua.named_registry_value(LIST_MARK)?,
         object_mark: lua.named_registry_value(OBJECT_MARK)?,
-        empty,
+        role,
         out: Vec::with_capacity(256),
     };
     writer.value(value, &ValuePath::ROOT)?;
@@ -108,7 +134,9 @@ impl LuaJsonWriter {
             Value::Boolean(false) => self.out.extend_from_slice(b"false"),
             Value::Integer(number) => self.json(number, path)?,
             #[expect(clippy::cast_possible_truncation, reason = "within 2^53, which an i64 holds")]
-            Value::Number(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
+            Value::Number(number)
+                if number.fract() == 0.0 && number.abs() <= EXACT && !path.is_id(self.role) =>
+            {
                 self.json(&(*number as i64), path)?;
             }
             Value::Number(number) if number.is_finite() => self.json(number, path)?,
@@ -146,7 +174,7 @@ impl LuaJsonWriter {
         }
         if !marked(&self.object_mark)
             && table.is_empty()
-            && matches!(self.empty, EmptyTable::OfMessage)
+            && self.role != JsonRole::Data
             && matches!(path.shape(), Some(TableShape::List))
         {
             self.out.extend_from_slice(b"[]");

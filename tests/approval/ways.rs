@@ -230,7 +230,7 @@ fn a_host_with_other_settings_sends_nothing_that_waits() {
         other.write("groups.csv", "group_id\n101\n102\n103\n");
         let first = std::mem::replace(&mut scene.project, other);
         scene.waits("another host runs it", &RUN);
-        scene.waits("another host resumes it", &["runs", "resume", "news"]);
+        scene.waits("another host resumes it", &["runs", "resume", "news", "--continue"]);
         scene.project = first;
     }
     println!("{} ways", scene.ways);

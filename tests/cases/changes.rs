@@ -155,6 +155,71 @@ im.broadcast({ name = "news", to = list, rate = 50,
     refused(&project, &service, "the script").says("recipients added: 1 (1011)");
 }
 
+fn resume(project: &Project, service: &Service, more: &[&str]) -> Ran {
+    let args = [&["runs", "resume", "news"], more].concat();
+    Ran::of(&project.command_against(service, &args).output().unwrap())
+}
+
+#[test]
+fn a_plain_resume_asks_about_changed_inputs_as_a_run_does() {
+    let (project, service) = half(SCRIPT);
+    let asks = |what: &str| {
+        let before = service.messages().len();
+        resume(&project, &service, &[]).exits(2).says(what).says("--continue").says("--replan");
+        assert_eq!(service.messages().len(), before, "{what}");
+    };
+    project.write("scripts/lib/words.lua", "return 'new '");
+    asks("the module words");
+    project.write("scripts/lib/words.lua", "return 'old '");
+    project.write("groups.csv", audience(3001..3005));
+    asks("the audience groups.csv");
+    // So it is once a run was refused and has paused the broadcast.
+    refused(&project, &service, "groups.csv");
+    asks("the audience groups.csv");
+    // With the inputs of its plan it goes on.
+    project.write("groups.csv", audience(1001..1021));
+    let before = service.messages().len();
+    let ran = resume(&project, &service, &[]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    let got = got_after(&service, before);
+    assert!(
+        !got.is_empty() && got.iter().all(|(group, texts)| texts == &[format!("old n{group}")]),
+        "{got:?}"
+    );
+}
+
+#[test]
+fn a_resume_with_continue_sends_the_stored_plan() {
+    let (project, service) = half(SCRIPT);
+    project.write("scripts/lib/words.lua", "return 'new '");
+    resume(&project, &service, &[]).exits(2);
+    let before = service.messages().len();
+    let ran = resume(&project, &service, &["--continue"]);
+    assert!([Some(0), Some(3)].contains(&ran.status), "{ran:#?}");
+    let got = got_after(&service, before);
+    assert!(
+        !got.is_empty() && got.iter().all(|(group, texts)| texts == &[format!("old n{group}")]),
+        "{got:?}"
+    );
+}
+
+#[test]
+fn what_only_the_script_shows_is_not_resumed_unasked_once_it_is_held() {
+    let script = r#"
+local list = { 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010 }
+function main(args)
+  if args[1] then list[#list + 1] = 1011 end
+  im.broadcast({ name = "news", to = list, rate = 50, message = { type = "txt", body = { msg = "x" } } })
+end
+"#;
+    let (project, service) = half(script);
+    let args = ["run", "scripts/main.lua", "more"];
+    Ran::of(&project.command_against(&service, &args).output().unwrap()).exits(2).says("the arguments");
+    let before = service.messages().len();
+    resume(&project, &service, &[]).exits(2).says("the arguments").says("--replan");
+    assert_eq!(service.messages().len(), before);
+}
+
 #[test]
 fn continue_goes_on_as_stored() {
     let (project, service) = half(SCRIPT);

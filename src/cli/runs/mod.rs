@@ -23,6 +23,7 @@ use crate::ledger::{Broadcast, BroadcastFilter, Ledger, LedgerLocation, Settleme
 
 use super::next::FollowUpCommands;
 use super::{Exit, GlobalArgs, actor, apps};
+pub(super) use resume::inputs_of;
 pub(super) use show::{format_time, local_text};
 use which::BroadcastArgs;
 

@@ -6,11 +6,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clock::Clock;
-use crate::config::Project;
-use crate::control;
+use crate::config::{Environment, Project, Settings};
+use crate::control::{self, ActionResult, ControlError};
 use crate::delivery::{ActiveBroadcast, DriveEnd, LEASE};
-use crate::ledger::{Broadcast, BroadcastStage};
-use crate::run::{Interrupt, cancel_at_signals};
+use crate::ledger::{Broadcast, BroadcastStage, Ledger};
+use crate::run::{Interrupt, ProjectInputs, cancel_at_signals, undecided_changes};
 
 use super::super::logging::LogFormat;
 use super::super::next::FollowUpCommands;
@@ -19,12 +19,15 @@ use super::super::{AppArgs, Exit, actor};
 use super::which::BroadcastArgs;
 use super::{app, show};
 
-/// Resume a broadcast from its stored plan. If no other process sends it, this command sends it to its end.
+/// Resume a broadcast. If no other process sends it, this command sends it to its end.
+///
+/// If the script, its modules, its files or its audience changed since the plan, nothing is sent, and the status is 2:
+/// choose `--continue` or `--replan`.
 #[derive(Debug, Args)]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     broadcast: BroadcastArgs,
-    /// Continue with the stored plan, even if the inputs changed. This is the default
+    /// Continue with the stored plan, even if the inputs changed
     #[arg(long = "continue", conflicts_with = "replan")]
     go_on: bool,
     /// Have the daemon run its script again, and send the rest by the new plan
@@ -73,9 +76,7 @@ pub(super) fn run(
         if found.stage == BroadcastStage::Building && found.driver.is_none() {
             bail!("{}: {}", found.full_name(), show::INCOMPLETE);
         }
-        let audit = actor::act("broadcast.continue", found.full_name());
-        let doing = control::continue_as_stored(&open.ledger, &found);
-        let resumed = match open.ledger.audited(audit, doing).await {
+        let resumed = match go_on(&open.ledger, &found, project, resume.go_on).await {
             // The process that drives it may end it at any moment.
             Err(_) if open.ledger.show(found.id).await?.is_over() => return nothing_left(&found),
             other => other?,
@@ -130,6 +131,29 @@ pub(super) fn run(
             }
         })
     })?
+}
+
+/// Lets the broadcast go on: with its stored plan as it is, or only if its inputs are those of its plan.
+async fn go_on(
+    ledger: &Ledger,
+    found: &Broadcast,
+    project: &Project,
+    as_stored: bool,
+) -> Result<ActionResult, ControlError> {
+    if as_stored {
+        let audit = actor::act("broadcast.continue", found.full_name());
+        return ledger.audited(audit, control::continue_as_stored(ledger, found)).await;
+    }
+    let audit = actor::act("broadcast.resume", found.full_name());
+    let changed = undecided_changes(found, inputs_of(project, found).as_ref()).await;
+    ledger.audited(audit, control::resume(ledger, found, &changed)).await
+}
+
+/// The inputs of a broadcast's script now.
+pub(in super::super) fn inputs_of(project: &Project, found: &Broadcast) -> Option<ProjectInputs> {
+    let settings = Settings::load_offline(project, &Environment::of_process()).ok()?;
+    let script = found.spec.script.as_ref().map(|script| script.path.as_str()).unwrap_or_default();
+    ProjectInputs::of(project, &settings, script).ok()
 }
 
 fn nothing_left(found: &Broadcast) -> anyhow::Result<Exit> {

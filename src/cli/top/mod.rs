@@ -20,12 +20,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::clock::Clock;
-use crate::config::{Environment, Settings};
+use crate::config::{Environment, Project, Settings};
 use crate::control::{self, ControlError};
 use crate::ledger::{BroadcastId, Ledger};
+use crate::run::undecided_changes;
 
 use super::next::FollowUpCommands;
-use super::runs::{format_time, ledger_location};
+use super::runs::{format_time, inputs_of, ledger_location};
 use super::{Exit, GlobalArgs, apps};
 use poller::{ConfiguredApp, StatusPoller, TopSnapshot};
 use screen::{KeyOutcome, TopAction, TopScreen};
@@ -80,7 +81,7 @@ pub(super) fn run(args: &TopArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
         let ledger = Ledger::open_at(&location, clock.clone()).await?;
         let mut poller = StatusPoller::new(ledger, clock.clone(), apps);
         if args.draws() {
-            watch(&mut poller, TopScreen::new(title), &clock, &next).await?;
+            watch(&mut poller, TopScreen::new(title), &clock, &project, &next).await?;
         } else {
             // A rate needs two readings.
             poller.poll().await?;
@@ -127,6 +128,7 @@ async fn watch(
     poller: &mut StatusPoller,
     mut screen: TopScreen,
     clock: &Clock,
+    project: &Project,
     next: &FollowUpCommands,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
@@ -145,7 +147,7 @@ async fn watch(
                     KeyOutcome::Stay => {}
                     KeyOutcome::Quit => return Ok(()),
                     KeyOutcome::Do(act, id) => {
-                        screen.said = done(&poller.ledger, act, id, next).await;
+                        screen.said = done(&poller.ledger, act, id, project, next).await;
                         poll(poller, &mut seen, &mut screen).await;
                     }
                 },
@@ -182,12 +184,21 @@ fn listen() -> anyhow::Result<UnboundedReceiver<Event>> {
 }
 
 /// Applies an action to a broadcast, and returns a message about the result.
-async fn done(ledger: &Ledger, act: TopAction, id: BroadcastId, next: &FollowUpCommands) -> String {
+async fn done(
+    ledger: &Ledger,
+    act: TopAction,
+    id: BroadcastId,
+    project: &Project,
+    next: &FollowUpCommands,
+) -> String {
     let acted = async {
         let found = ledger.show(id).await?;
         let done = match act {
             TopAction::Pause => control::pause(ledger, &found).await?,
-            TopAction::Resume => control::continue_as_stored(ledger, &found).await?,
+            TopAction::Resume => {
+                let changed = undecided_changes(&found, inputs_of(project, &found).as_ref()).await;
+                control::resume(ledger, &found, &changed).await?
+            }
             TopAction::Cancel => control::cancel(ledger, &found).await?,
         };
         Ok::<_, ControlError>(next.after(&done, &found))

@@ -3,12 +3,14 @@
 use const_format::formatcp;
 use serde::{Deserialize, Serialize};
 
+use crate::core::Call;
 use crate::ledger::sql::sql;
 use crate::ledger::state::recipient::{CANCELLED, PENDING, SKIPPED};
 use crate::ledger::store::count;
 use crate::ledger::{Ledger, LedgerError};
 
 use super::BroadcastId;
+use super::identity::identity;
 
 /// The most recipients that are listed by name.
 const NAMED: i64 = 5;
@@ -58,12 +60,14 @@ impl Ledger {
         old: BroadcastId,
         new: BroadcastId,
     ) -> Result<PlanDifference, LedgerError> {
-        let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
-        let (added, first_added) = self.only_in(new, old, SENT_TO_NONE).await?;
-        let question = sql(formatcp!(
+        let call = self.show(new).await?.spec.call;
+        let (removed, first_removed) = self.only_in(call, old, new, SENT_TO_NONE).await?;
+        let (added, first_added) = self.only_in(call, new, old, SENT_TO_NONE).await?;
+        let (of_new, of_old) = (identity(call, "n."), identity(call, "o."));
+        let question = sql(format!(
             "SELECT n.group_id, om.content AS old, nm.content AS new FROM recipients n
                 JOIN messages nm ON nm.broadcast = n.broadcast AND nm.id = n.message
-                JOIN recipients o ON o.broadcast = ?1 AND o.group_id = n.group_id AND o.users = n.users
+                JOIN recipients o ON o.broadcast = ?1 AND ({of_old}) = ({of_new})
                 JOIN messages om ON om.broadcast = o.broadcast AND om.id = o.message
                 WHERE n.broadcast = ?2 AND n.state = {PENDING}
                 ORDER BY CASE WHEN om.hash = nm.hash THEN 1 ELSE 0 END, n.seq LIMIT 1"
@@ -79,8 +83,9 @@ impl Ledger {
         old: BroadcastId,
         new: BroadcastId,
     ) -> Result<PlanDifference, LedgerError> {
-        let (removed, first_removed) = self.only_in(old, new, SENT_TO_NONE).await?;
-        let (added, first_added) = self.only_in(new, old, formatcp!("{CANCELLED}")).await?;
+        let call = self.show(new).await?.spec.call;
+        let (removed, first_removed) = self.only_in(call, old, new, SENT_TO_NONE).await?;
+        let (added, first_added) = self.only_in(call, new, old, formatcp!("{CANCELLED}")).await?;
         Ok(PlanDifference { added, first_added, removed, first_removed, first: None })
     }
 
@@ -88,13 +93,15 @@ impl Ledger {
     /// in the states `but` are treated as absent.
     async fn only_in(
         &self,
+        call: Call,
         one: BroadcastId,
         other: BroadcastId,
         but: &str,
     ) -> Result<(u64, Vec<String>), LedgerError> {
+        let (of_one, of_other) = (identity(call, "r."), identity(call, "o."));
         let only = format!(
-            "FROM recipients r WHERE r.broadcast = ? AND r.state NOT IN ({SENT_TO_NONE}) AND (r.group_id, r.users) NOT IN
-            (SELECT o.group_id, o.users FROM recipients o WHERE o.broadcast = ? AND o.state NOT IN ({but}))"
+            "FROM recipients r WHERE r.broadcast = ? AND r.state NOT IN ({SENT_TO_NONE}) AND ({of_one}) NOT IN
+            (SELECT {of_other} FROM recipients o WHERE o.broadcast = ? AND o.state NOT IN ({but}))"
         );
         let mut read = self.store().read_now().await?;
         let many: Option<(i64,)> =

@@ -14,6 +14,7 @@ mod export;
 mod fields;
 mod find;
 mod groups;
+mod identity;
 mod lease;
 mod left_out;
 mod message_dedup;

@@ -20,6 +20,7 @@ use crate::message::DEFAULT_SENDER;
 
 use super::approval::ApprovalColumns;
 use super::build::{json, why_not};
+use super::identity::identity;
 use super::{BroadcastId, CountsDelta, Lease, apply};
 
 /// How many rows one short write changes.
@@ -163,9 +164,10 @@ impl Ledger {
         let _hold = self.store().clock.hold();
         let mut reader = self.store().connect().await?;
         let id = lease.broadcast.0;
-        let duplicates = sql(formatcp!(
+        let same = identity(self.show(lease.broadcast).await?.spec.call, "");
+        let duplicates = sql(format!(
             "SELECT seq, state FROM (SELECT seq, state,
-                row_number() OVER (PARTITION BY group_id, users ORDER BY seq) AS nth
+                row_number() OVER (PARTITION BY {same} ORDER BY seq) AS nth
                 FROM recipients WHERE broadcast = ? AND NOT (state = {SKIPPED} AND group_id = '')) n WHERE nth > 1"
         ));
         self.sweep(lease, &mut reader, duplicates.bind(id), SweepAction::Dropped).await?;
@@ -174,9 +176,9 @@ impl Ledger {
             let ids: Vec<i64> = exclusion.broadcasts.iter().map(|id| id.0).collect();
             let states: Vec<i64> = exclusion.states.iter().map(|state| state.number()).collect();
             let text = |list: &[i64]| serde_json::to_string(list).map_err(|error| self.store().record(error));
-            let question = sql(formatcp!(
-                "SELECT seq, state FROM recipients WHERE broadcast = ? AND state = {PENDING} AND (group_id, users) IN (
-                    SELECT group_id, users FROM recipients WHERE broadcast IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))
+            let question = sql(format!(
+                "SELECT seq, state FROM recipients WHERE broadcast = ? AND state = {PENDING} AND ({same}) IN (
+                    SELECT {same} FROM recipients WHERE broadcast IN (SELECT CAST(atom AS BIGINT) FROM json_each(?))
                     AND state IN (SELECT CAST(atom AS BIGINT) FROM json_each(?)))"
             ));
             let question = question.bind(id).bind(text(&ids)?).bind(text(&states)?);

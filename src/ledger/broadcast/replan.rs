@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use const_format::formatcp;
 
-use crate::core::SuppressedKind;
+use crate::core::{SuppressedKind, user_key};
 use crate::ledger::sql::sql;
 use crate::ledger::state::command::{PAUSE, RUN};
 use crate::ledger::state::recipient::{CANCELLED, IN_DOUBT, PENDING, REJECTED, SENT, SKIPPED};
@@ -15,6 +15,7 @@ use crate::ledger::{BroadcastStage, Ledger, LedgerError, RecipientState};
 
 use super::approval::{ApprovalColumns, add_authors};
 use super::build::json;
+use super::identity::identity;
 use super::{Broadcast, BroadcastId, BroadcastPlan, Lease, StoredSpec, holds};
 
 /// The start of the note of a broadcast that is paused because its inputs changed.
@@ -33,6 +34,8 @@ const REMOVED: &str = "the new plan does not have it";
 /// What the columns of a broadcast hold of its spec.
 struct SpecColumns {
     json: String,
+    /// The columns that identify its recipients.
+    identity: String,
     /// What its recipients are to the suppression list.
     kind: Option<&'static str>,
     overrides: bool,
@@ -69,6 +72,7 @@ impl Ledger {
         let call_differs = was.spec.call != spec.call;
         let columns = SpecColumns {
             json: serde_json::to_string(spec).map_err(|error| self.store().record(error))?,
+            identity: identity(spec.call, ""),
             kind: SuppressedKind::of(spec.call).map(SuppressedKind::name),
             overrides: spec.overrides,
             tag: spec.tag.clone(),
@@ -117,12 +121,13 @@ async fn replan(
     } else {
         (formatcp!("{SENT}, {IN_DOUBT}"), formatcp!("{PENDING}, {REJECTED}"))
     };
-    delete_already_sent(write, id, new, sent).await?;
+    delete_already_sent(write, id, new, sent, &spec.identity).await?;
     // Deletes the unsent recipients that the draft replaces.
-    let replaced = sql(formatcp!(
+    let same = &spec.identity;
+    let replaced = sql(format!(
         "DELETE FROM recipients WHERE broadcast = ?1 AND (state = {SKIPPED}
             OR (state IN ({PENDING}, {REJECTED}, {CANCELLED})
-                AND (group_id, users) IN (SELECT group_id, users FROM recipients WHERE broadcast = ?2)))"
+                AND ({same}) IN (SELECT {same} FROM recipients WHERE broadcast = ?2)))"
     ));
     write.run(replaced.bind(id.0).bind(new.0)).await?;
     let cancelled = sql(format!(
@@ -250,10 +255,11 @@ async fn delete_already_sent(
     id: BroadcastId,
     new: BroadcastId,
     states: &str,
+    same: &str,
 ) -> Result<(), LedgerError> {
     let same = sql(format!(
-        "DELETE FROM recipients WHERE broadcast = ?1 AND (group_id, users) IN
-            (SELECT group_id, users FROM recipients WHERE broadcast = ?2 AND state IN ({states}))"
+        "DELETE FROM recipients WHERE broadcast = ?1 AND ({same}) IN
+            (SELECT {same} FROM recipients WHERE broadcast = ?2 AND state IN ({states}))"
     ));
     write.run(same.bind(new.0).bind(id.0)).await?;
     // The users of a group may be divided among recipients in another way than before.
@@ -265,7 +271,8 @@ async fn delete_already_sent(
     for row in write.rows::<Members>(have.bind(id.0).bind(new.0)).await? {
         let users: Vec<String> =
             serde_json::from_str(&row.users).map_err(|error| write.store.record(error))?;
-        known.entry(row.group_id).or_default().extend(users);
+        let keys = users.iter().map(|user| user_key(user).into_owned());
+        known.entry(row.group_id).or_default().extend(keys);
     }
     if known.is_empty() {
         return Ok(());
@@ -278,7 +285,7 @@ async fn delete_already_sent(
         let all: Vec<String> = serde_json::from_str(&users).map_err(|error| write.store.record(error))?;
         let have = known.get(&group_id);
         let left: Vec<&String> =
-            all.iter().filter(|user| !have.is_some_and(|have| have.contains(*user))).collect();
+            all.iter().filter(|user| !have.is_some_and(|have| have.contains(&*user_key(user)))).collect();
         if left.len() == all.len() {
             continue;
         }

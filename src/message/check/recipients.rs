@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::object::ObjectReader;
 use super::{readers, unwritable};
-use crate::core::{Call, UserScope};
+use crate::core::{Call, UserScope, user_key};
 use crate::message::limits::MESSAGE_ID_BYTES;
 use crate::message::problem::Findings;
 use crate::message::{Draft, IdKind, Message, MessageProblem, MessageProblems, USERS_PER_CALL, ids, shown};
@@ -111,7 +111,8 @@ pub(super) fn list(
 }
 
 fn check_to(to: &[String], call: Call, problems: &mut Findings) {
-    let (max, recipient, call) = (call.max_recipients(), call.recipient(), call.noun());
+    let (max, recipient, id_kind, call) =
+        (call.max_recipients(), call.recipient(), call.id_kind(), call.noun());
     if to.is_empty() {
         problems.add(MessageProblem::empty("to", &format!("at least one {recipient} is needed")));
     }
@@ -121,7 +122,7 @@ fn check_to(to: &[String], call: Call, problems: &mut Findings) {
             format!("`to` has {} {recipient}s; {call} goes to at most {most} in one call", to.len());
         problems.add(MessageProblem::new("to", message).limit(&max).value(&to.len()));
     }
-    check_repeats("to", to, problems);
+    check_repeats("to", to, id_kind, problems);
 }
 
 fn check_users(users: &[String], problems: &mut Findings) {
@@ -135,20 +136,24 @@ fn check_users(users: &[String], problems: &mut Findings) {
         );
         problems.add(MessageProblem::new("users", message).limit(&USERS_PER_CALL).value(&users.len()));
     }
-    check_repeats("users", users, problems);
+    check_repeats("users", users, IdKind::User, problems);
 }
 
-fn check_repeats(name: &str, ids: &[String], problems: &mut Findings) {
+/// Refuses an id that is there twice. Ids of users are the same in any case.
+fn check_repeats(name: &str, ids: &[String], of: IdKind, problems: &mut Findings) {
     if ids.len() < 2 {
         return;
     }
     let mut first = HashMap::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate().filter(|(_, id)| !id.is_empty()) {
-        let before = *first.entry(id).or_insert(index);
+        let key = if of == IdKind::User { user_key(id) } else { id.into() };
+        let before = *first.entry(key).or_insert(index);
         if before != index {
+            let in_any_case =
+                if ids.get(before) == Some(id) { "" } else { ": ids of users are the same in any case" };
             let id = shown::text(id);
             let (field, before) = (format!("{name}[{}]", index + 1), before + 1);
-            let message = format!("`{field}` has the same id, {id}, as `{name}[{before}]`");
+            let message = format!("`{field}` has the same id, {id}, as `{name}[{before}]`{in_any_case}");
             problems.add(MessageProblem::new(field, message).limit("each id once").value(&id));
         }
     }

@@ -4,6 +4,7 @@ use crate::core::Call;
 use crate::delivery::RecallOptions;
 use crate::message::IdKind;
 use crate::protocol::{FailureKind, HostResponse, RecallRequest, RequestFailure};
+use crate::run::send_policy::{RecallAsked, RecalledMessages};
 use crate::run::services::RunServices;
 
 use super::{id_of, json};
@@ -21,6 +22,8 @@ pub(super) async fn receipts(
     let app = services.app(app)?;
     let names_kind = asked.kind.is_some();
     let options = options_of(asked)?;
+    let recall = RecallAsked { of: RecalledMessages::Receipts(receipts), options: &options };
+    services.policy.recall(app.key(), &recall)?;
     let recalled = app.recall(receipts, &options, &services.stop.stop()).await;
     json(&recalled.map_err(|mut failure| {
         // The service looks for the messages among those of groups only.
@@ -42,6 +45,8 @@ pub(super) async fn broadcast(
 ) -> Result<HostResponse, RequestFailure> {
     let options = options_of(asked)?;
     let app = services.app(app)?;
+    let recall = RecallAsked { of: RecalledMessages::Broadcast(name, run), options: &options };
+    services.policy.recall(app.key(), &recall)?;
     let found = match app.entry().await? {
         Some((open, id)) => {
             let found = open.ledger.find(id, name, run).await;

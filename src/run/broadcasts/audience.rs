@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::core::BroadcastSpec;
-use crate::core::Call;
+use crate::core::{BroadcastSpec, Call, user_key};
 use crate::input::{recipient_id, split_users, user};
 use crate::message::{IdKind, USERS_PER_CALL, id};
 
@@ -67,7 +66,9 @@ pub(super) struct RecipientError(pub(super) &'static str, pub(super) String);
 pub(super) fn named(recipient: &Value, request: &BroadcastSpec) -> Result<ParsedRecipient, RecipientError> {
     match request.kind {
         Some(call @ (Call::User | Call::Room)) => single(recipient, call, request.id_column.is_some()),
-        None | Some(Call::Group | Call::Targeted | Call::Edit | Call::Announce) => members(recipient),
+        None | Some(Call::Group | Call::Targeted | Call::Edit | Call::Announce) => {
+            members(recipient, request.kind == Some(Call::Group))
+        }
     }
 }
 
@@ -94,8 +95,9 @@ fn single(recipient: &Value, call: Call, is_chosen: bool) -> Result<ParsedRecipi
     }
 }
 
-/// Parses a group, and the members that it names.
-fn members(recipient: &Value) -> Result<ParsedRecipient, RecipientError> {
+/// Parses a group, and the members that it names. `is_whole` says whether the script asks for whole groups; otherwise
+/// `users` that name nobody are refused.
+fn members(recipient: &Value, is_whole: bool) -> Result<ParsedRecipient, RecipientError> {
     let Value::Object(fields) = recipient else {
         let recipient_id = id_of(recipient, Call::Group)?;
         return Ok(ParsedRecipient { call: Call::Group, recipient_id, users: Vec::new() });
@@ -107,13 +109,15 @@ fn members(recipient: &Value) -> Result<ParsedRecipient, RecipientError> {
         Some(group) => id_of(group, Call::Group)?,
     };
     let users = match fields.get("users") {
-        None | Some(Value::Null) => Vec::new(),
+        None => Vec::new(),
+        Some(given) if is_empty(given) => {
+            if !is_whole {
+                return Err(RecipientError("users", format!("`users` is {}: {NOBODY}", shown_empty(given))));
+            }
+            Vec::new()
+        }
         Some(Value::String(list)) => {
             split_users(list).map_err(|what| RecipientError("users", format!("`users`: {what}")))?
-        }
-        Some(Value::Array(list)) if list.is_empty() => {
-            let what = "`users` is an empty list; leave `users` out to send to the whole group";
-            return Err(RecipientError("users", what.to_owned()));
         }
         Some(Value::Array(list)) => list
             .iter()
@@ -124,6 +128,27 @@ fn members(recipient: &Value) -> Result<ParsedRecipient, RecipientError> {
     };
     let call = if users.is_empty() { Call::Group } else { Call::Targeted };
     Ok(ParsedRecipient { call, recipient_id: group, users: without_repeats(users) })
+}
+
+/// What to do about `users` that name nobody.
+const NOBODY: &str = "name the members who get the message; if the whole group gets it, leave `users` out, or say `kind = \"group\"`";
+
+/// Whether this value of `users` names nobody.
+fn is_empty(users: &Value) -> bool {
+    match users {
+        Value::Null => true,
+        Value::String(list) => list.trim().is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+fn shown_empty(users: &Value) -> &'static str {
+    match users {
+        Value::Null => "null",
+        Value::Array(_) => "an empty list",
+        _ => "blank",
+    }
 }
 
 fn id_of(value: &Value, call: Call) -> Result<String, RecipientError> {
@@ -150,9 +175,10 @@ fn user_of(name: &str, value: &Value) -> Result<String, RecipientError> {
     }
 }
 
+/// Removes repeated users. Ids of users are the same in any case.
 fn without_repeats(users: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
-    users.into_iter().filter(|user| seen.insert(user.clone())).collect()
+    users.into_iter().filter(|user| seen.insert(user_key(user).into_owned())).collect()
 }
 
 impl ParsedRecipient {
@@ -178,7 +204,13 @@ mod tests {
         let named = |recipient: &Value| super::named(recipient, &BroadcastSpec::default());
         assert_eq!(named(&json!("g1")), Ok(plain("g1")));
         assert_eq!(named(&json!(184_524_748_161_025_i64)), Ok(plain("184524748161025")));
-        assert_eq!(named(&json!({ "group_id": "g1", "users": "" })), Ok(plain("g1")));
+        let whole = BroadcastSpec { kind: Some(Call::Group), ..BroadcastSpec::default() };
+        for nobody in [json!(""), json!(" "), json!(null), json!([])] {
+            let recipient = json!({ "group_id": "g1", "users": nobody });
+            let RecipientError(field, what) = named(&recipient).unwrap_err();
+            assert!(field == "users" && what.contains("kind = \"group\""), "{what}");
+            assert_eq!(super::named(&recipient, &whole), Ok(plain("g1")));
+        }
         let targeted = named(&json!({ "group_id": "g1", "users": "a; b;a;" })).unwrap();
         assert_eq!(targeted.users, ["a", "b"]);
         assert_eq!(named(&json!({ "group_id": " g1\u{3000}", "users": ["a", "a "] })).unwrap().users, ["a"]);

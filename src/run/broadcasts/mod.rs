@@ -22,6 +22,7 @@ mod request;
 mod steps;
 mod supervisor;
 mod texts;
+mod undecided;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ use drive::BroadcastTask;
 pub use project::ProjectInputs;
 pub(super) use steps::step;
 pub use supervisor::{BroadcastSupervisor, SupervisedEnd};
+pub use undecided::undecided_changes;
 
 /// The prefix of the `once` key of a campaign's test message.
 const TEST_KEY: &str = "campaign test ";

@@ -13,10 +13,10 @@ use crate::client::RestCall;
 use crate::ledger::Broadcast;
 use crate::message::Message;
 use crate::protocol::RequestFailure;
-use crate::run::send_policy::SendPolicy;
+use crate::run::send_policy::{RecallAsked, RecalledMessages, SendPolicy};
 use crate::run::uploads::{self, UploadCall, UploadSink};
 
-use super::plan::{SendFingerprint, of_request};
+use super::plan::{SendFingerprint, of_recall, of_request};
 use super::uploads::hashed;
 use super::{BroadcastOrigin, FilesByContent, Rehearsal};
 
@@ -30,7 +30,7 @@ pub struct PlanGuard {
     start: Duration,
     /// How many more times each single send may be made.
     singles: RefCell<HashMap<SendFingerprint, u64>>,
-    /// How many more times each call of `im.request` that changes something may be made.
+    /// How many more times each recall, and each call of `im.request` that changes something, may be made.
     requests: RefCell<HashMap<SendFingerprint, u64>>,
     /// The hash of each broadcast's plan.
     broadcasts: BTreeMap<BroadcastKey, String>,
@@ -138,6 +138,25 @@ impl SendPolicy for PlanGuard {
         Err(RequestFailure::denied(format!(
             "{} {} differs from the calls of the rehearsed plan (`--plan`); it was not made. Rehearse the script again",
             call.method, call.path
+        )))
+    }
+
+    /// Allows a recall once for each time that it was rehearsed.
+    fn recall(&self, app: &str, recall: &RecallAsked<'_>) -> Result<(), RequestFailure> {
+        if take(&self.requests, of_recall(app, recall)) {
+            return Ok(());
+        }
+        let of = match recall.of {
+            RecalledMessages::Broadcast(name, run) => format!("broadcast `{name}` (run {run})"),
+            RecalledMessages::Receipts(receipts) => {
+                let to: Vec<&str> = receipts.iter().take(5).map(|(to, _)| to.as_str()).collect();
+                let more = if receipts.len() > to.len() { ", …" } else { "" };
+                format!("the messages to {}{more}", to.join(", "))
+            }
+        };
+        Err(RequestFailure::denied(format!(
+            "the recall of {of} differs from the rehearsed plan (`--plan`); nothing was recalled. Rehearse the script \
+             again"
         )))
     }
 

@@ -1,5 +1,5 @@
-//! The plan of a rehearsal: the recipients and messages of every broadcast, every single send, and every call of
-//! `im.request` that changes something.
+//! The plan of a rehearsal: the recipients and messages of every broadcast, every single send, every recall, and every
+//! call of `im.request` that changes something.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::client::RestCall;
 use crate::core::Call;
+use crate::delivery::RecallOptions;
+use crate::run::send_policy::{RecallAsked, RecalledMessages};
 
 use super::Rehearsal;
 
@@ -44,6 +46,22 @@ pub(super) fn of_request(app: &str, call: &RestCall) -> SendFingerprint {
     // Debug texts are quoted, so no field runs into the next.
     let text = format!("{method}\n{path}\n{query:?}\n{idempotent}\n");
     fingerprint_of([app.as_bytes(), b"\nrequest\n", text.as_bytes(), body])
+}
+
+/// Returns the fingerprint of a recall: its app, whose messages it recalls, and its options.
+pub(super) fn of_recall(app: &str, recall: &RecallAsked<'_>) -> SendFingerprint {
+    let RecallAsked { of, options } = recall;
+    let of = match of {
+        RecalledMessages::Broadcast(name, run) => format!("{name:?} {run:?}"),
+        RecalledMessages::Receipts(receipts) => {
+            let mut to: Vec<&str> = receipts.iter().map(|(to, _)| to.as_str()).collect();
+            to.sort_unstable();
+            format!("{to:?}")
+        }
+    };
+    let RecallOptions { kind, force, from, note, with_attachments, .. } = options;
+    let options = format!("\n{kind}\n{force}\n{from:?}\n{note:?}\n{with_attachments}\n");
+    fingerprint_of([app.as_bytes(), b"\nrecall\n", of.as_bytes(), options.as_bytes()])
 }
 
 /// A plan by name: the start of its clock, its random seed, its number of messages, and a hash of them.

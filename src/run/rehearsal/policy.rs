@@ -7,9 +7,9 @@ use crate::client::RestCall;
 use crate::ledger::{Broadcast, BroadcastPlan};
 use crate::message::Message;
 use crate::protocol::{HostResponse, RequestFailure};
-use crate::run::send_policy::{FixedBroadcast, SendPolicy};
+use crate::run::send_policy::{FixedBroadcast, RecallAsked, SendPolicy};
 
-use super::plan::of_request;
+use super::plan::{of_recall, of_request};
 use super::{BroadcastOrigin, Rehearsal, RehearsedBroadcast};
 
 impl SendPolicy for Rehearsal {
@@ -33,6 +33,11 @@ impl SendPolicy for Rehearsal {
 
     fn request(&self, app: &str, call: &RestCall) -> Result<(), RequestFailure> {
         self.requests.borrow_mut().push(of_request(app, call));
+        Ok(())
+    }
+
+    fn recall(&self, app: &str, recall: &RecallAsked<'_>) -> Result<(), RequestFailure> {
+        self.requests.borrow_mut().push(of_recall(app, recall));
         Ok(())
     }
 

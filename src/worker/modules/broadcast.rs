@@ -6,11 +6,11 @@ use mlua::{AnyUserData, Function, Lua, Table, UserData, Value};
 use serde_json::Value as Json;
 
 use crate::core::{BROADCAST_FIELDS, BroadcastSpec, Call, unknown_name};
-use crate::input::AudienceOptions;
+use crate::input::{AudienceOptions, users_by_another_name};
 use crate::protocol::{BroadcastStep, HostRequest};
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::arguments::{boolean, utf8, wrong};
 use super::options::{broadcast_spec, pairs};
@@ -112,7 +112,7 @@ fn fields(lua: &Lua, what: &str, spec: &Value, known: &[&str]) -> Result<(Broadc
             ("to", Value::String(_)) => path = Some(utf8("to", &value)?),
             ("to", _) => check_list(&value)?,
             ("message", Value::Table(_)) => {
-                let json = to_json(lua, &value, EmptyTable::OfMessage)?;
+                let json = to_json(lua, &value, JsonRole::Message)?;
                 let unreadable =
                     |error: serde_json::Error| NativeError::invalid("message", error.to_string());
                 message = Some(serde_json::from_slice::<Json>(&json).map_err(unreadable)?);
@@ -253,7 +253,7 @@ fn add(
     let batch = batch.borrow::<RecipientJsonBatch>()?;
     let position = line.map_or_else(|| format!("recipient {number}"), |line| format!("line {line}"));
     // The host already has the fields of the lines of its file.
-    let recipient = recipient_json(lua, &recipient, line.is_none(), &batch)?;
+    let recipient = recipient_json(lua, &recipient, line.is_none(), &batch, &position)?;
     let mut bytes = batch.bytes.borrow_mut();
     if !bytes.is_empty() {
         bytes.push(b',');
@@ -268,7 +268,7 @@ fn add(
         bytes.extend_from_slice(b",\"m\":");
         match &message {
             Value::Nil => bytes.extend_from_slice(b"null"),
-            Value::Table(_) => bytes.extend_from_slice(&to_json(lua, &message, EmptyTable::OfMessage)?),
+            Value::Table(_) => bytes.extend_from_slice(&to_json(lua, &message, JsonRole::Message)?),
             other => {
                 return Err(NativeError::invalid(
                     "message",
@@ -309,8 +309,9 @@ fn recipient_json(
     recipient: &Value,
     plain: bool,
     batch: &RecipientJsonBatch,
+    position: &str,
 ) -> Result<Vec<u8>, NativeError> {
-    let Value::Table(fields) = recipient else { return to_json(lua, recipient, EmptyTable::Object) };
+    let Value::Table(fields) = recipient else { return to_json(lua, recipient, JsonRole::Recipient) };
     let needed: Table = lua.create_table()?;
     if plain {
         for pair in fields.pairs::<Value, Value>() {
@@ -322,7 +323,11 @@ fn recipient_json(
     let call = batch.kind.unwrap_or(Call::Group);
     let id_column = batch.id_column.as_deref().unwrap_or(call.id_field());
     if call.recipient() == Call::Group.recipient() {
-        needed.raw_set("users", fields.get::<Value>("users")?)?;
+        let users: Value = fields.get("users")?;
+        if plain && users.is_nil() && batch.kind != Some(Call::Group) {
+            check_user_fields(fields, batch, position)?;
+        }
+        needed.raw_set("users", users)?;
     } else if plain && batch.id_column.is_none() {
         // The host refuses a recipient that can be read as another one.
         for name in ["group_id", "users", "user_id", "room_id"] {
@@ -330,7 +335,26 @@ fn recipient_json(
         }
     }
     needed.raw_set(call.id_field(), fields.get::<Value>(id_column)?)?;
-    to_json(lua, &Value::Table(needed), EmptyTable::OfMessage)
+    to_json(lua, &Value::Table(needed), JsonRole::Recipient)
+}
+
+/// Refuses a recipient without `users` whose other fields seem to hold them: the whole group would get the message.
+fn check_user_fields(fields: &Table, batch: &RecipientJsonBatch, position: &str) -> Result<(), NativeError> {
+    let mut named = Vec::new();
+    for pair in fields.pairs::<Value, Value>() {
+        // A number is a count, not users.
+        if let (Value::String(name), Value::String(_) | Value::Table(_)) = pair?
+            && let Ok(name) = name.to_str()
+            && batch.id_column.as_deref() != Some(&*name)
+        {
+            named.push(name.to_owned());
+        }
+    }
+    named.sort_unstable();
+    match users_by_another_name(named.iter().map(String::as_str)) {
+        Some(what) => Err(NativeError::invalid("users", format!("{position}: {what}"))),
+        None => Ok(()),
+    }
 }
 
 /// Returns a field as exports show it: a string (shortened), a number or a boolean. Returns `None` for other types.

@@ -7,7 +7,7 @@ use crate::core::{BroadcastSpec, CorrectedBroadcast, Priority, unknown_name};
 use crate::protocol::HostRequest;
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::arguments::{utf8, wrong};
 use super::im::{RunName, receipt_pairs};
@@ -111,6 +111,6 @@ pub(super) fn read_broadcast(
 }
 
 fn change_json(lua: &Lua, change: &Table) -> Result<serde_json::Value, NativeError> {
-    let json = to_json(lua, &Value::Table(change.clone()), EmptyTable::OfMessage)?;
+    let json = to_json(lua, &Value::Table(change.clone()), JsonRole::Message)?;
     serde_json::from_slice(&json).map_err(|error| NativeError::invalid("change", error.to_string()))
 }

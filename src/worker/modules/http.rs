@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::protocol::{HostRequest, HttpRequest, HttpValue, HttpValuePart};
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::arguments::{table, utf8, wrong};
 use super::options::{Given, options, raw};
@@ -127,7 +127,7 @@ fn with_json(
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         headers.push(("content-type".to_owned(), plain(b"application/json".to_vec())));
     }
-    Ok(Some(plain(to_json(lua, &raw(given, "json")?, EmptyTable::Object)?)))
+    Ok(Some(plain(to_json(lua, &raw(given, "json")?, JsonRole::Data)?)))
 }
 
 fn body_value(value: &Value) -> Result<Option<HttpValue>, NativeError> {

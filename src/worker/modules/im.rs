@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::core::{Call, Priority, SendOptions, UploadOptions};
 use crate::protocol::{AppInfo, HostRequest, MAX_DETAILS, MAX_RECEIPTS, RecallRequest};
 
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::arguments::{id_list, wrong};
 use super::options::fields;
@@ -107,7 +107,7 @@ fn integral(value: f64) -> Value {
 
 fn message_json(lua: &Lua, message: &Value) -> Result<Vec<u8>, NativeError> {
     match message {
-        Value::Table(_) => to_json(lua, message, EmptyTable::OfMessage),
+        Value::Table(_) => to_json(lua, message, JsonRole::Message),
         other => Err(NativeError::invalid(
             "message",
             format!("expected a message (a table), got {}", other.type_name()),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::input::decode_json;
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, mark_list, mark_object, to_json, to_lua};
+use super::super::convert::{JsonRole, mark_list, mark_object, to_json, to_lua};
 use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::options::options;
@@ -34,7 +34,7 @@ struct JsonOptions {
 }
 
 fn encode(lua: &Lua, _: &ScriptContext, (value, given): (Value, Value)) -> Result<LuaString, NativeError> {
-    let json = to_json(lua, &value, EmptyTable::Object)?;
+    let json = to_json(lua, &value, JsonRole::Data)?;
     let own: JsonOptions = options("json.encode", &given)?;
     if !own.pretty {
         return Ok(lua.create_string(&json)?);

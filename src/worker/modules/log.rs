@@ -5,7 +5,7 @@ use mlua::{Function, Lua, Table, Value};
 use crate::protocol::{LogLevel, LogLine, ToHost};
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::super::report::{clean, whereabouts};
 use super::ModuleKit;
@@ -36,7 +36,7 @@ fn write(
 ) -> Result<(), NativeError> {
     let fields = match fields {
         Some(fields) => {
-            String::from_utf8(to_json(lua, &Value::Table(fields), EmptyTable::Object)?).unwrap_or_default()
+            String::from_utf8(to_json(lua, &Value::Table(fields), JsonRole::Data)?).unwrap_or_default()
         }
         None => String::new(),
     };

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::core::RestQuota;
 use crate::protocol::{HostRequest, RestRequest};
 
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::arguments::{table, utf8, wrong};
 use super::options::{Given, WholeNumber, fields, raw};
@@ -93,7 +93,7 @@ fn query_pairs(query: &Value) -> Result<Vec<(String, String)>, NativeError> {
 
 fn body_json(lua: &Lua, body: &Value) -> Result<bytes::Bytes, NativeError> {
     match body {
-        Value::Table(_) => Ok(to_json(lua, body, EmptyTable::Object)?.into()),
+        Value::Table(_) => Ok(to_json(lua, body, JsonRole::Data)?.into()),
         other => Err(wrong("body", "a table, which is sent as JSON", other)),
     }
 }

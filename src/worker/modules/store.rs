@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::protocol::{HostRequest, STORE_KEY_BYTES, StoreRequest, StoreStep};
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{integer, utf8};
@@ -111,7 +111,7 @@ fn json(lua: &Lua, field: &str, value: &Value) -> Result<Option<String>, NativeE
     if value.is_nil() {
         return Ok(None);
     }
-    let json = to_json(lua, value, EmptyTable::Object).map_err(|fault| match fault {
+    let json = to_json(lua, value, JsonRole::Data).map_err(|fault| match fault {
         NativeError::Failure(mut failure) => {
             failure.message = format!("{field}: {}", failure.message);
             NativeError::Failure(failure)

@@ -10,7 +10,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, co
 use mlua::{AnyUserData, Lua, Table, UserData, Value};
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{table, utf8};
@@ -81,7 +81,7 @@ impl CompiledTemplate {
     fn fill(&self, lua: &Lua, values: &Value) -> Result<String, NativeError> {
         let json = match values {
             Value::Nil => b"{}".to_vec(),
-            values => to_json(lua, &Value::Table(table("values", values)?), EmptyTable::Object)?,
+            values => to_json(lua, &Value::Table(table("values", values)?), JsonRole::Data)?,
         };
         let values: minijinja::Value = serde_json::from_slice(&json).map_err(mlua::Error::external)?;
         self.render(&values)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::protocol::{HookRequest, HostRequest, TestEvent, TestStep};
 
 use super::super::context::ScriptContext;
-use super::super::convert::{EmptyTable, to_json};
+use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
 use super::super::report::whereabouts;
 use super::ModuleKit;
@@ -119,7 +119,7 @@ fn callback(lua: &Lua, _: &ScriptContext, event: Value) -> Result<HostRequest, N
     };
     let json = |name: &str| {
         Ok::<_, NativeError>(
-            to_json(lua, &table(name, &given(name)?)?.into_lua(lua)?, EmptyTable::Object)?.into(),
+            to_json(lua, &table(name, &given(name)?)?.into_lua(lua)?, JsonRole::Data)?.into(),
         )
     };
     let body = match (own.text, own.body) {

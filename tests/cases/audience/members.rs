@@ -1,6 +1,8 @@
 //! More examples of the kinds of faults in the neighbouring files. Each is a way in which a table goes wrong.
 
 use super::{THREE, refused, sent};
+use crate::support::Project;
+use crate::support::service::Service;
 
 const A: &str = "184524748161025";
 const B: &str = "184524748161026";
@@ -42,15 +44,61 @@ fn header_that_goes_on_behind_an_odd_line_end_is_refused() {
 
 #[test]
 fn users_by_another_name_do_not_make_it_a_message_to_the_whole_group() {
-    for name in ["user", "User IDs", "userIds", "ｕｓｅｒｓ", "USERS", "用户", "群成员", "members"]
-    {
-        refused("a.csv", format!("group_id,{name}\n{A},ann\n"), "", &["line 1, column 2", "called `users`"]);
+    for name in [
+        "user",
+        "User IDs",
+        "userIds",
+        "ｕｓｅｒｓ",
+        "USERS",
+        "用户",
+        "群成员",
+        "members",
+        "member",
+        "recipients",
+        "收件人",
+        "userlist",
+        "用户列表",
+        "username",
+        "用户名",
+        "账号",
+        "account",
+        "accounts",
+        "uid",
+        "会员",
+    ] {
+        refused(
+            "a.csv",
+            format!("group_id,{name}\n{A},ann\n"),
+            "",
+            &["line 1, column 2", "must be named `users`"],
+        );
         let content = format!("[\n{{\"group_id\":\"{A}\",\"{name}\":[\"ann\"]}}]");
-        refused("a.json", content, "", &["line 2", "called `users`"]);
+        refused("a.json", content, "", &["line 2", "must be named `users`"]);
     }
     // Columns that are similar to the users' column remain data.
-    sent("a.csv", format!("group_id,user_name,customer\n{A},Ann,x\n"), "", &THREE[..1]);
+    sent("a.csv", format!("group_id,member_count,customer\n{A},3,x\n"), "", &THREE[..1]);
     sent("a.csv", format!("group_id,users,User\n{A},ann,Ann\n"), "", &THREE[..1]);
+}
+
+#[test]
+fn users_by_another_name_in_a_list_are_refused_too() {
+    let run = |fields: &str| {
+        let service = Service::accepting();
+        let script = format!(
+            "im.broadcast {{ name = 'b', to = {{ {{ group_id = '{A}', {fields} }} }}, message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}"
+        );
+        (Project::with_script(script).run_against(&service), service.messages().len())
+    };
+    for fields in ["members = { 'ann' }", "user_ids = 'ann'", "recipients = {}"] {
+        let (ran, sent) = run(fields);
+        ran.exits(1).says("recipient 1").says("must be named `users`");
+        assert_eq!(sent, 0, "{fields}");
+    }
+    for fields in ["members = 3", "name = 'ann'", "users = { 'ann' }, member = 'Ann'"] {
+        let (ran, sent) = run(fields);
+        ran.exits(0);
+        assert_eq!(sent, 1, "{fields}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The users of a targeted broadcast.
 
-use super::{broadcast, refused};
+use super::{broadcast, refused, sent};
 
 #[test]
 fn users_are_separated_by_either_semicolon_and_a_comma_is_asked_about() {
@@ -29,5 +29,36 @@ fn users_that_name_nobody_do_not_make_it_a_message_to_the_whole_group() {
         &["line 1", "is an empty list"],
     );
     refused("a.csv", "group_id,users\n184524748161025,;\n", "", &["line 2", "names no user"]);
-    refused("a.csv", "group_id,Users\n184524748161025,ann\n", "", &["line 1", "called `users`"]);
+    refused("a.csv", "group_id,Users\n184524748161025,ann\n", "", &["line 1", "must be named `users`"]);
+}
+
+#[test]
+fn users_that_are_null_or_blank_are_asked_about() {
+    const A: &str = "184524748161025";
+    let whole = "kind = \"group\"";
+    for users in ["null", "\"\"", "\" \"", "[]"] {
+        let item = format!("{{\"group_id\":\"{A}\",\"users\":{users}}}");
+        for (name, content) in [("a.jsonl", format!("{item}\n")), ("a.json", format!("[{item}]"))] {
+            refused(name, &content, "", &["line 1", "`users` is", whole]);
+            sent(name, &content, &format!(", {whole}"), &[A]);
+        }
+    }
+    for content in [format!("group_id,users\n{A},\n"), format!("group_id,users,name\n{A}, ,Ann\n")] {
+        refused("a.csv", &content, "", &["line 2", "`users` is blank", whole]);
+        sent("a.csv", &content, &format!(", {whole}"), &[A]);
+    }
+    // A word of a program is no user, and a float is none.
+    refused("a.csv", format!("group_id,users\n{A},a;null\n"), "", &["line 2", "a program's word"]);
+    refused(
+        "a.jsonl",
+        format!("{{\"group_id\":\"{A}\",\"users\":[1.38e10]}}\n"),
+        "",
+        &["line 1", "lost digits"],
+    );
+    refused(
+        "a.jsonl",
+        format!("{{\"group_id\":\"{A}\",\"users\":[-5]}}\n"),
+        "",
+        &["line 1", "as a program writes"],
+    );
 }

@@ -68,7 +68,13 @@ fn an_interrupted_broadcast_is_called_interrupted_and_says_how_to_resume() {
     let headers = [("authorization", bearer.as_str())];
     let page = crate::web::request(&site.address, "GET /broadcasts/1", &headers, b"");
     assert!(page.body.contains("/broadcasts/1/resume") && page.body.contains("interrupted"), "{}", page.body);
-    // The button works.
+    // The button asks about a changed script, and works without one.
+    let script = std::fs::read(site.project.path("scripts/main.lua")).unwrap();
+    site.project.write("scripts/main.lua", [&script[..], b"\n"].concat());
+    let refused = site.ask("POST /broadcasts/1/resume");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.body.contains("the script") && refused.body.contains("--replan"), "{}", refused.body);
+    site.project.write("scripts/main.lua", script);
     assert_eq!(site.ask("POST /broadcasts/1/resume").status, 200);
     site.until("/broadcasts/1", |one| one["broadcast"]["over"] == true);
 }

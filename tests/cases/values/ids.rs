@@ -159,7 +159,24 @@ fn ids_that_a_program_has_changed_are_refused_in_single_sends_and_lists() {
             assert!(ran.status != Some(0) && sent.is_empty(), "{script}: {ran:#?} {sent:?}");
         }
     }
-    for users in ["u1,u2", "u1;u2", "u1，u2", "13800000000.0", "1.38E+10", "'u1"] {
+    for users in [
+        "u1,u2",
+        "u1;u2",
+        "u1，u2",
+        "13800000000.0",
+        "1.38E+10",
+        "'u1",
+        "NULL",
+        "None",
+        "nan",
+        "n/a",
+        "TRUE",
+        "undefined",
+        "1E5",
+        "+86138",
+        "-5",
+        "a b",
+    ] {
         let quoted = format!("{users:?}");
         for script in [
             format!(
@@ -172,6 +189,12 @@ fn ids_that_a_program_has_changed_are_refused_in_single_sends_and_lists() {
             format!(
                 "im.broadcast {{ name = 'b', to = {{ {{ group_id = '1845', users = {{ {quoted} }} }} }}, message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}"
             ),
+            format!("im.user_send {{ to = {quoted}, type = 'txt', body = {{ msg = 'm' }} }}"),
+            format!(
+                "im.broadcast {{ name = 'b', kind = 'user', to = {{ {quoted} }}, message = {{ type = 'txt', body = {{ msg = 'm' }} }} }}"
+            ),
+            format!("require('groups').add('184524748161025', {quoted})"),
+            format!("require('groups').remove('184524748161025', {{ 'ann', {quoted} }})"),
         ] {
             let (ran, sent) = run(&script);
             assert!(ran.status != Some(0) && sent.is_empty(), "{script}: {ran:#?} {sent:?}");
@@ -202,5 +225,79 @@ fn padded_out_lists_with_holes_are_refused() {
         let (ran, sent) = run(&script);
         assert!(sent.is_empty(), "{script}: {sent:?}");
         ran.exits(1).says("`test` must be a list");
+    }
+}
+
+/// A float may have lost digits on its way, whatever its value is now.
+#[test]
+fn floats_are_no_ids() {
+    const MESSAGE: &str = "type = 'txt', body = { msg = 'm' }";
+    for call in [
+        format!("im.group_send {{ to = 1.84525e14, {MESSAGE} }}"),
+        format!("im.group_send {{ to = {{ 1845, 184524748161025.0 }}, {MESSAGE} }}"),
+        format!("im.group_send {{ to = 1845, from = 10 / 2, {MESSAGE} }}"),
+        format!("im.group_send {{ to = 1845, roam_ignore_users = {{ 1.5e10 }}, {MESSAGE} }}"),
+        format!("im.targeted_send {{ to = 1845, users = {{ 1.38e10 }}, {MESSAGE} }}"),
+        format!("im.user_send {{ to = {{ 1.38e10 }}, {MESSAGE} }}"),
+        format!(
+            "im.broadcast {{ name = 'b', to = json.decode('[1.84525E+14]'), message = {{ {MESSAGE} }} }}"
+        ),
+        format!(
+            "im.broadcast {{ name = 'b', to = json.decode('[{{\"group_id\":1.84525E+14}}]'), message = {{ {MESSAGE} }} }}"
+        ),
+        format!(
+            "im.broadcast {{ name = 'b', to = coroutine.wrap(function() coroutine.yield(184524748161025.0) end), message = {{ {MESSAGE} }} }}"
+        ),
+        format!(
+            "im.broadcast {{ name = 'b', to = {{ {{ no = 1.5e10 }} }}, id_column = 'no', message = {{ {MESSAGE} }} }}"
+        ),
+        format!(
+            "im.broadcast {{ name = 'b', to = {{ {{ group_id = 1845, users = {{ 1.38e10 }} }} }}, message = {{ {MESSAGE} }} }}"
+        ),
+        format!(
+            "im.broadcast {{ name = 'b', kind = 'user', to = {{ 1.38e10 }}, message = {{ {MESSAGE} }} }}"
+        ),
+    ] {
+        let (ran, sent) = run(&format!("local json = require('json')\n{call}"));
+        assert!(sent.is_empty(), "{call}: {sent:?}");
+        ran.exits(1).says("may have lost digits").says("write the id as a text");
+    }
+    let call =
+        format!("im.group_send {{ to = {{ 184524748161025, 10 // 2 }}, {MESSAGE}, ext = {{ n = 10 / 2 }} }}");
+    let (ran, sent) = run(&call);
+    ran.exits(0);
+    assert_eq!(sent[0]["to"], json!(["184524748161025", "5"]));
+    assert_eq!(sent[0]["ext"].to_string(), r#"{"n":5}"#);
+}
+
+/// The service takes ids of users in any case.
+#[test]
+fn a_user_in_several_spellings_is_one_user() {
+    const MESSAGE: &str = "type = 'txt', body = { msg = 'm' }";
+    let (ran, sent) = run(&format!(
+        "local r = im.broadcast {{ name = 'b', kind = 'user', to = {{ 'Kim', 'kim', 'KIM', 'ann' }}, message = {{ {MESSAGE} }} }}
+        print(r.total, r.duplicates)"
+    ));
+    assert_eq!(ran.exits(0).stdout, "2\t2\n");
+    let mut to: Vec<_> = sent.iter().map(|body| body["to"][0].clone()).collect();
+    to.sort_by_key(ToString::to_string);
+    assert_eq!(to, [json!("Kim"), json!("ann")]);
+
+    let (ran, sent) = run(&format!(
+        "local r = im.broadcast {{ name = 'b', to = {{ {{ group_id = 'g', users = {{ 'Kim', 'kim' }} }},
+            {{ group_id = 'g', users = {{ 'KIM' }} }}, {{ group_id = 'G', users = 'kim;Kim' }} }}, message = {{ {MESSAGE} }} }}
+        print(r.total, r.duplicates)"
+    ));
+    assert_eq!(ran.exits(0).stdout, "2\t1\n");
+    let mut users: Vec<_> =
+        sent.iter().map(|body| (body["to"].to_string(), body["users"].to_string())).collect();
+    users.sort();
+    assert_eq!(users, [(r#"["G"]"#.into(), r#"["kim"]"#.into()), (r#"["g"]"#.into(), r#"["Kim"]"#.into())]);
+
+    for send in ["user_send { to = { 'Kim', 'kim' },", "targeted_send { to = 'g', users = { 'Kim', 'kim' },"]
+    {
+        let (ran, sent) = run(&format!("im.{send} {MESSAGE} }}"));
+        assert!(sent.is_empty(), "{send}: {sent:?}");
+        ran.exits(1).says("has the same id").says("in any case");
     }
 }
