@@ -62,7 +62,9 @@ impl Delivery {
         let Some(over) = rules.over(script) else { return Ok(()) };
         let is_held = match call {
             Call::Announce => rules.announcements == AnnouncementRule::Refused,
-            _ => recipients as u64 > over,
+            Call::Edit => recipients as u64 > over,
+            // A message to one recipient is no campaign, whatever the rule.
+            _ => recipients as u64 > over.max(1),
         };
         if !is_held {
             return Ok(());

@@ -26,17 +26,19 @@ fn a_single_call_to_more_than_the_rule_lets_pass_is_refused() {
     refused(OVER_TWO, &users, &["im.user_send", denied, over, "3 users", "`kind = \"user\"`"]);
     let groups = format!("im.group_send {{ to = {{ '101', '102', '103' }}, {BODY} }}");
     refused(OVER_TWO, &groups, &["im.group_send", denied, "3 groups", "`kind = \"group\"`"]);
-    let one = format!("im.group_send {{ to = '101', {BODY} }}");
-    refused(ALWAYS, &one, &[denied, "demands one for every broadcast", "1 group, and nothing was sent"]);
+    let two = format!("im.group_send {{ to = {{ '101', '102' }}, {BODY} }}");
+    refused(ALWAYS, &two, &[denied, "demands one for every broadcast", "2 groups, and nothing was sent"]);
     let strict = "[approval.scripts]\n\"scripts/main.lua\" = { over = 0 }\n";
-    refused(strict, &one, &[denied]);
+    refused(strict, &two, &[denied]);
     // Up to the number it needs none, and so do the test messages of a campaign.
     let service = Service::accepting();
-    let two = format!("im.group_send {{ to = {{ '101', '102' }}, {BODY} }}");
     project_with(&two, OVER_TWO).run_against(&service).exits(0);
+    // Nor does a message to one recipient under any rule.
+    let one = format!("im.group_send {{ to = '103', {BODY} }}");
+    project_with(&one, ALWAYS).run_against(&service).exits(0);
     let test = "require('campaign').run { name = 'c', to = 'groups.csv', text = 'x', from = 'a', test = { '900' }, test_only = true }";
     project_with(test, ALWAYS).run_against(&service).exits(0);
-    assert_eq!(reached(&service), ["101", "102", "900"]);
+    assert_eq!(reached(&service), ["101", "102", "103", "900"]);
 }
 
 #[test]
