@@ -185,7 +185,11 @@ fn a_table_declares_the_arguments_as_a_head_does() {
         let by_head = head.mooncast(command).exits(status);
         let by_table = table.mooncast(command).exits(status);
         let own = |text: &str| {
-            let lines = text.lines().filter(|line| !line.contains("Plan") && !line.contains("plan"));
+            // The hash of the plan and the times of the rehearsals differ.
+            let differs = |line: &&str| {
+                ["Plan", "plan", "  first  ", "  last  ", " to 20"].iter().any(|part| line.contains(part))
+            };
+            let lines = text.lines().filter(|line| !differs(line));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(own(&by_table.stdout), own(&by_head.stdout), "{command:?}");

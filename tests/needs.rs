@@ -260,7 +260,7 @@ fn no_sentence_of_the_ledger_stays_english_on_a_chinese_page() {
 #[test]
 fn the_catalogue_has_the_sentences_that_the_program_writes() {
     // Sentences that the program puts together from parts.
-    const PARTS: [&str; 48] = [
+    const PARTS: [&str; 52] = [
         "script_error",
         "broadcast_paused",
         "broadcast_interrupted",
@@ -305,6 +305,10 @@ fn the_catalogue_has_the_sentences_that_the_program_writes() {
         "system_no_folder",
         "system_too_many",
         "form_incomplete",
+        "form_cut_off",
+        "file_not_writable",
+        "file_outside",
+        "store_damaged_file",
         "form_boundary",
         "form_not_sent",
         "not_awaiting",
