@@ -69,7 +69,7 @@ impl Desk {
                 registry: registry.clone(),
                 apps: vec![],
                 ledger,
-                owner,
+                instance: owner,
                 roles: HostRoles::ALL,
                 clock: clock.clone(),
                 rehearser: Rc::new(Rehearser::new(program.clone(), Vec::new())),
@@ -77,7 +77,7 @@ impl Desk {
                 output: Rc::new(Silent),
                 poll: Duration::from_hours(6),
                 instead: Some(Box::new(instead)),
-                told: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
+                report: Box::new(|event| Box::pin(async move { panic!("{event:?}") })),
             };
             let life = async {
                 if let Some((at, calendar)) = save {
