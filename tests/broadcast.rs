@@ -304,7 +304,7 @@ fn the_last_line_counts_what_all_broadcasts_skipped() {
     let project = project(
         r#"
         local function but(left_out)
-          return function(one) if not left_out[one.group_id] then return hello end end
+          return function(one) if not left_out[one] then return hello end end
         end
         im.broadcast { name = "a", to = { "1", "2", "3" }, message = but { ["1"] = true, ["2"] = true } }
         im.broadcast { name = "b", to = { "1", "2" }, message = but { ["2"] = true } }

@@ -171,7 +171,7 @@ fn with_table() -> String {
 
 #[test]
 fn a_table_declares_the_arguments_as_a_head_does() {
-    let (head, table) = (project(), Project::with_script(&with_table()));
+    let (head, table) = (project(), Project::with_script(with_table()));
     let (_folder, path) = list("group_id\ng1\ng2\n");
     let arg = format!("list={path}");
     table.mooncast(&["check"]).exits(0).prints("no problems");
@@ -246,7 +246,7 @@ fn a_table_that_is_not_clear_is_an_error_of_check_and_of_each_run() {
         }
     }
     // A syntax error is one problem.
-    let broken = Project::with_script(&format!("{TABLE}if x then\n"));
+    let broken = Project::with_script(format!("{TABLE}if x then\n"));
     broken.mooncast(&["check"]).exits(1).prints("1 script: 1 problem");
     // A variable of the script's own.
     let own = Project::with_script("local args = { ... }\nprint('got', args[1])\n");

@@ -443,6 +443,7 @@ fn a_plan_binds_the_recalls() {
     };
     run(&[
         "eval",
+        "--yes",
         r#"im.broadcast({ name = "q2", to = { "g1" }, message = { type = "txt", body = { msg = "b" } } })"#,
     ])
     .exits(0);

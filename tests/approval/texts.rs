@@ -33,7 +33,8 @@ fn each_command_says_that_it_waits_for_an_approval() {
         (&["runs", "retry", "news"], "0 are pending again; it awaits approval: 3 recipients"),
         (&["runs", "settle", "news", "--again"], "0 are pending again; it awaits approval: 3 recipients"),
     ] {
-        let ran = site.project.mooncast(args).exits(0).prints(told).prints("; then the process");
+        let ran = Ran::of(&site.project.command_against(&service, args).output().unwrap());
+        let ran = ran.exits(0).prints(told).prints("; then the process");
         assert!(!ran.stdout.contains("continues in") && !ran.stdout.contains("; the daemon"), "{ran:?}");
     }
     assert_eq!(reached(&service), [] as [&str; 0]);

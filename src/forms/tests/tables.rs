@@ -1,5 +1,7 @@
 //! Tests of forms that a table declares.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::super::*;
@@ -35,7 +37,7 @@ fn in_table(fields: &[FormField]) -> String {
         if !field.help.is_empty() {
             parts.push(format!("help = {}", quoted(&field.help)));
         }
-        text += &format!("  {{ {} }},\n", parts.join(", "));
+        let _ = writeln!(text, "  {{ {} }},", parts.join(", "));
     }
     text + "}\nfunction main(args) print(args.city) end\n"
 }
