@@ -324,7 +324,9 @@ fn recipient_json(
     let id_column = batch.id_column.as_deref().unwrap_or(call.id_field());
     if call.recipient() == Call::Group.recipient() {
         let users: Value = fields.get("users")?;
-        if plain && users.is_nil() && batch.kind != Some(Call::Group) {
+        // A row without a group is one of another kind, as in a correction of messages to users.
+        let names_a_group = !fields.get::<Value>(id_column)?.is_nil();
+        if plain && names_a_group && users.is_nil() && batch.kind != Some(Call::Group) {
             check_user_fields(fields, batch, position)?;
         }
         needed.raw_set("users", users)?;

@@ -57,7 +57,7 @@ end
 local largest = groups.create({ name = ("群"):rep(128), owner = "boss", description = ("说"):rep(512), members = full, max_members = 102, public = true })
 assert(im.group(largest).members == 101, tostring(im.group(largest).members))
 groups.add(largest, "last")
-ok, problem = pcall(groups.add, largest, "one more")
+ok, problem = pcall(groups.add, largest, "one-more")
 assert(not ok and problem.kind == "rejected" and tostring(problem):find("max users"), tostring(problem))
 local alone = groups.create({ name = "x", owner = "boss", members = {} })
 assert(alone ~= largest and im.group(alone).members == 1)
