@@ -1,4 +1,6 @@
 //! Another person must approve: the same one is known at every door and in every case.
+//!
+//! On a server: in the soak
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! A daemon that is killed repeatedly in the middle of scheduled broadcasts. The service's own log says what each
 //! group got.
+//!
+//! On a server: in the soak
 
 use std::collections::BTreeMap;
 use std::process::Command;
