@@ -1,6 +1,4 @@
 //! Another person must approve: the same one is known at every door and in every case.
-//!
-//! On a server: in the soak
 
 use serde_json::{Value, json};
 
@@ -8,9 +6,10 @@ use super::{approve, awaited, hash, post, project_with, reached, system_user, to
 use crate::support::service::Service;
 use crate::web::{Answer, Site, request};
 
-/// A job beside the script, so that every door can begin a broadcast.
+/// A job beside the script, so that every door can begin a broadcast. Its runs wait for each other: the one before ends a
+/// moment after its broadcast.
 const SCRIPT: &str = r#"
-require("schedule").every("10000h", { name = "job" }, function(job)
+require("schedule").every("10000h", { name = "job", overlap = "queue" }, function(job)
   im.broadcast {
     name = "news", run = job.run, to = "groups.csv", message = { from = "a", type = "txt", body = { msg = "hi" } },
   }
