@@ -5,7 +5,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::service::{self, Request, Service};
 use crate::support::{Project, Ran, side_by_side, store, until};
@@ -245,6 +245,41 @@ fn a_path_with_a_401_of_its_own_costs_one_token_and_no_other_call() {
     Ran::of(&command.output().unwrap()).exits(0).prints("200");
     let count = |part: &str| service.requests().iter().filter(|one| one.path.contains(part)).count();
     assert_eq!((count("/token"), count("/messages"), count("/chatgroups/7/")), (2, 2, 25));
+}
+
+#[test]
+fn the_audit_has_each_call_that_changes_something_and_no_other() {
+    let service = Service::answering(|_, request| {
+        service::json(if request.path.contains("/chatgroups/9") { 403 } else { 200 }, "{}")
+    });
+    let project = project(
+        r#"
+        im.request { method = "GET", path = "/chatgroups" }
+        im.request { method = "POST", path = "/chatgroups/7/users", body = { usernames = { "the-body-of-it" } } }
+        assert(not pcall(im.request, { method = "DELETE", path = "/chatgroups/9/users/bob" }))
+        assert(not pcall(im.request, { method = "PUT", path = "/not/granted/at/all" }))
+        "#,
+    );
+    let listed = || {
+        let listed = project.command_against(&service, &["audit", "list", "--json"]).output().unwrap();
+        let entries = Ran::of(&listed).exits(0).stdout;
+        let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let requests = entries.filter(|entry| entry["act"] == "request");
+        requests
+            .map(|entry| {
+                [&entry["actor"], &entry["kind"], &entry["object"]]
+                    .map(|value| value.as_str().unwrap().to_owned())
+            })
+            .collect::<Vec<_>>()
+    };
+    Ran::of(&project.command_against(&service, &["rehearse", "scripts/main.lua"]).output().unwrap());
+    project.run_against(&service).exits(0);
+    let expected = ["POST /chatgroups/7/users", "DELETE /chatgroups/9/users/bob"]
+        .map(|object| ["scripts/main.lua", "script", object].map(str::to_owned));
+    assert_eq!(listed(), expected);
+    assert!(!project.keeps("the-body-of-it"));
+    let verify = project.command_against(&service, &["audit", "verify"]).output().unwrap();
+    Ran::of(&verify).exits(0).prints("are whole");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn print(
         }
         writeln!(
             out,
-            "{:>6} {:<20} {:<24} {:<5} {:<24} {:<28} details",
+            "{:>6} {:<20} {:<24} {:<6} {:<24} {:<28} details",
             "number", "time", "actor", "door", "act", "object"
         )?;
     }
@@ -141,7 +141,7 @@ fn print(
         let AuditEntry { number, actor, door, act, object, details, .. } = entry;
         writeln!(
             out,
-            "{number:>6} {:<20} {:<24} {door:<5} {act:<24} {:<28} {}",
+            "{number:>6} {:<20} {:<24} {door:<6} {act:<24} {:<28} {}",
             utc(entry.at()),
             one_line(actor),
             one_line(object),

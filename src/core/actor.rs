@@ -15,6 +15,8 @@ words! {
         Proxy, "proxy";
         /// By the operating system: a user of the command line.
         System, "system";
+        /// By its path: a script that runs.
+        Script, "script";
     }
 }
 
@@ -29,20 +31,22 @@ words! {
         Api, "api";
         /// The command line.
         Cli, "cli";
+        /// A call of a script.
+        Script, "script";
     }
 }
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The name of the token, the user whom the proxy names, or the user of the system.
+    /// The name of the token, the user whom the proxy names, the user of the system, or the path of the script.
     pub name: String,
     pub kind: ActorKind,
     pub role: TokenRole,
     pub door: Door,
     /// The name of the machine that carries out the act.
     pub host: String,
-    /// The network address that the act came from. `None` on the command line.
+    /// The network address that the act came from. `None` on the command line and for a script.
     pub address: Option<String>,
 }
 

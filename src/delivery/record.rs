@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::RestCall;
 use crate::clock::Instant;
-use crate::core::{Call, FailureKind, Receipts, RequestFailure, SendOptions};
+use crate::core::{
+    Act, Actor, ActorKind, Call, Door, FailureKind, Receipts, RequestFailure, SendOptions, TokenRole,
+    host_name, sha256_hex,
+};
 use crate::ledger::{
     AnnouncementTurn, AppId, BeginSendResult, LedgerError, NewSend, RecipientState, SendOutcome, SendTicket,
 };
@@ -126,8 +129,24 @@ impl Delivery {
     }
 }
 
+/// The act of a call of `im.request`, as the audit records it before the call is made. Its body is recorded as a hash,
+/// because it may hold what only the service should know.
+fn audit_of(call: &RestCall, origin: &str, job_run: Option<&str>) -> Act {
+    let actor = Actor {
+        name: origin.to_owned(),
+        kind: ActorKind::Script,
+        role: TokenRole::Operator,
+        door: Door::Script,
+        host: host_name(),
+        address: None,
+    };
+    let body = call.body.as_ref().map(sha256_hex);
+    let details = json!({ "run": job_run, "body_sha256": body });
+    actor.act("request", format!("{} {}", call.method, call.path)).with(details)
+}
+
 impl Delivery {
-    /// Begins the record of a call of `im.request`: among the single sends, without a message.
+    /// Begins the record of a call of `im.request`: in the audit, and among the single sends, without a message.
     pub(super) async fn begin_rest(
         &self,
         call: &RestCall,
@@ -136,6 +155,8 @@ impl Delivery {
     ) -> Result<SendRecord<'_>, RequestFailure> {
         let Some((open, app)) = self.entry().await? else { return Ok(SendRecord::unrecorded(self)) };
         open.write_deferred().await.map_err(|error| unrecorded(&error))?;
+        let act = audit_of(call, origin, job_run);
+        open.ledger.append_audit(&act).await.map_err(|error| unrecorded(&error))?;
         let send = NewSend {
             app,
             once: None,
