@@ -174,7 +174,7 @@ fn figures_are_right_after_a_campaign_and_dashboard_and_alerts_name_no_others() 
         (r#"mooncast_broadcasts{app="default",state="finished"}"#, 1.0),
         (r#"mooncast_broadcasts{app="default",state="ready"}"#, 0.0),
         (r#"mooncast_recipients{app="default",state="sent"}"#, 0.0),
-        (r#"mooncast_job_runs_total{job_name="news",outcome="done"}"#, 1.0),
+        (r#"mooncast_job_runs_total{job_name="news",outcome="undelivered"}"#, 1.0),
         ("mooncast_job_start_delay_seconds_count", 1.0),
         (r#"mooncast_script_loads_total{result="taken"}"#, 1.0),
         (r#"mooncast_script_loads_total{result="refused"}"#, 1.0),

@@ -117,7 +117,7 @@ fn a_run_killed_in_its_broadcast_is_entered_again_with_the_very_same_script() {
     serving.prints("old ends\t100", 1);
     let ran = serving.stop().exits(0).prints("old begins\t2").says("run queued again after an interruption");
     assert!(!ran.stdout.contains("new"), "{ran:#?}");
-    project.mooncast(&["jobs", "show", "news"]).exits(0).prints("done, attempt 2");
+    project.mooncast(&["jobs", "show", "news"]).exits(0).prints("undelivered, attempt 2");
     let accepted = server.accepted();
     assert!(accepted.values().all(|times| *times == 1), "{accepted:?}");
 }

@@ -25,5 +25,8 @@ words! {
         Cancelled = 6, "cancelled";
         /// It ended without an error and sent nothing, because its messages had been sent before.
         AlreadySent = 7, "already_sent";
+        /// It ended without an error, and not everything that it sent was delivered: messages were rejected, given up or
+        /// are in doubt, or an audience had no recipients.
+        Undelivered = 8, "undelivered";
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::columns::{JsonText, Millis, OptionalMillis};
 use super::sql::sql;
 use super::store::millis;
-use super::{Ledger, LedgerError};
+use super::{BroadcastId, Ledger, LedgerError};
 
 /// The most rehearsals that are kept.
 const KEPT: i64 = 200;
@@ -89,6 +89,18 @@ impl Ledger {
         let question = sql("SELECT id, script, version, args, actor, requested_at, finished_at, plan,
                 CAST(NULL AS TEXT) AS report, error FROM rehearsals WHERE script = ? ORDER BY id DESC LIMIT ?");
         self.store().rows(question.bind(script).bind(i64::from(limit))).await
+    }
+
+    /// Returns the number of the rehearsal whose plan a run of this broadcast follows, if it is still kept.
+    pub async fn rehearsal_of(&self, id: BroadcastId) -> Result<Option<i64>, LedgerError> {
+        for (job, at) in self.runs_of_broadcast(id, 1).await? {
+            let plan = self.job_run(&job, at).await?.and_then(|run| run.args).and_then(|args| args.plan);
+            let Some(plan) = plan else { continue };
+            let question = sql("SELECT max(id) FROM rehearsals WHERE plan = ?");
+            let row: Option<(Option<i64>,)> = self.store().row_now(question.bind(plan)).await?;
+            return Ok(row.and_then(|(id,)| id));
+        }
+        Ok(None)
     }
 
     /// Deletes the rehearsals from before `time`.

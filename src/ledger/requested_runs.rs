@@ -7,7 +7,7 @@ use const_format::formatcp;
 use super::job_registry::insert_run_command;
 use super::jobs::JobRun;
 use super::sql::sql;
-use super::state::run::{ALREADY_SENT, DONE, FAILED, INTERRUPTED, RUNNING};
+use super::state::run::{ALREADY_SENT, DONE, FAILED, INTERRUPTED, RUNNING, UNDELIVERED};
 use super::store::{from_millis, millis};
 use super::{Instance, Ledger, LedgerError, RunRequest};
 
@@ -57,12 +57,12 @@ impl Ledger {
         Ok(row.and_then(|(guard,)| guard))
     }
 
-    /// Returns runs of scripts that were requested over the page or the API and failed or were interrupted since an instant, at
-    /// most `limit`, the newest first. A script whose later run was requested, or ended well on the command line, has none.
+    /// Returns runs of scripts that were requested over the page or the API and failed, were interrupted or did not deliver everything
+    /// since an instant, at most `limit`, the newest first. A script whose later run was requested, or ended well on the command line, has none.
     pub async fn failed_requests(&self, since: Duration, limit: u32) -> Result<Vec<JobRun>, LedgerError> {
         let question = sql(formatcp!(
             "SELECT job, scheduled_at, state, attempt, note, started_at, finished_at, args, command_line, version FROM job_runs r
-                WHERE args IS NOT NULL AND command_line IS NULL AND state IN ({FAILED}, {INTERRUPTED}) AND finished_at >= ?
+                WHERE args IS NOT NULL AND command_line IS NULL AND state IN ({FAILED}, {INTERRUPTED}, {UNDELIVERED}) AND finished_at >= ?
                 AND NOT EXISTS (SELECT 1 FROM job_runs o WHERE o.args IS NOT NULL AND o.job = r.job
                     AND o.scheduled_at > r.scheduled_at AND (o.command_line IS NULL OR o.state IN ({DONE}, {ALREADY_SENT})))
                 ORDER BY scheduled_at DESC, job LIMIT ?"

@@ -93,6 +93,7 @@ pub(super) mod run {
     pub(in crate::ledger) const DONE: i64 = JobState::Done.number();
     pub(in crate::ledger) const ALREADY_SENT: i64 = JobState::AlreadySent.number();
     pub(in crate::ledger) const FAILED: i64 = JobState::Failed.number();
+    pub(in crate::ledger) const UNDELIVERED: i64 = JobState::Undelivered.number();
 }
 
 /// The number of the command that runs a job.

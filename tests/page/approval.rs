@@ -65,6 +65,18 @@ fn a_second_person_approves_on_the_page_and_the_broadcast_goes() {
         browser.wait_text("#notice", "news/1 已批准").await;
         browser.wait_text("#broadcast .chip", "已完成").await;
         browser.wait_text("#approval", "bob").await;
+        // Without a reload, nothing on the page says that it waits still.
+        browser.wait("document.getElementById('outlook').hidden").await;
+        browser.wait("!document.querySelector('#recipient_list .s-pending')").await;
+        browser.wait_text("#recipient_list tbody", "已发送").await;
+        // Hashes are long words.
+        browser.open(&site.url("/audit")).await;
+        browser.wait_text("main", "broadcast.approve").await;
+        for (width, height) in [(1280, 900), (390, 844), (360, 740)] {
+            browser.show(width, height, false).await;
+            browser.fits().await;
+            browser.picture(&format!("audit-zh-{width}")).await;
+        }
         browser.close().await;
     });
     let shown = project.mooncast(&["runs", "show", "news"]).exits(0);

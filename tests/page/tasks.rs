@@ -94,12 +94,15 @@ fn ten_tasks_are_done_by_two_people_without_a_terminal() {
         second.wait_text("#broadcast .chip", "awaiting approval").await;
         assert_eq!(recipients(), ["900"], "nothing goes before the approval");
         second.picture("tasks-approver").await;
+        let waiting = second.client.current_url().await.unwrap();
+        second.click("#outlook a[href^='/rehearsals/']").await;
+        second.wait_text("h1", "main.lua").await;
+        second.open(waiting.as_ref()).await;
         approve(&second, "looks right").await;
         assert_eq!(recipients(), ["101", "102", "103", "900"]);
 
         // 7 and 8: the broadcast goes, and a recipient's message is looked at.
         lead.wait_text("#broadcast .chip", "finished").await;
-        lead.open(lead.client.current_url().await.unwrap().as_ref()).await;
         lead.wait_text("#recipients", "103").await;
         lead.click("#recipients tbody a[href*='/recipients/']").await;
         lead.wait_text("main", "We mete in Berlin.").await;

@@ -165,10 +165,9 @@ fn draw_quotas(frame: &mut Frame<'_>, area: Rect, seen: &TopSnapshot) {
 
 fn draw_jobs(frame: &mut Frame<'_>, area: Rect, screen: &mut TopScreen, seen: &TopSnapshot) {
     let rows = seen.jobs.iter().map(|job| {
-        let failed = job
-            .last
-            .as_ref()
-            .is_some_and(|run| matches!(run.state, JobState::Failed | JobState::Interrupted));
+        let failed = job.last.as_ref().is_some_and(|run| {
+            matches!(run.state, JobState::Failed | JobState::Interrupted | JobState::Undelivered)
+        });
         let last = Cell::from(words::last(job, seen.at));
         let last = if failed { last.style(Style::new().fg(Color::Red)) } else { last };
         Row::new(vec![Cell::from(job.name.clone()), Cell::from(words::next(job, seen.at)), last])

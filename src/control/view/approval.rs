@@ -58,6 +58,8 @@ pub struct OutlookView {
     pub last: Vec<String>,
     /// The messages of the first recipient, of the last one, and the largest.
     pub samples: Vec<MessageView>,
+    /// The number of the page's rehearsal whose plan its run follows.
+    pub rehearsal: Option<i64>,
     /// Whether its test groups got their messages before the plan was fixed.
     pub tested: bool,
     /// Whether its groups were to be looked up at the service before the plan was fixed. A group that does not exist or is
@@ -114,6 +116,7 @@ impl OutlookView {
             first: first_named,
             last: last_named,
             samples,
+            rehearsal: ledger.rehearsal_of(id).await?,
             tested: broadcast.spec.tested,
             preflight: broadcast.spec.preflight,
             targets: broadcast.spec.targets.as_deref().map(Into::into),

@@ -59,8 +59,10 @@ pub enum NeedCode {
     ScriptStale,
     RunFailed,
     RunInterrupted,
+    RunUndelivered,
     RequestFailed,
     RequestInterrupted,
+    RequestUndelivered,
     RunMissed,
     AlertPending,
     AlertDropped,
@@ -98,7 +100,7 @@ pub struct StoredNeeds {
     pub open_doubts: Vec<(i64, String, u64)>,
     /// Alerts that were not delivered.
     pub alerts: Vec<UndeliveredAlerts>,
-    /// Runs of scripts that were requested over the page or the API, and failed or were interrupted.
+    /// Runs of scripts that were requested over the page or the API, and failed, were interrupted or did not deliver everything.
     pub requests: Vec<JobRun>,
     /// When the ledger was restored, if nobody has accepted that yet.
     pub restored_at: Option<Duration>,
@@ -247,13 +249,14 @@ fn of_script(script: &ScriptView) -> Option<NeedView> {
     )
 }
 
-/// A job whose latest run failed, was interrupted, or was missed.
+/// A job whose latest run failed, was interrupted, did not deliver everything, or was missed.
 fn of_job(job: &JobView) -> Option<NeedView> {
     let last = job.last.as_ref().filter(|_| job.gone_at.is_none())?;
     let note = last.note.as_deref().unwrap_or_default();
     let code = match last.state {
         JobState::Failed => NeedCode::RunFailed,
         JobState::Interrupted => NeedCode::RunInterrupted,
+        JobState::Undelivered if !is_doubt(note) => NeedCode::RunUndelivered,
         JobState::Skipped if is_missed(note) => NeedCode::RunMissed,
         _ => return None,
     };
@@ -262,11 +265,13 @@ fn of_job(job: &JobView) -> Option<NeedView> {
     Some(NeedView::new(code, format!("/run?id={}", in_query(id)), params).since(finished_at.clone()))
 }
 
-/// A requested run of a script that failed or was interrupted.
+/// A requested run of a script that failed, was interrupted, or did not deliver everything.
 fn of_request(run: &JobRun) -> Option<NeedView> {
+    let note = run.note.as_deref().unwrap_or_default();
     let code = match run.state {
         JobState::Failed => NeedCode::RequestFailed,
         JobState::Interrupted => NeedCode::RequestInterrupted,
+        JobState::Undelivered if !is_doubt(note) => NeedCode::RequestUndelivered,
         _ => return None,
     };
     let JobRunView { id, finished_at, job, note, .. } = JobRunView::from(run);
@@ -277,6 +282,14 @@ fn of_request(run: &JobRun) -> Option<NeedView> {
 
 fn of_restore(at: Duration) -> NeedView {
     NeedView::new(NeedCode::RestorePending, "/log?level=error".to_owned(), []).since(Some(utc(at)))
+}
+
+/// Whether all that a run did not deliver is in doubt. Doubts are listed on their own until they are settled.
+fn is_doubt(note: &str) -> bool {
+    note.split("; ").all(|part| {
+        Reason::of(part)
+            .is_some_and(|reason| matches!(reason.code.as_str(), "run_in_doubt" | "run_calls_in_doubt"))
+    })
 }
 
 /// Whether a scheduled time was skipped because no daemon ran at that time, and the job did not make up for it.

@@ -45,6 +45,7 @@ impl RunQueue {
         match state {
             JobState::Done => tracing::info!(job, run, "run finished"),
             JobState::AlreadySent => tracing::info!(job, run, "run finished: {note_text}"),
+            JobState::Undelivered => tracing::warn!(job, run, "run finished, but {note_text}"),
             JobState::Cancelled => tracing::warn!(job, run, "run cancelled: {note_text}"),
             _ => tracing::error!(job, run, "run failed: {note_text}"),
         }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
+use crate::core::Call;
 use crate::delivery::{ActiveBroadcast, BroadcastSummary, Delivery, DriveEnd, SendCounters};
 use crate::ledger::{Broadcast, BroadcastId, Lease, Ledger};
 use crate::protocol::{FailureKind, RequestFailure};
@@ -73,9 +74,19 @@ pub(super) struct BroadcastTask {
     lease: Lease,
     /// The report, or the reason why there is none, once the broadcast has ended.
     end: RefCell<Option<Result<Value, RequestFailure>>>,
-    /// Why it was cancelled, once it has ended that way.
-    cancelled: OnceCell<String>,
+    /// How it ended, once it has.
+    outcome: OnceCell<BroadcastOutcome>,
     ended: CancellationToken,
+}
+
+/// How the driving of a broadcast ended.
+pub(super) struct BroadcastOutcome {
+    pub(super) call: Call,
+    pub(super) summary: BroadcastSummary,
+    /// The recipients that this driving sent to.
+    pub(super) sent_now: u64,
+    /// Why the broadcast was cancelled, if it was.
+    pub(super) cancelled: Option<String>,
 }
 
 impl BroadcastTask {
@@ -104,12 +115,12 @@ impl BroadcastTask {
             ledger: role.ledger.clone(),
             lease: role.lease,
             end: RefCell::default(),
-            cancelled: OnceCell::new(),
+            outcome: OnceCell::new(),
             ended: CancellationToken::new(),
         });
         let task = Rc::clone(&driving);
         let drive = async move {
-            let end = to_end(role, sends, &stop, &tally, &underway, &task.cancelled).await;
+            let end = to_end(role, sends, &stop, &tally, &underway, &task.outcome).await;
             then(&end);
             task.end.replace(Some(end));
             task.ended.cancel();
@@ -128,9 +139,9 @@ impl BroadcastTask {
         self.ended.cancelled().await;
     }
 
-    /// Returns why the broadcast was cancelled. None if it has not ended, or ended otherwise.
-    pub(super) fn cancelled(&self) -> Option<&str> {
-        self.cancelled.get().map(String::as_str)
+    /// Returns how the broadcast ended. None if it has not.
+    pub(super) fn outcome(&self) -> Option<&BroadcastOutcome> {
+        self.outcome.get()
     }
 
     /// Waits until the broadcast ends, but at most one second (one minute of simulated time), and returns its progress.
@@ -144,14 +155,14 @@ impl BroadcastTask {
     }
 }
 
-/// Drives a broadcast, and turns its end into the report for its script. `cancelled` gets the reason if it was cancelled.
+/// Drives a broadcast, and turns its end into the report for its script. `outcome` gets how it ended.
 async fn to_end(
     role: LeasedBroadcast,
     sends: bool,
     stop: &CancellationToken,
     tally: &SendCounters,
     underway: &ActiveBroadcast,
-    cancelled: &OnceCell<String>,
+    outcome: &OnceCell<BroadcastOutcome>,
 ) -> Result<Value, RequestFailure> {
     let LeasedBroadcast {
         delivery,
@@ -182,11 +193,13 @@ async fn to_end(
     };
     tally.broadcast(broadcast.spec.call, &driven.report, sent_now);
     underway.ended(&driven);
-    if driven.end == DriveEnd::Cancelled {
-        let now = ledger.show(broadcast.id).await.map_err(fault)?;
-        // A broadcast is driven once, so the cell is empty.
-        let _ = cancelled.set(ended::why_cancelled(&now));
-    }
+    let cancelled = match driven.end {
+        DriveEnd::Cancelled => Some(ended::why_cancelled(&ledger.show(broadcast.id).await.map_err(fault)?)),
+        _ => None,
+    };
+    let (call, summary) = (broadcast.spec.call, driven.report.clone());
+    // A broadcast is driven once, so the cell is empty.
+    let _ = outcome.set(BroadcastOutcome { call, summary, sent_now, cancelled });
     let report = &driven.report;
     let stands = |how: &str| {
         let BroadcastSummary { name, run, sent, total, .. } = report;

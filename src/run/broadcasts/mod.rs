@@ -34,7 +34,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::core::sha256_hex;
-use crate::delivery::{ActiveBroadcast, LEASE};
+use crate::delivery::{ActiveBroadcast, LEASE, SendCounters, SendCounts};
 use crate::ledger::{BroadcastId, Lease, Ledger, LedgerError, ScriptRef};
 use crate::protocol::{FailureKind, HostResponse, LuaSource, RequestFailure};
 
@@ -43,7 +43,7 @@ use build::PlanBuilder;
 pub use build::PlanProgress;
 pub use change::note as changed_note;
 use compare::RecipientComparison;
-use drive::BroadcastTask;
+use drive::{BroadcastOutcome, BroadcastTask};
 
 pub use project::ProjectInputs;
 pub(super) use steps::step;
@@ -73,6 +73,7 @@ pub struct RunBroadcasts {
     refused: Cell<bool>,
     /// Why a broadcast was cancelled, of the first such one.
     cancelled: RefCell<Option<String>>,
+    supervised: SendCounters,
     /// Whether drafts of dead processes have been deleted.
     swept: Cell<bool>,
 }
@@ -142,6 +143,23 @@ impl RunBroadcasts {
     /// none was.
     pub fn cancelled(&self) -> Option<String> {
         self.cancelled.borrow().clone()
+    }
+
+    /// The counts of the broadcasts of the run that a daemon's supervisor drove. They are not in the counts of the run, which
+    /// may end before them.
+    pub fn supervised(&self) -> SendCounts {
+        self.supervised.counts()
+    }
+
+    /// Notes how a broadcast of the run ended. `supervised` is whether a daemon's supervisor drove it.
+    fn note_outcome(&self, outcome: &BroadcastOutcome, supervised: bool) {
+        let BroadcastOutcome { call, summary, sent_now, cancelled } = outcome;
+        if supervised {
+            self.supervised.broadcast(*call, summary, *sent_now);
+        }
+        if let Some(why) = cancelled {
+            self.note_cancelled(why.clone());
+        }
     }
 
     /// Notes and logs why a broadcast of the run was cancelled.

@@ -82,9 +82,9 @@ pub(in crate::run) async fn step(
             let waited = driving.wait(&services.clock).await?;
             // The answer may be from the moment before the end.
             if waited["done"] == true
-                && let Some(why) = driving.cancelled()
+                && let Some(outcome) = driving.outcome()
             {
-                broadcasts.note_cancelled(why.to_owned());
+                broadcasts.note_outcome(outcome, services.job.is_some());
             }
             Ok(json_answer(&waited))
         }

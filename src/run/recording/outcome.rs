@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::delivery::SendCounts;
 use crate::ledger::{JobState, OutputStream};
 use crate::run::services::RunServices;
 use crate::run::session::{RunEnd, RunError};
@@ -37,7 +38,10 @@ impl RunOutcome {
             RunEnd::Finished if first && counts.all_sent_before() && !drove => {
                 Self::noted(JobState::AlreadySent, SENT_BEFORE)
             }
-            RunEnd::Finished => Self { state: JobState::Done, note: None, traceback: Vec::new() },
+            RunEnd::Finished => {
+                let supervised = services.map(|services| services.broadcasts.supervised());
+                Self::finished(&[counts, supervised.unwrap_or_default()])
+            }
             RunEnd::Interrupted => Self::noted(JobState::Interrupted, INTERRUPTED),
             RunEnd::Failed(failed) => Self::noted(JobState::Failed, &failed.to_string()),
         };
@@ -50,6 +54,14 @@ impl RunOutcome {
     /// A run that was cancelled for this reason.
     pub fn cancelled(why: &str) -> Self {
         Self::noted(JobState::Cancelled, why)
+    }
+
+    /// A run that ended without an error.
+    fn finished(counts: &[SendCounts; 2]) -> Self {
+        match undelivered(counts) {
+            what if what.is_empty() => Self { state: JobState::Done, note: None, traceback: Vec::new() },
+            what => Self::noted(JobState::Undelivered, &what.join("; ")),
+        }
     }
 
     fn noted(state: JobState, note: &str) -> Self {
@@ -66,8 +78,35 @@ impl RunOutcome {
                 record.say(OutputStream::Error, &lines.join("\n"));
             }
             JobState::Cancelled => record.say(OutputStream::Host, &format!("cancelled: {note}")),
-            JobState::AlreadySent | JobState::Interrupted => record.say(OutputStream::Host, note),
+            JobState::AlreadySent | JobState::Interrupted | JobState::Undelivered => {
+                record.say(OutputStream::Host, note);
+            }
             _ => {}
         }
     }
+}
+
+/// What was not delivered: a sentence for each kind.
+fn undelivered(counts: &[SendCounts; 2]) -> Vec<String> {
+    let sum = |count: fn(&SendCounts) -> u64| counts.iter().map(count).sum::<u64>();
+    let missed = sum(|counts| counts.rejected + counts.not_sent);
+    let (in_doubt, calls) = (sum(|counts| counts.in_doubt), sum(|counts| counts.requests_in_doubt));
+    let kinds = [
+        (missed, "recipient did not get its message", "recipients did not get their messages"),
+        (
+            in_doubt,
+            "recipient is in doubt and may have its message",
+            "recipients are in doubt and may have their messages",
+        ),
+        (calls, "call of im.request is in doubt", "calls of im.request are in doubt"),
+        (
+            sum(|counts| counts.without_recipients),
+            "audience had no recipients",
+            "audiences had no recipients",
+        ),
+    ];
+    let sentence = |(count, one, other)| {
+        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { other }))
+    };
+    kinds.into_iter().filter_map(sentence).collect()
 }

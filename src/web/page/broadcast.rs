@@ -8,16 +8,20 @@ use serde::Deserialize;
 
 use crate::control::{BroadcastView, ReadersView, RecipientView, standing};
 use crate::ledger;
-use crate::ledger::BroadcastId;
+use crate::ledger::{Broadcast, BroadcastId};
 use crate::web::AppState;
 use crate::web::answer::ApiError;
 use crate::web::api::{ApiPath, ApiQuery};
 
 use super::card::BroadcastCard;
+use super::format;
 use super::page_context::PageContext;
 
 /// The parts that are updated live.
-pub(super) const PARTS: &[&str] = &["broadcast"];
+const PARTS: &[&str] = &["broadcast", "outlook", "recipient_list"];
+
+/// The same while it waits for an approval: what is to be approved does not change, and costs much to read.
+const AWAITING_PARTS: &[&str] = &["broadcast", "recipient_list"];
 
 /// The number of recipients on a page.
 const PAGE: u32 = 100;
@@ -25,8 +29,8 @@ const PAGE: u32 = 100;
 /// The query: which recipients to show.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct BroadcastPageQuery {
-    state: Option<String>,
-    after: Option<i64>,
+    pub(super) state: Option<String>,
+    pub(super) after: Option<i64>,
 }
 
 /// `GET /broadcasts/{id}`
@@ -42,25 +46,24 @@ pub(super) async fn show(
 
 /// A broadcast with the status that its driver reported.
 pub(super) async fn look(state: &AppState, id: BroadcastId) -> Result<BroadcastView, ApiError> {
-    let found = state.ledger.show(id).await?;
-    let mut views = standing(&state.ledger, &[found], state.clock.unix_time()).await?;
+    view_of(state, state.ledger.show(id).await?).await
+}
+
+async fn view_of(state: &AppState, broadcast: Broadcast) -> Result<BroadcastView, ApiError> {
+    let mut views = standing(&state.ledger, &[broadcast], state.clock.unix_time()).await?;
     views.pop().ok_or_else(|| ApiError::not_found("the broadcast no longer exists"))
 }
 
-/// The context of the updated part.
-pub(super) async fn context(
+/// The parts that are updated, and their context.
+pub(super) async fn live(
     state: &AppState,
     page_context: &PageContext,
     id: BroadcastId,
-) -> Result<Value, ApiError> {
-    let view = look(state, id).await?;
-    Ok(context! {
-        live => true,
-        events => format!("/events?broadcast={}", id.0),
-        broadcast => BroadcastCard::value(&view),
-        own_plan => view.approval.as_ref().is_some_and(|approval| page_context.is_among(&approval.begun_by)),
-        ..page_context.context(state)
-    })
+    which: &BroadcastPageQuery,
+) -> Result<(&'static [&'static str], Value), ApiError> {
+    let broadcast = state.ledger.show(id).await?;
+    let parts = if broadcast.awaits_approval() { AWAITING_PARTS } else { PARTS };
+    Ok((parts, context(state, page_context, broadcast, which).await?))
 }
 
 async fn whole(
@@ -69,39 +72,58 @@ async fn whole(
     id: BroadcastId,
     which: &BroadcastPageQuery,
 ) -> Result<Value, ApiError> {
-    let filter = which.state.as_deref().filter(|name| !name.is_empty());
-    let chosen = match filter.map(|name| (name, ledger::RecipientState::from_name(name))) {
-        Some((name, None)) => {
-            return Err(ApiError::not_found(format!("recipients have no state `{name}`")));
-        }
-        Some((_, chosen)) => chosen,
-        None => None,
-    };
-    let after = which.after.unwrap_or_default();
-    let mut found = state.ledger.recipients(id, chosen, after, PAGE + 1).await?;
-    let more = found.len() > PAGE as usize;
-    found.truncate(PAGE as usize);
     let broadcast = state.ledger.show(id).await?;
     let outlook = state.outlook(&broadcast).await?;
-    let view = |recipient| RecipientView::of(recipient, broadcast.spec.recipients());
-    let recipients: Vec<RecipientView> = found.into_iter().map(view).collect();
-    let last = recipients.last().map_or(after, |recipient| recipient.seq);
     let recalled = state.ledger.recalled(id).await?;
-    let now = state.clock.unix_time();
-    let readers = ReadersView::read(&state.ledger, &broadcast, now).await?;
+    let readers = ReadersView::read(&state.ledger, &broadcast, state.clock.unix_time()).await?;
     Ok(context! {
-        states => ledger::RecipientState::ALL.map(ledger::RecipientState::name).to_vec(),
-        chosen => filter.unwrap_or_default(),
-        after => after,
-        next => more.then_some(last),
-        recipients => Serde(&recipients),
         outlook => outlook.as_ref().map(|outlook| Value::from(Serde(outlook))),
         settings => outlook.as_ref().map(|outlook| shown_settings(&outlook.settings)),
         reach => readers.as_ref().map(reach),
         recalled => recalled.done,
         unrecalled => recalled.refused,
-        ..context(state, page_context, id).await?
+        ..context(state, page_context, broadcast, which).await?
     })
+}
+
+/// The context of the parts that are updated live.
+async fn context(
+    state: &AppState,
+    page_context: &PageContext,
+    broadcast: Broadcast,
+    which: &BroadcastPageQuery,
+) -> Result<Value, ApiError> {
+    let (id, call) = (broadcast.id, broadcast.spec.recipients());
+    let (chosen, after) = (which.state.as_deref().unwrap_or_default(), which.after.unwrap_or_default());
+    let mut found = state.ledger.recipients(id, which.chosen()?, after, PAGE + 1).await?;
+    let more = found.len() > PAGE as usize;
+    found.truncate(PAGE as usize);
+    let last = found.last().map_or(after, |recipient| recipient.seq);
+    let recipients: Vec<RecipientView> =
+        found.into_iter().map(|recipient| RecipientView::of(recipient, call)).collect();
+    let view = view_of(state, broadcast).await?;
+    Ok(context! {
+        live => true,
+        outlook => (),
+        events => format!("/events?broadcast={}&state={}&after={after}", id.0, format::in_query(chosen)),
+        broadcast => BroadcastCard::value(&view),
+        own_plan => view.approval.as_ref().is_some_and(|approval| page_context.is_among(&approval.begun_by)),
+        states => ledger::RecipientState::ALL.map(ledger::RecipientState::name).to_vec(),
+        chosen,
+        after,
+        next => more.then_some(last),
+        recipients => Serde(&recipients),
+        ..page_context.context(state)
+    })
+}
+
+impl BroadcastPageQuery {
+    /// The state of the recipients to show; None for all.
+    fn chosen(&self) -> Result<Option<ledger::RecipientState>, ApiError> {
+        let state = self.state.as_deref().filter(|name| !name.is_empty());
+        let unknown = |name| ApiError::not_found(format!("recipients have no state `{name}`"));
+        state.map(|name| ledger::RecipientState::from_name(name).ok_or_else(|| unknown(name))).transpose()
+    }
 }
 
 /// The settings as names and their values in JSON.

@@ -32,6 +32,9 @@ const LOOKS_AFTER: u32 = 10;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PageEventsQuery {
     broadcast: Option<i64>,
+    /// The recipients that are shown of the broadcast.
+    state: Option<String>,
+    after: Option<i64>,
     job: Option<String>,
     run: Option<String>,
     /// The query of `/log`.
@@ -144,8 +147,9 @@ impl PageStream {
     async fn seen(&mut self, overview: &Overview) -> Result<(&'static [&'static str], Value), ApiError> {
         let (state, page_context, followed) = (&self.state, &self.page_context, &mut self.followed);
         Ok(match &self.query {
-            PageEventsQuery { broadcast: Some(id), .. } => {
-                (broadcast::PARTS, broadcast::context(state, page_context, BroadcastId(*id)).await?)
+            PageEventsQuery { broadcast: Some(id), state: chosen, after, .. } => {
+                let which = broadcast::BroadcastPageQuery { state: chosen.clone(), after: *after };
+                broadcast::live(state, page_context, BroadcastId(*id), &which).await?
             }
             PageEventsQuery { job: Some(name), .. } => {
                 (job::PARTS, job::context(state, page_context, name).await?)
