@@ -236,6 +236,43 @@ fn the_pypi_package_ease_restapi() {
 }
 
 #[test]
+fn the_ruby_gem_rest_client() {
+    let sim = Sim::start(&["--groups", "4", "--members", "3"]);
+    let lines = sim.serve(Command::new("ruby").arg(program("rest_client.rb")));
+    let expected = [
+        "token 200",
+        "groups 200",
+        "groups: 184524748161025 184524748161026",
+        "next groups 200",
+        "next groups: 184524748161027 184524748161028",
+        "upload 200",
+        "download 200",
+        "downloaded whole",
+        "download without its secret 403",
+        "txt 200",
+        "img 200",
+        "audio 200",
+        "video 200",
+        "file 200",
+        "loc 200",
+        "cmd 200",
+        "custom 200",
+        "targeted 200",
+        "users 200",
+        "recall 200",
+        "wrong token 401",
+    ];
+    assert_eq!(lines, expected);
+    let received = sim.received();
+    let to: Vec<_> = received.iter().map(|message| (message.content().0, message.content().1)).collect();
+    let kinds =
+        ["txt", "img", "audio", "video", "file", "loc", "cmd", "custom", "txt"].map(|kind| (GROUP, kind));
+    assert_eq!(to, [&kinds[..], &[("user2", "txt")]].concat());
+    assert_eq!(received[0].0["raw"]["ext"], json!({"by": "rest-client"}));
+    assert_eq!(received[8].0["users"], json!(["user2", "user3"]));
+}
+
+#[test]
 fn the_vendors_package_agora_token() {
     let sim = Sim::start(&["--app-id", APP_ID, "--app-certificate", APP_CERTIFICATE]);
     let lines = sim.serve(&mut node("agora_token.js", AGORA_TOKEN));
