@@ -129,14 +129,22 @@ impl Reconciler {
         wanted: &Arc<WantedRecords>,
     ) -> Result<Option<HashSet<String>>, HistoryError> {
         let start = unix_time(hour.start_ms());
+        let name = hour.name(self.zone);
         let read_at = loop {
             match target.ledger.claim_history_read(target.app, start).await? {
                 HistoryTurn::Ask(at) => break at,
-                HistoryTurn::Wait(wait) if ask == Ask::Now => self.clock.sleep(wait).await,
+                HistoryTurn::Wait(wait) if ask == Ask::Now => {
+                    let (app, seconds) = (&self.name, wait.as_secs_f64().ceil());
+                    tracing::info!(
+                        app,
+                        hour = name,
+                        "waiting {seconds} s for a history file: within a minute, each file is asked for once, and ten files of an app"
+                    );
+                    self.clock.sleep(wait).await;
+                }
                 HistoryTurn::Wait(_) => return Ok(None),
             }
         };
-        let name = hour.name(self.zone);
         let content = match self.fetch(target, hour, &name, wanted).await {
             Ok(content) => content,
             Err(HistoryError::Call(failure)) => {
