@@ -72,6 +72,7 @@ async fn whole(
     id: BroadcastId,
     which: &BroadcastPageQuery,
 ) -> Result<Value, ApiError> {
+    which.chosen()?;
     let broadcast = state.ledger.show(id).await?;
     let outlook = state.outlook(&broadcast).await?;
     let recalled = state.ledger.recalled(id).await?;
