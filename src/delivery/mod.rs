@@ -32,6 +32,7 @@ mod tally;
 mod targets;
 mod trace;
 mod transport;
+mod tries;
 mod undelivered;
 mod upload;
 

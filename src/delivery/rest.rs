@@ -14,7 +14,7 @@ use super::figures::QuotaKind;
 use super::permits::answer_of;
 use super::record::SendRecord;
 use super::retry::{Backoff, PATIENCE};
-use super::send::{least_time, lock};
+use super::send::lock;
 use super::{Delivery, SendCounters, trace};
 use crate::client::{Authorisation, CallError, FailureClass, RestAnswer, RestCall, TimeLimit};
 use crate::clock::Instant;
@@ -107,7 +107,7 @@ impl Delivery {
         let mut last = None;
         loop {
             let failed = |failure| RestFailure { failure, made };
-            let limit = || self.rest_limit(deadline.zip(options.timeout), last.as_ref()).map_err(failed);
+            let limit = || self.time_left(deadline.zip(options.timeout), last.as_ref()).map_err(failed);
             let permit = self.rest_permit(options, deadline, stop).await;
             let permit =
                 permit.map_err(|error| failed(self.overdue_after(last.as_ref(), deadline, error)))?;
@@ -170,19 +170,6 @@ impl Delivery {
             }
             last = Some(failure);
         }
-    }
-
-    /// The time that is left, or the error if it is too little for a try.
-    fn rest_limit(
-        &self,
-        limit: Option<(Instant, Duration)>,
-        last: Option<&CallError>,
-    ) -> Result<Option<TimeLimit>, RequestFailure> {
-        let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
-        if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
-            return Err(last.cloned().map_or_else(RequestFailure::overdue, RequestFailure::overdue_after));
-        }
-        Ok(limit)
     }
 
     async fn rest_token(

@@ -6,19 +6,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::client::{self, Authorisation, FailureClass, TimeLimit, TokenRenewals};
+use crate::client::{self, Authorisation, TimeLimit};
 use crate::clock::Instant;
 use crate::core::{Call, FailureKind, Receipts, RequestFailure, SendOptions};
 use crate::ledger::{BroadcastId, RecipientState};
 use crate::message::{Draft, Message, MessageProblems, check, check_draft};
 use crate::quota::{Permit, PermitOutcome};
 
-use super::failpoint::CrashPoint;
 use super::permits::answers_of;
 use super::reconcile::with_longest_mark;
-use super::record::{SendRecord, SendStart};
-use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, SendCounters, Transport, announce, trace};
+use super::record::SendStart;
+use super::tries::Tries;
+use super::{Delivery, SendCounters, Transport, trace};
 
 /// Where a request is sent, once it has its permit and token.
 pub(super) enum SendRoute<'a> {
@@ -30,7 +29,7 @@ pub(super) enum SendRoute<'a> {
 
 /// The least time that must be left for a request to begin. With less, the request would most likely end in doubt. A
 /// tenth of the given time, 500 ms at most.
-pub(super) fn least_time(given: Duration) -> Duration {
+fn least_time(given: Duration) -> Duration {
     (given / 10).min(Duration::from_millis(500))
 }
 
@@ -77,8 +76,8 @@ impl Delivery {
             Ok(SendStart::New(mut record)) => {
                 let marked = record.marked.take();
                 let message = marked.as_ref().unwrap_or(message);
-                let result =
-                    self.try_until_settled(message, &mut record, &options, deadline, stop, tally).await;
+                let tries = Tries::new(self, message, &options, deadline, stop, tally);
+                let result = tries.run(&mut record).await;
                 record.end(&result).await;
                 result
             }
@@ -120,107 +119,18 @@ impl Delivery {
         result
     }
 
-    async fn try_until_settled(
+    /// The time that is left of `limit`, a deadline and the time that was given; or the error if too little is left for a
+    /// try after the failure `last`.
+    pub(super) fn time_left(
         &self,
-        message: &Message,
-        record: &mut SendRecord<'_>,
-        options: &SendOptions,
-        deadline: Option<Instant>,
-        stop: &CancellationToken,
-        tally: &SendCounters,
-    ) -> Result<Receipts, RequestFailure> {
-        let body = message.to_json();
-        let price = self.price(message);
-        let give_up = self.clock.now() + PATIENCE;
-        let mut backoff = Backoff::of(&self.clock);
-        let mut renewals = TokenRenewals::default();
-        let mut last = None;
-        loop {
-            self.await_announcement(message, record, options, deadline, stop).await?;
-            let permit = self.permits(&price, options.priority, deadline, stop).await;
-            let permit = permit.map_err(|error| self.overdue_after(last.as_ref(), deadline, error))?;
-            let limit = || {
-                let limit = deadline.zip(options.timeout);
-                let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
-                if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
-                    return Err(last
-                        .clone()
-                        .map_or_else(RequestFailure::overdue, RequestFailure::overdue_after));
-                }
-                Ok(limit)
-            };
-            // The wait for a token comes before the intent, so an interruption during the wait leaves nothing in doubt.
-            let left = limit()?;
-            let Some(route) = self.route(message.call(), left, stop).await else {
-                return Err(RequestFailure::cancelled("the call"));
-            };
-            let outcome = match route {
-                Ok(route) => {
-                    let limit = limit()?;
-                    if !self.take_announcement(message, record).await? {
-                        continue;
-                    }
-                    if !options.overrides {
-                        Box::pin(self.refuse_suppressed(message, record)).await?;
-                    }
-                    // No request is sent before its intent is on disk.
-                    record.intend().await?;
-                    let in_flight = tally.in_flight(message.recipient_count());
-                    let outcome = self.request(&route, message, body.clone(), None, limit, permit).await;
-                    drop(in_flight);
-                    self.fail_point.pass(CrashPoint::AfterRequest);
-                    match (outcome, route) {
-                        (Err(failure), SendRoute::Service(authorisation)) if failure.refuses_token() => {
-                            // Nothing was sent. The record says so before the token renewal, which may be slow.
-                            record.withdraw(true, &failure.to_string()).await?;
-                            if self.client.renew(&mut renewals, &authorisation, &failure).await {
-                                last = Some(failure);
-                                continue;
-                            }
-                            Err(failure)
-                        }
-                        (outcome, _) => outcome,
-                    }
-                }
-                Err(failure) => {
-                    // Other calls can use the permit meanwhile.
-                    drop(permit);
-                    Err(failure)
-                }
-            };
-            let failure = match outcome {
-                Ok(receipts) => return settle(message, receipts),
-                Err(failure) => failure,
-            };
-            match failure.class {
-                FailureClass::Throttled if message.scope().is_some() => {
-                    return Err(announce::refused(failure));
-                }
-                FailureClass::Throttled => {
-                    tally.throttled();
-                    if self.clock.now() >= give_up {
-                        return Err(RequestFailure::from_failure(failure));
-                    }
-                    record.withdraw(false, &failure.to_string()).await?;
-                    last = Some(failure);
-                }
-                FailureClass::NothingSent => match backoff.next(failure.retry_after) {
-                    Some(wait) => {
-                        tracing::warn!(
-                            app = self.name,
-                            wait = ?wait,
-                            "nothing was sent, trying again: {failure}"
-                        );
-                        record.withdraw(true, &failure.to_string()).await?;
-                        let paused = self.pause(wait, deadline, stop).await;
-                        paused.map_err(|error| self.overdue_after(Some(&failure), deadline, error))?;
-                        last = Some(failure);
-                    }
-                    None => return Err(RequestFailure::from_failure(failure)),
-                },
-                _ => return Err(RequestFailure::from_failure(failure)),
-            }
+        limit: Option<(Instant, Duration)>,
+        last: Option<&client::CallError>,
+    ) -> Result<Option<TimeLimit>, RequestFailure> {
+        let limit = limit.map(|(at, given)| TimeLimit { left: at - self.clock.now(), given });
+        if limit.is_some_and(|limit| limit.left < least_time(limit.given)) {
+            return Err(last.cloned().map_or_else(RequestFailure::overdue, RequestFailure::overdue_after));
         }
+        Ok(limit)
     }
 
     /// The error of a wait. If the deadline has passed, it names the failure before it.
@@ -340,24 +250,4 @@ pub(super) fn lock(permit: &Mutex<Permit>) -> MutexGuard<'_, Permit> {
 /// The receipts of an edited message: its id stays.
 pub(super) fn edited(message: &Message, message_id: &str) -> Receipts {
     message.to().iter().map(|group| (group.clone(), message_id.to_owned())).collect()
-}
-
-/// Checks that a 200 names every recipient. One that it does not name is in doubt.
-fn settle(message: &Message, answer: client::SendReceipts) -> Result<Receipts, RequestFailure> {
-    let receipts = answer.data;
-    let missing: Vec<&str> = message
-        .to()
-        .iter()
-        .filter(|recipient| !receipts.iter().any(|(known, _)| known == *recipient))
-        .map(String::as_str)
-        .collect();
-    if missing.is_empty() {
-        return Ok(receipts);
-    }
-    let message = format!(
-        "the service answered 200 without a message id for {}; it may have been sent there: check before \
-         you send it again",
-        missing.join(", ")
-    );
-    Err(RequestFailure { receipts, status: Some(200), ..RequestFailure::new(FailureKind::InDoubt, message) })
 }

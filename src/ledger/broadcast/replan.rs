@@ -122,33 +122,68 @@ async fn replan(
         (formatcp!("{SENT}, {IN_DOUBT}"), formatcp!("{PENDING}, {REJECTED}"))
     };
     delete_already_sent(write, id, new, sent, &spec.identity).await?;
-    // Deletes the unsent recipients that the draft replaces.
-    let same = &spec.identity;
+    delete_replaced(write, id, new, &spec.identity).await?;
+    step();
+    let cancelled = sql(format!(
+        "UPDATE recipients SET state = {CANCELLED}, error = ?, updated_at = ? WHERE broadcast = ? AND state IN ({unsent})"
+    ));
+    let now = write.store.now();
+    write.run(cancelled.bind(REMOVED).bind(now).bind(id.0)).await?;
+    let end = move_draft(write, id, new).await?;
+    step();
+    store_plan(write, id, plan, &spec, end).await?;
+    add_authors(write, id, &spec.approval.begun_by).await?;
+    write.store.driver.forget_ranges(write, id).await?;
+    delete_draft(write, new).await?;
+    step();
+    Ok(())
+}
+
+/// Deletes the recipients of a plan that a draft replaces: those that have no message and are in both.
+async fn delete_replaced(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    new: BroadcastId,
+    same: &str,
+) -> Result<(), LedgerError> {
     let replaced = sql(format!(
         "DELETE FROM recipients WHERE broadcast = ?1 AND (state = {SKIPPED}
             OR (state IN ({PENDING}, {REJECTED}, {CANCELLED})
                 AND ({same}) IN (SELECT {same} FROM recipients WHERE broadcast = ?2)))"
     ));
-    write.run(replaced.bind(id.0).bind(new.0)).await?;
-    let cancelled = sql(format!(
-        "UPDATE recipients SET state = {CANCELLED}, error = ?, updated_at = ? WHERE broadcast = ? AND state IN ({unsent})"
-    ));
-    let now = write.store.now();
-    step();
-    write.run(cancelled.bind(REMOVED).bind(now).bind(id.0)).await?;
+    write.run(replaced.bind(id.0).bind(new.0)).await.map(drop)
+}
+
+/// Copies the recipients, messages and export columns of a draft into a plan, with the next numbers. Returns the last
+/// numbers then.
+async fn move_draft(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    new: BroadcastId,
+) -> Result<PlanEnd, LedgerError> {
     let PlanEnd { seqs, messages } = PlanEnd::of(write, id).await?;
     let added = PlanEnd::of(write, new).await?;
-    // The draft's messages and its export columns are moved too, with the next numbers.
     let moved = sql("INSERT INTO messages (broadcast, id, hash, size, content)
             SELECT ?, id + ?, hash, size, content FROM messages WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(messages).bind(new.0)).await?;
+    let now = write.store.now();
     let moved = sql("INSERT INTO recipients (broadcast, seq, state, updated_at, group_id, users, message, error, target, zone)
             SELECT ?, seq + ?, state, ?, group_id, users, message + ?, error, target, zone FROM recipients WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(seqs).bind(now).bind(messages).bind(new.0)).await?;
     let moved = sql("INSERT INTO recipient_fields (broadcast, first, last, names, content)
             SELECT ?, first + ?, last + ?, names, content FROM recipient_fields WHERE broadcast = ?");
     write.run(moved.bind(id.0).bind(seqs).bind(seqs).bind(new.0)).await?;
-    step();
+    Ok(PlanEnd { seqs: seqs + added.seqs, messages: messages + added.messages })
+}
+
+/// Stores the new plan and its specification, and counts the recipients in each state.
+async fn store_plan(
+    write: &mut Transaction<'_>,
+    id: BroadcastId,
+    plan: &BroadcastPlan,
+    spec: &SpecColumns,
+    end: PlanEnd,
+) -> Result<(), LedgerError> {
     let counts = RecipientState::ALL.map(|state| {
         let (name, number) = (state.name(), state.number());
         format!("n_{name} = (SELECT count(*) FROM recipients WHERE broadcast = ?1 AND state = {number})")
@@ -161,25 +196,26 @@ async fn replan(
             ramp_stage = 0, ramp_released = 0, ramp_until = NULL, state = {READY}, {LIFTED}, {} WHERE id = ?1",
         counts.join(", ")
     ));
-    let statement = statement.bind(id.0).bind(spec.json).bind(plan.hash.as_str());
+    let statement = statement.bind(id.0).bind(&spec.json).bind(plan.hash.as_str());
     let statement = statement.bind(stored(plan.largest_message_bytes)).bind(stored(plan.duplicates));
-    let statement = statement.bind(stored(plan.excluded)).bind(now);
-    let statement = statement.bind(seqs + added.seqs + 1).bind(messages + added.messages + 1);
-    let statement = statement.bind(format!("{CHANGED}%")).bind(spec.kind).bind(spec.overrides).bind(spec.tag);
-    let statement = statement.bind(spec.approval.hash).bind(spec.approval.needs);
-    write.run(statement).await?;
-    add_authors(write, id, &spec.approval.begun_by).await?;
-    write.store.driver.forget_ranges(write, id).await?;
-    write.store.driver.end_drivers(write, Some(new)).await?;
+    let statement = statement.bind(stored(plan.excluded)).bind(write.store.now());
+    let statement = statement.bind(end.seqs + 1).bind(end.messages + 1);
+    let statement =
+        statement.bind(format!("{CHANGED}%")).bind(spec.kind).bind(spec.overrides).bind(&spec.tag);
+    let statement = statement.bind(&spec.approval.hash).bind(spec.approval.needs);
+    write.run(statement).await.map(drop)
+}
+
+async fn delete_draft(write: &mut Transaction<'_>, draft: BroadcastId) -> Result<(), LedgerError> {
+    write.store.driver.end_drivers(write, Some(draft)).await?;
     for statement in [
         "DELETE FROM recipients WHERE broadcast = ?",
         "DELETE FROM messages WHERE broadcast = ?",
         "DELETE FROM recipient_fields WHERE broadcast = ?",
         "DELETE FROM broadcasts WHERE id = ?",
     ] {
-        write.run(sql(statement).bind(new.0)).await?;
+        write.run(sql(statement).bind(draft.0)).await?;
     }
-    step();
     Ok(())
 }
 

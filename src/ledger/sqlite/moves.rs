@@ -5,7 +5,6 @@
 //! recipient is in another state than expected, a NOT NULL constraint fails and nothing is written.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
@@ -31,64 +30,25 @@ impl<K: Send + Sync> MoveDriver for SqliteFile<K> {
         moves: &RecipientMoves<'_>,
         whole: bool,
     ) -> Result<bool, LedgerError> {
-        let mut delta = CountsDelta::default();
-        let mut text = String::from(if whole { "BEGIN IMMEDIATE;" } else { "" });
-        let mut arguments = Vec::new();
-        // ?1 is the broadcast and ?2 the current time; each statement's own arguments follow.
-        let mut next = 3;
-        // How many rows the latest statement must change.
-        let mut due = 0;
+        let mut statements = MoveStatements::new(whole);
         for (state, outcomes) in &moves.outcomes {
-            delta.moved(RecipientState::Sending, *state, outcomes.len() as u64);
-            let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) = outcomes
-                .iter()
-                .copied()
-                .partition(|outcome| *state == RecipientState::Sent && outcome.error.is_none());
-            let mut alike: BTreeMap<u32, Vec<&RecipientOutcome>> = BTreeMap::new();
-            for outcome in delivered {
-                alike.entry(outcome.attempts).or_default().push(outcome);
-            }
-            // Writing to a string cannot fail.
-            for (attempts, outcomes) in alike {
-                let _ = write!(text, "{};", deliver_text(next));
-                next += 2;
-                due = outcomes.len();
-                arguments.push((i64::from(attempts), json(write, &DeliveredRows(&outcomes))?));
-            }
-            if !rest.is_empty() {
-                let _ = write!(text, "{};", settle_text(next, true));
-                next += 2;
-                due = rest.len();
-                arguments.push((state.number(), outcome_rows(write, &rest)?));
-            }
+            statements.settle(write, *state, outcomes)?;
         }
-        let mut seqs = moves.intents.clone();
-        seqs.sort_unstable();
-        let set = if seqs.is_empty() { None } else { Some(set(write, &seqs)?) };
-        if let Some(set) = &set {
-            let _ = write!(text, "{};", intend_text(set, next));
-            next += 2;
-            due = seqs.len();
-            delta.moved(RecipientState::Pending, RecipientState::Sending, seqs.len() as u64);
-        }
+        statements.intend(write, &moves.intents)?;
+        let MoveStatements { mut text, next, arguments, due, delta } = statements;
         // The statements themselves reject invalid outcomes; this condition checks the rest.
         let condition = format!("changes() = ?{next} AND lease_number = ?{}", next + 1);
-        let _ = write!(
-            text,
-            "{}{}",
-            apply_text(next + 2, &condition, TEXTS.lease_is_held),
-            if whole { ";COMMIT" } else { "" }
-        );
+        text += &apply_text(next + 2, &condition, TEXTS.lease_is_held);
+        text += if whole { ";COMMIT" } else { "" };
 
         let mut statement = sql(text).bind(lease.broadcast.0).bind(write.store.now());
-        for (number, rows) in arguments {
-            statement = statement.bind(number).bind(rows);
+        for argument in arguments {
+            statement = match argument {
+                Argument::Number(number) => statement.bind(number),
+                Argument::Text(text) => statement.bind(text),
+                Argument::Null => statement.bind(None::<i64>),
+            };
         }
-        statement = match set {
-            Some(SeqSet::Range(first, last)) => statement.bind(first).bind(last),
-            Some(SeqSet::List(list)) => statement.bind(list).bind(None::<i64>),
-            None => statement,
-        };
         statement = statement.bind(stored(due as u64)).bind(lease.number);
         match write.run_all(bind_apply(statement, &delta, None)).await? {
             Some(1) => return Ok(true),
@@ -100,6 +60,86 @@ impl<K: Send + Sync> MoveDriver for SqliteFile<K> {
             _ => {}
         }
         Ok(false)
+    }
+}
+
+/// The statements of the moves of one broadcast, as one text.
+struct MoveStatements {
+    text: String,
+    /// The number of the next argument. ?1 is the broadcast and ?2 the current time.
+    next: usize,
+    arguments: Vec<Argument>,
+    /// How many rows the latest statement must change.
+    due: usize,
+    delta: CountsDelta,
+}
+
+enum Argument {
+    Number(i64),
+    Text(String),
+    Null,
+}
+
+impl MoveStatements {
+    fn new(whole: bool) -> Self {
+        let text = if whole { "BEGIN IMMEDIATE;" } else { "" };
+        let delta = CountsDelta::default();
+        Self { text: text.to_owned(), next: 3, arguments: Vec::new(), due: 0, delta }
+    }
+
+    fn add(&mut self, text: &str, arguments: [Argument; 2], rows: usize) {
+        self.text += text;
+        self.text.push(';');
+        self.next += arguments.len();
+        self.arguments.extend(arguments);
+        self.due = rows;
+    }
+
+    /// Adds the outcomes of recipients that are in this state now.
+    fn settle(
+        &mut self,
+        write: &Transaction<'_>,
+        state: RecipientState,
+        outcomes: &[&RecipientOutcome],
+    ) -> Result<(), LedgerError> {
+        self.delta.moved(RecipientState::Sending, state, outcomes.len() as u64);
+        let (delivered, rest): (Vec<&RecipientOutcome>, Vec<&RecipientOutcome>) = outcomes
+            .iter()
+            .copied()
+            .partition(|outcome| state == RecipientState::Sent && outcome.error.is_none());
+        let mut alike: BTreeMap<u32, Vec<&RecipientOutcome>> = BTreeMap::new();
+        for outcome in delivered {
+            alike.entry(outcome.attempts).or_default().push(outcome);
+        }
+        for (attempts, outcomes) in alike {
+            let rows = json(write, &DeliveredRows(&outcomes))?;
+            let arguments = [Argument::Number(attempts.into()), Argument::Text(rows)];
+            self.add(&deliver_text(self.next), arguments, outcomes.len());
+        }
+        if !rest.is_empty() {
+            let rows = outcome_rows(write, &rest)?;
+            let arguments = [Argument::Number(state.number()), Argument::Text(rows)];
+            self.add(&settle_text(self.next, true), arguments, rest.len());
+        }
+        Ok(())
+    }
+
+    /// Adds the intents of recipients, by their sequence numbers.
+    fn intend(&mut self, write: &Transaction<'_>, intents: &[i64]) -> Result<(), LedgerError> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let mut seqs = intents.to_vec();
+        seqs.sort_unstable();
+        let set = set(write, &seqs)?;
+        let text = intend_text(&set, self.next);
+        let arguments = match set {
+            SeqSet::Range(first, last) => [Argument::Number(first), Argument::Number(last)],
+            SeqSet::List(list) => [Argument::Text(list), Argument::Null],
+        };
+        self.add(&text, arguments, seqs.len());
+        self.delta.moved(RecipientState::Pending, RecipientState::Sending, seqs.len() as u64);
+        Ok(())
     }
 }
 

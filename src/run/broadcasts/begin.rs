@@ -73,50 +73,21 @@ pub(super) async fn begin(
         // The script may end before the broadcast does.
         ledger.hand_to_daemon(id).await.map_err(fault)?;
         if let Some(driving) = job.supervisor.driving(id) {
-            let stored = &found.broadcast().spec.inputs;
-            let paused = found.broadcast().command != BroadcastCommand::Run;
-            let changed = match request.on_change {
-                OnChange::Continue => Vec::new(),
-                _ if paused => Vec::new(),
-                _ => inputs::changed(services, &request, stored).await,
-            };
+            let changed = changed_inputs(services, &request, found.broadcast()).await;
             if changed.is_empty() {
                 goes_on(found.broadcast(), spec.script.as_ref());
                 return Ok(opened(services, OpenBroadcast::Driving(driving), "resume"));
             }
-            let kept = change::changes(&changed, None);
-            let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+            let (note, kept) = change::held(&changed);
             ledger.hold_for_changes(id, &note, kept).await.map_err(fault)?;
             driving.ended().await;
         }
     }
-    let Some(lease) = ledger.claim_when_dead(id, instance, LEASE).await.map_err(fault)? else {
-        let broadcast = ledger.show(id).await.map_err(fault)?;
-        if has_ended && broadcast.is_over() {
-            // Another process compares its inputs.
-            return ended::already(services, delivery, &broadcast);
-        }
-        return Err(driven_elsewhere(ledger, found.broadcast()).await);
+    let role = match lease(services, delivery, open, &found).await? {
+        Ok(role) => role,
+        Err(ended) => return ended::already(services, delivery, &ended),
     };
-    let heartbeat = LeaseRenewal::start(ledger, lease, &services.clock);
-    // Another process may have driven the broadcast between the lookup and the claim.
-    let broadcast = ledger.show(id).await.map_err(fault)?;
-    if broadcast.is_over() && !(has_ended && broadcast.stage == BroadcastStage::Finished) {
-        ledger.release(lease).await.map_err(fault)?;
-        return ended::already(services, delivery, &broadcast);
-    }
-    let resumes = matches!(found, BroadcastLookup::Unfinished(_)) || broadcast.plan.is_some();
-    let role = LeasedBroadcast {
-        delivery: Rc::clone(delivery),
-        ledger: ledger.clone(),
-        lease,
-        broadcast,
-        is_resumed: false,
-        heartbeat,
-        bad_lines: 0,
-        blank_rows: 0,
-        problems: services.policy.problem_number(),
-    };
+    let resumes = matches!(found, BroadcastLookup::Unfinished(_)) || role.broadcast.plan.is_some();
     if resumes {
         return Ok(match Box::pin(reopen(services, number, role, request, old_code)).await? {
             ReopenResult::Open(open, state) => opened(services, open, state),
@@ -126,6 +97,56 @@ pub(super) async fn begin(
     let building = PlanBuilder::begin(role, request, spec, app, None).await?;
     services.broadcasts.plans.borrow_mut().push(building.underway());
     Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"))
+}
+
+/// Leases a broadcast to this process. The error is the broadcast, if there is nothing left to do.
+async fn lease(
+    services: &RunServices,
+    delivery: &Rc<Delivery>,
+    open: &OpenLedger,
+    found: &BroadcastLookup,
+) -> Result<Result<LeasedBroadcast, Broadcast>, RequestFailure> {
+    let ledger = &open.ledger;
+    let id = found.broadcast().id;
+    let has_ended = matches!(found, BroadcastLookup::Finished(_));
+    let Some(lease) = ledger.claim_when_dead(id, &open.instance, LEASE).await.map_err(fault)? else {
+        let broadcast = ledger.show(id).await.map_err(fault)?;
+        if has_ended && broadcast.is_over() {
+            // Another process compares its inputs.
+            return Ok(Err(broadcast));
+        }
+        return Err(driven_elsewhere(ledger, found.broadcast()).await);
+    };
+    let heartbeat = LeaseRenewal::start(ledger, lease, &services.clock);
+    // Another process may have driven the broadcast between the lookup and the claim.
+    let broadcast = ledger.show(id).await.map_err(fault)?;
+    if broadcast.is_over() && !(has_ended && broadcast.stage == BroadcastStage::Finished) {
+        ledger.release(lease).await.map_err(fault)?;
+        return Ok(Err(broadcast));
+    }
+    Ok(Ok(LeasedBroadcast {
+        delivery: Rc::clone(delivery),
+        ledger: ledger.clone(),
+        lease,
+        broadcast,
+        is_resumed: false,
+        heartbeat,
+        bad_lines: 0,
+        blank_rows: 0,
+        problems: services.policy.problem_number(),
+    }))
+}
+
+/// Returns the changed inputs of a broadcast that is being driven; none if they do not matter.
+async fn changed_inputs(
+    services: &RunServices,
+    request: &BroadcastSpec,
+    driven: &Broadcast,
+) -> Vec<PlanInput> {
+    if request.on_change == OnChange::Continue || driven.command != BroadcastCommand::Run {
+        return Vec::new();
+    }
+    inputs::changed(services, request, &driven.spec.inputs).await
 }
 
 /// Returns who asked for the run: nobody for a scheduled one, or one of a hook or an event.
@@ -290,8 +311,7 @@ async fn beside(
         let (open, app) =
             entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no ledger is open"))?;
         if !role.broadcast.is_over() {
-            let kept = change::changes(&changed, None);
-            let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+            let (note, kept) = change::held(&changed);
             change::hold(&role, &note, kept).await?;
             change::settle_in_flight(&role.ledger, role.lease, &role.broadcast).await.map_err(fault)?;
         }

@@ -120,6 +120,12 @@ pub(super) fn refused(broadcast: &Broadcast, lines: &[String]) -> RequestFailure
     )
 }
 
+/// Returns the note and the changes of a broadcast that is held before its recipients were compared.
+pub(super) fn held(changed: &[PlanInput]) -> (String, BroadcastChanges) {
+    let kept = changes(changed, None);
+    (note(&[format!("changed: {}", kept.inputs.join(", "))]), kept)
+}
+
 /// Returns the note that the web page and `runs show` display.
 pub fn note(lines: &[String]) -> String {
     format!(

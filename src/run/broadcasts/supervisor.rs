@@ -157,8 +157,7 @@ impl BroadcastSupervisor {
             ledger.inputs_compared(*id, instance).await?;
             return Ok(true);
         }
-        let kept = change::changes(&changed, None);
-        let note = change::note(&[format!("changed: {}", kept.inputs.join(", "))]);
+        let (note, kept) = change::held(&changed);
         ledger.hold_for_changes(*id, &note, kept).await?;
         if broadcast.counts.sending > 0
             && let Some(lease) = ledger.claim(*id, instance, LEASE).await?

@@ -280,6 +280,20 @@ impl WorkerSession {
         self.outgoing.push_start(Box::new(start), &self.services.clock);
     }
 
+    /// Takes in the frames that have arrived. The host has one thread, so other tasks get a turn in between.
+    async fn take_in_turns(&mut self, frames: &mut FrameDecoder<ToHost>) -> Option<SessionEnd> {
+        loop {
+            let turn = self.calls + REQUESTS_IN_TURN;
+            if let Some(end) = self.take_in(frames, turn) {
+                return Some(end);
+            }
+            tokio::task::yield_now().await;
+            if self.calls < turn {
+                return None;
+            }
+        }
+    }
+
     /// Reads frames and enforces limits until either ends the session. While the run holds all the memory that it
     /// may, this reads nothing, so the worker and its script wait.
     async fn converse(
@@ -323,16 +337,8 @@ impl WorkerSession {
                             // Read early too, so that a worker that ends soon has at least one reading.
                             self.peak_memory = self.process.peak_memory();
                         }
-                        loop {
-                            let turn = self.calls + REQUESTS_IN_TURN;
-                            if let Some(close) = self.take_in(frames, turn) {
-                                return close;
-                            }
-                            // The host has one thread: other tasks get their turn here.
-                            tokio::task::yield_now().await;
-                            if self.calls < turn {
-                                break;
-                            }
+                        if let Some(close) = self.take_in_turns(frames).await {
+                            return close;
                         }
                         frames.make_room(READ);
                     }
