@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -84,12 +85,22 @@ fn states(project: &Project) -> BTreeMap<String, usize> {
     states
 }
 
-/// Backs up a broadcast to 60 groups half-way, then finishes the broadcast.
+/// Backs up a broadcast to 60 groups half-way, then finishes the broadcast. The service answers no more than 20 messages
+/// before the backup has ended.
 fn finished_after_backup() -> (Project, Service) {
     let project = project(&broadcast(60, ", rate = 20"));
-    let service = Service::accepting();
+    let backed_up = Arc::new((Mutex::new(false), Condvar::new()));
+    let gate = Arc::clone(&backed_up);
+    let service = Service::answering(move |count, request| {
+        if count >= 20 {
+            drop(gate.1.wait_while(gate.0.lock().unwrap(), |open| !*open).unwrap());
+        }
+        accept(count, request)
+    });
     let mut child = sending(&project, &service, 10);
     backup(&project, "a.backup").exits(0).prints("checked");
+    *backed_up.0.lock().unwrap() = true;
+    backed_up.1.notify_all();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(service.messages().len(), 60);
     (project, service)
