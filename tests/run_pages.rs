@@ -204,10 +204,10 @@ fn a_run_whose_messages_are_not_all_delivered_is_undelivered() {
         if request.path.contains("/chatgroups/7") {
             return service::json(504, "{}");
         }
-        match request.path.contains("/messages") && request.json()["to"][0] == "2" {
-            true => service::json(400, r#"{"error":"illegal_argument","error_description":"no"}"#),
-            false => service::accept(count, request),
+        if request.path.contains("/messages") && request.json()["to"][0] == "2" {
+            return service::json(400, r#"{"error":"illegal_argument","error_description":"no"}"#);
         }
+        service::accept(count, request)
     });
     let project = Project::with_script(
         "local schedule = require('schedule')

@@ -220,7 +220,7 @@ async fn delete_draft(write: &mut Transaction<'_>, draft: BroadcastId) -> Result
 }
 
 /// The last numbers of a plan's recipients and messages.
-#[derive(sqlx::FromRow)]
+#[derive(Clone, Copy, sqlx::FromRow)]
 struct PlanEnd {
     seqs: i64,
     messages: i64,
