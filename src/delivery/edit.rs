@@ -14,8 +14,8 @@ use super::failpoint::CrashPoint;
 use super::lazy_ledger::retry_until_written;
 use super::recall::FailedMessage;
 use super::record::unrecorded;
+use super::request::SendRoute;
 use super::retry::{Backoff, PATIENCE};
-use super::send::SendRoute;
 
 #[derive(Debug, Default, Serialize)]
 pub struct EditSummary {

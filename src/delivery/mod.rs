@@ -21,6 +21,7 @@ mod picture;
 mod recall;
 mod reconcile;
 mod record;
+mod request;
 mod rest;
 mod retry;
 mod send;

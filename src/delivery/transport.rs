@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::quota::{Permit, PermitOutcome};
 
 use super::Delivery;
-use super::send::edited;
+use super::request::edited;
 
 /// Receives the calls that would be sent.
 pub trait Transport: Debug {

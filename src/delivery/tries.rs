@@ -11,8 +11,8 @@ use crate::message::Message;
 use super::failpoint::CrashPoint;
 use super::permits::Price;
 use super::record::SendRecord;
+use super::request::SendRoute;
 use super::retry::{Backoff, PATIENCE};
-use super::send::SendRoute;
 use super::{Delivery, SendCounters, announce};
 
 /// One message, and what its tries share.

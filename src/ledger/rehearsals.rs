@@ -91,16 +91,14 @@ impl Ledger {
         self.store().rows(question.bind(script).bind(i64::from(limit))).await
     }
 
-    /// Returns the number of the rehearsal whose plan a run of this broadcast follows, if it is still kept.
+    /// Returns the number of the rehearsal whose plan the first run of this broadcast follows, if it is still kept.
     pub async fn rehearsal_of(&self, id: BroadcastId) -> Result<Option<i64>, LedgerError> {
-        for (job, at) in self.runs_of_broadcast(id, 1).await? {
-            let plan = self.job_run(&job, at).await?.and_then(|run| run.args).and_then(|args| args.plan);
-            let Some(plan) = plan else { continue };
-            let question = sql("SELECT max(id) FROM rehearsals WHERE plan = ?");
-            let row: Option<(Option<i64>,)> = self.store().row_now(question.bind(plan)).await?;
-            return Ok(row.and_then(|(id,)| id));
-        }
-        Ok(None)
+        let Some((job, at)) = self.runs_of_broadcast(id, 1).await?.pop() else { return Ok(None) };
+        let run = self.job_run(&job, at).await?;
+        let Some(plan) = run.and_then(|run| run.args?.plan) else { return Ok(None) };
+        let question = sql("SELECT max(id) FROM rehearsals WHERE plan = ?");
+        let row: Option<(Option<i64>,)> = self.store().row_now(question.bind(plan)).await?;
+        Ok(row.and_then(|(id,)| id))
     }
 
     /// Deletes the rehearsals from before `time`.

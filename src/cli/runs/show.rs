@@ -197,6 +197,9 @@ fn looked_at(out: &mut impl Write, outlook: &OutlookView) -> anyhow::Result<()> 
             writeln!(out, "  {what}: {count}")?;
         }
     }
+    if let Some(number) = outlook.rehearsal {
+        writeln!(out, "  rehearsed before: on the page, /rehearsals/{number}")?;
+    }
     writeln!(out, "  sent to its test groups: {}", if outlook.tested { "yes" } else { "no" })?;
     let looked_up = match &outlook.targets {
         Some(targets) => targets.groups.to_string(),

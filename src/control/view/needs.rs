@@ -286,7 +286,13 @@ fn of_restore(at: Duration) -> NeedView {
 
 /// Whether all that a run did not deliver is in doubt. Doubts are listed on their own until they are settled.
 fn is_doubt(note: &str) -> bool {
-    note.split("; ").all(|part| {
+    let of = Reason::of(note);
+    // The note of a run that an event started begins with the event.
+    let why = of
+        .as_ref()
+        .filter(|reason| reason.code.starts_with("event_"))
+        .and_then(|reason| reason.params.get("why"));
+    why.map_or(note, String::as_str).split("; ").all(|part| {
         Reason::of(part)
             .is_some_and(|reason| matches!(reason.code.as_str(), "run_in_doubt" | "run_calls_in_doubt"))
     })

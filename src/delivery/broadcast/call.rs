@@ -12,7 +12,7 @@ use crate::reconcile::mark;
 use super::super::failpoint::CrashPoint;
 use super::super::lazy_ledger::retry_until_written;
 use super::super::reconcile::marked;
-use super::super::send::SendRoute;
+use super::super::request::SendRoute;
 use super::BroadcastDriver;
 use super::batches::CallBatch;
 use super::progress::{CountGuard, WaitReason};

@@ -142,3 +142,26 @@ fn a_time_that_was_left_out_on_purpose_needs_nobody() {
     assert_eq!(codes(JobState::Done, ""), []);
     assert_eq!(codes(JobState::Interrupted, "x"), [NeedCode::RunInterrupted]);
 }
+
+#[test]
+fn a_run_that_did_not_deliver_everything_is_listed_unless_all_the_rest_is_in_doubt() {
+    let stored = StoredNeeds::default();
+    let (missed, doubt) =
+        ("2 recipients did not get their messages", "1 recipient is in doubt and may have its message");
+    let calls = "3 calls of im.request are in doubt";
+    for before in ["", "message in group 7: ", "joined in group 7 from ann: "] {
+        for (note, listed) in [
+            (missed.to_owned(), true),
+            ("1 audience had no recipients".to_owned(), true),
+            (format!("{missed}; {doubt}"), true),
+            (format!("{doubt}; {calls}"), false),
+            (doubt.to_owned(), false),
+        ] {
+            let note = format!("{before}{note}");
+            let jobs = [job(JobState::Undelivered, &note)];
+            let needs = NeedSources { jobs: &jobs, ..sources(&stored) }.needs();
+            let codes: Vec<NeedCode> = needs.iter().map(|need| need.code).collect();
+            assert_eq!(codes, vec![NeedCode::RunUndelivered; usize::from(listed)], "{note}");
+        }
+    }
+}
