@@ -25,7 +25,7 @@ fn project(script: &str) -> Project {
     Project::with_script(script)
         .file("groups.csv", audience(1001..1021))
         .file("scripts/lib/words.lua", "return 'old '")
-        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n[app.timeouts]\nread = \"2s\"\n")
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n")
 }
 
 /// The process ends when the n-th answer of the broadcast has arrived.

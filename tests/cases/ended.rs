@@ -26,7 +26,7 @@ fn project(script: &str) -> Project {
     Project::with_script(script)
         .file("groups.csv", audience(1001..1004, "bad id,x\n"))
         .file("scripts/lib/sender.lua", "return 'shop'")
-        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n[app.timeouts]\nread = \"2s\"\n")
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n")
 }
 
 fn run(project: &Project, service: &Service, flags: &[&str]) -> Ran {

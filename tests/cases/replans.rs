@@ -17,7 +17,7 @@ fn project(more: &str, groups: impl IntoIterator<Item = u32>) -> Project {
     Project::with_script(script)
         .file("groups.csv", file(groups))
         .file("scripts/lib/words.lua", "return 'old '")
-        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n[app.timeouts]\nread = \"2s\"\n")
+        .file("mooncast.toml", "[app.limits]\ngroup_per_second = 100000\n")
 }
 
 fn run(project: &Project, service: &Service, flags: &[&str]) -> Ran {
