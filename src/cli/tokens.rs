@@ -125,7 +125,7 @@ async fn renew(ledger: &Ledger, name: Option<&str>) -> anyhow::Result<()> {
             bail!("`{name}` has no token; `mooncast tokens add {name} --role ROLE` makes one");
         };
         // The new one lives as long as the old one was to live.
-        let life = newest.expires_at.map(|end| end.saturating_sub(newest.made_at));
+        let life = newest.expires_at.map(|end| end.saturating_sub(newest.created_at));
         let expires_at = life.map(|life| Clock::real().unix_time().saturating_add(life));
         minted.push(mint(name, newest.role, newest.role.name(), expires_at));
     }
@@ -173,7 +173,7 @@ fn list(tokens: &[AccessToken], clock: &Clock, as_json: bool) -> anyhow::Result<
                 "role": token.role,
                 "prefix": token.prefix,
                 "active": token.is_active(now),
-                "created": utc(token.made_at),
+                "created": utc(token.created_at),
                 "expires": token.expires_at.map(utc),
                 "last_used": token.used_at.map(utc),
                 "revoked": token.revoked_at.map(utc),
@@ -192,10 +192,10 @@ fn list(tokens: &[AccessToken], clock: &Clock, as_json: bool) -> anyhow::Result<
     )?;
     for token in tokens {
         let AccessToken { name, role, prefix, .. } = token;
-        let (made, expires, used) = (utc(token.made_at), at(token.expires_at), at(token.used_at));
+        let (created, expires, used) = (utc(token.created_at), at(token.expires_at), at(token.used_at));
         writeln!(
             out,
-            "{name:<24} {role:<9} {made:<22} {expires:<22} {used:<22} {:<28} {prefix}",
+            "{name:<24} {role:<9} {created:<22} {expires:<22} {used:<22} {:<28} {prefix}",
             state(token)
         )?;
     }

@@ -24,7 +24,7 @@ pub struct AccessToken {
     #[sqlx(try_from = "String")]
     pub role: TokenRole,
     #[sqlx(try_from = "Millis")]
-    pub made_at: Duration,
+    pub created_at: Duration,
     #[sqlx(try_from = "OptionalMillis")]
     pub expires_at: Option<Duration>,
     /// The last use, to the minute.
@@ -104,7 +104,7 @@ impl Ledger {
 
     /// Returns all tokens, by name, the newest of a name first.
     pub async fn tokens(&self) -> Result<Vec<AccessToken>, LedgerError> {
-        self.store().rows_now(sql("SELECT * FROM access_tokens ORDER BY name, made_at DESC, hash")).await
+        self.store().rows_now(sql("SELECT * FROM access_tokens ORDER BY name, created_at DESC, hash")).await
     }
 
     /// Returns the token with this hash.
@@ -114,7 +114,7 @@ impl Ledger {
 
     /// Returns the tokens of a name, the newest first.
     pub async fn tokens_of(&self, name: &str) -> Result<Vec<AccessToken>, LedgerError> {
-        let question = sql("SELECT * FROM access_tokens WHERE name = ? ORDER BY made_at DESC, hash");
+        let question = sql("SELECT * FROM access_tokens WHERE name = ? ORDER BY created_at DESC, hash");
         self.store().rows_now(question.bind(name)).await
     }
 
@@ -130,7 +130,7 @@ impl Ledger {
 }
 
 async fn insert(write: &mut Transaction<'_>, token: &NewAccessToken) -> Result<(), LedgerError> {
-    let statement = sql("INSERT INTO access_tokens (hash, name, prefix, role, made_at, expires_at)
+    let statement = sql("INSERT INTO access_tokens (hash, name, prefix, role, created_at, expires_at)
         VALUES (?, ?, ?, ?, ?, ?)");
     let statement = statement.bind(&token.hash).bind(&token.name).bind(&token.prefix).bind(token.role.name());
     let now = write.store.now();
