@@ -132,11 +132,11 @@ fn a_restart_does_not_forget_the_half_hour() {
     project.run_against(&service).exits(0);
     // The end counts, not the beginning.
     project.run_in_store(
-        "UPDATE announcements SET ended_at = ended_at - 1790000, began_at = began_at - 3600000",
+        "UPDATE announcements SET ended_at = ended_at - 1500000, began_at = began_at - 3600000",
     );
     project.write("scripts/main.lua", ALL);
     project.run_against(&service).exits(1).says("next possible at");
-    project.run_in_store("UPDATE announcements SET ended_at = ended_at - 10001");
+    project.run_in_store("UPDATE announcements SET ended_at = ended_at - 300001");
     project.run_against(&service).exits(0);
     assert_eq!(service.requests().len(), 3);
 }
