@@ -9,7 +9,7 @@
 //! - [`lint`]: static checks of a script.
 //! - [`run`]: one run of a script: starts its worker, serves its calls, checks permissions.
 //! - [`delivery`]: the only path of a message: check, permit, request, outcome.
-//! - [`reconcile`]: settles what is in doubt by the service's own records.
+//! - [`reconcile`]: settles messages in doubt by the service's own records.
 //! - [`schedule`]: when jobs run.
 //! - [`quota`]: pacing; [`client`]: the REST API; [`ledger`]: the durable store, with all SQL.
 //! - [`records`]: the service's own records of messages, and what they prove about sends in doubt.

@@ -99,7 +99,8 @@ impl Page {
         page
     }
 
-    /// Returns the name that describes a sample.
+    /// Returns the name of the metric that a sample belongs to. A sample of a histogram has the metric's name
+    /// and a suffix.
     fn family(&self, sample: &str) -> Option<&String> {
         let name = sample.split('{').next().unwrap();
         let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));

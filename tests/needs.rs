@@ -221,7 +221,7 @@ fn what_waits_for_a_person_stands_first_and_leads_to_where_it_is_mended() {
     let shown = crate::support::Ran::of(&{ top }.output().unwrap()).exits(0);
     shown.prints("needs you").prints("Broadcast halted/1 paused itself and waits").prints("Job boom failed");
 
-    // What is mended is gone.
+    // A problem that was corrected is not listed any more.
     site.ask(&format!("POST /broadcasts/{}/cancel", halted["id"]));
     site.project.write("scripts/broken.lua", "local x = 1\n");
     site.until("/overview", |overview| {

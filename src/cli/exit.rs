@@ -33,7 +33,8 @@ impl From<Exit> for ExitCode {
 }
 
 /// Reports an error that kept a command from starting. Such an error is always one of usage or configuration,
-/// because a command reports later errors itself. That the reader of the output has read enough is not told: it is no error.
+/// because a command reports later errors itself. A closed output (`mooncast … | head`) is not reported,
+/// because it is no error.
 #[expect(clippy::print_stderr, reason = "this is where errors are told to people")]
 pub(super) fn report(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {

@@ -21,9 +21,9 @@ use super::{actor, secret_words};
 /// How long the end of a run waits for a ledger that it has not opened before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is recorded of a run when it begins.
+/// The data that is recorded when a run begins.
 pub(super) struct RunToRecord<'a> {
-    /// The script: its name, or what stands for it in the name of a run.
+    /// The script's name, or for other code the word in the name of its runs: `-` or `eval`.
     pub(super) script: &'a str,
     pub(super) request: RunRequest,
     /// The job, if only this one runs.
@@ -142,7 +142,7 @@ impl CommandRecord {
     }
 }
 
-/// What is recorded of what was asked for.
+/// Returns the request as the ledger records it: without the values of arguments that may be secret.
 pub(super) fn shown(request: RunRequest) -> RunRequest {
     RunRequest { args: secret_words::without_secrets(&request.args), ..request }
 }

@@ -226,7 +226,7 @@ fn reload(
     })
 }
 
-/// Keeps the log in the state folder. A daemon that cannot does its work all the same.
+/// Keeps the log in the state folder. If that fails, the daemon runs without it.
 fn keep_log(log: &LogTail, state: &Path, most: u64) {
     if most == 0 {
         return;

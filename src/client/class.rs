@@ -5,7 +5,8 @@
 pub enum FailureClass {
     /// The service refused the call and will refuse it again. Nothing was sent.
     ///
-    /// Rows: any 3xx, any 4xx that is not named below, 403 of any other kind, 429 `resource_limited`, 501, and 500
+    /// Rows: any 3xx, any 4xx that is not named below, 403 of any other kind, 401 `message_rewrite_error`
+    /// (the token was accepted, and the message cannot be edited), 429 `resource_limited`, 501, and 500
     /// `unsupported_service_operation`, `web_application`, `no_full_text_index`.
     Permanent,
     /// The service does not accept the credentials, and will not accept them later. Nothing was sent.
@@ -39,9 +40,11 @@ pub enum FailureClass {
 /// Whether a call is safe to repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Idempotency {
-    /// A group or a targeted message. A message that may have been sent must not be sent again.
+    /// A message to groups, members, users or rooms, an announcement, or a call of `im.request` that changes
+    /// something and is not declared idempotent. If it may have taken effect, it must not be repeated.
     Send,
-    /// Any other call: a list, a token, an upload, a recall or an edit (done twice they have the effect of once).
+    /// Any other call: a list, a token, an upload, a recall or an edit. Making it twice has the effect of
+    /// making it once.
     Repeatable,
 }
 
@@ -63,7 +66,7 @@ pub(super) fn classify(idempotency: Idempotency, outcome: FailureCause<'_>) -> F
         FailureCause::Broken { written: false } => FailureClass::NothingSent,
         FailureCause::Broken { written: true } => unknown_outcome(idempotency),
         FailureCause::Answer { status, error, description } => match (status, error) {
-            // The message cannot be edited. The token is accepted.
+            // A 401 that is not about the token: the message cannot be edited.
             (401, Some("message_rewrite_error")) | (429, Some("resource_limited")) => FailureClass::Permanent,
             (401, _) => FailureClass::Auth,
             (409, Some("concurrent_operation_error")) if idempotency == Idempotency::Repeatable => {

@@ -135,7 +135,7 @@ impl HttpTransport {
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(wire) = self.in_process() {
             let request = self.whole(request).await?;
-            // The way of the file takes simulated time, and its reader takes real time.
+            // The transfer of the file takes simulated time, and reading it takes real time.
             let carry = async { Ok(wire.carry(request).await) };
             let carried = ended(self.clock().timeout(FETCH_TIME, carry).await, FETCH_TIME)?;
             let _hold = self.clock().hold();

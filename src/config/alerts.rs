@@ -204,8 +204,9 @@ struct ReceiverSection {
 }
 
 impl AlertsSection {
-    /// Merges the variables `MOONCAST_ALERTS_…` into the section. `zone` is `[serve] zone`. Returns the receivers, and by name the problem of each
-    /// `[[alerts]]` without an address: only who posts alerts needs it.
+    /// Merges the variables `MOONCAST_ALERTS_…` into the section. `zone` is `[serve] zone`. Returns the
+    /// receivers, and by name the problem of each `[[alerts]]` without an address. Only a process that posts
+    /// alerts needs the address.
     pub(super) fn settings(
         self,
         environment: &Environment,

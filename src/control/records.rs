@@ -53,7 +53,8 @@ pub async fn settle_proven(
     let count = app.settle_absent(found.id).await?;
     if count == 0 {
         let name = found.full_name();
-        return Ok(ActionResult::counted(0, format!("{name}: the service's history proves no absence yet")));
+        let message = format!("{name}: the service's history does not prove yet that a message is missing");
+        return Ok(ActionResult::counted(0, message));
     }
     send_again(ledger, found, count).await
 }

@@ -1,4 +1,4 @@
-//! Runs of scripts on request: which scripts may run, and what is known of such runs.
+//! Runs of scripts on request: which scripts may run, and the state of these runs.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +16,8 @@ const WHEN_ASKED: &str = "on request";
 /// The maximum total size of a run's arguments, in bytes.
 const MOST: usize = 64 * 1024;
 
-/// Asks the daemon to run a script as it was asked for, as `mooncast run` would. `name` is a path below the project's folder
-/// or below `scripts/`.
+/// Asks the daemon to run a script with the arguments and the plan of `request`, as `mooncast run` would.
+/// `name` is a path below the project's folder or below `scripts/`.
 ///
 /// # Errors
 ///

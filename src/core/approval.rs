@@ -1,4 +1,4 @@
-//! Approvals: which broadcasts need one, and who is who among those who begin and approve them.
+//! Approvals: which broadcasts need one, and when two actors are one person.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ impl AskedApproval {
     }
 }
 
-/// A person or a machine, as far as approvals tell them apart.
+/// A person or a machine, as approvals compare them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// The name of the token, the user whom the proxy names, or the user of the system.
@@ -45,13 +45,13 @@ pub struct Person {
 }
 
 impl Person {
-    /// Who this actor is, whatever the door.
+    /// The person that this actor is, on the page, the API and the command line alike.
     pub fn of(actor: &Actor) -> Self {
         Self { name: actor.name.clone(), kind: actor.kind }
     }
 
-    /// Whether both are one person. One person may come by a token, through a proxy and on the command line, with a name
-    /// in another case.
+    /// Whether both are one person. The same person may use a token, a proxy and the command line, and the
+    /// case of the name may differ.
     pub fn is(&self, other: &Self) -> bool {
         same_name(&self.name) == same_name(&other.name)
     }

@@ -1,8 +1,8 @@
-//! What was asked for with a run of a script.
+//! The arguments and conditions of a requested run of a script.
 
 use serde::{Deserialize, Serialize};
 
-/// The arguments of a requested run, and how it is held.
+/// The arguments of a requested run, and the limits on what it may send.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "StoredRunRequest", into = "StoredRunRequest")]
 pub struct RunRequest {
@@ -13,8 +13,8 @@ pub struct RunRequest {
     pub test_only: bool,
 }
 
-/// The form in the ledger. A program that does not know the second one cannot take such a run, and so cannot send more than
-/// was asked for.
+/// The form in the ledger. An older program cannot read `Held`, so it does not start such a run, and cannot
+/// send more than the request allows.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 enum StoredRunRequest {
@@ -23,7 +23,7 @@ enum StoredRunRequest {
 }
 
 impl RunRequest {
-    /// A run with these arguments, which is not held.
+    /// A run with these arguments that may send anything.
     pub fn of(args: &[String]) -> Self {
         Self { args: args.to_vec(), ..Self::default() }
     }

@@ -4,7 +4,7 @@
 //!   `files`, `file_watcher`, `debounce`, `links`: detect changed files.
 //! - `rehearser`, `rehearsals`: rehearse scripts in processes of their own. `mounts`: the uploaded files of a run.
 //! - `scheduler`: which job is next. `claim`, `runner`: its runs, each in a worker. `recover`: continues what a
-//!   dead daemon left. `reconcile`: settles what is in doubt by the service's records.
+//!   dead daemon left. `reconcile`: settles messages in doubt by the service's records.
 //! - `control`: applies the operators' commands from the ledger. `shutdown`: how the daemon ends. `event`,
 //!   `report`, `alerts`: report problems. `status`: publishes the scripts' status for other processes. `systemd`: notifies
 //!   the service manager.

@@ -1,4 +1,4 @@
-//! Settles what is in doubt by the service's own records, while the daemon serves.
+//! Settles messages in doubt by the service's own records, while the daemon serves.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Daemon, DaemonEvent};
 /// How often the records are looked at, at most. A pass without news reads a few rows.
 const PASS: Duration = Duration::from_secs(1);
 
-/// How often finished broadcasts are looked at that are to be verified.
+/// How often the daemon looks for finished broadcasts that are to be verified.
 const VERIFY: Duration = Duration::from_mins(10);
 
 /// How long after its creation a broadcast is verified at the latest. The service keeps its history for 3 days.
@@ -43,7 +43,7 @@ impl Daemon {
                     if let Some(error) = &failed {
                         tracing::error!(
                             app = app.name(),
-                            "cannot settle what is in doubt, trying again: {error}"
+                            "cannot settle the messages in doubt; trying again: {error}"
                         );
                     }
                     failure = failed;

@@ -51,7 +51,7 @@ pub struct OpenLedger {
     pub ledger: Ledger,
     /// This process's registration in the ledger.
     pub instance: Instance,
-    /// Who began what this process does. `None` for a daemon.
+    /// The person who started this process's command. `None` for a daemon.
     pub begun_by: Option<Person>,
     /// The run of the command line that this process executes: its name and its scheduled time.
     pub command_run: Option<(String, Duration)>,

@@ -92,7 +92,7 @@ impl Delivery {
 /// How a broadcast is recalled.
 #[derive(Debug, Clone)]
 pub struct RecallOptions {
-    /// The call that sent the messages, where no broadcast tells it.
+    /// The call that sent the messages, if they are not of a broadcast.
     pub kind: Call,
     /// Whether messages of any age are recalled.
     pub force: bool,

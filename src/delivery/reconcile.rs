@@ -14,11 +14,12 @@ use super::lazy_ledger::OpenLedger;
 use super::record::unrecorded;
 
 impl Delivery {
-    /// Matches what is in doubt with the service's records, and settles what they prove. Nothing is in doubt in a dry run.
+    /// Matches the messages in doubt with the service's records, and settles those about which the records
+    /// prove something. A dry run has none.
     ///
     /// # Errors
     ///
-    /// A failure of the ledger. A history file that cannot be read is logged and no error.
+    /// A failure of the ledger. A history file that cannot be read is logged, and is not an error.
     pub async fn reconcile(&self, ask: Ask) -> Result<Outlook, RequestFailure> {
         if self.transport.is_some() {
             return Ok(Outlook::default());

@@ -147,7 +147,7 @@ impl QuotaClaimer {
     async fn claim(&self, demand: Demand, slots: u32) -> Result<(u32, Duration), LedgerError> {
         let until = self.clock.now() + LEASE;
         let share = self.ledger.claim_slots(&self.instance, self.ask(demand, demand.need, slots)).await?;
-        // The smaller number applies at once; the next claim tells the ledger so.
+        // The smaller number applies at once; the next claim writes it to the ledger.
         let mine = share.slots.min(share.fair);
         self.quota.lend(LentSlots { slots: mine, until });
         let again = if mine < share.slots {

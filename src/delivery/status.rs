@@ -25,13 +25,13 @@ const BETWEEN: Duration = Duration::from_millis(400);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitKind {
-    /// It is paused, and waits for somebody who resumes it.
+    /// It is paused until an operator resumes it.
     Resume,
     /// Its plan waits for an approval by another person.
     Approval,
     /// Its window is closed.
     Window,
-    /// A stage of its ramp is over, and the next one begins later.
+    /// A stage of its ramp has ended, and the next one begins later.
     Ramp,
     /// The store does not answer, so nothing is sent.
     Store,

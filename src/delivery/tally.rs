@@ -68,7 +68,7 @@ impl SendCounts {
             && self.requests_in_doubt == 0
     }
 
-    /// Whether the run sent nothing, because what it asked for had been sent before.
+    /// Whether the run sent nothing, because everything that it requested had been sent before.
     pub const fn all_sent_before(&self) -> bool {
         self.sent_before > 0
             && self.sent == 0

@@ -33,7 +33,7 @@ pub(super) struct Tries<'a> {
     last: Option<CallError>,
 }
 
-/// What a try came to.
+/// The result of a try.
 enum TryResult {
     Answered(SendReceipts),
     Failed(CallError),

@@ -26,9 +26,10 @@ impl RequestFailure {
         let (kind, advice) = match failure.class {
             FailureClass::Permanent => (FailureKind::Rejected, "the same call would be refused again"),
             FailureClass::Auth => (FailureKind::Auth, "check the app's credentials with `mooncast doctor`"),
-            FailureClass::Throttled => {
-                (FailureKind::Throttled, "the app's quota is used up by others; lower `share`, or send later")
-            }
+            FailureClass::Throttled => (
+                FailureKind::Throttled,
+                "other programs use up the app's quota; lower `share`, or send later",
+            ),
             FailureClass::InDoubt => (FailureKind::InDoubt, "check before you send it again"),
             FailureClass::NothingSent | FailureClass::Repeat => (FailureKind::Unreachable, "try again later"),
         };

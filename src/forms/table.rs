@@ -84,8 +84,8 @@ impl<'a> Given<'a> {
                 )));
             };
             if !FIELDS.contains(&key) {
-                let near =
-                    nearest(key, FIELDS).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let near = nearest(key, FIELDS)
+                    .map_or_else(|| ".".to_owned(), |near| format!("; did you mean `{near}`?"));
                 return Err(wrong(format!(
                     "an argument has no field `{}`{near} The fields are {}",
                     key.escape_debug(),

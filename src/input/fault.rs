@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// A fault of a text, or of one row of it.
+/// An error in an input file, or in one of its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputError {
-    /// The line, counted from 1 as editors count. None for a fault of the whole text.
+    /// The line, counted from 1 as editors count. `None` for an error of the whole file.
     pub line: Option<u64>,
     /// The position in the line, such as "column 2 (`name`)". May be empty.
     pub position: String,

@@ -114,7 +114,10 @@ impl Translations {
             assert!(!text.trim().is_empty() && !other.trim().is_empty(), "{name}");
             if let Some((one, many)) = text.split_once('|') {
                 assert!(placeholders(one).is_subset(&placeholders(many)), "{name}");
-                assert!(placeholders(many).contains("n"), "{name} has forms and counts nothing");
+                assert!(
+                    placeholders(many).contains("n"),
+                    "{name} has two forms, and no placeholder for the count"
+                );
             }
         }
     }

@@ -13,7 +13,7 @@ const SPAN: u64 = 10;
 /// How long spans are kept.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// What was sent of a quota in one span.
+/// How much of a quota was used in one span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Activity {
     /// When the span begins.

@@ -1,4 +1,5 @@
-//! What is kept of the service's callbacks: records of accepted messages, read receipts, and events that start jobs.
+//! The stored contents of the service's callbacks: records of accepted messages, read receipts, and events
+//! that start jobs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;

@@ -93,7 +93,7 @@ impl Ledger {
         ));
         let statement = statement.bind(state).bind(note).bind(self.store().now());
         let statement = statement.bind(job).bind(millis(scheduled_at));
-        // The plan is over, and so are the earlier runs that were held to it.
+        // The plan was carried out. Earlier runs that followed it must not be continued either.
         let over = sql("UPDATE job_runs SET plan_guard = NULL WHERE job = ?1 AND command_line IS NOT NULL
                 AND plan_guard IS NOT NULL AND args = (SELECT args FROM job_runs WHERE job = ?1 AND scheduled_at = ?2)");
         let over = (state != JobState::Interrupted).then(|| over.bind(job).bind(millis(scheduled_at)));
@@ -108,7 +108,8 @@ impl Ledger {
             .await
     }
 
-    /// Returns the latest run with this name and what was asked for, if it was held to its plan and has not ended by itself.
+    /// Returns the latest run with this name and this request, if it followed a rehearsed plan and has not
+    /// ended by itself.
     pub async fn interrupted_command_run(
         &self,
         job: &str,

@@ -131,7 +131,8 @@ impl Ledger {
         Ok(count(row.unwrap_or_default().0))
     }
 
-    /// Returns what is in doubt in an app, except rows whose intent is not known. With `under_way` also what is being sent.
+    /// Returns the messages of an app that are in doubt, except rows whose intent is not known. With
+    /// `under_way`, also those that are being sent.
     pub async fn doubts(&self, app: AppId, under_way: bool) -> Result<Doubts, LedgerError> {
         let mut doubts = Doubts::default();
         let question = sql("SELECT id, name, run, spec, state, command FROM broadcasts

@@ -54,7 +54,7 @@ pub struct HistoryRead {
     pub result: HistoryResult,
     /// The zone by which the file was asked for. None while it is asked for, and for reads of earlier versions.
     pub zone: Option<HistoryZone>,
-    /// The lines of the file.
+    /// The number of lines in the file.
     pub lines: i64,
 }
 
@@ -74,8 +74,9 @@ impl Ledger {
         self.store().transaction(async |write| claim(write, app, hour).await).await
     }
 
-    /// Stores what was read of an hour's history file. Only from one that was read whole, and if `records` holds all that
-    /// fit what is in doubt now, may absence be concluded.
+    /// Stores the result of reading an hour's history file, and its `records`. A missing record proves that a
+    /// message was not accepted only if the whole file was read, and `records` has every record that fits a
+    /// message in doubt now.
     pub async fn finish_history_read(
         &self,
         app: AppId,

@@ -21,7 +21,7 @@ pub struct NewHookRequest {
     pub job: String,
     /// The delivery's id, unique for the hook. A request without one is always new.
     pub delivery: Option<String>,
-    /// Everything but the body, as text.
+    /// The rest of the request, without the body, as text.
     pub head: String,
     /// The request's body, as it arrived.
     pub body: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What is written of a run's output at once.
+//! One write of a run's output.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct NewOutput {
     pub content: String,
 }
 
-/// What is written of a run's output at once.
+/// One write of a run's output: new parts, and old parts that it deletes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputWrite {
     pub job: String,

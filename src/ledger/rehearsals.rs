@@ -1,4 +1,4 @@
-//! Rehearsals that were asked for over the page or the API.
+//! Rehearsals that were requested over the page or the API.
 
 use std::time::Duration;
 

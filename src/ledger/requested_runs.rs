@@ -12,8 +12,8 @@ use super::store::{from_millis, millis};
 use super::{Instance, Ledger, LedgerError, RunRequest};
 
 impl Ledger {
-    /// Requests a run of a script as it was asked for, under the name that identifies its runs. Returns the scheduled
-    /// time of the run, which no other run of that name has.
+    /// Requests a run of a script with these arguments. `job` is the name of the script's runs. Returns the
+    /// scheduled time of the run, which no other run of that name has.
     pub async fn request_run(&self, job: &str, asked: &RunRequest) -> Result<Duration, LedgerError> {
         let args = serde_json::to_string(asked).map_err(|error| self.store().record(error))?;
         self.store()

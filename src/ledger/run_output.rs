@@ -37,7 +37,7 @@ pub struct RunOutput {
     pub left_out: Option<LeftOut>,
 }
 
-/// What was left out of a run's output.
+/// The part of a run's output that was not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftOut {
     /// The number of the first kept line after it.

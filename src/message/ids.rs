@@ -77,7 +77,7 @@ pub(super) fn trimmed(text: &str, of: IdKind) -> Result<&str, InvalidId> {
         return Err(InvalidId { remedy, ..InvalidId::new(expected, shown::quoted(id)) });
     }
     if let Some(what) = altered(id, of) {
-        let invalid = InvalidId::new("an id as it was given", shown::quoted(id));
+        let invalid = InvalidId::new("the original id", shown::quoted(id));
         return Err(InvalidId { remedy: format!(": {what}"), ..invalid });
     }
     Ok(id)

@@ -1,4 +1,4 @@
-//! What is in doubt, in the form in which `records` matches it.
+//! The messages in doubt, in the form in which `records` matches them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::records::{Doubt, Fingerprint, MatchKey, RecordSighting};
 
 use super::{ms, unix_time};
 
-/// What is in doubt.
+/// A message in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DoubtId {
     /// A recipient of a broadcast, by its sequence number.

@@ -216,7 +216,7 @@ impl Reconciler {
             tracing::error!(
                 app = self.name,
                 hour = name,
-                "the history file has {outside} records of other hours, so it proves no absence; if the service's hours are in {other}, set `history_zone = \"{other}\"`"
+                "the history file has {outside} records of other hours, so it cannot show that a message is missing; if the service's hours are in {other}, set `history_zone = \"{other}\"`"
             );
             return HistoryResult::OtherHours;
         }

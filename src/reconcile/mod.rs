@@ -1,7 +1,7 @@
-//! Settles what is in doubt by the service's own records of messages: its callbacks, which others store in the ledger,
-//! and its history files, which this room reads.
+//! Settles messages in doubt by the service's own records of messages: its callbacks, which `web` stores in
+//! the ledger, and its history files, which this room reads.
 //!
-//! - `doubts`: what is in doubt, in the form in which `records` matches it;
+//! - `doubts`: the messages in doubt, in the form in which `records` matches them;
 //! - `history`: which history files are due, and their reading;
 //! - `pass`: one pass over all doubts of an app: asks, matches, settles; `states`: what the records prove;
 //! - `verify`: whether the service has a record of each sent message of a broadcast;

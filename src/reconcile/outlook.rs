@@ -26,9 +26,9 @@ pub struct Outlook {
 pub struct AwaitedFile {
     /// When its hour began.
     pub hour: Duration,
-    /// When the service was asked for it last, and what came of it.
+    /// When it was last requested from the service, and the result.
     pub asked: Option<(Duration, HistoryResult)>,
-    /// When the service is asked for it next; None if it is not.
+    /// When it is requested next; `None` if it is not requested again.
     pub next: Option<Duration>,
 }
 

@@ -24,13 +24,14 @@ const TURN_LENGTH: Duration = Duration::from_secs(30);
 const NOT_ACCEPTED: &str = "the service did not accept it, by its history";
 
 impl Reconciler {
-    /// Matches what is in doubt with the service's records, and settles what they prove. Does little if nothing has changed
-    /// since the last pass of this process. While another process settles this app's doubts, this one only looks, except with
-    /// [`Ask::Now`].
+    /// Matches the messages in doubt with the service's records, and settles those about which the records
+    /// prove something. If nothing has changed since this process's last pass, it returns the last result.
+    /// While another process settles this app's doubts, this one reads no history files and settles nothing,
+    /// except with [`Ask::Now`].
     ///
     /// # Errors
     ///
-    /// [`ReconcileError`]. A history file that cannot be read is logged and no error.
+    /// [`ReconcileError`]. A history file that cannot be read is logged, and is not an error.
     pub async fn pass(&self, target: ReconcileTarget<'_>, ask: Ask) -> Result<Outlook, ReconcileError> {
         let count = target.ledger.count_doubts(target.app).await?;
         if count == 0 {
@@ -53,7 +54,7 @@ impl Reconciler {
         let due = DueHours::of(set.doubts.iter(), &reads, ask, ms(now));
         let any = target.ledger.records_alike(target.app, &set.fingerprints()).await?;
         if !any.is_empty() || !due.hours.is_empty() {
-            // A record may belong to what is under way.
+            // A record may belong to a message that is being sent.
             found = target.ledger.doubts(target.app, true).await?;
             set = DoubtSet::new(&found, self.window);
         }
@@ -214,7 +215,7 @@ fn send_settlement(send: &SendDoubt, states: &BTreeMap<DoubtId, DoubtState>) -> 
         return None;
     }
     let groups = groups(&send.recipients);
-    // A call of `im.request` goes to nobody, and has no record.
+    // A call of `im.request` has no recipients, and the service keeps no record of it.
     if groups.is_empty() {
         return None;
     }

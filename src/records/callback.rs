@@ -45,7 +45,7 @@ pub struct ChangedMessage {
     pub group: String,
     /// Whether the service names `group` as a group. Otherwise it may be a user.
     pub is_group: bool,
-    /// Who changed it, as far as the service tells.
+    /// The user who changed it, if the service names one.
     pub user: Option<String>,
     /// All users that the event names as the sender or as the one who changed the message.
     pub named: Vec<String>,
@@ -126,15 +126,16 @@ fn read_kind(fields: &Fields, app_key: &str) -> Result<CallbackKind, RecordError
         chat_type if is_group(chat_type) => {
             MessageRecord::of_callback(fields).map(|message| CallbackKind::Message(Box::new(message)))
         }
-        // The users of the app send each other messages of all kinds, and a form that is not known is none of ours.
+        // The users of the app send each other messages of all kinds. Mooncast sent none of an unknown form.
         chat_type if is_user(chat_type) => Ok(MessageRecord::of_callback(fields)
             .map_or(CallbackKind::Other, |message| CallbackKind::Message(Box::new(message)))),
         _ => Ok(CallbackKind::Other),
     }
 }
 
-/// Returns the event of an operation on a group. The older form tells one departure as `leave` and as `absence`, and
-/// one arrival as its cause and as `presence`: only `presence` and `absence` are read, so that none counts twice.
+/// Returns the event of an operation on a group. The older form reports one departure as `leave` and as
+/// `absence`, and one arrival as its cause and as `presence`: only `presence` and `absence` are read, so that
+/// none counts twice.
 fn membership(
     operation: Option<&str>,
     group: impl FnOnce() -> Result<String, RecordError>,

@@ -24,7 +24,8 @@ const MARK_FIELD: &str = "mooncast";
 /// The version of the form that is hashed. A stored fingerprint of another form matches nothing.
 const FORM: &str = "mooncast fingerprint 1";
 
-/// The same for a message to a user, so that a user and a group with one id are different. A room is told as a group.
+/// The same for a message to a user, so that a user and a group with one id are different. The service
+/// reports a room as a group.
 const USER_FORM: &str = "mooncast fingerprint 1 user";
 
 /// 128 bits of a SHA-256. Equal for a message and its record; the same in each version and on each machine.

@@ -7,7 +7,7 @@ use crate::message::MessageKind;
 use super::fields::{Fields, object, optional, required, time_ms};
 use super::{MatchKey, RecordError};
 
-/// A message from a callback or from a history file. The service tells rooms as groups.
+/// A message from a callback or from a history file. The service reports rooms as groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageRecord {
     /// The id that the service gave the message.

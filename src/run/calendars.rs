@@ -122,7 +122,9 @@ fn add_event(calendar: &mut Calendar, event: &Component<'_>) -> Result<(), Strin
     }
     let end = match value("DTEND") {
         Some(end) => ics_day(&end).ok_or_else(|| at("has a DTEND that is not a date"))?,
-        None if event.find_prop("DURATION").is_some() => return Err(at("has a DURATION; give it a DTEND")),
+        None if event.find_prop("DURATION").is_some() => {
+            return Err(at("has a DURATION, which is not read; give it a DTEND"));
+        }
         None => first.tomorrow().map_err(|error| error.to_string())?,
     };
     let length = first.until(end).map_or(0, |span| span.get_days());

@@ -1,5 +1,5 @@
-//! What the app's calls change about groups: new groups, members, mutes, announcements. It lies over the groups that
-//! `lists` computes.
+//! Groups that the app's calls have created or changed: their members, mutes and announcements. Such a group
+//! replaces the one that `lists` computes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -212,7 +212,8 @@ impl AppState {
         Ok(done)
     }
 
-    /// Settles what is in doubt by the service's records: asks the service, or sends again what is proven absent.
+    /// Settles messages in doubt by the service's records: asks the service, or sends again those that the
+    /// service certainly did not accept.
     async fn by_records(&self, audit: Act, found: Broadcast, asks: bool) -> Result<ActionResult, ApiError> {
         let later = format!(
             "{}: the service's history files are being read; the page shows the result",
@@ -238,7 +239,7 @@ impl AppState {
     }
 
     /// Carries out an act whose effect is outside of the ledger. It goes on after the response, and after a client that
-    /// has gone; its failure is in the audit in each case. `later` is the response to those who waited long enough.
+    /// has gone; its failure is in the audit in each case. `later` is the response if the act takes too long.
     async fn beyond_the_response<F>(
         &self,
         audit: Act,

@@ -87,7 +87,7 @@ fn a_refused_new_plan_changes_neither_the_broadcast_nor_who_may_approve_it() {
     let after = awaited(&site);
     assert_eq!(after["approval"], before["approval"]);
     assert_eq!(after["approval"]["begun_by"], json!([system_user()]));
-    // Paused, it still needs somebody who approves it.
+    // A paused broadcast still needs an approval.
     post(&site, &format!("{place}/pause"), &bob, &Value::Null);
     let needs = site.json("/overview")["needs"].clone();
     assert!(needs.as_array().unwrap().iter().any(|need| need["code"] == "awaiting_approval"), "{needs}");
@@ -154,7 +154,7 @@ fn a_run_that_is_held_to_a_plan_goes_on_when_it_is_repeated_after_a_kill() {
     err.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
     assert_eq!(reached(&service), ["101", "102", "103", "900"], "each message is sent once");
-    // The plan is over.
+    // The plan was carried out, so it cannot be used again.
     let again = site.project.command_against(&service, &held).output().unwrap();
     Ran::of(&again).exits(2).says("does not send what was rehearsed");
     assert_eq!(service.messages().len(), 4);

@@ -204,7 +204,7 @@ fn no_caller_without_the_right_passes_it() {
     let answer = post(&desk.site, "/broadcasts/99/approve", &bob, &seen);
     desk.answers("another broadcast's number", 404, &answer);
 
-    // Jobs and hooks wait too, and nobody's name stands at a hook's.
+    // The broadcasts of jobs and hooks wait too. That of a hook names no person.
     let job = post(&desk.site, "/jobs/job/trigger", &olga, &json!({}));
     desk.answers("a job", 200, &job);
     desk.site.until("/broadcasts?state=awaiting_approval", |page| {

@@ -225,7 +225,7 @@ fn who_reads_events_slowly_costs_nothing_and_holds_up_nobody() {
         if follow(&site).0 == 200 {
             break;
         }
-        assert!(attempt < 20, "nobody's place is free again");
+        assert!(attempt < 20, "no connection became free");
         event(&mut reads);
     }
     site.serving.stop().exits(0);

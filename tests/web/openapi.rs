@@ -56,7 +56,7 @@ fn every_answer_is_as_the_document_says() {
     command.args(["-H", &format!("Authorization: Bearer {}", site.operate)]);
     // Event streams do not end; `attacks` and `guard` test them.
     command.args(["--exclude-path", "/events", "--checks", "all", "--phases", "coverage,fuzzing,stateful"]);
-    // It would show many wrong tokens, after which the address must wait; `roles` tests who is refused.
+    // This check would send many wrong tokens, and then be refused for a while. `roles` tests wrong tokens.
     command.args(["--exclude-checks", "ignored_auth"]);
     command.args(["--max-examples", "10", "--generation-deterministic"]);
     command.args(["--request-timeout", "30", "--no-color", "--warnings", "off"]);

@@ -225,7 +225,7 @@ fn hostile_uploads_are_refused_with_words() {
     let args = json!({ "city": "Rome", "day": "2026-12-01", "list": text });
     let why = site.post("/scripts/run", &json!({ "script": "main.lua", "args": args })).refused(400);
     assert!(why.contains("ends with .csv or .xlsx"), "{why}");
-    // Nobody without the role may send a long body, and no other route takes one.
+    // A caller without the role may not send a long body, and no other route accepts one.
     let bearer = format!("Bearer {}", site.read);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/octet-stream")];
     let long = &large[..200 * 1024];

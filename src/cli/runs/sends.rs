@@ -48,7 +48,7 @@ pub(super) struct SettleArgs {
     pub(super) app: AppArgs,
 }
 
-/// How what is in doubt is settled.
+/// How messages in doubt are settled.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct SettleAsArgs {

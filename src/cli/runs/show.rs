@@ -52,7 +52,7 @@ pub(super) fn list(broadcasts: &[Broadcast], next: &FollowUpCommands) -> anyhow:
     Ok(())
 }
 
-/// What is said of a broadcast whose process died while it made the plan.
+/// The explanation for a broadcast whose process died while it made the plan.
 pub(super) const INCOMPLETE: &str = "its plan is incomplete and nothing was sent; run its script again";
 
 /// How to continue an interrupted broadcast.
@@ -234,7 +234,7 @@ fn doubts(out: &mut impl Write, view: &BroadcastView) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is known of a history file, and when it is asked for.
+/// Returns the line about a history file: the result of the last request for it, and the time of the next.
 fn file_line(file: &HistoryFileView) -> String {
     let asked = match (&file.asked_at, file.result.as_deref().and_then(HistoryResult::from_name)) {
         (Some(at), Some(result)) => {
@@ -243,7 +243,9 @@ fn file_line(file: &HistoryFileView) -> String {
                 HistoryResult::Whole => "read, and not complete yet",
                 HistoryResult::NoFile => "the service has no such file, which proves nothing",
                 HistoryResult::Failed => "the service or the file could not be reached",
-                HistoryResult::Broken => "the file broke off or has a bad line, so it proves no absence",
+                HistoryResult::Broken => {
+                    "the file broke off or has a bad line, so it cannot show that a message is missing"
+                }
                 HistoryResult::OtherHours => {
                     "the file has records of other hours; check `history_zone` in mooncast.toml"
                 }

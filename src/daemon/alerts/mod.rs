@@ -120,7 +120,7 @@ pub struct AlertSender {
     unstored: RefCell<VecDeque<RaisedAlert>>,
     /// By subject: the start of the current minute, the alerts raised in it, and the alerts left out since.
     lately: RefCell<HashMap<String, (Instant, u32, u32)>>,
-    /// Names of receivers that the settings do not have, of which the log told.
+    /// Names of receivers that the settings do not have, and that the log has named already.
     strays: RefCell<BTreeSet<String>>,
 }
 

@@ -14,7 +14,12 @@ impl AlertSender {
         let AdoptedAlerts { moved, waiting, dropped } =
             self.ledger.adopt_alerts(&receivers, PATIENCE).await?;
         for (from, to, pending) in &moved {
-            tracing::info!(from, to, pending, "alerts go to the receiver that has the URL of theirs");
+            tracing::info!(
+                from,
+                to,
+                pending,
+                "the alerts of a renamed receiver go to the receiver that has its URL"
+            );
         }
         for (receiver, key) in dropped {
             tracing::error!(key, receiver, "alert dropped: for 3 days no receiver had this name or its URL");

@@ -1,4 +1,4 @@
-//! Holds a requested run to what was asked for: its rehearsed plan.
+//! Lets a requested run send only what its rehearsed plan has.
 
 use std::path::Path;
 

@@ -67,7 +67,7 @@ pub(super) struct ClaimedRun {
     pub(super) has_input: bool,
     /// The group of the event that the run is for.
     pub(super) group: Option<String>,
-    /// What was asked for, if the run is a run of the script itself and not of one of its jobs.
+    /// The arguments and the plan, if the run is of the script itself and not of one of its jobs.
     pub(super) args: Option<RunRequest>,
     /// Whether the run had begun before its process died.
     pub(super) entered: bool,

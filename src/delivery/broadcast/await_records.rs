@@ -28,12 +28,12 @@ impl BroadcastDriver<'_> {
         let outlook = match self.delivery.reconcile(Ask::Due).await {
             Ok(outlook) => outlook.broadcasts.get(&id).copied().unwrap_or_default(),
             Err(failure) if failure.kind == FailureKind::Unreachable => {
-                tracing::warn!(broadcast = %id, "cannot settle what is in doubt, trying again: {failure}");
+                tracing::warn!(broadcast = %id, "cannot settle the recipients in doubt; trying again: {failure}");
                 self.wait_for_records(counts.in_doubt, None).await?;
                 return Ok(true);
             }
             Err(failure) => {
-                tracing::error!(broadcast = %id, "cannot settle what is in doubt: {failure}");
+                tracing::error!(broadcast = %id, "cannot settle the recipients in doubt: {failure}");
                 return Ok(false);
             }
         };

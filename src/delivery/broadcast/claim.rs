@@ -6,8 +6,9 @@ use super::BroadcastDriver;
 use super::batches::CallBatch;
 
 impl BroadcastDriver<'_> {
-    /// Writes the intent of a call. Returns false if some of its recipients are at their cap, or were put on the suppression
-    /// list since they were read: those are skipped, the others stay pending, and no request may be made.
+    /// Writes the intent of a call. Returns false if some of its recipients are at their cap, or were put on
+    /// the suppression list since they were read. Those are skipped, the others stay pending, and no request
+    /// may be made.
     pub(super) async fn claim(&self, pack: &CallBatch) -> Result<bool, LedgerError> {
         // A scratch ledger writes the intent later, so it cannot refuse it.
         if self.ledger.suppression_writes() != pack.compared_at && self.leave_out(pack).await? {
@@ -34,7 +35,8 @@ impl BroadcastDriver<'_> {
                 }
                 let requested = self.ledger.requested_command(self.lease.broadcast).await?;
                 if requested.awaits_approval() {
-                    // Another host made it wait a moment ago. The driver sees that at its next look.
+                    // Another host made it wait a moment ago. The driver sees that when it next reads the
+                    // broadcast's command.
                     self.undecided.set(true);
                     return Ok(false);
                 }

@@ -26,7 +26,7 @@ pub enum WaitReason {
     Window(Duration),
     /// The next stage of its ramp.
     Ramp {
-        /// The stage that is over, from 1.
+        /// The stage that has ended, from 1.
         stage: u32,
         /// Since 1970.
         until: Duration,

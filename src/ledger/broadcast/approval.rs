@@ -1,4 +1,5 @@
-//! Approvals of broadcasts: what an approval covers, who had a hand in a plan, and the approval itself.
+//! Approvals of broadcasts: what an approval covers, who began the broadcast or changed its plan, and the
+//! approval.
 //!
 //! An approval is of a hash over the plan and over the settings that change who gets what and when. A plan with another
 //! hash waits again.
@@ -54,7 +55,7 @@ pub struct Approval {
     pub note: Option<String>,
 }
 
-/// What an approval or a rejection came to.
+/// The result of an approval or a rejection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ApprovalResult {
     Done,
@@ -62,21 +63,21 @@ pub enum ApprovalResult {
     NotAwaited(Broadcast),
     /// The plan is another one than the approver saw.
     OtherPlan(Broadcast),
-    /// The approver had a hand in the plan.
+    /// The approver began the broadcast or changed its plan.
     OwnPlan(Broadcast),
 }
 
-/// What the columns of a broadcast hold of the approval of a plan.
+/// The columns of a broadcast that belong to the approval of its plan.
 pub(super) struct ApprovalColumns {
     /// 1 if the plan needs an approval.
     pub(super) needs: i64,
     pub(super) hash: String,
-    /// The lines of those who made the plan.
+    /// The persons who began the broadcast or changed its plan, each in its stored form.
     pub(super) begun_by: Vec<String>,
 }
 
 impl ApprovalColumns {
-    /// Those of a plan. On a scratch ledger nobody can approve, so nothing needs an approval.
+    /// The columns for a plan. No person can approve on a scratch ledger, so no plan needs an approval there.
     pub(super) fn new(ledger: &Ledger, plan: &BroadcastPlan, spec: &StoredSpec) -> Self {
         let is_over = spec.approval_over.is_some_and(|over| plan.total > over);
         let needs = is_over && ledger.store().driver.has_other_processes();
@@ -129,7 +130,7 @@ impl Broadcast {
             && self.counts.pending > 0
     }
 
-    /// What is to be approved, who may do it, and how: a sentence.
+    /// A sentence that says what is to be approved, who may approve it, and how.
     pub fn approval_wanted(&self) -> String {
         let names: Vec<&str> = self.begun_by.iter().map(|one| one.name.as_str()).collect();
         let (begun, who) = if names.is_empty() {
@@ -152,7 +153,8 @@ impl Broadcast {
 }
 
 impl Ledger {
-    /// Makes a broadcast wait for an approval, if it has none. Does nothing on a scratch ledger, where nobody can approve.
+    /// Makes a broadcast wait for an approval, if it has none. Does nothing on a scratch ledger, where no
+    /// person can approve.
     pub async fn require_approval(&self, id: BroadcastId) -> Result<(), LedgerError> {
         if !self.store().driver.has_other_processes() {
             return Ok(());
@@ -213,7 +215,7 @@ impl Ledger {
         self.store().transaction(async |write| add_authors(write, id, &[line]).await).await
     }
 
-    /// Returns who asked for a run: nobody for a scheduled one.
+    /// Returns the persons who requested a run. A scheduled run has none.
     pub async fn requesters(
         &self,
         job: &str,
@@ -240,7 +242,7 @@ impl Ledger {
     }
 }
 
-/// Records that the actor of the current act asked for a run.
+/// Records that the actor of the current act requested a run.
 pub(in crate::ledger) async fn add_requester(
     write: &mut Transaction<'_>,
     job: &str,

@@ -71,7 +71,7 @@ impl RecipientOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TakeoverCounts {
     pub in_doubt: u64,
-    /// Recipients that are pending again, because the broadcast resends what is in doubt.
+    /// Recipients that are pending again, because the broadcast resends messages in doubt.
     pub pending: u64,
 }
 

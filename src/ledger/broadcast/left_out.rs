@@ -13,8 +13,9 @@ use crate::ledger::{AppId, Ledger, LedgerError, RecipientState, Suppression};
 use super::build::json;
 use super::{Broadcast, CountsDelta, Lease, Recipient, StoredSpec, apply};
 
-/// The condition that a row of `recipients` is not on the suppression list at the time of the placeholder, or that its
-/// broadcast overrides the list. A member of a targeted message counts as its recipient.
+/// The SQL condition that a row of `recipients` is not on the suppression list at the time `$now`, a
+/// placeholder of the statement, or that its broadcast overrides the list. A targeted message is on the list
+/// too if one of its `users` is.
 macro_rules! not_suppressed {
     ($now:literal) => {
         concat!(

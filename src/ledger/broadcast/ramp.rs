@@ -12,15 +12,15 @@ use super::{BroadcastId, Lease, holds};
 /// What a driver may do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RampTurn {
-    /// Send to all that is left: the last stage is over.
+    /// Send to all that is left: the last stage has ended.
     SendAll,
     /// Send to at most this many recipients, which are released to this driver.
     Send(u64),
-    /// Wait until what is in flight is settled.
+    /// Wait until the calls in flight are settled.
     Settle,
     /// Wait before the next stage.
     Wait {
-        /// The stage that is over, from 1.
+        /// The stage that has ended, from 1.
         stage: u32,
         /// Since 1970.
         until: Duration,
@@ -33,7 +33,7 @@ struct RampRow {
     ramp_released: i64,
     ramp_until: Option<i64>,
     n_sending: i64,
-    /// The recipients that were sent to, whatever came of it.
+    /// The recipients to whom a request was made, whatever its outcome.
     n_reached: i64,
 }
 

@@ -48,10 +48,10 @@ pub struct StoredSpec {
     /// Whether its groups are looked up at the service before its plan is fixed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preflight: bool,
-    /// What that found. None if it was not asked for, or could not be done.
+    /// The result of that look-up. `None` if `preflight` is false or the look-up failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<Box<GroupFindings>>,
-    /// Who asked for the run that made its plan.
+    /// Who requested the run that made its plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun_by: Vec<Person>,
     /// The text with which the marks of its messages begin; `None` if they have none.

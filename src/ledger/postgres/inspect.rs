@@ -15,7 +15,7 @@ use super::server::{PostgresServer, connect_once};
 const SIZE: &str = "(SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
     WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema()))";
 
-/// What a server tells of itself and of the schema.
+/// A server's data about itself and about the schema.
 #[derive(Default, sqlx::FromRow)]
 struct ServerRow {
     version: String,

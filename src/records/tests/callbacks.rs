@@ -160,7 +160,7 @@ fn members_join_and_leave_in_the_new_and_the_old_form() {
     for member in [json!([]), Value::Null, json!([{}])] {
         assert_eq!(read(changed("JOIN", member)), Err(RecordError::Field("member")));
     }
-    // The old form tells the same departure also as `leave`, and an arrival also as its cause.
+    // The old form reports the same departure also as `leave`, and an arrival also as its cause.
     for other in ["leave", "kick", "direct_joined", "invite_accept", "create"] {
         assert_eq!(read(old(other)), Ok(CallbackKind::Other), "{other}");
     }

@@ -242,7 +242,7 @@ fn a_user_and_a_group_of_the_same_id_are_never_the_same() {
     assert_eq!(record("chat"), key(Call::User));
     assert_eq!(record("groupchat"), key(Call::Group));
     assert_ne!(key(Call::User), key(Call::Group));
-    // The service tells rooms as groups.
+    // The service reports rooms as groups.
     assert_eq!(record("groupchat"), key(Call::Room));
     assert_eq!(record("chatroom"), key(Call::Room));
 }

@@ -149,7 +149,7 @@ async fn changed_inputs(
     inputs::changed(services, request, &driven.spec.inputs).await
 }
 
-/// Returns who asked for the run: nobody for a scheduled one, or one of a hook or an event.
+/// Returns the persons who requested the run. A scheduled run, and one of a hook or an event, has none.
 async fn people(services: &RunServices, open: &OpenLedger) -> Result<Vec<Person>, RequestFailure> {
     match &services.job {
         Some(job) => job.ledger.requesters(&job.name, job.scheduled_at).await.map_err(fault),

@@ -212,7 +212,7 @@ fn a_secret_in_the_query_is_filled_in_and_shown_nowhere() {
         let received = server.received.await.unwrap();
         let line = received.lines().next().unwrap().to_owned();
         assert!(line.contains(&format!("/hook?a=1&access+token=Bearer+{SECRET}&b=1%262 ")), "{line}");
-        // Nobody listens there, and no error shows the query.
+        // No server listens there, and the error does not show the query.
         let failure = ask(&["127.0.0.1"], with_query("http://127.0.0.1:1/")).await.unwrap_err();
         assert!(
             !failure.message.contains(SECRET) && !failure.message.contains("access"),

@@ -95,7 +95,7 @@ fn counted(fingerprints: &[SendFingerprint]) -> HashMap<SendFingerprint, u64> {
     counts
 }
 
-/// Takes one of what is left of a fingerprint; false if nothing is.
+/// Takes one of the sends that are left with this fingerprint. Returns false if none is left.
 fn take(left: &RefCell<HashMap<SendFingerprint, u64>>, fingerprint: SendFingerprint) -> bool {
     match left.borrow_mut().get_mut(&fingerprint) {
         Some(left) if *left > 0 => {

@@ -187,7 +187,8 @@ impl KnownApp {
         Self { id, senders: empty(), own: empty(), messages: empty() }
     }
 
-    /// Returns what is wanted of each callback, by what this ledger knows.
+    /// Returns which parts of each callback are stored. That depends on the senders and messages that the
+    /// ledger knows.
     async fn wanted(
         &mut self,
         ledger: &Ledger,

@@ -122,7 +122,8 @@ impl AppState {
         found.map(|delivery| delivery.key().to_owned())
     }
 
-    /// Returns what an event would store and start. A stale event starts no job.
+    /// Returns the content of an event that would be stored, and the jobs that it would start. A stale event
+    /// (its time is more than a day away) starts no job.
     fn select(&self, event: CallbackEvent, app: &str, is_stale: bool) -> Option<SelectedCallback> {
         let jobs = if is_stale { Vec::new() } else { (self.daemon.handle.reactions)() };
         selected(event, app, &jobs)

@@ -16,18 +16,19 @@ const MAX_ID_BYTES: usize = 256;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SelectedCallback {
     pub(super) call_id: String,
-    /// What is stored, if the ledger knows the concern.
+    /// The content, and the user or message that it is about. It is stored if the ledger knows that one.
     pub(super) content: Option<(Concern, CallbackContent)>,
     /// The runs that are requested under the conditions below.
     pub(super) events: Vec<NewJobEvent>,
-    /// What must be known in the ledger for the runs to be requested.
+    /// The runs are requested only if the ledger knows this one.
     pub(super) needs: Option<Concern>,
-    /// What must not be known: the event would be one of this project's own messages.
+    /// The runs are not requested if the ledger knows one of these: the event would be about the project's
+    /// own messages.
     pub(super) unless: Vec<Concern>,
 }
 
 impl SelectedCallback {
-    /// Returns all that must be looked up.
+    /// Returns everything that must be looked up in the ledger.
     pub(super) fn concerns(&self) -> impl Iterator<Item = &Concern> {
         let content = self.content.iter().map(|(concern, _)| concern);
         let of_events = self.needs.iter().chain(&self.unless).filter(|_| !self.events.is_empty());
@@ -35,7 +36,7 @@ impl SelectedCallback {
     }
 }
 
-/// Something that the ledger may know.
+/// A user or a message that the ledger may know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Concern {
     /// A user as which messages are sent.
@@ -44,8 +45,8 @@ pub(super) enum Concern {
     Message(String),
 }
 
-/// Returns what an event would store, and which of the jobs it would start. `None` for an event that nothing in this daemon
-/// wants. A stale event starts no job.
+/// Returns the content of an event that would be stored, and which of the jobs it would start. `None` if
+/// there are neither. For a stale event, whose time is more than a day away, the caller passes no jobs.
 pub(super) fn selected(
     event: CallbackEvent,
     app: &str,
@@ -123,7 +124,8 @@ pub(super) fn selected(
     is_wanted.then_some(selected)
 }
 
-/// Adds what is known of a recall or an edit to an event, and returns what must not be known.
+/// Fills the event from a recall or an edit. Returns the users and messages that the ledger must not know,
+/// because the change would then be one of this project's own.
 fn of_change(event: &mut ServiceEvent, kind: EventKind, changed: ChangedMessage) -> Vec<Concern> {
     let ChangedMessage { message_id, group, is_group, user, named, body, ext } = changed;
     (event.kind, event.group, event.is_group, event.users) =
@@ -140,7 +142,7 @@ fn run_of(job: &Job, event: &ServiceEvent) -> Option<NewJobEvent> {
     Some(NewJobEvent { job: job.name.clone(), group: event.group.clone(), json })
 }
 
-/// Returns what is stored of a message.
+/// Returns the stored form of a message's record.
 fn stored(message_id: String, at_ms: i64, key: MatchKey) -> CallbackContent {
     let fingerprint = HEXLOWER.encode(&key.fingerprint.to_bytes());
     CallbackContent::Record(ServiceRecord { message_id, at: unix_time(at_ms), fingerprint, mark: key.mark })

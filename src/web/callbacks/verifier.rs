@@ -21,7 +21,8 @@ pub(super) enum CallbackRefusal {
     Forged,
     /// The event is one of another app.
     OtherApp,
-    /// The signature is right, but the event cannot be read. The service would only send it again.
+    /// The signature is right, but the event cannot be read. It is accepted and dropped, because the service
+    /// would only send it again.
     Unreadable(RecordError),
 }
 

@@ -87,7 +87,8 @@ async fn nothing() -> ApiError {
     ApiError::not_found("there is nothing at this address")
 }
 
-/// Shows a refusal as a page where a page was asked for, and leads a browser without a session to the login.
+/// Shows a refusal as a page if the request is for a page, and redirects a browser without a session to the
+/// login.
 pub(super) async fn refusals(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let is_page = wants_page(&parts);
@@ -103,7 +104,7 @@ pub(super) async fn refusals(State(state): State<AppState>, request: Request, ne
     }
 }
 
-/// Whether the answer is for people: it is of a route of the page, or what was asked for may be HTML.
+/// Whether the request is for a page: it has a route of the page, or it accepts HTML.
 fn wants_page(parts: &Parts) -> bool {
     let path = parts.uri.path();
     let accepts = parts.headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());

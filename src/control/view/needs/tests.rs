@@ -108,7 +108,7 @@ fn hosts_that_are_away_and_quotas_that_are_lowered_are_listed() {
         resumes_in: None,
         waiting: Vec::new(),
     };
-    // A pace that recovers, and a few refusals at the full pace, need nobody.
+    // A pace that recovers, and a few refusals at the full pace, need no action.
     let quotas = vec![quota("group messages", 12.5, 3), quota("uploads", 12.5, 0), quota("reads", 20.0, 3)];
     let apps = [AppView { name: "shop".to_owned(), key: "k".to_owned(), quotas }];
     let hosts = [host("a", true, false), host("b", false, false), host("c", true, true)];
