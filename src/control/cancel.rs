@@ -24,17 +24,8 @@ enum Cancelled {
 /// Cancels a broadcast: pending recipients get nothing. If no process drives it, it has ended when this returns.
 /// Recipients that a dead process left in flight are then in doubt, or cancelled if the in-doubt policy is to resend.
 pub async fn cancel(ledger: &Ledger, found: &Broadcast) -> Result<ActionResult, ControlError> {
-    cancel_because(ledger, found, None).await
-}
-
-/// As [`cancel`], with the reason for people.
-pub(super) async fn cancel_because(
-    ledger: &Ledger,
-    found: &Broadcast,
-    note: Option<&str>,
-) -> Result<ActionResult, ControlError> {
     let name = found.full_name();
-    let driver = match apply(ledger, found, note).await? {
+    let driver = match apply(ledger, found).await? {
         Cancelled::Now(count) => {
             let gets = "pending recipient gets no message";
             let get = "pending recipients get no message";
@@ -48,18 +39,18 @@ pub(super) async fn cancel_because(
     )))
 }
 
-async fn apply(ledger: &Ledger, found: &Broadcast, note: Option<&str>) -> Result<Cancelled, LedgerError> {
+async fn apply(ledger: &Ledger, found: &Broadcast) -> Result<Cancelled, LedgerError> {
     let id = found.id;
     let instance = ledger.register(COMMAND).await?;
     let cancelled = match ledger.show(id).await?.driver {
         Some(driver) => ledger
-            .request_command(id, BroadcastCommand::Cancel, note)
+            .request_command(id, BroadcastCommand::Cancel, None)
             .await
             .map(|()| Cancelled::ByDriver(Some(driver.instance))),
         None => match ledger.claim(id, &instance, LEASE).await {
             Ok(Some(lease)) => {
                 let ended = async {
-                    ledger.request_command(id, BroadcastCommand::Cancel, note).await?;
+                    ledger.request_command(id, BroadcastCommand::Cancel, None).await?;
                     ledger.take_over(lease).await?;
                     let cancelled = ledger.cancel_rest(lease).await?;
                     let broadcast = ledger.show(id).await?;
@@ -76,7 +67,7 @@ async fn apply(ledger: &Ledger, found: &Broadcast, note: Option<&str>) -> Result
             }
             // Another process has just claimed it.
             Ok(None) => ledger
-                .request_command(id, BroadcastCommand::Cancel, note)
+                .request_command(id, BroadcastCommand::Cancel, None)
                 .await
                 .map(|()| Cancelled::ByDriver(None)),
             Err(error) => Err(error),

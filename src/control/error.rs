@@ -60,7 +60,7 @@ mod tests {
         let broadcast = BroadcastId(7);
         let why = "nothing is left to send";
         let errors = [
-            LedgerError::Buried,
+            LedgerError::Reaped,
             LedgerError::LeaseLost(broadcast),
             LedgerError::Unknown(broadcast),
             LedgerError::NotNow { broadcast, is: "finished", why },

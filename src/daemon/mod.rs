@@ -273,8 +273,8 @@ impl Daemon {
             }
         }
         match ledger.reap_dead_hosts().await {
-            Ok(buried) if buried.instances > 0 => {
-                let (processes, in_doubt) = (buried.instances, buried.in_doubt);
+            Ok(reaped) if reaped.instances > 0 => {
+                let (processes, in_doubt) = (reaped.instances, reaped.in_doubt);
                 tracing::warn!(
                     processes,
                     in_doubt,

@@ -60,6 +60,8 @@ pub(super) struct SqlTexts {
     pub(super) by_bytes: &'static str,
     /// The columns of all tables, as `ColumnRow` has them.
     pub(super) columns: &'static str,
+    /// Follows a subquery whose rows no other process may delete before the transaction ends.
+    pub(super) key_share: &'static str,
     /// The highest id that the store remembers to have given in a table. No row if it remembers none.
     pub(super) last_id: &'static str,
     /// Makes the store wait for this program while another store works; `None` if it waits anyway.
@@ -217,7 +219,7 @@ pub(super) trait JobDriver: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Buried`] if this instance was reaped.
+    /// [`LedgerError::Reaped`] if this instance was reaped.
     async fn active_elsewhere(
         &self,
         _write: &mut Transaction<'_>,
@@ -269,6 +271,25 @@ pub(super) trait LeaseDriver: Send + Sync {
 
     /// Returns whether other live processes drive the broadcast too.
     async fn has_other_drivers(
+        &self,
+        _write: &mut Transaction<'_>,
+        _lease: Lease,
+    ) -> Result<bool, LedgerError> {
+        Ok(false)
+    }
+
+    /// Records whether a driver may still send to recipients of a ramp's stage that were released to it.
+    async fn set_ramp_turn(
+        &self,
+        _write: &mut Transaction<'_>,
+        _lease: Lease,
+        _has: bool,
+    ) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// Returns whether another live driver may still send to recipients of a ramp's stage that were released to it.
+    async fn others_have_ramp_turns(
         &self,
         _write: &mut Transaction<'_>,
         _lease: Lease,

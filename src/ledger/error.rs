@@ -18,7 +18,7 @@ pub enum LedgerError {
         "the other hosts declared this process dead because it sent no heartbeat for too long; it registers \
          again within seconds"
     )]
-    Buried,
+    Reaped,
     /// Another driver has taken over the broadcast.
     #[error("another process has taken over broadcast {0} and sends it now")]
     LeaseLost(BroadcastId),

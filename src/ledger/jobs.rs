@@ -128,7 +128,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Buried`] if this instance was reaped, or an error of the store. Nothing was claimed then.
+    /// [`LedgerError::Reaped`] if this instance was reaped, or an error of the store. Nothing was claimed then.
     pub async fn claim_job_runs(
         &self,
         instance: &Instance,

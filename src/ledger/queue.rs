@@ -3,13 +3,15 @@
 //! There is no delay: requests that arrive while a commit runs form the next commit. A single caller therefore waits
 //! for one commit, and thousands share one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::commit::{CommitMode, commit, is_one_broadcast, is_one_statement};
 use super::commit_request::CommitRequest;
-use super::store::Store;
+use super::sends;
+use super::store::{Store, Transaction};
 use super::{LedgerError, StoreFault};
 
 /// The most requests of one commit, so that other processes do not wait for long.
@@ -56,8 +58,46 @@ impl CommitQueue {
     }
 }
 
+/// The new sends of this process that a server may have written without an acknowledgement. None of them is sent, because a
+/// send waits for its acknowledgement.
+#[derive(Default)]
+struct UnacknowledgedSends {
+    /// The instances that may have some.
+    instances: BTreeSet<i64>,
+    /// The highest number of a send that was acknowledged.
+    acknowledged: i64,
+}
+
+impl UnacknowledgedSends {
+    /// Deletes them. They would be in doubt at the end of their instance.
+    async fn remove(&self, write: &mut Transaction<'_>) -> Result<(), LedgerError> {
+        for instance in &self.instances {
+            sends::remove_unacknowledged(write, *instance, self.acknowledged).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes account of the result of a commit.
+    fn committed(&mut self, requests: &[CommitRequest], result: &Result<Vec<i64>, LedgerError>) {
+        let instances = requests.iter().filter_map(|request| match request {
+            CommitRequest::NewSend { instance, .. } => Some(*instance),
+            _ => None,
+        });
+        match result {
+            Ok(answers) => {
+                // The other answers are 0.
+                self.acknowledged = answers.iter().copied().fold(self.acknowledged, i64::max);
+                self.instances.clear();
+            }
+            Err(error) if error.broke() => self.instances.extend(instances),
+            Err(_) => {}
+        }
+    }
+}
+
 async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<QueuedCommit>) {
     let mut batch = Vec::new();
+    let mut unacknowledged = UnacknowledgedSends::default();
     while receiver.recv_many(&mut batch, MOST).await > 0 {
         // Tasks that are about to add a request run first, until no new request arrives.
         let mut before = 0;
@@ -72,7 +112,7 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Queu
         }
         let (requests, answers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|QueuedCommit { request, answer }| (request, answer)).unzip();
-        for (answer, result) in answers.into_iter().zip(write(&store, &requests).await) {
+        for (answer, result) in answers.into_iter().zip(write(&store, &mut unacknowledged, &requests).await) {
             // The receiver may have stopped waiting.
             let _ = answer.send(result);
         }
@@ -80,16 +120,21 @@ async fn write_all(store: Arc<Store>, mut receiver: mpsc::UnboundedReceiver<Queu
 }
 
 /// Writes requests together. If one of them fails the commit, writes each one by itself.
-async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, LedgerError>> {
+async fn write(
+    store: &Store,
+    unacknowledged: &mut UnacknowledgedSends,
+    requests: &[CommitRequest],
+) -> Vec<Result<i64, LedgerError>> {
     let healthy = store.is_healthy();
-    let mut written = together(store, requests, None).await;
-    // If a server does not answer a commit, its result is unknown; repeating the commit has the same effect.
+    let mut written = together(store, unacknowledged, requests, None).await;
+    // If a server does not answer a commit, its result is unknown. Repeating the commit has the same effect, because new
+    // sends that were written are deleted first.
     let mut by_itself = CommitMode::Carefully;
     let mut tries = 0;
     while written.as_ref().is_err_and(LedgerError::broke) && !store.clock.is_simulated() && tries < TRIES {
         tries += 1;
         by_itself = CommitMode::Again;
-        written = together(store, requests, Some(CommitMode::Again)).await;
+        written = together(store, unacknowledged, requests, Some(CommitMode::Again)).await;
     }
     match written {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
@@ -103,7 +148,8 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
         Err(_) => {
             let mut results = Vec::with_capacity(requests.len());
             for request in requests {
-                let alone = together(store, std::slice::from_ref(request), Some(by_itself)).await;
+                let request = std::slice::from_ref(request);
+                let alone = together(store, unacknowledged, request, Some(by_itself)).await;
                 results.push(alone.map(|answers| answers.first().copied().unwrap_or_default()));
             }
             results
@@ -114,13 +160,21 @@ async fn write(store: &Store, requests: &[CommitRequest]) -> Vec<Result<i64, Led
 /// Writes requests in one commit, in the given mode or the fastest possible one.
 async fn together(
     store: &Store,
+    unacknowledged: &mut UnacknowledgedSends,
     requests: &[CommitRequest],
     mode: Option<CommitMode>,
 ) -> Result<Vec<i64>, LedgerError> {
-    let quickest = if is_one_broadcast(requests) { CommitMode::Whole } else { CommitMode::Together };
+    let all_known = unacknowledged.instances.is_empty();
+    let quickest =
+        if all_known && is_one_broadcast(requests) { CommitMode::Whole } else { CommitMode::Together };
     let mode = mode.unwrap_or(quickest);
-    let single = mode == CommitMode::Whole || is_one_statement(requests);
+    let single = all_known && (mode == CommitMode::Whole || is_one_statement(requests));
     let mut write = store.write_group(single).await?;
-    let result = commit(&mut write, requests, mode).await;
-    write.end(result).await
+    let result = match unacknowledged.remove(&mut write).await {
+        Ok(()) => commit(&mut write, requests, mode).await,
+        Err(error) => Err(error),
+    };
+    let result = write.end(result).await;
+    unacknowledged.committed(requests, &result);
+    result
 }

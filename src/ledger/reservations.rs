@@ -160,38 +160,3 @@ async fn counted(
     let rows: Vec<Row> = write.rows(question).await?;
     Ok(rows.into_iter().map(|row| (row.group_id, row.counts)).collect())
 }
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        /// Broadcasts send to one group in any order; each message is reserved, then sent or refused. The group never has
-        /// more than its cap, and a message is only skipped when that many were really sent.
-        #[test]
-        fn no_group_is_over_its_cap_and_none_is_skipped_below_it(
-            per_group in 1_u32..4,
-            steps in prop::collection::vec((any::<bool>(), any::<bool>()), 1..60),
-        ) {
-            let (mut group, mut in_flight) = (GroupCounts::default(), Vec::new());
-            for (begins, is_sent) in steps {
-                if begins {
-                    match group.decide(per_group) {
-                        Decision::Reserve => {
-                            group.in_flight += 1;
-                            in_flight.push(is_sent);
-                        }
-                        Decision::Skip => prop_assert_eq!(group.used, i64::from(per_group)),
-                        Decision::Wait => prop_assert!(group.used < i64::from(per_group) && group.in_flight > 0),
-                    }
-                } else if let Some(is_sent) = in_flight.pop() {
-                    group.in_flight -= 1;
-                    group.used += i64::from(is_sent);
-                }
-                prop_assert!(group.used + group.in_flight <= i64::from(per_group));
-            }
-        }
-    }
-}

@@ -7,6 +7,7 @@ mod caps;
 mod chaos;
 mod hosts;
 mod network;
+mod ramps;
 mod rate;
 mod token;
 mod upgrade;

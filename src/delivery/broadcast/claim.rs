@@ -25,7 +25,7 @@ impl BroadcastDriver<'_> {
                 self.undecided.set(self.undecided.get() || !undecided.is_empty());
                 let claimed = skipped.is_empty() && undecided.is_empty();
                 if claimed {
-                    self.claimed.set(self.claimed.get() + pack.recipients.len() as u64);
+                    self.count_claimed(pack.recipients.len());
                 }
                 Ok(claimed)
             }

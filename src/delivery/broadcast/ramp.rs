@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::core::{StopCounts, StopIf};
-use crate::ledger::{LedgerError, RampTurn, RecipientCounts, StoredSpec};
+use crate::ledger::{LedgerError, RampTurn, RecipientCounts, RecipientOutcome, RecipientState, StoredSpec};
 
 use super::{BroadcastDriver, LOOK, WaitReason};
 
@@ -57,6 +57,10 @@ impl BroadcastDriver<'_> {
             }
             RampTurn::Settle => {
                 self.wait_until(now + LOOK, WaitReason::Hosts).await?;
+                // What a dead host had in flight would keep the stage from ending.
+                if self.ledger.has_fleet() {
+                    self.settle_dead().await?;
+                }
                 Ok(false)
             }
             RampTurn::Wait { stage, until } => {
@@ -69,10 +73,18 @@ impl BroadcastDriver<'_> {
     /// Gives back the recipients that this round was given and did not send to.
     pub(super) async fn end_ramp_turn(&self) -> Result<(), LedgerError> {
         let Some(released) = self.released.take() else { return Ok(()) };
-        match released.saturating_sub(self.claimed.get()) {
-            0 => Ok(()),
-            unused => self.ledger.ramp_unused(self.lease, unused).await,
-        }
+        self.ledger.end_ramp_turn(self.lease, released.saturating_sub(self.claimed.get())).await
+    }
+
+    /// Counts recipients whose intents this round has written.
+    pub(super) fn count_claimed(&self, recipients: usize) {
+        self.claimed.set(self.claimed.get() + recipients as u64);
+    }
+
+    /// Counts back those of them that are pending again.
+    pub(super) fn count_pending_again(&self, outcomes: &[RecipientOutcome]) {
+        let pending = outcomes.iter().filter(|outcome| outcome.state == RecipientState::Pending).count();
+        self.claimed.set(self.claimed.get().saturating_sub(pending as u64));
     }
 
     /// Returns why the broadcast pauses itself, if its condition holds.

@@ -195,15 +195,23 @@ impl Ledger {
             .await
     }
 
-    /// Returns whether the plan of a broadcast can be rejected: it waits for an approval, and is the one that was seen.
-    pub async fn may_reject(
+    /// Rejects the plan of a broadcast: requests that it is cancelled, with `note` as the reason, if it waits for an approval
+    /// and its plan is the one that was seen.
+    pub async fn reject(
         &self,
         id: BroadcastId,
         seen: Option<&str>,
+        note: &str,
     ) -> Result<ApprovalResult, LedgerError> {
         self.store()
             .transaction(async |write| {
-                Ok(awaited(write, id, seen).await?.err().unwrap_or(ApprovalResult::Done))
+                if let Err(other) = awaited(write, id, seen).await? {
+                    return Ok(other);
+                }
+                let statement =
+                    sql(formatcp!("UPDATE broadcasts SET command = {CANCEL}, command_note = ? WHERE id = ?"));
+                write.run(statement.bind(note).bind(id.0)).await?;
+                Ok(ApprovalResult::Done)
             })
             .await
     }

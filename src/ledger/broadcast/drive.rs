@@ -10,6 +10,7 @@ use sqlx::FromRow;
 
 use crate::core::InDoubtPolicy;
 use crate::ledger::commit_request::CommitRequest;
+use crate::ledger::instance::ENDED_BEFORE;
 use crate::ledger::reservation::Reservation;
 use crate::ledger::sql::sql;
 use crate::ledger::state::stage::{BUILDING, CANCELLED, FINISHED, READY};
@@ -209,7 +210,7 @@ impl Ledger {
     ) -> Result<TakeoverCounts, LedgerError> {
         let (to, error) = match in_doubt {
             InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => {
-                (RecipientState::InDoubt, Some("its sender ended before the answer"))
+                (RecipientState::InDoubt, Some(ENDED_BEFORE))
             }
             InDoubtPolicy::Resend => (RecipientState::Pending, None),
         };

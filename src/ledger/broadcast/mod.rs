@@ -15,6 +15,7 @@ mod fields;
 mod find;
 mod groups;
 mod identity;
+mod late_outcomes;
 mod lease;
 mod left_out;
 mod message_dedup;

@@ -70,22 +70,25 @@ impl Ledger {
                     stage += 1;
                     write.run(sql(update).bind(stage).bind(released).bind(None::<i64>).bind(id.0)).await?;
                 }
+                let driver = &write.store.driver;
+                // A driver that asks has ended its turn, even if it could not write that.
+                driver.set_ramp_turn(write, lease, false).await?;
                 let limit = usize::try_from(stage).ok().and_then(|stage| limits.get(stage));
                 let Some(limit) = limit else { return Ok(RampTurn::SendAll) };
-                if count(released) >= *limit && n_sending == 0 && n_reached < released {
-                    // Another host may be about to send to them. A dead one, and one whose sends were given up, is not.
-                    if write.store.driver.has_other_drivers(write, lease).await? {
-                        return Ok(RampTurn::Settle);
-                    }
-                    released = n_reached;
+                let others_send = driver.others_have_ramp_turns(write, lease).await?;
+                if !others_send {
+                    // No driver sends to the others that were released: their driver died, or their sends were given up
+                    // or settled as not sent.
+                    released = released.min(n_reached.saturating_add(n_sending));
                 }
                 let left = limit.saturating_sub(count(released)).min(most);
                 if left > 0 {
                     let released = released.saturating_add(stored(left));
                     write.run(sql(update).bind(stage).bind(released).bind(None::<i64>).bind(id.0)).await?;
+                    driver.set_ramp_turn(write, lease, true).await?;
                     return Ok(RampTurn::Send(left));
                 }
-                if n_sending > 0 {
+                if n_sending > 0 || (others_send && n_reached < released) {
                     return Ok(RampTurn::Settle);
                 }
                 let until = now.saturating_add(millis(pause));
@@ -95,10 +98,23 @@ impl Ledger {
             .await
     }
 
-    /// Gives back released recipients that were not sent to.
-    pub async fn ramp_unused(&self, lease: Lease, unused: u64) -> Result<(), LedgerError> {
-        let statement = sql("UPDATE broadcasts SET ramp_released = ramp_released - ? WHERE id = ?");
-        self.store().change(statement.bind(stored(unused)).bind(lease.broadcast.0)).await.map(drop)
+    /// Ends a turn: gives back released recipients that were not sent to. Does nothing after the lease was lost.
+    pub async fn end_ramp_turn(&self, lease: Lease, unused: u64) -> Result<(), LedgerError> {
+        let driver = &self.store().driver;
+        if unused == 0 && !driver.is_shared() {
+            return Ok(());
+        }
+        let statement = sql(format!(
+            "UPDATE broadcasts SET ramp_released = ramp_released - ?1 WHERE id = ?2 AND {}",
+            (driver.texts().lease_is_held)("?3")
+        ));
+        let statement = statement.bind(stored(unused)).bind(lease.broadcast.0).bind(lease.number);
+        self.store()
+            .transaction(async |write| {
+                write.run(statement).await?;
+                driver.set_ramp_turn(write, lease, false).await
+            })
+            .await
     }
 
     /// Returns how many sent messages are missing at the service, and the counts of which `stop_if` takes no account: those of

@@ -51,7 +51,7 @@ impl LeaseDriver for PostgresServer {
         let Some(lease) = next_lease(write, id, instance, length).await? else { return Ok(None) };
         let until = write.store.now().saturating_add(length);
         let statement = sql(
-            "INSERT INTO drivers (broadcast, number, owner, lease_until, lease_for) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO drivers (broadcast, number, owner, lease_until, lease_for, ramp_turn) VALUES (?, ?, ?, ?, ?, false)",
         );
         write.run(statement.bind(id.0).bind(lease.number).bind(instance).bind(until).bind(length)).await?;
         Ok(Some(lease))
@@ -85,6 +85,28 @@ impl LeaseDriver for PostgresServer {
     ) -> Result<bool, LedgerError> {
         end_dead(write, lease.broadcast).await?;
         let question = sql("SELECT number FROM drivers WHERE broadcast = ? AND number <> ? LIMIT 1");
+        Ok(write.row::<(i64,)>(question.bind(lease.broadcast.0).bind(lease.number)).await?.is_some())
+    }
+
+    async fn set_ramp_turn(
+        &self,
+        write: &mut Transaction<'_>,
+        lease: Lease,
+        has: bool,
+    ) -> Result<(), LedgerError> {
+        let statement = sql("UPDATE drivers SET ramp_turn = ? WHERE broadcast = ? AND number = ?").bind(has);
+        write.run(statement.bind(lease.broadcast.0).bind(lease.number)).await.map(drop)
+    }
+
+    async fn others_have_ramp_turns(
+        &self,
+        write: &mut Transaction<'_>,
+        lease: Lease,
+    ) -> Result<bool, LedgerError> {
+        end_dead(write, lease.broadcast).await?;
+        let question =
+            sql("SELECT number FROM drivers WHERE broadcast = ? AND number <> ? AND ramp_turn IS NOT FALSE
+                LIMIT 1");
         Ok(write.row::<(i64,)>(question.bind(lease.broadcast.0).bind(lease.number)).await?.is_some())
     }
 

@@ -59,7 +59,7 @@ impl JobDriver for PostgresServer {
         jobs: &[(&str, &str)],
     ) -> Result<BTreeSet<String>, LedgerError> {
         if !is_known(write, instance).await? {
-            return Err(LedgerError::Buried);
+            return Err(LedgerError::Reaped);
         }
         let question = format!(
             "SELECT jobs.name FROM json_each(?2) k JOIN jobs ON jobs.name = k.value ->> 0

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use const_format::formatcp;
 
 use crate::ledger::driver::SendDriver;
+use crate::ledger::instance::ENDED_BEFORE;
 use crate::ledger::sends::{NewSend, SendOutcome};
 use crate::ledger::sql::sql;
 use crate::ledger::state::recipient::{IN_DOUBT, PENDING, SENDING};
@@ -15,13 +16,17 @@ use crate::ledger::{LedgerError, RecipientState};
 
 use super::server::PostgresServer;
 
+/// The condition on a send that it is in doubt only because its instance was reaped. The instance may live, and have the
+/// answer.
+const REAPED: &str = formatcp!("(s.state = {IN_DOUBT} AND s.error = '{ENDED_BEFORE}')");
+
 const WRITE: &str = formatcp!("WITH held AS (
         SELECT id FROM instances WHERE id = ANY (?1) FOR KEY SHARE
     ), settled AS (
         UPDATE sends s SET owner = o.next, attempts = o.attempts, receipts = o.receipts, error = o.error,
                 updated_at = CASE WHEN o.state = {IN_DOUBT} THEN s.updated_at ELSE ?2 END,
                 state = CASE WHEN (s.owner = o.owner OR (s.owner = 0 AND s.state = {PENDING}))
-                    AND s.state IN ({PENDING}, {SENDING}, o.state) THEN o.state END
+                    AND (s.state IN ({PENDING}, {SENDING}, o.state) OR {REAPED}) THEN o.state END
             FROM unnest(?3, ?4, ?5, ?6, ?7, ?8, ?9) o (id, owner, next, state, attempts, receipts, error)
             WHERE s.id = o.id RETURNING 1
     )

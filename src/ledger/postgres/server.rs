@@ -132,10 +132,7 @@ impl PostgresServer {
             };
             let begun = match scope {
                 WriteScope::Single => Ok(()),
-                WriteScope::Beside => {
-                    store.answer(connection.run(sql("BEGIN"))).await?;
-                    Ok(())
-                }
+                WriteScope::Beside => store.answer(connection.run(sql("BEGIN"))).await.map(drop),
                 WriteScope::Alone => take_turn(store, &mut connection).await,
             };
             match begun {

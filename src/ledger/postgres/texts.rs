@@ -45,6 +45,7 @@ pub(super) const TEXTS: SqlTexts = SqlTexts {
         FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped
         LEFT JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'p'
         WHERE t.relkind = 'r' AND t.relnamespace = to_regnamespace(current_schema())",
+    key_share: " FOR KEY SHARE",
     last_id: "SELECT coalesce(pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'id') AS regclass)), 0)",
     wait_longer: Some("SET LOCAL idle_in_transaction_session_timeout = '2min'"),
 };

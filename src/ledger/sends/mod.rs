@@ -10,14 +10,14 @@ use const_format::formatcp;
 
 use super::columns::{JsonText, Millis};
 use super::commit_request::CommitRequest;
-use super::instance::{ENDED_BEFORE, lives};
+use super::instance::{ENDED_BEFORE, is_known, lives};
 use super::store::{Transaction, millis};
 use super::{AppId, Instance, Ledger, LedgerError, RecipientState};
 use crate::ledger::sql::sql;
 use crate::ledger::state::recipient::{CANCELLED, IN_DOUBT, PENDING, REJECTED, SENDING, SENT};
 
 pub use entry::{NewSend, SendOutcome};
-pub(super) use write::{MOST, write};
+pub(super) use write::{MOST, remove_unacknowledged, write};
 
 /// The result of beginning a send.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum BeginSendResult {
 }
 
 /// The right to make one single send.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendTicket {
     instance: i64,
     send: Arc<NewSend>,
@@ -137,8 +137,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::NotIn`] when this instance no longer holds the send; an error if the store fails. After any error
-    /// nothing may be sent.
+    /// [`LedgerError::NotIn`] when this instance no longer holds the send; [`LedgerError::Reaped`] when it was reaped; an
+    /// error if the store fails. After any error nothing may be sent.
     pub async fn intend_send(&self, ticket: &mut SendTicket) -> Result<(), LedgerError> {
         let request = match ticket.row {
             Some(id) => CommitRequest::IntendSend { instance: ticket.instance, id },
@@ -149,7 +149,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the outcome of a send. It is safe to repeat this after an error.
+    /// Records the outcome of a send, also if the send is in doubt because its instance was reaped. It is safe to repeat
+    /// this after an error.
     ///
     /// # Errors
     ///
@@ -286,10 +287,14 @@ async fn begin(
 
 /// Records that a send of this instance is in flight.
 pub(super) async fn intend(write: &mut Transaction<'_>, instance: i64, id: i64) -> Result<(), LedgerError> {
-    let statement = sql(formatcp!(
-        "UPDATE sends SET state = {SENDING}, updated_at = ?, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = {PENDING}"
+    // Other processes do not settle what an instance sends after they have reaped it.
+    let statement = sql(format!(
+        "UPDATE sends SET state = {SENDING}, updated_at = ?1, owner = ?2 WHERE id = ?3 AND owner IN (0, ?2) AND state = {PENDING}
+            AND EXISTS (SELECT 1 FROM instances WHERE id = ?2{})",
+        write.store.driver.texts().key_share
     ));
     match write.run(statement.bind(write.store.now()).bind(instance).bind(id)).await? {
+        0 if !is_known(write, instance).await? => Err(LedgerError::Reaped),
         0 => {
             Err(LedgerError::NotIn { what: format!("send {id}"), wanted: RecipientState::Pending, count: 1 })
         }

@@ -3,6 +3,11 @@
 //! Each statement travels to the connection's thread and back, so a group commit of single sends is one statement,
 //! which is its own transaction.
 
+use const_format::formatcp;
+
+use super::super::instance::ENDED_BEFORE;
+use super::super::sql::sql;
+use super::super::state::recipient::{IN_DOUBT, SENDING};
 use super::super::store::Transaction;
 use super::super::{LedgerError, RecipientState};
 use super::{NewSend, SendOutcome};
@@ -11,8 +16,8 @@ use super::{NewSend, SendOutcome};
 pub(in crate::ledger) const MOST: usize = 512;
 
 /// Writes new sends (instance, send) in `state`, and outcomes (instance, number, outcome) of earlier sends. Each
-/// earlier send must belong to its instance, and be in flight or already have this outcome. At most [`MOST`] rows
-/// together.
+/// earlier send must belong to its instance, and be in flight, or already have this outcome, or be in doubt because the
+/// instance was reaped. At most [`MOST`] rows together.
 ///
 /// Returns the numbers of the new sends, in their order.
 pub(in crate::ledger) async fn write(
@@ -34,4 +39,18 @@ pub(in crate::ledger) async fn write(
         return Err(refused());
     }
     write.store.driver.write_sends(write, fresh, state, settled).await?.ok_or_else(refused)
+}
+
+/// Deletes the new sends of an instance whose numbers are higher than the highest that was acknowledged. A send with a `once`
+/// key is not among them: it is acknowledged before its intent is queued.
+pub(in crate::ledger) async fn remove_unacknowledged(
+    write: &mut Transaction<'_>,
+    instance: i64,
+    acknowledged: i64,
+) -> Result<(), LedgerError> {
+    let statement = sql(formatcp!(
+        "DELETE FROM sends WHERE id > ? AND owner = ? AND once IS NULL
+            AND (state = {SENDING} OR (state = {IN_DOUBT} AND error = '{ENDED_BEFORE}'))"
+    ));
+    write.run(statement.bind(acknowledged).bind(instance)).await.map(drop)
 }

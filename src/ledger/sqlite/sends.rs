@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use const_format::formatcp;
 
 use crate::ledger::driver::SendDriver;
+use crate::ledger::instance::ENDED_BEFORE;
 use crate::ledger::sends::{MOST, NewSend, SendOutcome};
 use crate::ledger::sql::sql;
 use crate::ledger::state::recipient::{IN_DOUBT, PENDING, SENDING};
@@ -24,12 +25,13 @@ fn statement(rows: usize) -> String {
     let mut text = String::from(
         // A send that may not be settled gets a NULL state, which the table rejects, and the whole statement has no
         // effect. A send may be settled if it belongs to its instance, or if it has no instance and is pending. It must
-        // also be pending or in flight, or already have this state.
+        // also be pending or in flight, or already have this state, or be in doubt only because its instance was reaped.
         formatcp!("INSERT INTO sends (updated_at, created_at, id, owner, app, once, hash, recipients, origin, state,
                 attempts, receipts, error, fingerprints, files, job_run)
             SELECT ?, ?, column1, column2, column3, column4, column5, column6, column7,
                 CASE WHEN column1 IS NULL OR EXISTS (SELECT 1 FROM sends WHERE id = column1 AND
-                    (owner = column13 OR (owner = 0 AND state = {PENDING})) AND state IN ({PENDING}, {SENDING}, column8))
+                    (owner = column13 OR (owner = 0 AND state = {PENDING}))
+                    AND (state IN ({PENDING}, {SENDING}, column8) OR (state = {IN_DOUBT} AND error = '{ENDED_BEFORE}')))
                     THEN column8 END,
                 column9, column10, column11, column12, column14, column15 FROM (VALUES "),
     );

@@ -33,6 +33,8 @@ pub(super) const TEXTS: SqlTexts = SqlTexts {
     by_bytes: "",
     columns: "SELECT t.name AS table_name, c.name, c.type AS kind, c.pk AS key_place
         FROM sqlite_schema t CROSS JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",
+    // No two writes run at once.
+    key_share: "",
     last_id: "SELECT seq FROM sqlite_sequence WHERE name = ?",
     wait_longer: None,
 };

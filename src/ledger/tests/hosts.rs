@@ -113,7 +113,7 @@ fn a_job_runs_where_the_version_is_that_was_saved_last() {
 }
 
 #[test]
-fn who_was_buried_claims_nothing() {
+fn who_was_reaped_claims_nothing() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let instance = ledger.register("serve").await.unwrap();
@@ -122,7 +122,7 @@ fn who_was_buried_claims_nothing() {
         if ledger.has_fleet() {
             assert!(!ledger.is_known(&instance).await.unwrap());
             let claimed = ledger.claim_job_runs(&instance, &[run("a", "v1", START)], &[], &[]).await;
-            assert!(matches!(claimed, Err(LedgerError::Buried)), "{claimed:?}");
+            assert!(matches!(claimed, Err(LedgerError::Reaped)), "{claimed:?}");
             assert!(ledger.job_runs(None, 9).await.unwrap().is_empty());
         }
     });

@@ -89,6 +89,57 @@ fn what_a_dead_owner_had_in_flight_is_in_doubt() {
 }
 
 #[test]
+fn an_answer_that_comes_after_its_instance_was_reaped_is_recorded() {
+    with_each_store(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let app = ledger.app("a").await.unwrap();
+        let instance = ledger.register("run").await.unwrap();
+        let mut tickets = Vec::new();
+        for key in [None, Some("key"), Some("again"), Some("unsent"), Some("withdrawn")] {
+            let begun = ledger.begin_send(&instance, send(app, key, "h")).await.unwrap();
+            let BeginSendResult::New(mut ticket) = begun else { panic!("{begun:?}") };
+            ledger.intend_send(&mut ticket).await.unwrap();
+            tickets.push(ticket);
+        }
+        let [mut plain, keyed, again, mut unsent, mut withdrawn] =
+            <[SendTicket; 5]>::try_from(tickets).unwrap();
+        ledger.settle_send(&withdrawn, ended(RecipientState::Pending)).await.unwrap();
+        // The process stalls, and another one reaps it.
+        let reaping = ledger.store().transaction(async |write| instance::reap(write, instance.id()).await);
+        assert_eq!(reaping.await.unwrap(), 4);
+        let found = ledger.sends(SendFilter::default(), 9).await.unwrap();
+        let numbers: Vec<i64> = found.iter().rev().map(|send| send.id).collect();
+        let now = async |number: usize| ledger.send(numbers[number]).await.unwrap().unwrap();
+        assert!(now(0).await.is_abandoned());
+        assert!(ledger.settle_send_doubt(numbers[2], false).await.unwrap());
+        // Then its answers come.
+        for ticket in [&plain, &keyed] {
+            ledger.settle_send(ticket, ended(RecipientState::Sent)).await.unwrap();
+        }
+        for number in [0, 1] {
+            let sent = now(number).await;
+            assert_eq!((sent.state, sent.receipts.len(), sent.error), (RecipientState::Sent, 1, None));
+        }
+        // What an operator has settled stays so.
+        let late = ledger.settle_send(&again, ended(RecipientState::Sent)).await;
+        assert!(matches!(late, Err(LedgerError::NotIn { .. })), "{late:?}");
+        assert_eq!(now(2).await.state, RecipientState::Cancelled);
+        // One that was not sent is no doubt, but this instance sends nothing more.
+        ledger.settle_send(&unsent, ended(RecipientState::Pending)).await.unwrap();
+        assert_eq!(now(3).await.state, RecipientState::Pending);
+        for ticket in [&mut unsent, &mut withdrawn] {
+            assert_eq!(ledger.intend_send(ticket).await, Err(LedgerError::Reaped));
+        }
+        assert!(ledger.intend_send(&mut plain).await.is_err());
+        let living = ledger.register("serve").await.unwrap();
+        for (key, free) in [("key", false), ("again", true), ("unsent", true), ("withdrawn", true)] {
+            let begun = ledger.begin_send(&living, send(app, Some(key), "h")).await.unwrap();
+            assert_eq!(matches!(begun, BeginSendResult::New(_)), free, "{key}: {begun:?}");
+        }
+    });
+}
+
+#[test]
 fn uploads_are_known_until_they_expire() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
