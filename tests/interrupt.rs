@@ -95,6 +95,7 @@ fn a_second_interrupt_ends_at_once() {
     interrupt(&mut child);
     let ran = Ran::of(&child.wait_with_output().unwrap()).exits(130).says("interrupted");
     ran.says("sent to 1 group in").says("1 in doubt (possibly sent");
+    assert_eq!(project.in_store("SELECT COUNT(*) FROM sends WHERE state = 1"), 0, "it counts as under way");
     assert!(began.elapsed() < GUARD, "it waits for the answer");
 }
 

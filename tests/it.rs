@@ -58,6 +58,7 @@ mod luatest;
 mod messages;
 mod needs;
 mod once;
+mod outcomes;
 mod page;
 mod paths;
 mod ramps;

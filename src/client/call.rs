@@ -130,7 +130,7 @@ pub(super) async fn made(
     match transport.exchange(request, flow.as_ref(), deadline).await {
         Ok(answer) if (200..300).contains(&answer.status) => {
             tokens.accepted(token, transport.clock()).await;
-            Ok(CallSuccess { call, status: answer.status, body: answer.body })
+            Ok(CallSuccess { call, status: answer.status, body: answer.body.unwrap_or_default() })
         }
         Ok(answer) => Err(refusal(call, &answer, &secrets(tokens, token))),
         Err(broken) => {
@@ -200,10 +200,14 @@ impl CallSuccess {
 
 /// The error for an unsuccessful answer.
 pub(super) fn refusal(call: CallSpec, answer: &HttpResponse, secrets: &[&str]) -> CallError {
-    let body = ErrorBody::parse(&answer.body);
+    let status = answer.status;
+    let body = ErrorBody::parse(answer.body.as_deref().unwrap_or_default());
     let (error, description) = (body.error.as_deref(), body.description.as_deref());
-    let class =
-        classify(call.idempotency, FailureCause::Answer { status: answer.status, error, description });
+    let cause = match answer.body {
+        Some(_) => FailureCause::Answer { status, error, description },
+        None => FailureCause::StatusOnly(status),
+    };
+    let class = classify(call.idempotency, cause);
     let shown = |text: &str| Box::from(SanitizedText::new(text, secrets).as_str());
     CallError {
         class,
@@ -268,6 +272,6 @@ pub(super) fn lost(call: CallSpec, broken: &TransportError, written: bool, secre
 impl CallSuccess {
     /// The success of a call that needed no token.
     pub(super) fn new(call: CallSpec, answer: HttpResponse) -> Self {
-        Self { call, status: answer.status, body: answer.body }
+        Self { call, status: answer.status, body: answer.body.unwrap_or_default() }
     }
 }

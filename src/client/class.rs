@@ -25,10 +25,11 @@ pub enum FailureClass {
     /// Rows, for a send: 408, any other 5xx, and a reset, a timeout or an unreadable answer after the request was
     /// written.
     InDoubt,
-    /// The request was not written, so it is safe to repeat.
+    /// The request was not written, or it was refused and the reason is not known. It is safe to repeat.
     ///
-    /// Rows: connection refused, DNS or TLS failure, a reset before the request was written, and a token that could not
-    /// be fetched now, because a call without a token is not made.
+    /// Rows: connection refused, DNS or TLS failure, a reset before the request was written, a token that could not
+    /// be fetched now, because a call without a token is not made, and a 403 whose body did not arrive, because it may
+    /// say that the rate limit is reached.
     NothingSent,
     /// The call may have reached the service, and repeating it does no harm.
     ///
@@ -51,8 +52,10 @@ pub(super) enum Idempotency {
 /// How an unsuccessful call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureCause<'a> {
-    /// A complete answer, with its `error` and `error_description` if it has them.
+    /// An answer, with its `error` and `error_description` if it has them.
     Answer { status: u16, error: Option<&'a str>, description: Option<&'a str> },
+    /// The status of an unsuccessful answer whose body did not arrive.
+    StatusOnly(u16),
     /// No usable answer: a reset, a timeout, or a success that could not be read.
     Broken {
         /// Whether any part of the request may have been written.
@@ -63,8 +66,11 @@ pub(super) enum FailureCause<'a> {
 /// The class of an unsuccessful call.
 pub(super) fn classify(idempotency: Idempotency, outcome: FailureCause<'_>) -> FailureClass {
     match outcome {
-        FailureCause::Broken { written: false } => FailureClass::NothingSent,
+        FailureCause::Broken { written: false } | FailureCause::StatusOnly(403) => FailureClass::NothingSent,
         FailureCause::Broken { written: true } => unknown_outcome(idempotency),
+        FailureCause::StatusOnly(status) => {
+            classify(idempotency, FailureCause::Answer { status, error: None, description: None })
+        }
         FailureCause::Answer { status, error, description } => match (status, error) {
             // A 401 that is not about the token: the message cannot be edited.
             (401, Some("message_rewrite_error")) | (429, Some("resource_limited")) => FailureClass::Permanent,
@@ -183,6 +189,18 @@ mod tests {
             classify(Idempotency::Repeatable, FailureCause::Broken { written: true }),
             FailureClass::Repeat
         );
+    }
+
+    #[test]
+    fn a_status_alone_does_not_say_that_a_message_is_refused_for_good() {
+        for idempotency in [Idempotency::Send, Idempotency::Repeatable] {
+            let class = |status| classify(idempotency, FailureCause::StatusOnly(status));
+            assert_eq!(class(403), FailureClass::NothingSent);
+            assert_eq!(class(429), FailureClass::Throttled);
+            assert_eq!(class(401), FailureClass::Auth);
+            assert_eq!(class(404), FailureClass::Permanent);
+            assert_eq!(class(502), unknown_outcome(idempotency));
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl HttpTransport {
                     status: status.as_u16(),
                     retry_after: None,
                     location: None,
-                    body,
+                    body: Some(body),
                 }));
             }
             // Fails only if the reader has ended.

@@ -46,15 +46,19 @@ impl HttpTransport {
         let carried =
             ended(self.clock().timeout(limit, async { Ok(wire.carry(request).await) }).await, given)?;
         let (head, body) = match carried {
-            ServiceResponse::Whole(response) => response.into_parts(),
+            ServiceResponse::Whole(response) => {
+                let (head, body) = response.into_parts();
+                (head, Some(body))
+            }
             ServiceResponse::Truncated(response) if response.status().is_success() => {
                 return Err(TransportError::lost("the answer broke off"));
             }
-            ServiceResponse::Truncated(response) => (response.into_parts().0, Bytes::new()),
+            ServiceResponse::Truncated(response) => (response.into_parts().0, None),
             ServiceResponse::Reset => return Err(TransportError::lost("the connection was reset")),
         };
-        let body = decode::text(&decode::ContentEncodings::of(&head.headers), body, usize::MAX)
-            .map_err(|error| TransportError::lost(error.to_string()))?;
+        let codings = decode::ContentEncodings::of(&head.headers);
+        let body = body.map(|body| decode::text(&codings, body, usize::MAX)).transpose();
+        let body = body.map_err(|error| TransportError::lost(error.to_string()))?;
         Ok(HttpResponse {
             status: head.status.as_u16(),
             retry_after: self.retry_after(&head.headers),

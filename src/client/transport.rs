@@ -38,8 +38,8 @@ pub(super) struct HttpResponse {
     pub(super) retry_after: Option<Duration>,
     /// The target of a redirect, without user, password, query and fragment.
     pub(super) location: Option<String>,
-    /// Empty if the answer of an unsuccessful call was cut off; its status is sufficient.
-    pub(super) body: Bytes,
+    /// `None` if the body of an unsuccessful call's answer did not arrive, or not as a whole.
+    pub(super) body: Option<Bytes>,
 }
 
 /// The error when no usable answer came.
@@ -156,9 +156,9 @@ impl HttpTransport {
                 .map_err(|error| TransportError::lost(error.to_string()))
         });
         let body = match body {
-            Ok(body) => body,
+            Ok(body) => Some(body),
             Err(broken) if (200..300).contains(&status) => return Err(broken),
-            Err(_) => Bytes::new(),
+            Err(_) => None,
         };
         Ok(HttpResponse { status, retry_after, location, body })
     }
@@ -177,7 +177,7 @@ impl HttpTransport {
         let status = response.status().as_u16();
         let retry_after = self.retry_after(response.headers());
         let location = (300..400).contains(&status).then(|| location(response.headers())).flatten();
-        let body = self.body(limits, None, response).await.unwrap_or_default();
+        let body = self.body(limits, None, response).await.ok();
         HttpResponse { status, retry_after, location, body }
     }
 

@@ -242,9 +242,13 @@ impl Daemon {
         }
     }
 
-    /// Polls the ledger for broadcasts and runs without a living process, and for commands.
+    /// Writes to the ledger what could not be written before, and polls it for broadcasts and runs without a living
+    /// process, and for commands.
     async fn poll_ledger(&self) {
         let roles = &self.setup.roles;
+        for app in &self.setup.apps {
+            app.write_deferred().await;
+        }
         if !self.reap_dead_hosts().await {
             return;
         }

@@ -1,6 +1,7 @@
 //! Opens the ledger at the first send, so a script that sends nothing does not pay for it.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,27 +56,32 @@ pub struct OpenLedger {
     pub begun_by: Option<Person>,
     /// The run of the command line that this process executes: its name and its scheduled time.
     pub command_run: Option<(String, Duration)>,
-    deferred: RefCell<Vec<(SendTicket, SendOutcome)>>,
+    /// Outcomes that could not be written yet, the oldest first. Each stays here until it is written.
+    deferred: RefCell<VecDeque<(SendTicket, SendOutcome)>>,
+    /// Held while they are written.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl OpenLedger {
     /// Keeps an outcome that could not be written. No new send begins before it is written.
     pub(super) fn defer_outcome(&self, ticket: SendTicket, outcome: SendOutcome) {
-        self.deferred.borrow_mut().push((ticket, outcome));
+        self.deferred.borrow_mut().push_back((ticket, outcome));
     }
 
     /// Writes the deferred outcomes.
     pub(super) async fn write_deferred(&self) -> Result<(), LedgerError> {
+        if self.deferred.borrow().is_empty() {
+            return Ok(());
+        }
+        let _turn = self.writing.lock().await;
         loop {
-            let Some((ticket, outcome)) = self.deferred.borrow_mut().pop() else { return Ok(()) };
-            match self.ledger.settle_send(&ticket, outcome.clone()).await {
-                Err(error) if error.is_fault() => {
-                    self.defer_outcome(ticket, outcome);
-                    return Err(error);
-                }
-                // Another process has settled the send meanwhile; its outcome stands.
+            let Some((ticket, outcome)) = self.deferred.borrow().front().cloned() else { return Ok(()) };
+            match self.ledger.settle_send(&ticket, outcome).await {
+                Err(error) if error.is_fault() => return Err(error),
+                // An operator or another process has settled the send meanwhile; its outcome stands.
                 _ => {}
             }
+            self.deferred.borrow_mut().pop_front();
         }
     }
 }
@@ -153,10 +159,10 @@ impl LazyLedger {
                 ledger.append_audit(act).await?;
             }
             let instance = ledger.register(&self.command).await?;
-            let buried = ledger.reap_dead().await?;
-            if buried.in_doubt > 0 {
+            let reaped = ledger.reap_dead().await?;
+            if reaped.in_doubt > 0 {
                 tracing::warn!(
-                    in_doubt = buried.in_doubt,
+                    in_doubt = reaped.in_doubt,
                     "an earlier run ended before the answers to some sends; they may have been sent"
                 );
             }
@@ -165,7 +171,14 @@ impl LazyLedger {
                 Some(run) => Some((run.job.clone(), ledger.begin_command_run(&instance, run).await?)),
                 None => None,
             };
-            Ok(OpenLedger { ledger, instance, begun_by, command_run, deferred: RefCell::default() })
+            Ok(OpenLedger {
+                ledger,
+                instance,
+                begun_by,
+                command_run,
+                deferred: RefCell::default(),
+                writing: tokio::sync::Mutex::default(),
+            })
         });
         open.await.inspect_err(|error: &LedgerError| {
             // The first error names the cause; later ones follow from it.
@@ -173,11 +186,33 @@ impl LazyLedger {
         })
     }
 
-    /// Unregisters this process, so that other hosts of a fleet do not wait for it.
-    pub async fn close(&self) {
+    /// Writes the deferred outcomes. It tries once.
+    pub async fn write_deferred(&self) {
         if let Some(open) = self.open.get()
-            && let Err(error) = open.ledger.unregister(&open.instance).await
+            && let Err(error) = open.write_deferred().await
         {
+            // The ledger has already logged that it cannot write.
+            tracing::debug!("could not write an outcome to the ledger; trying again: {error}");
+        }
+    }
+
+    /// Writes the deferred outcomes, and unregisters this process, so that other hosts of a fleet do not wait for it.
+    pub async fn close(&self) {
+        let Some(open) = self.open.get() else { return };
+        let written = match open.write_deferred().await {
+            // A server that is away was waited for when they were deferred.
+            Err(error) if !error.is_away() => {
+                retry_until_written(&self.clock, || open.write_deferred()).await
+            }
+            written => written,
+        };
+        if let Err(error) = written {
+            let lost = open.deferred.borrow().len();
+            tracing::error!(
+                "could not write the outcomes of {lost} messages to the ledger; they will be in doubt: {error}"
+            );
+        }
+        if let Err(error) = open.ledger.unregister(&open.instance).await {
             tracing::debug!(
                 "could not write the end of this process to the ledger; the other hosts notice \
              it later: {error}"

@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 use crate::client::{CallError, FailureClass, Group, Member, PAGE_SIZE_MAX};
 use crate::clock::Instant;
 use crate::core::{Priority, RequestFailure};
+use crate::quota::Quota;
 
 use super::figures::QuotaKind;
 use super::permits::answer_of;
@@ -54,17 +55,32 @@ impl Delivery {
     where
         F: Future<Output = Result<T, CallError>>,
     {
+        self.repeat(&self.quotas.reads, QuotaKind::Read, Priority::Normal, stop, question).await
+    }
+
+    /// Makes a request that is safe to repeat, each time with a permit of the quota.
+    pub(super) async fn repeat<T, F>(
+        &self,
+        quota: &Quota,
+        kind: QuotaKind,
+        priority: Priority,
+        stop: &CancellationToken,
+        question: impl Fn() -> F,
+    ) -> Result<T, RequestFailure>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
         let mut backoff = Backoff::of(&self.clock);
         let give_up = self.clock.now() + PATIENCE;
         loop {
-            let mut permit = self.permit(&self.quotas.reads, 1, Priority::Normal, None, stop).await?;
+            let mut permit = self.permit(quota, 1, priority, None, stop).await?;
             permit.written();
             let began = self.clock.now();
-            let span = trace::request(&self.name, QuotaKind::Read, 0);
+            let span = trace::request(&self.name, kind, 0);
             let result = question().instrument(span.clone()).await;
             trace::answered(&span, result.as_ref().err());
             permit.answered(answer_of(result.as_ref().err()));
-            self.figures.request(QuotaKind::Read, result.as_ref().err(), self.clock.now() - began);
+            self.figures.request(kind, result.as_ref().err(), self.clock.now() - began);
             let failure = match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,

@@ -40,7 +40,7 @@ mod upload;
 pub use crate::client::Picture;
 pub use broadcast::{
     ActiveBroadcast, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE, ProgressSnapshot,
-    SendingOutlook,
+    SendingOutlook, WaitReason,
 };
 pub use correction::{
     EditPreview, EditableMessage, SentMessages, edit_name, edit_of, edit_run, has_own_messages,
@@ -221,6 +221,13 @@ impl Delivery {
             Some(open) => Ok(open),
             // The box keeps each message's future smaller than the opening.
             None => Box::pin(recorded.ledger.open()).await.map_err(failed),
+        }
+    }
+
+    /// Writes the outcomes of single sends that could not be written when their answers came. It tries once.
+    pub async fn write_deferred(&self) {
+        if let Some(recorded) = &self.ledger {
+            recorded.ledger.write_deferred().await;
         }
     }
 

@@ -14,7 +14,8 @@ use crate::core::{
     host_name, sha256_hex,
 };
 use crate::ledger::{
-    AnnouncementTurn, AppId, BeginSendResult, LedgerError, NewSend, RecipientState, SendOutcome, SendTicket,
+    AnnouncementTurn, AppId, BeginSendResult, ENDED_BEFORE, LedgerError, NewSend, RecipientState,
+    SendOutcome, SendTicket,
 };
 use crate::message::{Message, MessageKind};
 use crate::reconcile::fingerprints;
@@ -23,8 +24,11 @@ use super::Delivery;
 use super::failpoint::CrashPoint;
 use super::lazy_ledger::{OpenLedger, retry_until_written};
 
-/// How often a send that waits for another with the same `once` key checks whether that one has ended.
-const LOOK: Duration = Duration::from_millis(50);
+/// The first wait of a send for another with the same `once` key. It doubles with each look, because a look takes the
+/// ledger's turn to write.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// The longest of these waits.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// How a single send begins.
 pub(super) enum SendStart<'a> {
@@ -44,6 +48,8 @@ pub(super) struct SendRecord<'a> {
     /// The turn of an announcement whose request may have begun.
     pub(super) turn: Option<AnnouncementTurn>,
     attempts: u32,
+    /// Whether a request may be under way, so that the message is in doubt if the send does not end.
+    intended: bool,
     /// Whether the ledger could not be written.
     unrecorded: bool,
 }
@@ -83,6 +89,7 @@ impl Delivery {
             files: files(message),
         };
         let key = options.once.as_deref().unwrap_or_default();
+        let mut look = FIRST_LOOK;
         loop {
             open.write_deferred().await.map_err(|error| unrecorded(&error))?;
             match open
@@ -92,8 +99,9 @@ impl Delivery {
                 .map_err(|error| unrecorded(&error))?
             {
                 BeginSendResult::New(ticket) => {
-                    let entry = Some((open, ticket));
-                    return Ok(SendStart::New(SendRecord { entry, marked, ..SendRecord::unrecorded(self) }));
+                    let mut record = SendRecord::recorded(self, open, ticket);
+                    record.marked = marked;
+                    return Ok(SendStart::New(record));
                 }
                 BeginSendResult::Done(receipts) => {
                     let unknown = message
@@ -110,7 +118,10 @@ impl Delivery {
                     }
                     return Ok(SendStart::Done(receipts));
                 }
-                BeginSendResult::InFlight => self.pause(LOOK, deadline, stop).await?,
+                BeginSendResult::InFlight => {
+                    self.pause(look, deadline, stop).await?;
+                    look = (look * 2).min(LONGEST_LOOK);
+                }
                 BeginSendResult::InDoubt { .. } => {
                     let why = format!(
                         "a message with once = \"{key}\" is in doubt: it may have been sent before. Check \
@@ -168,9 +179,7 @@ impl Delivery {
             files: None,
         };
         match open.ledger.begin_send(&open.instance, send).await.map_err(|error| unrecorded(&error))? {
-            BeginSendResult::New(ticket) => {
-                Ok(SendRecord { entry: Some((open, ticket)), ..SendRecord::unrecorded(self) })
-            }
+            BeginSendResult::New(ticket) => Ok(SendRecord::recorded(self, open, ticket)),
             // Only a send with a `once` key can have been begun before.
             _ => Err(RequestFailure::new(FailureKind::Unreachable, "the ledger took no record of the call")),
         }
@@ -180,7 +189,21 @@ impl Delivery {
 impl<'a> SendRecord<'a> {
     /// The record of a send that the ledger does not record.
     pub(super) const fn unrecorded(delivery: &'a Delivery) -> Self {
-        Self { delivery, entry: None, marked: None, turn: None, attempts: 0, unrecorded: false }
+        Self {
+            delivery,
+            entry: None,
+            marked: None,
+            turn: None,
+            attempts: 0,
+            intended: false,
+            unrecorded: false,
+        }
+    }
+
+    fn recorded(delivery: &'a Delivery, open: &'a OpenLedger, ticket: SendTicket) -> Self {
+        let mut record = Self::unrecorded(delivery);
+        record.entry = Some((open, ticket));
+        record
     }
 
     /// Counts another try whose intent is on the disk already.
@@ -193,6 +216,7 @@ impl<'a> SendRecord<'a> {
     /// Records that the request is about to be sent. After an error it must not be sent.
     pub(super) async fn intend(&mut self) -> Result<(), RequestFailure> {
         self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
+        self.intended = true;
         if let Some((open, ticket)) = &mut self.entry {
             open.ledger.intend_send(ticket).await.map_err(|error| {
                 self.unrecorded = true;
@@ -205,7 +229,7 @@ impl<'a> SendRecord<'a> {
     }
 
     /// Records that nothing was sent, so a crash from here on leaves no doubt. With `counts` false the try is not
-    /// counted, because the quota refused it.
+    /// counted: the quota refused it, or there was no time left to make it.
     pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), RequestFailure> {
         if !counts {
             self.attempts -= 1;
@@ -218,6 +242,7 @@ impl<'a> SendRecord<'a> {
                 .await;
         self.unrecorded |= written.is_err();
         written.map_err(|error| unrecorded(&error))?;
+        self.intended = false;
         if let Some(turn) = self.turn.take() {
             self.delivery.end_announcement(open, turn, false).await;
         }
@@ -242,17 +267,26 @@ impl<'a> SendRecord<'a> {
         } else {
             retry_until_written(&self.delivery.clock, write).await
         };
-        if let Err(error) = written {
-            tracing::error!(
-                "could not write the outcome `{}` of a message to the ledger; trying again: \
-             {error}",
-                outcome.state.name()
-            );
-            // An announcement whose outcome is not written counts as used.
-            open.defer_outcome(ticket, outcome);
-        } else if let Some(turn) = self.turn {
-            let sent = matches!(outcome.state, RecipientState::Sent | RecipientState::InDoubt);
-            self.delivery.end_announcement(open, turn, sent).await;
+        let state = outcome.state;
+        match written {
+            Err(error) if error.is_fault() => {
+                tracing::error!(
+                    "could not write the outcome `{}` of a message to the ledger; trying again: {error}",
+                    state.name()
+                );
+                // An announcement whose outcome is not written counts as used.
+                open.defer_outcome(ticket, outcome);
+            }
+            Err(error) => tracing::warn!(
+                "the outcome `{}` of a message was not written, because another process settled it: {error}",
+                state.name()
+            ),
+            Ok(()) => {
+                if let Some(turn) = self.turn.take() {
+                    let sent = matches!(state, RecipientState::Sent | RecipientState::InDoubt);
+                    self.delivery.end_announcement(open, turn, sent).await;
+                }
+            }
         }
     }
 
@@ -269,6 +303,23 @@ impl<'a> SendRecord<'a> {
             }
         };
         SendOutcome { state, receipts: receipts.clone(), error, attempts: self.attempts }
+    }
+}
+
+/// A send that is dropped before its end, as when its run is aborted, leaves its outcome to be written later. Otherwise
+/// it would count as under way for as long as this process lives.
+impl Drop for SendRecord<'_> {
+    fn drop(&mut self) {
+        let Some((open, ticket)) = self.entry.take() else { return };
+        let (state, error) = if self.intended {
+            (RecipientState::InDoubt, Some(ENDED_BEFORE.to_owned()))
+        } else {
+            (RecipientState::Pending, None)
+        };
+        open.defer_outcome(
+            ticket,
+            SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts },
+        );
     }
 }
 

@@ -115,12 +115,20 @@ impl Delivery {
             let token = self.rest_token(call, limit()?, stop).await.map_err(failed)?;
             let failure = match token {
                 Ok(token) => {
-                    let limit = limit()?;
                     if made {
                         record.again();
                     } else {
                         record.intend().await.map_err(failed)?;
                     }
+                    // A ledger that was slow may have taken the rest of the time.
+                    let limit = match limit() {
+                        Ok(limit) => limit,
+                        Err(overdue) if made => return Err(overdue),
+                        Err(overdue) => {
+                            record.withdraw(false, &overdue.failure.message).await.map_err(failed)?;
+                            return Err(overdue);
+                        }
+                    };
                     let outcome = self.rest_once(&token, limit, call, permit).await;
                     self.fail_point.pass(CrashPoint::AfterRequest);
                     let failure = match outcome {
@@ -145,29 +153,23 @@ impl Delivery {
                     failure
                 }
             };
+            made |= failure.class == FailureClass::Repeat;
+            let failed = |failure| RestFailure { failure, made };
+            let is_throttled = failure.class == FailureClass::Throttled;
             let wait = match failure.class {
                 FailureClass::Throttled if self.clock.now() < give_up => {
                     tally.throttled();
                     Some(failure.retry_after.unwrap_or(THROTTLED_WAIT))
                 }
-                FailureClass::NothingSent | FailureClass::Repeat => {
-                    made |= failure.class == FailureClass::Repeat;
-                    let wait = backoff.next(failure.retry_after);
-                    Some(wait.ok_or_else(|| RestFailure {
-                        failure: RequestFailure::from_failure(failure.clone()),
-                        made,
-                    })?)
-                }
-                _ => return Err(failed(RequestFailure::from_failure(failure))),
+                FailureClass::NothingSent | FailureClass::Repeat => backoff.next(failure.retry_after),
+                _ => None,
             };
-            let failed = |failure| RestFailure { failure, made };
+            let Some(wait) = wait else { return Err(failed(RequestFailure::from_failure(failure))) };
             if !made {
-                record.withdraw(wait.is_some(), &failure.to_string()).await.map_err(failed)?;
+                record.withdraw(!is_throttled, &failure.to_string()).await.map_err(failed)?;
             }
-            if let Some(wait) = wait {
-                let paused = self.pause(wait, deadline, stop).await;
-                paused.map_err(|error| failed(self.overdue_after(Some(&failure), deadline, error)))?;
-            }
+            let paused = self.pause(wait, deadline, stop).await;
+            paused.map_err(|error| failed(self.overdue_after(Some(&failure), deadline, error)))?;
             last = Some(failure);
         }
     }

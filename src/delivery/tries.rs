@@ -91,7 +91,6 @@ impl<'a> Tries<'a> {
             Some(Err(failure)) => return Ok(TryResult::Failed(failure)),
             None => return Err(RequestFailure::cancelled("the call")),
         };
-        let left = delivery.time_left(limit, self.last.as_ref())?;
         if !delivery.take_announcement(message, record).await? {
             return Ok(TryResult::Again);
         }
@@ -100,6 +99,14 @@ impl<'a> Tries<'a> {
         }
         // No request is sent before its intent is on disk.
         record.intend().await?;
+        // A ledger that was slow may have taken the rest of the time.
+        let left = match delivery.time_left(limit, self.last.as_ref()) {
+            Ok(left) => left,
+            Err(overdue) => {
+                record.withdraw(false, &overdue.message).await?;
+                return Err(overdue);
+            }
+        };
         let in_flight = self.tally.in_flight(message.recipient_count());
         let outcome = delivery.request(&route, message, self.body.clone(), None, left, permit).await;
         drop(in_flight);

@@ -9,16 +9,13 @@ use rustix::fs::{Mode, OFlags, open};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use crate::client::{MediaInfo, Thumbnail, Upload, UploadError};
 use crate::core::{FailureKind, Priority, RequestFailure, UploadOptions};
 use crate::ledger::{AppId, Ledger, LedgerError, SentFile};
 
+use super::Delivery;
 use super::figures::QuotaKind;
-use super::permits::answer_of;
-use super::retry::{Backoff, PATIENCE};
-use super::{Delivery, trace};
 
 /// How long an uploaded file is used. The service keeps a file for seven days (contract), so each recipient of a
 /// message has at least one day to fetch it.
@@ -210,35 +207,19 @@ impl Delivery {
         priority: Priority,
         stop: &CancellationToken,
     ) -> Result<UploadedFile, RequestFailure> {
-        let mut backoff = Backoff::of(&self.clock);
-        let give_up = self.clock.now() + PATIENCE;
-        loop {
-            let mut permit = self.permit(&self.quotas.uploads, 1, priority, None, stop).await?;
-            permit.written();
-            let began = self.clock.now();
-            let span = trace::request(&self.name, QuotaKind::Upload, 0);
-            let result = self.client.upload(upload, |_| {}).instrument(span.clone()).await;
-            trace::answered(&span, result.as_ref().err());
-            permit.answered(answer_of(result.as_ref().err()));
-            self.figures.request(QuotaKind::Upload, result.as_ref().err(), self.clock.now() - began);
-            let failure = match result {
-                Ok(uploaded) => {
-                    return Ok(UploadedFile {
-                        uuid: uploaded.uuid,
-                        url: uploaded.url,
-                        secret: uploaded.secret.map(|secret| secret.expose_secret().to_owned()),
-                        filename: upload.filename().to_owned(),
-                        size: upload.size(),
-                        width: None,
-                        height: None,
-                        duration: None,
-                        media: None,
-                    });
-                }
-                Err(failure) => failure,
-            };
-            self.before_another(failure, &mut backoff, give_up, stop).await?;
-        }
+        let request = || self.client.upload(upload, |_| {});
+        let uploaded = self.repeat(&self.quotas.uploads, QuotaKind::Upload, priority, stop, request).await?;
+        Ok(UploadedFile {
+            uuid: uploaded.uuid,
+            url: uploaded.url,
+            secret: uploaded.secret.map(|secret| secret.expose_secret().to_owned()),
+            filename: upload.filename().to_owned(),
+            size: upload.size(),
+            width: None,
+            height: None,
+            duration: None,
+            media: None,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use super::store::{Store, Transaction, millis};
 use super::{BroadcastId, Ledger, LedgerError, RecipientState};
 
 /// The error text of a send that is in doubt because its sender died.
-pub(super) const ENDED_BEFORE: &str = "its sender ended before the answer";
+pub const ENDED_BEFORE: &str = "its sender ended before the answer";
 
 /// A live part of a program that drives broadcasts and sends. It is dead when its last clone is dropped.
 #[derive(Debug, Clone)]

@@ -9,8 +9,8 @@
 //!   record fits stay open; with two records that fit both, both have arrived. Which of the two records belongs to which
 //!   send is then unknown and does not matter, as the messages are the same: the earlier send gets the earlier record.
 //! - A send is absent only if no record fits it, and the history files of all its hours were read whole, at least 24 hours
-//!   after the end of the hour. A record that could be the send's with a clock that runs late, or that has its mark and
-//!   other contents, prevents this.
+//!   after the end of the hour. A record that could be the send's if a clock is wrong prevents this: one with its mark at
+//!   any time, as each try has a mark of its own, or one without a mark in the send's hours.
 //!
 //! The result does not depend on the order of the input. When records come one by one, a send that is settled stays
 //! settled: its record is `used` from then on, and the sends that are left keep all other records. A record that fits two
@@ -25,8 +25,7 @@ use std::hash::Hash;
 use super::assignment::assign;
 use super::{Hour, KEPT_MS, MatchKey, hours_of};
 
-/// Milliseconds by which the service's clock may be behind or ahead of the host's. The caller has to add them to the end
-/// of a window; [`settle`] itself takes care of its start.
+/// Milliseconds by which the service's clock may be ahead of the host's. The caller has to add them to the end of a window.
 pub const CLOCK_SKEW_MS: i64 = 60 * 1000;
 
 /// A send without an outcome, to one group.
@@ -91,8 +90,8 @@ pub enum UnsettledReason {
     HistoryUnread,
     /// There are fewer records than sends that they fit.
     FitsSeveral,
-    /// A record that fits otherwise is up to [`CLOCK_SKEW_MS`] before the window.
-    BeforeWindow,
+    /// A record that fits otherwise is not in the window, as if the host's or the service's clock were wrong.
+    OutsideWindow,
     /// A record to the same group has the send's mark and other contents.
     OtherContents,
 }
@@ -123,19 +122,15 @@ pub fn settle<I: Clone + Ord + Hash>(
         let certain = assign(&fits, messages.len());
         let settled: HashSet<usize> = certain.iter().copied().flatten().collect();
         for ((doubt, fits), certain) in doubts.into_iter().zip(fits).zip(certain) {
-            let early = positions(
-                &messages,
-                doubt.from_ms.saturating_sub(CLOCK_SKEW_MS),
-                doubt.from_ms.saturating_sub(1),
-            );
+            let outside = possible_positions(&messages, doubt);
             let state = if let Some(record) = certain {
                 DoubtState::Arrived { message_id: messages[record].id.to_owned() }
             } else if !fits.is_empty() {
                 waiting(doubt, UnsettledReason::FitsSeveral, now_ms)
             } else if seen.has_other_contents(doubt) {
                 DoubtState::Waiting { reason: UnsettledReason::OtherContents, until_ms: None }
-            } else if early.iter().any(|record| !settled.contains(record)) {
-                waiting(doubt, UnsettledReason::BeforeWindow, now_ms)
+            } else if outside.iter().any(|record| !settled.contains(record)) {
+                waiting(doubt, UnsettledReason::OutsideWindow, now_ms)
             } else if hours_of(doubt.from_ms, doubt.until_ms).all(|hour| complete.contains(&hour)) {
                 DoubtState::Absent
             } else {
@@ -176,6 +171,17 @@ fn positions(messages: &[SeenMessage<'_>], from_ms: i64, until_ms: i64) -> Vec<u
     (0..messages.len()).filter(|position| is_within(&messages[*position])).collect()
 }
 
+/// Returns which messages could be the send's if a clock is wrong.
+fn possible_positions<I>(messages: &[SeenMessage<'_>], doubt: &Doubt<I>) -> Vec<usize> {
+    if doubt.key.mark.is_some() {
+        return (0..messages.len()).collect();
+    }
+    let mut hours = hours_of(doubt.from_ms, doubt.until_ms);
+    let first = hours.next().unwrap_or_else(|| Hour::of(doubt.from_ms));
+    let last = hours.next_back().unwrap_or(first);
+    positions(messages, first.start_ms(), last.end_ms().saturating_sub(1))
+}
+
 /// The records that belong to no send yet.
 struct SeenRecords<'record> {
     by_key: HashMap<&'record MatchKey, Vec<&'record RecordSighting>>,
@@ -207,13 +213,10 @@ impl<'record> SeenRecords<'record> {
         messages
     }
 
-    /// Whether a record near the window has the mark of a send to the same group, and not its fingerprint.
+    /// Whether a record has the mark of a send to the same group, and not its fingerprint.
     fn has_other_contents<I>(&self, doubt: &Doubt<I>) -> bool {
         let Some(mark) = doubt.key.mark.as_deref() else { return false };
-        let near = doubt.from_ms.saturating_sub(CLOCK_SKEW_MS)..=doubt.until_ms;
-        let marked = self.by_mark.get(&(doubt.sent_to.as_str(), mark)).into_iter().flatten();
-        marked
-            .into_iter()
-            .any(|record| record.key.fingerprint != doubt.key.fingerprint && near.contains(&record.at_ms))
+        let mut marked = self.by_mark.get(&(doubt.sent_to.as_str(), mark)).into_iter().flatten();
+        marked.any(|record| record.key.fingerprint != doubt.key.fingerprint)
     }
 }

@@ -32,7 +32,7 @@ fn failed_read(step: &Step) -> (FailureClass, usize) {
 
 #[test]
 fn every_answer_of_the_table_has_its_class_and_is_not_asked_for_twice() {
-    use FailureClass::{Auth, InDoubt, Permanent, Repeat, Throttled};
+    use FailureClass::{Auth, InDoubt, NothingSent, Permanent, Repeat, Throttled};
     let html = "<html><body>Bad Gateway</body></html>";
     let plain = |status: u16| Step::Answer(status, html.into());
     let rows = [
@@ -87,9 +87,9 @@ fn every_answer_of_the_table_has_its_class_and_is_not_asked_for_twice() {
         (Step::Answer(200, r#"{"data":"1"}"#.into()), InDoubt, Repeat),
         (Step::Answer(204, String::new()), InDoubt, Repeat),
         (Step::Truncated(200, r#"{"data":{"1":"m1"}}"#.into()), InDoubt, Repeat),
-        // Refusals that are cut off: the status is enough.
+        // Refusals that are cut off: the status is enough, but for a 403, which may be the rate limit.
         (Step::Truncated(400, r#"{"error":"#.into()), Permanent, Permanent),
-        (Step::Truncated(403, r#"{"error":"message_send_error","#.into()), Permanent, Permanent),
+        (Step::Truncated(403, r#"{"error":"message_send_error","#.into()), NothingSent, NothingSent),
         (Step::Truncated(502, "<html>".into()), InDoubt, Repeat),
         // The connection fails after the request was written.
         (Step::Reset, InDoubt, Repeat),

@@ -56,7 +56,7 @@ fn a_record_in_the_window_proves_arrival_at_once() {
         assert_eq!(settle(&doubts, &[seen("m1", at)], &[], T)[&1], arrived("m1"));
     }
     let record = seen("m1", 91);
-    assert_eq!(reasons(&settle(&doubts, &[record], &[], T)), [Some(UnsettledReason::NoRecordYet)]);
+    assert_eq!(reasons(&settle(&doubts, &[record], &[], T)), [Some(UnsettledReason::OutsideWindow)]);
     let used = RecordSighting { used: true, ..seen("m1", 5) };
     assert_eq!(settle(&doubts, &[used.clone(), seen("m1", 5)], &[whole()], LATER)[&1], DoubtState::Absent);
     let others = RecordSighting { key: key(2, None), ..seen("m1", 5) };
@@ -133,11 +133,26 @@ fn marks_decide_before_anything_else() {
 }
 
 #[test]
-fn a_record_just_before_the_window_settles_nothing_and_prevents_absence() {
+fn a_record_outside_the_window_settles_nothing_and_prevents_absence() {
+    let outside = DoubtState::Waiting { reason: UnsettledReason::OutsideWindow, until_ms: None };
     let doubts = [doubt(1, 0, 90)];
-    let states = settle(&doubts, &[seen("m1", -60)], &[whole()], LATER);
-    assert_eq!(states[&1], DoubtState::Waiting { reason: UnsettledReason::BeforeWindow, until_ms: None });
-    assert_eq!(settle(&doubts, &[seen("m1", -61)], &[whole()], LATER)[&1], DoubtState::Absent);
+    for at in [-1, -60, -61, 91, 200] {
+        assert_eq!(settle(&doubts, &[seen("m1", at)], &[whole()], LATER)[&1], outside, "{at} s");
+    }
+    // Without a mark, a record of another hour is that of another message.
+    for at in [-7200, 7200] {
+        assert_eq!(settle(&doubts, &[seen("m1", at)], &[whole()], LATER)[&1], DoubtState::Absent, "{at} s");
+    }
+    // A mark is that of one try, however wrong a clock is.
+    let marked = [Doubt { key: key(1, Some("a")), ..doubt(1, 0, 90) }];
+    for at in [-100_000, -61, 91, 100_000] {
+        let record = |content| RecordSighting { key: key(content, Some("a")), ..seen("m1", at) };
+        assert_eq!(settle(&marked, &[record(1)], &[whole()], LATER)[&1], outside, "{at} s");
+        let other = DoubtState::Waiting { reason: UnsettledReason::OtherContents, until_ms: None };
+        assert_eq!(settle(&marked, &[record(2)], &[whole()], LATER)[&1], other, "{at} s");
+        let used = RecordSighting { used: true, ..record(1) };
+        assert_eq!(settle(&marked, &[used], &[whole()], LATER)[&1], DoubtState::Absent, "{at} s");
+    }
     // It belongs to another send.
     let doubts = [doubt(1, 0, 90), doubt(2, -70, 0)];
     let states = settle(&doubts, &[seen("m1", -60)], &[whole()], LATER);
