@@ -68,7 +68,7 @@ pub use daemon::{
 };
 pub use delivery::{
     BroadcastProgress, BroadcastSummary, Delivery, DriveEnd, DriveResult, LEASE, LazyLedger, SendCounters,
-    SendCounts, SendableFile,
+    SendCounts, SendableFile, WaitReason,
 };
 pub use language::Language;
 pub use ledger::{

@@ -50,6 +50,7 @@ mod inspection;
 mod instance;
 mod job_registry;
 mod jobs;
+mod kept_outcomes;
 mod migrate;
 mod moves;
 mod orphaned_runs;
@@ -113,7 +114,7 @@ pub use history::{HistoryRead, HistoryTurn, ServiceRecord};
 pub use hooks::{HookAcceptance, NewHookRequest};
 pub use hosts::Host;
 pub use inspection::StoreInspection;
-pub use instance::{Instance, InstanceName};
+pub use instance::{ENDED_BEFORE, Instance, InstanceName};
 pub use job_registry::{JobRow, PendingJobCommand, PreviousSchedule};
 pub use jobs::{BeginResult, DecidedUntil, EndedRun, JobClaim, JobRun, JobRunAction, NewJobRun};
 pub use orphaned_runs::OrphanedRun;
@@ -155,6 +156,7 @@ struct LedgerInner {
     queue: CommitQueue,
     message_cache: broadcast::MessageCache,
     dedups: broadcast::DedupRegistry,
+    kept_outcomes: kept_outcomes::KeptOutcomes,
     /// How many times this process added to the suppression list.
     suppressed: AtomicU64,
 }
@@ -252,6 +254,7 @@ impl Ledger {
             queue,
             message_cache: broadcast::MessageCache::default(),
             dedups: broadcast::DedupRegistry::default(),
+            kept_outcomes: kept_outcomes::KeptOutcomes::default(),
             suppressed: AtomicU64::new(0),
         }))
     }

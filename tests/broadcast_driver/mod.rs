@@ -1,6 +1,8 @@
 //! Drives broadcasts from the ledger against a service that shares no code with the program.
 
 mod answers;
+mod hours;
+mod outcomes;
 mod stops;
 
 use std::collections::BTreeMap;
@@ -27,7 +29,7 @@ const BROKEN: &str = r#"{"error":"internal_server_error"}"#;
 /// A ledger with one broadcast, a service, and the delivery code between them.
 struct Scene {
     folder: TempDir,
-    schema: Schema,
+    schema: Arc<Schema>,
     service: Arc<Service>,
     ledger: Ledger,
     instance: Instance,
@@ -41,7 +43,7 @@ impl Scene {
     /// Makes a broadcast to the groups 1 to `many`, with a fixed plan.
     async fn new(clock: &Clock, service: Service, spec: StoredSpec, many: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let schema = Schema::default();
+        let schema = Arc::new(Schema::default());
         let ledger = Ledger::open_at(&schema.place(folder.path()), clock.clone()).await.unwrap();
         let instance = ledger.register("test").await.unwrap();
         let delivery = road(&service, clock);

@@ -1,5 +1,7 @@
 //! What pauses, stops or ends a driver, and how the next one goes on.
 
+use mooncast::WaitReason;
+
 use super::*;
 
 #[test]
@@ -115,6 +117,59 @@ fn failures_in_a_row_pause_it_and_driving_it_again_goes_on() {
         assert_eq!((driven.report.sent, driven.report.rejected), (300 - rejected, rejected));
         scene.each_was_asked_once(300);
     });
+}
+
+#[test]
+fn a_pause_of_a_person_stays_when_it_would_pause_itself() {
+    let clock = Clock::real();
+    let test = async {
+        // Three calls are refused while others are in flight, and those are answered after the person's pause.
+        let (others, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (in_flight, is_paused) = (Arc::clone(&others), Arc::clone(&paused));
+        let service = Service::answering(move |number, request| {
+            let awaited = if number < 3 { &in_flight } else { &is_paused };
+            if number == 3 {
+                in_flight.store(true, Ordering::Relaxed);
+            }
+            while !awaited.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            if number < 3 { json(400, REFUSED) } else { accept(number, request) }
+        });
+        let spec = StoredSpec { stop_after_failures: Some(3), ..StoredSpec::new(Call::Group) };
+        let scene = Scene::new(&clock, service, spec, 100).await;
+        let other = Ledger::open_at(&scene.schema.place(scene.folder.path()), clock.clone()).await.unwrap();
+        let (stop, progress) = (CancellationToken::new(), BroadcastProgress::default());
+        let lease = scene.claim().await;
+        let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
+        let until = async |so: &dyn Fn() -> bool| {
+            while !so() {
+                clock.sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let person = async {
+            until(&|| progress.snapshot().counts.rejected == 3).await;
+            other.request_command(scene.id, BroadcastCommand::Pause, Some("lunch")).await.unwrap();
+            paused.store(true, Ordering::Relaxed);
+            let lunch = Some(WaitReason::Resume(Some("lunch".to_owned())));
+            until(&|| progress.snapshot().waits_for == lunch).await;
+            let shown = other.show(scene.id).await.unwrap();
+            assert_eq!(
+                (shown.command, shown.command_note.as_deref()),
+                (BroadcastCommand::Pause, Some("lunch"))
+            );
+            other.request_command(scene.id, BroadcastCommand::Run, None).await.unwrap();
+        };
+        let mut drive = Box::pin(drive);
+        tokio::select! {
+            driven = &mut drive => panic!("it does not wait for the person: {driven:?}"),
+            () = person => {}
+        }
+        let driven = drive.await.unwrap();
+        assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 97));
+        scene.each_was_asked_once(100);
+    };
+    clock.block_on(test).unwrap();
 }
 
 #[test]

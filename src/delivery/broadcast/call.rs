@@ -1,22 +1,45 @@
-//! One call of a broadcast: permit, intent, request, outcome, and retries while they are safe.
+//! One call of a broadcast. Each try waits for its turn, a permit and a token, writes its intent, makes one request, and
+//! writes the outcome.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{CallError, FailureClass, TokenRenewals};
+use crate::client::{CallError, FailureClass, SendReceipts, TokenRenewals};
 use crate::core::RequestFailure;
 use crate::ledger::{self, LedgerError, RecipientOutcome, RecipientState};
+use crate::message::Message;
+use crate::quota::Permit;
 use crate::reconcile::mark;
 
 use super::super::failpoint::CrashPoint;
-use super::super::lazy_ledger::retry_until_written;
+use super::super::permits::Price;
 use super::super::reconcile::marked;
 use super::super::request::SendRoute;
 use super::BroadcastDriver;
 use super::batches::CallBatch;
 use super::progress::{CountGuard, WaitReason};
 use super::verdict::{CallResult, NextAction, RetryBackoffs, judge};
+
+/// One call, and what its tries share.
+struct BroadcastCall<'a> {
+    driver: &'a BroadcastDriver<'a>,
+    pack: CallBatch,
+    stop: CancellationToken,
+    message: Message,
+    body: Bytes,
+    price: Price<'a>,
+    backoffs: RetryBackoffs,
+    renewals: TokenRenewals,
+}
+
+/// The result of a try.
+enum TryResult {
+    Ended(CallResult),
+    /// Its recipients are pending, and the next try may follow at once.
+    Again,
+}
 
 impl BroadcastDriver<'_> {
     /// Sends a batch. If `stop` is cancelled before the intent is written, nothing is sent. After that the call runs to
@@ -31,169 +54,218 @@ impl BroadcastDriver<'_> {
     )]
     pub(super) async fn call(
         &self,
-        mut pack: CallBatch,
+        pack: CallBatch,
         stop: CancellationToken,
         waiting_call: WaitingCall<'_>,
     ) -> Result<CallResult, LedgerError> {
-        let mut message = match &pack.message {
+        let message = match &pack.message {
             Ok(message) => message.clone(),
             Err(why) => return Box::pin(self.refuse(&pack, why)).await,
         };
-        let mut body = message.to_json();
-        let price = self.delivery.price(&message);
-        let mut tries = RetryBackoffs::of(&self.delivery.clock);
-        let mut renewals = TokenRenewals::default();
-        let mut waiting_call = Some(waiting_call);
-        loop {
-            if let [one] = pack.recipients.as_slice()
-                && let Some(mark) = mark(self.spec, one.seq, one.attempts)
-            {
-                // Each try has a mark of its own.
-                message = match marked(&message, mark) {
-                    Ok(message) => message,
-                    Err(why) => return Box::pin(self.refuse(&pack, &why)).await,
-                };
-                body = message.to_json();
-            }
-            let waits = waiting_call.take().unwrap_or_else(|| self.waiting_call());
-            let permit = match self.turn(&pack, &stop).await {
-                Ok(()) => self.delivery.permits(&price, self.spec.priority, None, &stop).await,
-                Err(stopped) => Err(stopped),
-            };
-            drop(waits);
-            let permit = match permit {
-                Ok(permit) => permit,
-                Err(_) if stop.is_cancelled() => return Ok(CallResult::Untouched),
-                Err(undelivered) => return Box::pin(self.refuse(&pack, &undelivered.message)).await,
-            };
-            // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in
-            // doubt.
-            let Some(route) = self.delivery.route(message.call(), None, &stop).await else {
-                return Ok(CallResult::Untouched);
-            };
-            let route = match route {
-                Ok(route) => route,
-                Err(failure) => {
-                    drop(permit);
-                    match Box::pin(self.unauthorised(&pack, failure, &mut tries, &stop)).await? {
-                        Some(result) => return Ok(result),
-                        None => continue,
-                    }
-                }
-            };
-            self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
-            if !self.claim(&pack).await? {
-                return Ok(CallResult::Untouched);
-            }
-            self.delivery.fail_point.pass(CrashPoint::AfterIntent);
-            let in_flight = self.progress.in_flight();
-            let answer = self
-                .delivery
-                .request(&route, &message, body.clone(), Some(self.lease.broadcast), None, permit)
-                .await;
-            drop(in_flight);
-            self.delivery.fail_point.pass(CrashPoint::AfterRequest);
-
-            let refused = answer.as_ref().err().filter(|failure| failure.refuses_token()).cloned();
-            let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
-            let verdict = judge(&pack.recipients, self.spec.in_doubt, answer, &mut tries);
-            for (recipient, outcome) in pack.recipients.iter_mut().zip(&verdict.outcomes) {
-                recipient.attempts = outcome.attempts;
-            }
-            self.settle(verdict.outcomes).await?;
-            // The recipients are pending again, so a slow token renewal leaves no recipient in doubt.
-            if let (Some(failure), SendRoute::Service(authorisation)) = (&refused, &route)
-                && self.delivery.client.renew(&mut renewals, authorisation, failure).await
-            {
-                continue;
-            }
-            match verdict.next {
-                NextAction::End(result) => return Ok(result),
-                NextAction::Again(None) => self.progress.throttled(),
-                NextAction::Again(Some(wait)) => {
-                    if !self.retry_after(wait, unreachable, &stop).await {
-                        return Ok(CallResult::Untouched);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits before another try. Returns false if `stop` was cancelled meanwhile.
-    async fn retry_after(&self, wait: Duration, unreachable: bool, stop: &CancellationToken) -> bool {
-        let _retries = self.progress.retries(self.delivery.clock.now() + wait, unreachable);
-        self.delivery.pause(wait, None, stop).await.is_ok()
-    }
-
-    /// Handles a failure to get a token. No intent was written, so the recipients' states are unchanged. Returns how
-    /// the call ended, or `None` if the caller is to try again now.
-    async fn unauthorised(
-        &self,
-        pack: &CallBatch,
-        failure: CallError,
-        tries: &mut RetryBackoffs,
-        stop: &CancellationToken,
-    ) -> Result<Option<CallResult>, LedgerError> {
-        let why = failure.to_string();
-        let unreachable = failure.status.is_none();
-        let permanent = failure.class == FailureClass::Permanent;
-        let verdict = judge(&pack.recipients, self.spec.in_doubt, Err(failure), tries);
-        match verdict.next {
-            NextAction::End(CallResult::Failed(_)) if permanent => self.refuse(pack, &why).await.map(Some),
-            NextAction::End(result) => Ok(Some(result)),
-            NextAction::Again(wait) => {
-                let again = self.retry_after(wait.unwrap_or_default(), unreachable, stop).await;
-                Ok((!again).then_some(CallResult::Untouched))
-            }
-        }
+        let call = BroadcastCall {
+            driver: self,
+            body: message.to_json(),
+            price: self.delivery.price(&message),
+            message,
+            pack,
+            stop,
+            backoffs: RetryBackoffs::of(&self.delivery.clock),
+            renewals: TokenRenewals::default(),
+        };
+        call.run(waiting_call).await
     }
 
     /// Marks the batch as rejected without a request, because its message can never be sent.
     async fn refuse(&self, pack: &CallBatch, why: &str) -> Result<CallResult, LedgerError> {
-        if !self.claim(pack).await? {
+        if !self.intend(pack).await? {
             return Ok(CallResult::Untouched);
         }
         let outcome = |one: &ledger::Recipient| {
             RecipientOutcome::failed(one.seq, RecipientState::Rejected, why, one.attempts)
         };
-        self.settle(pack.recipients.iter().map(outcome).collect()).await?;
+        let outcomes: Vec<RecipientOutcome> = pack.recipients.iter().map(outcome).collect();
+        self.settle(pack, &outcomes).await?;
         Ok(CallResult::Failed(why.to_owned()))
     }
 
-    async fn settle(&self, outcomes: Vec<RecipientOutcome>) -> Result<(), LedgerError> {
-        self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
-        retry_until_written(&self.delivery.clock, || self.ledger.settle(self.lease, outcomes.clone()))
-            .await?;
-        self.progress.settled(&outcomes);
-        for outcome in &outcomes {
-            self.delivery.figures.messages(self.spec.call, outcome.state, 1);
+    /// As [`Self::claim`]. If the store fails, it is recorded that the call is not made.
+    async fn intend(&self, pack: &CallBatch) -> Result<bool, LedgerError> {
+        let claimed = self.claim(pack).await;
+        if claimed.as_ref().is_err_and(LedgerError::is_fault) {
+            self.keep_unsent(pack);
         }
-        Ok(())
+        claimed
     }
 
-    /// Waits for this call's turn under the broadcast's own rate limit, and for its sending hours.
+    /// Waits for the sending hours of a call, and for its turn under the broadcast's own rate limit.
     async fn turn(&self, pack: &CallBatch, stop: &CancellationToken) -> Result<(), RequestFailure> {
         let clock = &self.delivery.clock;
-        let now = clock.now();
-        let wait = self.pace.turn(pack.recipients.len(), now).saturating_since(now);
-        if wait > Duration::ZERO {
-            self.delivery.pause(wait, None, stop).await?;
-        }
         loop {
-            let closed = self.hours.closed_for(clock.unix_time(), pack.zone());
-            if closed == Duration::ZERO {
+            let closed = self.closed_for(pack);
+            if closed > Duration::ZERO {
+                self.progress.waits_for(Some(WaitReason::Window(clock.unix_time() + closed)));
+                // The wall clock can be set meanwhile, so the hours are checked again after a minute at most.
+                self.delivery.pause(closed.min(Duration::from_mins(1)), None, stop).await?;
+                self.progress.waits_for(None);
+                continue;
+            }
+            let now = clock.now();
+            let wait = self.pace.turn(pack.recipients.len(), now).saturating_since(now);
+            if wait > Duration::ZERO {
+                self.delivery.pause(wait, None, stop).await?;
+            }
+            // The hours may have ended meanwhile.
+            if self.closed_for(pack) == Duration::ZERO {
                 return Ok(());
             }
-            self.progress.waits_for(Some(WaitReason::Window(clock.unix_time() + closed)));
-            // The wall clock can be set meanwhile, so the hours are checked again after a minute at most.
-            self.delivery.pause(closed.min(Duration::from_mins(1)), None, stop).await?;
-            self.progress.waits_for(None);
         }
+    }
+
+    /// Whether a call may leave now, by the sending hours and by the broadcast's own rate limit. The waits for its permit
+    /// and its token can take hours.
+    fn may_leave(&self, pack: &CallBatch) -> bool {
+        self.closed_for(pack) == Duration::ZERO
+            && self.pace.leave(pack.recipients.len(), self.delivery.clock.now())
+    }
+
+    /// How long the sending hours of a call are closed; zero while they are open.
+    fn closed_for(&self, pack: &CallBatch) -> Duration {
+        self.hours.closed_for(self.delivery.clock.unix_time(), pack.zone())
     }
 
     /// Counts a call as waiting for a permit for as long as the guard lives.
     pub(super) fn waiting_call(&self) -> WaitingCall<'_> {
         WaitingCall { _waits: CountGuard::new(&self.waiting), room: &self.room }
+    }
+}
+
+impl BroadcastCall<'_> {
+    /// Tries until the call has ended.
+    async fn run(mut self, waiting_call: WaitingCall<'_>) -> Result<CallResult, LedgerError> {
+        let mut result = self.once(waiting_call).await?;
+        loop {
+            match result {
+                TryResult::Ended(result) => return Ok(result),
+                TryResult::Again => result = self.once(self.driver.waiting_call()).await?,
+            }
+        }
+    }
+
+    async fn once(&mut self, waits: WaitingCall<'_>) -> Result<TryResult, LedgerError> {
+        let driver = self.driver;
+        if let Err(why) = self.mark() {
+            return self.refuse(&why).await;
+        }
+        let permit = self.permit().await;
+        drop(waits);
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(_) if self.stop.is_cancelled() => return Ok(TryResult::Ended(CallResult::Untouched)),
+            Err(undelivered) => return self.refuse(&undelivered.message).await,
+        };
+        // The wait for a token comes before the intent, so an interruption during the wait leaves no recipient in doubt.
+        let route = match driver.delivery.route(self.message.call(), None, &self.stop).await {
+            Some(Ok(route)) => route,
+            Some(Err(failure)) => {
+                // Other calls can use the permit meanwhile.
+                drop(permit);
+                return Box::pin(self.unauthorised(failure)).await;
+            }
+            None => return Ok(TryResult::Ended(CallResult::Untouched)),
+        };
+        if !driver.may_leave(&self.pack) {
+            return Ok(TryResult::Again);
+        }
+        driver.delivery.fail_point.pass(CrashPoint::BeforeIntent);
+        if !driver.intend(&self.pack).await? {
+            return Ok(TryResult::Ended(CallResult::Untouched));
+        }
+        driver.delivery.fail_point.pass(CrashPoint::AfterIntent);
+        let in_flight = driver.progress.in_flight();
+        let id = driver.lease.broadcast;
+        let request =
+            driver.delivery.request(&route, &self.message, self.body.clone(), Some(id), None, permit);
+        let answer = request.await;
+        drop(in_flight);
+        driver.delivery.fail_point.pass(CrashPoint::AfterRequest);
+        self.conclude(answer, &route).await
+    }
+
+    /// Gives each try of a single recipient a mark of its own. The error says why it cannot have one.
+    fn mark(&mut self) -> Result<(), String> {
+        if let [one] = self.pack.recipients.as_slice()
+            && let Some(mark) = mark(self.driver.spec, one.seq, one.attempts)
+        {
+            self.message = marked(&self.message, mark)?;
+            self.body = self.message.to_json();
+        }
+        Ok(())
+    }
+
+    /// Waits for the call's turn and for its permits.
+    async fn permit(&self) -> Result<Permit, RequestFailure> {
+        let driver = self.driver;
+        driver.turn(&self.pack, &self.stop).await?;
+        driver.delivery.permits(&self.price, driver.spec.priority, None, &self.stop).await
+    }
+
+    /// Writes what an answer means, and does what follows from it.
+    async fn conclude(
+        &mut self,
+        answer: Result<SendReceipts, CallError>,
+        route: &SendRoute<'_>,
+    ) -> Result<TryResult, LedgerError> {
+        let driver = self.driver;
+        let refused = answer.as_ref().err().filter(|failure| failure.refuses_token()).cloned();
+        let unreachable = matches!(&answer, Err(failure) if failure.status.is_none());
+        let verdict = judge(&self.pack.recipients, driver.spec.in_doubt, answer, &mut self.backoffs);
+        driver.settle(&self.pack, &verdict.outcomes).await?;
+        for (recipient, outcome) in self.pack.recipients.iter_mut().zip(&verdict.outcomes) {
+            recipient.attempts = outcome.attempts;
+        }
+        // The recipients are pending again, so a slow token renewal leaves no recipient in doubt.
+        if let (Some(failure), SendRoute::Service(authorisation)) = (&refused, route)
+            && driver.delivery.client.renew(&mut self.renewals, authorisation, failure).await
+        {
+            return Ok(TryResult::Again);
+        }
+        match verdict.next {
+            NextAction::End(result) => Ok(TryResult::Ended(result)),
+            NextAction::Again(None) => {
+                driver.progress.throttled();
+                Ok(TryResult::Again)
+            }
+            NextAction::Again(Some(wait)) => Ok(self.retry_after(wait, unreachable).await),
+        }
+    }
+
+    /// Waits before another try.
+    async fn retry_after(&self, wait: Duration, unreachable: bool) -> TryResult {
+        let driver = self.driver;
+        let _retries = driver.progress.retries(driver.delivery.clock.now() + wait, unreachable);
+        match driver.delivery.pause(wait, None, &self.stop).await {
+            Ok(()) => TryResult::Again,
+            Err(_) => TryResult::Ended(CallResult::Untouched),
+        }
+    }
+
+    /// Handles a failure to get a token. No intent was written, so the recipients' states are unchanged.
+    async fn unauthorised(&mut self, failure: CallError) -> Result<TryResult, LedgerError> {
+        let why = failure.to_string();
+        let unreachable = failure.status.is_none();
+        let permanent = failure.class == FailureClass::Permanent;
+        let verdict =
+            judge(&self.pack.recipients, self.driver.spec.in_doubt, Err(failure), &mut self.backoffs);
+        match verdict.next {
+            NextAction::End(CallResult::Failed(_)) if permanent => self.refuse(&why).await,
+            NextAction::End(result) => Ok(TryResult::Ended(result)),
+            NextAction::Again(wait) => Ok(self.retry_after(wait.unwrap_or_default(), unreachable).await),
+        }
+    }
+
+    /// Ends the call without a request, because its message can never be sent.
+    async fn refuse(&self, why: &str) -> Result<TryResult, LedgerError> {
+        Box::pin(self.driver.refuse(&self.pack, why)).await.map(TryResult::Ended)
     }
 }
 

@@ -3,6 +3,7 @@
 //! - `batches`: recipients from the ledger, grouped into calls;
 //! - `claim`: records the intent of a call, and leaves out recipients that get nothing;
 //! - `call`: one call from its permit to its outcome; `verdict`: what an answer means, a pure function;
+//!   `outcomes`: writes the outcomes, also those that could not be written before;
 //! - `round`: many calls at once, until none is pending or something stops them;
 //! - `files`: files of messages that expire at the service before they can be sent;
 //! - `ramp`: its stages, and the condition by which it pauses itself;
@@ -20,6 +21,7 @@ mod call;
 mod claim;
 mod files;
 mod hours;
+mod outcomes;
 mod outlook;
 mod pace;
 mod progress;
@@ -46,8 +48,8 @@ use tracing::field::Empty;
 use crate::clock::Instant;
 use crate::core::{StopCounts, StopIf};
 use crate::ledger::{
-    AppId, Broadcast, BroadcastCommand, BroadcastStage, CapRule, Lease, Ledger, LedgerError, RecipientCounts,
-    StoredSpec,
+    AppId, Broadcast, BroadcastCommand, BroadcastStage, CapRule, DriverPause, Lease, Ledger, LedgerError,
+    RecipientCounts, StoredSpec,
 };
 
 use super::Delivery;
@@ -72,9 +74,6 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Failures in a row after which a broadcast pauses, unless its spec sets another number (design, Delivery).
 const FAILURES_IN_A_ROW: u64 = 20;
-
-/// The note of an automatic pause begins with this. Driving such a broadcast again resumes it.
-const BY_ITSELF: &str = "paused by itself: ";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DriveResult {
@@ -222,6 +221,7 @@ impl Delivery {
         let mut writer: FuturesUnordered<_> = std::iter::once(run.publish_status(&over)).collect();
         let (driven, _) = futures_util::future::join(to_its_end, writer.next()).await;
         if !matches!(&driven, Ok(DriveResult { end: DriveEnd::Finished | DriveEnd::Cancelled, .. })) {
+            run.settle_at_end().await;
             // A lease that cannot be released expires, or ends when its process is dead.
             if let Err(error) = ledger.release(lease).await {
                 tracing::warn!("could not release the lease of broadcast {}: {error}", lease.broadcast);
@@ -255,6 +255,7 @@ impl BroadcastDriver<'_> {
 
     /// Runs one round, or applies a command instead. Returns `None` if the driver is to go on.
     async fn go_on(&self, broadcast: &Broadcast, began: Instant) -> Result<Option<DriveResult>, LedgerError> {
+        self.settle_kept().await?;
         let reason = match self.permission().await? {
             BroadcastCommand::Run => match self.renew_files(broadcast.app).await? {
                 Ok(()) => {
@@ -308,20 +309,19 @@ impl BroadcastDriver<'_> {
             StopReason::Wish => return Ok(None),
             StopReason::Stopped => DriveEnd::Stopped,
             StopReason::Paused(why) => {
-                let note = format!("{BY_ITSELF}{why}");
-                match self
-                    .ledger
-                    .request_command(self.lease.broadcast, BroadcastCommand::Pause, Some(&note))
-                    .await
-                {
+                match self.ledger.pause_by_itself(self.lease.broadcast, &why).await? {
                     // Stored afterwards, so that a crash in between pauses once more and not once less.
-                    Ok(()) => {
+                    DriverPause::Paused => {
                         self.store_stop_counts(&counts).await?;
                         DriveEnd::Paused(why)
                     }
-                    // A command cancelled the broadcast meanwhile.
-                    Err(LedgerError::NotNow { .. }) => return Ok(None),
-                    Err(error) => return Err(error),
+                    // The driver waits for the person who paused it. If the reason is still there then, it pauses itself.
+                    DriverPause::PausedBefore => {
+                        let broadcast = broadcast.full_name();
+                        tracing::warn!("broadcast {broadcast} was paused before it paused itself: {why}");
+                        return Ok(None);
+                    }
+                    DriverPause::Ending => return Ok(None),
                 }
             }
         };

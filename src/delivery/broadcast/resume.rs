@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{GroupFindings, RequestFailure};
-use crate::ledger::{BroadcastCommand, Lease, Ledger, LedgerError, PlannedGroup, StoredSpec};
+use crate::ledger::{BroadcastCommand, DriverPause, Lease, Ledger, LedgerError, PlannedGroup, StoredSpec};
 
 use super::super::Delivery;
-use super::{BY_ITSELF, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE};
+use super::{BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE};
 
 /// The most groups that are looked up between two renewals of the lease: as many as go into the calls at once.
 const PAGE: u32 = 2_500;
@@ -116,17 +116,16 @@ impl Delivery {
         Ok(Ok(()))
     }
 
-    /// Pauses a broadcast before anything of it is sent now. `None` if a command cancelled it meanwhile.
+    /// Pauses a broadcast before anything of it is sent now. If a person paused it meanwhile, that pause stays in effect.
+    /// `None` if a command cancelled it.
     async fn pause_before(
         &self,
         ledger: &Ledger,
         lease: Lease,
         why: String,
     ) -> Result<Option<DriveResult>, LedgerError> {
-        let note = format!("{BY_ITSELF}{why}");
-        match ledger.request_command(lease.broadcast, BroadcastCommand::Pause, Some(&note)).await {
-            Err(LedgerError::NotNow { .. }) => return Ok(None),
-            other => other?,
+        if ledger.pause_by_itself(lease.broadcast, &why).await? == DriverPause::Ending {
+            return Ok(None);
         }
         let broadcast = ledger.show(lease.broadcast).await?;
         ledger.release(lease).await?;

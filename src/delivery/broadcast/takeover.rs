@@ -1,8 +1,8 @@
 //! Takes a broadcast over from an earlier driver, and leaves it to another one.
 
-use super::{BY_ITSELF, BroadcastDriver, DriveEnd, DriveResult};
+use super::{BroadcastDriver, DriveEnd, DriveResult};
 use crate::clock::Instant;
-use crate::ledger::{Broadcast, BroadcastCommand, BroadcastStage, LedgerError, RecipientState};
+use crate::ledger::{BY_ITSELF, Broadcast, BroadcastStage, LedgerError, RecipientState};
 
 impl BroadcastDriver<'_> {
     /// Ends the driving after the lease was lost: another host has ended the broadcast, or has declared this host dead.
@@ -29,12 +29,11 @@ impl BroadcastDriver<'_> {
             let why = "only a broadcast whose plan is fixed and that has not ended can be sent";
             return Err(LedgerError::NotNow { broadcast: id, is: broadcast.stage.name(), why });
         }
+        // Before what is in flight counts as a dead driver's.
+        self.settle_kept().await?;
         self.settle_dead().await?;
         self.read_stop_counts().await?;
-        let note = broadcast.command_note.as_deref().unwrap_or_default();
-        if broadcast.command == BroadcastCommand::Pause && note.starts_with(BY_ITSELF) {
-            self.ledger.request_command(id, BroadcastCommand::Run, None).await?;
-        }
+        self.ledger.end_pause(id, BY_ITSELF).await?;
         self.progress.begin(self.ledger.counts(id).await?);
         Ok(broadcast)
     }

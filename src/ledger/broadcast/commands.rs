@@ -4,6 +4,8 @@ use const_format::formatcp;
 
 use crate::ledger::audit_chain::PendingAct;
 use crate::ledger::sql::sql;
+use crate::ledger::state::command::{PAUSE, RUN};
+use crate::ledger::state::stage::{BUILDING, READY};
 use crate::ledger::{BroadcastCommand, BroadcastStage, Ledger, LedgerError, RecipientState};
 
 use super::BroadcastId;
@@ -23,6 +25,20 @@ impl NotedCommand {
     pub const fn awaits_approval(&self) -> bool {
         self.awaits_approval != 0
     }
+}
+
+/// The note of a pause that a driver made begins with this. Driving such a broadcast again resumes it.
+pub const BY_ITSELF: &str = "paused by itself: ";
+
+/// The result of a pause that a driver made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriverPause {
+    /// The broadcast is paused for the driver's reason.
+    Paused,
+    /// It was paused for another reason before, and still is.
+    PausedBefore,
+    /// It is being cancelled, or has ended.
+    Ending,
 }
 
 /// How recipients in doubt are settled.
@@ -77,6 +93,40 @@ impl Ledger {
             })
             .await
             .map(drop)
+    }
+
+    /// Pauses a broadcast for a reason of its driver. A command that a person gave meanwhile stays in effect.
+    pub async fn pause_by_itself(&self, id: BroadcastId, why: &str) -> Result<DriverPause, LedgerError> {
+        let statement = sql(formatcp!(
+            "UPDATE broadcasts SET command = {PAUSE}, command_note = ? WHERE id = ? AND state IN ({BUILDING}, {READY})
+                AND (command = {RUN} OR (command = {PAUSE} AND command_note LIKE '{BY_ITSELF}%'))"
+        ))
+        .bind(format!("{BY_ITSELF}{why}"))
+        .bind(id.0);
+        self.store()
+            .transaction(async |write| {
+                if write.run(statement).await? > 0 {
+                    return Ok(DriverPause::Paused);
+                }
+                let question = sql("SELECT state, command FROM broadcasts WHERE id = ?").bind(id.0);
+                match write.row(question).await?.ok_or(LedgerError::Unknown(id))? {
+                    (BroadcastStage::Building | BroadcastStage::Ready, BroadcastCommand::Pause) => {
+                        Ok(DriverPause::PausedBefore)
+                    }
+                    _ => Ok(DriverPause::Ending),
+                }
+            })
+            .await
+    }
+
+    /// Ends a pause whose note begins with `note`: [`BY_ITSELF`] or [`CHANGED`](super::CHANGED). Any other command stays
+    /// in effect. Returns whether it ended one.
+    pub async fn end_pause(&self, id: BroadcastId, note: &str) -> Result<bool, LedgerError> {
+        let statement = sql(formatcp!(
+            "UPDATE broadcasts SET command = {RUN}, command_note = NULL
+                WHERE id = ? AND command = {PAUSE} AND command_note LIKE ?"
+        ));
+        self.store().change(statement.bind(id.0).bind(format!("{note}%"))).await.map(|ended| ended > 0)
     }
 
     /// Returns the command that arrived for a broadcast while it is sent: a pause also if it waits for an approval. Its

@@ -202,16 +202,16 @@ impl Ledger {
         self.take_over_as(lease, broadcast.spec.in_doubt).await
     }
 
-    /// The same with another policy than the broadcast's own.
+    /// The same with another policy than the broadcast's own. Outcomes that this process could not write before are
+    /// written first.
     pub async fn take_over_as(
         &self,
         lease: Lease,
         in_doubt: InDoubtPolicy,
     ) -> Result<TakeoverCounts, LedgerError> {
+        self.write_kept_outcomes(lease).await?;
         let (to, error) = match in_doubt {
-            InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => {
-                (RecipientState::InDoubt, Some(ENDED_BEFORE))
-            }
+            InDoubtPolicy::Hold | InDoubtPolicy::Reconcile => (RecipientState::InDoubt, Some(ENDED_BEFORE)),
             InDoubtPolicy::Resend => (RecipientState::Pending, None),
         };
         let moved = self.store().driver.take_over(self, lease, to, error).await?;

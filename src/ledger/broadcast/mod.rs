@@ -33,7 +33,7 @@ mod verified;
 
 pub use approval::ApprovalResult;
 pub use build::{NewMessage, NewRecipient};
-pub use commands::{NotedCommand, Settlement};
+pub use commands::{BY_ITSELF, DriverPause, NotedCommand, Settlement};
 pub use difference::{BroadcastChanges, MessageChange, PlanDifference};
 #[cfg(test)]
 pub use drive::TakeoverCounts;

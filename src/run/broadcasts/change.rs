@@ -2,8 +2,8 @@
 
 use crate::core::{Call, OnChange};
 use crate::ledger::{
-    Broadcast, BroadcastChanges, BroadcastCommand, InDoubtPolicy, Lease, Ledger, LedgerError, MessageChange,
-    PlanDifference, PlanInput,
+    Broadcast, BroadcastChanges, InDoubtPolicy, Lease, Ledger, LedgerError, MessageChange, PlanDifference,
+    PlanInput,
 };
 use crate::protocol::RequestFailure;
 
@@ -45,23 +45,28 @@ pub(super) fn changes(changed: &[PlanInput], difference: Option<PlanDifference>)
     BroadcastChanges { inputs: changed.iter().map(inputs::words).collect(), difference }
 }
 
-/// Settles the calls that a dead process had in flight for a paused broadcast: their outcome is in doubt. A broadcast
-/// that sends recipients in doubt again keeps them as they are, for the process that resumes it.
+/// Settles the calls that were in flight for a paused broadcast: as this process knows their outcomes; those of a dead
+/// process are in doubt. A broadcast that sends recipients in doubt again keeps those as they are, for the process that
+/// resumes it.
 pub(super) async fn settle_in_flight(
     ledger: &Ledger,
     lease: Lease,
     broadcast: &Broadcast,
 ) -> Result<(), LedgerError> {
-    if broadcast.counts.sending > 0 && broadcast.spec.in_doubt != InDoubtPolicy::Resend {
+    if broadcast.counts.sending == 0 {
+        return Ok(());
+    }
+    ledger.write_kept_outcomes(lease).await?;
+    if broadcast.spec.in_doubt != InDoubtPolicy::Resend {
         ledger.take_over_as(lease, InDoubtPolicy::Hold).await?;
     }
     Ok(())
 }
 
-/// Resumes a broadcast that was paused for changed inputs.
+/// Resumes a broadcast that was paused for changed inputs. A command that a person gave meanwhile stays in effect.
 pub(super) async fn release(role: &mut LeasedBroadcast) -> Result<(), RequestFailure> {
     if role.broadcast.is_held_for_changes() {
-        role.ledger.request_command(role.broadcast.id, BroadcastCommand::Run, None).await.map_err(fault)?;
+        role.ledger.end_pause(role.broadcast.id, NOTE).await.map_err(fault)?;
     } else if role.broadcast.spec.changes.is_none() {
         return Ok(());
     }
