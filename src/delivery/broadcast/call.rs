@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{CallError, FailureClass, SendReceipts, TokenRenewals};
+use crate::clock::Instant;
 use crate::core::RequestFailure;
 use crate::ledger::{self, LedgerError, RecipientOutcome, RecipientState};
 use crate::message::Message;
@@ -32,6 +33,8 @@ struct BroadcastCall<'a> {
     price: Price<'a>,
     backoffs: RetryBackoffs,
     renewals: TokenRenewals,
+    /// Its next turn under the broadcast's own rate limit, if it has one.
+    turn: Option<Instant>,
 }
 
 /// The result of a try.
@@ -71,6 +74,7 @@ impl BroadcastDriver<'_> {
             stop,
             backoffs: RetryBackoffs::of(&self.delivery.clock),
             renewals: TokenRenewals::default(),
+            turn: None,
         };
         call.run(waiting_call).await
     }
@@ -97,8 +101,14 @@ impl BroadcastDriver<'_> {
         claimed
     }
 
-    /// Waits for the sending hours of a call, and for its turn under the broadcast's own rate limit.
-    async fn turn(&self, pack: &CallBatch, stop: &CancellationToken) -> Result<(), RequestFailure> {
+    /// Waits for the sending hours of a call, and for its turn under the broadcast's own rate limit: the one that it has, or
+    /// the next. Returns the turn.
+    async fn turn(
+        &self,
+        pack: &CallBatch,
+        mut turn: Option<Instant>,
+        stop: &CancellationToken,
+    ) -> Result<Instant, RequestFailure> {
         let clock = &self.delivery.clock;
         loop {
             let closed = self.closed_for(pack);
@@ -107,25 +117,20 @@ impl BroadcastDriver<'_> {
                 // The wall clock can be set meanwhile, so the hours are checked again after a minute at most.
                 self.delivery.pause(closed.min(Duration::from_mins(1)), None, stop).await?;
                 self.progress.waits_for(None);
+                turn = None;
                 continue;
             }
             let now = clock.now();
-            let wait = self.pace.turn(pack.recipients.len(), now).saturating_since(now);
+            let turn = turn.take().unwrap_or_else(|| self.pace.turn(pack.recipients.len(), now));
+            let wait = turn.saturating_since(now);
             if wait > Duration::ZERO {
                 self.delivery.pause(wait, None, stop).await?;
             }
             // The hours may have ended meanwhile.
             if self.closed_for(pack) == Duration::ZERO {
-                return Ok(());
+                return Ok(turn);
             }
         }
-    }
-
-    /// Whether a call may leave now, by the sending hours and by the broadcast's own rate limit. The waits for its permit
-    /// and its token can take hours.
-    fn may_leave(&self, pack: &CallBatch) -> bool {
-        self.closed_for(pack) == Duration::ZERO
-            && self.pace.leave(pack.recipients.len(), self.delivery.clock.now())
     }
 
     /// How long the sending hours of a call are closed; zero while they are open.
@@ -158,7 +163,7 @@ impl BroadcastCall<'_> {
         }
         let permit = self.permit().await;
         drop(waits);
-        let permit = match permit {
+        let (permit, turn) = match permit {
             Ok(permit) => permit,
             Err(_) if self.stop.is_cancelled() => return Ok(TryResult::Ended(CallResult::Untouched)),
             Err(undelivered) => return self.refuse(&undelivered.message).await,
@@ -173,7 +178,7 @@ impl BroadcastCall<'_> {
             }
             None => return Ok(TryResult::Ended(CallResult::Untouched)),
         };
-        if !driver.may_leave(&self.pack) {
+        if !self.may_leave(turn) {
             return Ok(TryResult::Again);
         }
         driver.delivery.fail_point.pass(CrashPoint::BeforeIntent);
@@ -203,10 +208,23 @@ impl BroadcastCall<'_> {
     }
 
     /// Waits for the call's turn and for its permits.
-    async fn permit(&self) -> Result<Permit, RequestFailure> {
+    async fn permit(&mut self) -> Result<(Permit, Instant), RequestFailure> {
         let driver = self.driver;
-        driver.turn(&self.pack, &self.stop).await?;
-        driver.delivery.permits(&self.price, driver.spec.priority, None, &self.stop).await
+        let turn = driver.turn(&self.pack, self.turn.take(), &self.stop).await?;
+        let permit = driver.delivery.permits(&self.price, driver.spec.priority, None, &self.stop).await?;
+        Ok((permit, turn))
+    }
+
+    /// Whether the call may leave now, by the sending hours and by the broadcast's own rate limit. The waits for its permit
+    /// and its token can take hours.
+    fn may_leave(&mut self, turn: Instant) -> bool {
+        let driver = self.driver;
+        if driver.closed_for(&self.pack) > Duration::ZERO {
+            return false;
+        }
+        let left = driver.pace.leave(self.pack.recipients.len(), turn, driver.delivery.clock.now());
+        self.turn = left.err();
+        left.is_ok()
     }
 
     /// Writes what an answer means, and does what follows from it.

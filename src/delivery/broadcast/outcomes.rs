@@ -36,7 +36,9 @@ impl BroadcastDriver<'_> {
         let id = self.lease.broadcast;
         let write = || async { self.ledger.settle_late(id, outcomes).await.map(drop) };
         if let Err(error) = retry_until_written(&self.delivery.clock, write).await {
-            tracing::warn!("broadcast {id}: could not record the outcomes of a call; its messages are in doubt: {error}");
+            tracing::warn!(
+                "broadcast {id}: could not record the outcomes of a call; its messages are in doubt: {error}"
+            );
         }
     }
 

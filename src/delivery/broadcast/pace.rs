@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 
-/// How much earlier than its place a call may leave, so that short delays of other calls delay no more calls.
-const EARLY: Duration = Duration::from_millis(100);
+/// How late after its turn a call may leave without delaying the next one. One that is later has lost its turn.
+const LATE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct RateCap {
     each: Duration,
     /// The next turn that is given out.
     next: Cell<Instant>,
+    /// The next turn of a call that has lost its first one.
+    again: Cell<Instant>,
     /// When the next call may leave, by the calls that have left.
     free: Cell<Instant>,
 }
@@ -24,7 +26,8 @@ impl RateCap {
             .filter(|rate| *rate > 0.0)
             .and_then(|rate| Duration::try_from_secs_f64(rate.recip()).ok())
             .unwrap_or_default();
-        Self { each, next: Cell::new(Instant::ZERO), free: Cell::new(Instant::ZERO) }
+        let start = || Cell::new(Instant::ZERO);
+        Self { each, next: start(), again: start(), free: start() }
     }
 
     /// Takes the next turn for a call of `messages` messages. Returns the time at which the call may go.
@@ -34,16 +37,18 @@ impl RateCap {
         turn
     }
 
-    /// Lets a call leave whose turn has come. Returns false if it must take another turn: calls that waited together for
-    /// something else, such as their quota, would leave together.
-    pub(super) fn leave(&self, messages: usize, now: Instant) -> bool {
+    /// Lets a call leave that had this turn. If calls that waited together for something else, such as their quota, would
+    /// leave together, the error is another turn.
+    pub(super) fn leave(&self, messages: usize, turn: Instant, now: Instant) -> Result<(), Instant> {
         let free = self.free.get();
-        if free > now + EARLY {
-            self.next.set(self.next.get().max(free));
-            return false;
+        if free > now {
+            let turn = self.again.get().max(free);
+            self.again.set(turn + self.length(messages));
+            return Err(turn);
         }
-        self.free.set(free.max(now) + self.length(messages));
-        true
+        let left = if now.saturating_since(turn) > LATE { now } else { turn };
+        self.free.set(free.max(left) + self.length(messages));
+        Ok(())
     }
 
     fn length(&self, messages: usize) -> Duration {
@@ -74,14 +79,21 @@ mod tests {
         let turns: Vec<Instant> = (0..4).map(|_| pace.turn(1, at(0))).collect();
         assert_eq!(turns, [at(0), at(500), at(1_000), at(1_500)]);
         // Their quota lets all of them go at once.
-        let left: Vec<bool> = (0..4).map(|_| pace.leave(1, at(60_000))).collect();
-        assert_eq!(left, [true, false, false, false]);
-        let turns: Vec<Instant> = (0..3).map(|_| pace.turn(1, at(60_000))).collect();
-        assert_eq!(turns, [at(60_500), at(61_000), at(61_500)]);
-        assert!(turns.into_iter().all(|turn| pace.leave(1, turn)));
-        // One that leaves a little late delays no other.
-        assert!(pace.leave(1, at(62_050)) && pace.leave(1, at(62_500)));
+        let again = turns.into_iter().map(|turn| pace.leave(1, turn, at(60_000)));
+        assert_eq!(again.collect::<Vec<_>>(), [Ok(()), Err(at(60_500)), Err(at(61_000)), Err(at(61_500))]);
+        for turn in [at(60_500), at(61_000), at(61_500)] {
+            assert_eq!(pace.leave(1, turn, turn), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_call_that_leaves_a_little_late_delays_no_other() {
+        let pace = RateCap::new(Some(2.0));
+        for (ms, late) in [(0, 0), (500, 400), (1_000, 0), (1_500, 900), (2_000, 450), (2_500, 0)] {
+            assert_eq!(pace.turn(1, at(0)), at(ms));
+            assert_eq!(pace.leave(1, at(ms), at(ms + late)), Ok(()), "{ms}");
+        }
         let free = RateCap::new(None);
-        assert!((0..9).all(|_| free.leave(1, at(5))));
+        assert!((0..9).all(|_| free.leave(1, at(5), at(5_000)).is_ok()));
     }
 }
