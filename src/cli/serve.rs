@@ -132,7 +132,7 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
     keep_log(log, &state, serve.keep_log);
     clock.block_on(async {
         // Signals are handled from here on. Little has started before.
-        let (orders, heard) = daemon::listen().context("cannot listen for signals")?;
+        let (signals, received) = daemon::listen().context("cannot listen for signals")?;
         let open = ledger.open().await?;
         one_app_set(&open.ledger, &open.instance, &apps.deliveries, simulator).await?;
         let listening = listen(address, &serve, secure).await?;
@@ -190,7 +190,7 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
                     log: Arc::clone(log),
                     wake: Rc::new(move || {
                         // The send fails only after the daemon has ended.
-                        let _ = orders.send(DaemonSignal::Heed);
+                        let _ = signals.send(DaemonSignal::PollCommands);
                     }),
                 };
                 show_tokens(&listening, &open.ledger).await?;
@@ -202,7 +202,7 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
             }
             None => warn_unreachable(&registry),
         }
-        daemon.serve(heard).await?;
+        daemon.serve(received).await?;
         drop(beside);
         apps.release().await;
         tracing::info!("stopped");

@@ -38,25 +38,25 @@ impl Daemon {
             };
             tracing::info!(job, "{what}");
         }
-        for wished in control.commands {
+        for command in control.commands {
             // A hook's request or an event waits while its job is paused.
-            if wished.by_request && held.contains(&wished.job) {
+            if command.by_request && held.contains(&command.job) {
                 continue;
             }
-            self.apply(wished).await?;
+            self.apply(command).await?;
         }
         Ok(())
     }
 
-    async fn apply(&self, wished: PendingJobCommand) -> Result<(), LedgerError> {
+    async fn apply(&self, command: PendingJobCommand) -> Result<(), LedgerError> {
         let DaemonSetup { ledger, clock, registry, .. } = &*self.setup;
-        let job = wished.job.as_str();
+        let job = command.job.as_str();
         // Another process may be able to apply a command that this one cannot.
-        let age = clock.unix_time().saturating_sub(wished.requested_at);
+        let age = clock.unix_time().saturating_sub(command.requested_at);
         let is_left_to_others = age < ledger.wait_for_other_hosts(KEPT);
-        match (wished.command, &wished.args) {
+        match (command.command, &command.args) {
             (JobCommand::Run, Some(args)) => {
-                let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
+                let at = command.scheduled_at.unwrap_or_else(|| clock.unix_time());
                 if let Some(version) = script_of(job).and_then(|script| registry.script(script)) {
                     tracing::info!(job, run = run_name(at), "run requested");
                     self.claim_script(&version, at, args.clone()).await?;
@@ -67,18 +67,18 @@ impl Daemon {
                 }
             }
             (JobCommand::Run, None) => {
-                let at = wished.scheduled_at.unwrap_or_else(|| clock.unix_time());
-                if wished.event_group.is_some() && !self.runner.takes_event(job) {
+                let at = command.scheduled_at.unwrap_or_else(|| clock.unix_time());
+                if command.event_group.is_some() && !self.runner.takes_event(job) {
                     return Ok(());
                 }
                 if let Some(registered) = registry.find(job) {
                     tracing::info!(job, run = run_name(at), "run requested");
-                    if !self.claim_one(&registered, at, wished.event_group).await? {
+                    if !self.claim_one(&registered, at, command.event_group).await? {
                         return Ok(());
                     }
                 } else if is_left_to_others {
                     return Ok(());
-                } else if wished.by_request {
+                } else if command.by_request {
                     // The script may fail to load at the moment. The request was accepted, so it is kept for a
                     // while.
                     if age < UNDECLARED {
@@ -92,7 +92,7 @@ impl Daemon {
                 }
             }
             (JobCommand::Cancel, _) => {
-                let dropped = ledger.drop_waiting_events(job, wished.id).await?;
+                let dropped = ledger.drop_waiting_events(job, command.id).await?;
                 if dropped > 0 {
                     tracing::warn!(job, dropped, "waiting events dropped: {BY_HAND}");
                 }
@@ -102,6 +102,6 @@ impl Daemon {
                 }
             }
         }
-        ledger.delete_job_command(wished.id).await
+        ledger.delete_job_command(command.id).await
     }
 }

@@ -140,8 +140,8 @@ pub struct Daemon {
 /// # Errors
 ///
 /// A ledger error before the daemon is ready. Later ledger errors are logged and retried.
-pub async fn serve(setup: DaemonSetup, orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
-    Daemon::new(setup).serve(orders).await
+pub async fn serve(setup: DaemonSetup, signals: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
+    Daemon::new(setup).serve(signals).await
 }
 
 impl Daemon {
@@ -178,7 +178,7 @@ impl Daemon {
     /// # Errors
     ///
     /// A ledger error before the daemon is ready. Later ledger errors are logged and retried.
-    pub async fn serve(self, mut orders: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
+    pub async fn serve(self, mut signals: UnboundedReceiver<DaemonSignal>) -> Result<(), LedgerError> {
         let mut changed = self.setup.registry.changed();
         changed.mark_unchanged();
         self.register_jobs(true).await?;
@@ -187,18 +187,18 @@ impl Daemon {
         systemd::ready();
         tokio::select! {
             biased;
-            () = self.run(&mut orders, &mut changed) => {}
+            () = self.run(&mut signals, &mut changed) => {}
             () = self.reconcile() => {}
         }
         self.unready.set(Some("the daemon is shutting down"));
         systemd::stopping();
-        self.shut_down(&mut orders).await;
+        self.shut_down(&mut signals).await;
         Ok(())
     }
 
     async fn run(
         &self,
-        orders: &mut UnboundedReceiver<DaemonSignal>,
+        signals: &mut UnboundedReceiver<DaemonSignal>,
         changed: &mut tokio::sync::watch::Receiver<u64>,
     ) {
         let DaemonSetup { clock, registry, poll, .. } = &*self.setup;
@@ -220,12 +220,12 @@ impl Daemon {
             let until = self.wake(next_look);
             tokio::select! {
                 biased;
-                order = orders.recv() => match order {
-                    Some(DaemonSignal::Look) => {
+                signal = signals.recv() => match signal {
+                    Some(DaemonSignal::Rescan) => {
                         tracing::info!("scanning all files again");
                         registry.look_again();
                     }
-                    Some(DaemonSignal::Heed) => self.poll_commands().await,
+                    Some(DaemonSignal::PollCommands) => self.poll_commands().await,
                     Some(DaemonSignal::Stop) | None => return,
                 },
                 Ok(()) = changed.changed() => {

@@ -19,32 +19,32 @@ pub enum DaemonSignal {
     /// Finish what is in flight and exit. A second one exits at once.
     Stop,
     /// Scan all files again.
-    Look,
+    Rescan,
     /// Poll the commands now, because a new one was just written.
-    Heed,
+    PollCommands,
 }
 
 /// Converts the signals of this process: SIGTERM and SIGINT stop the daemon, SIGHUP requests a scan. Must be called
 /// within a tokio runtime.
 pub fn listen() -> io::Result<(UnboundedSender<DaemonSignal>, UnboundedReceiver<DaemonSignal>)> {
-    let (orders, heard) = unbounded_channel();
-    for (kind, order) in [
+    let (signals, receiver) = unbounded_channel();
+    for (kind, meaning) in [
         (SignalKind::terminate(), DaemonSignal::Stop),
         (SignalKind::interrupt(), DaemonSignal::Stop),
-        (SignalKind::hangup(), DaemonSignal::Look),
+        (SignalKind::hangup(), DaemonSignal::Rescan),
     ] {
-        let mut signal = signal(kind)?;
-        let orders = orders.clone();
+        let mut arrivals = signal(kind)?;
+        let signals = signals.clone();
         tokio::task::spawn_local(async move {
-            while signal.recv().await.is_some() && orders.send(order).is_ok() {}
+            while arrivals.recv().await.is_some() && signals.send(meaning).is_ok() {}
         });
     }
-    Ok((orders, heard))
+    Ok((signals, receiver))
 }
 
 impl Daemon {
     /// Starts nothing new and finishes what is in flight. Returns when that is done or the time limit is reached.
-    pub(super) async fn shut_down(&self, orders: &mut UnboundedReceiver<DaemonSignal>) {
+    pub(super) async fn shut_down(&self, signals: &mut UnboundedReceiver<DaemonSignal>) {
         let clock = &self.setup.clock;
         let within = self.setup.registry.settings().serve.stop_within;
         let (runs, broadcasts) = (self.runner.count(), self.supervisor.count());
@@ -64,7 +64,7 @@ impl Daemon {
                 tokio::select! {
                     biased;
                     () = &mut idle => return,
-                    () = again(orders) => patient = false,
+                    () = again(signals) => patient = false,
                     () = clock.sleep_until(until) => {}
                 }
                 self.runner.interrupt();
@@ -84,11 +84,11 @@ impl Daemon {
 }
 
 /// Waits for a second stop signal.
-async fn again(orders: &mut UnboundedReceiver<DaemonSignal>) {
+async fn again(signals: &mut UnboundedReceiver<DaemonSignal>) {
     loop {
-        match orders.recv().await {
+        match signals.recv().await {
             Some(DaemonSignal::Stop) => return,
-            Some(DaemonSignal::Look | DaemonSignal::Heed) => {}
+            Some(DaemonSignal::Rescan | DaemonSignal::PollCommands) => {}
             None => std::future::pending().await,
         }
     }

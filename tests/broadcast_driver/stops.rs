@@ -207,7 +207,7 @@ fn an_unreachable_service_pauses_it_with_everyone_still_pending() {
 
 /// Records a command through another handle on the same file at the 30th request, while the quota leaves time to
 /// apply it.
-async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) {
+async fn requesting(clock: &Clock, command: BroadcastCommand) -> (Scene, DriveResult) {
     let (reached, mut at_30) = tokio::sync::mpsc::unbounded_channel();
     let service = Service::answering(move |number, request| {
         if number == 30 {
@@ -225,8 +225,8 @@ async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) 
     let drive = scene.delivery.drive(&scene.ledger, lease, &scene.spec, &stop, &progress);
     let steer = async {
         at_30.recv().await.unwrap();
-        other.request_command(scene.id, wish, Some("lunch")).await.unwrap();
-        if wish == BroadcastCommand::Pause {
+        other.request_command(scene.id, command, Some("lunch")).await.unwrap();
+        if command == BroadcastCommand::Pause {
             while progress.snapshot().waits_for.is_none() {
                 clock.sleep(Duration::from_millis(100)).await;
             }
@@ -244,7 +244,7 @@ async fn wishing(clock: &Clock, wish: BroadcastCommand) -> (Scene, DriveResult) 
 #[test]
 fn a_person_pauses_and_resumes_it_from_elsewhere() {
     virtually(async |clock| {
-        let (scene, driven) = Box::pin(wishing(&clock, BroadcastCommand::Pause)).await;
+        let (scene, driven) = Box::pin(requesting(&clock, BroadcastCommand::Pause)).await;
         assert_eq!((driven.end, driven.report.sent), (DriveEnd::Finished, 300));
         scene.each_was_asked_once(300);
         assert!(scene.clock.now().since_start() > Duration::from_mins(1));
@@ -254,7 +254,7 @@ fn a_person_pauses_and_resumes_it_from_elsewhere() {
 #[test]
 fn a_person_cancels_it_from_elsewhere() {
     virtually(async |clock| {
-        let (scene, driven) = Box::pin(wishing(&clock, BroadcastCommand::Cancel)).await;
+        let (scene, driven) = Box::pin(requesting(&clock, BroadcastCommand::Cancel)).await;
         assert_eq!(driven.end, DriveEnd::Cancelled);
         assert_eq!(driven.report.sent + driven.report.cancelled, 300);
         assert!(driven.report.cancelled > 0);

@@ -161,7 +161,7 @@ async fn leap(clock: &Clock, until: u64, orders: &UnboundedSender<DaemonSignal>)
         let awake = left.min(Duration::from_secs(5));
         clock.set_unix_time(clock.unix_time() + left.saturating_sub(awake).min(asleep));
         clock.sleep(awake).await;
-        orders.send(DaemonSignal::Look).unwrap();
+        orders.send(DaemonSignal::Rescan).unwrap();
         // The daemon first has to load its scripts.
         asleep = Duration::from_mins(90);
     }

@@ -272,14 +272,14 @@ impl BroadcastDriver<'_> {
             BroadcastCommand::Pause => StopReason::Stopped,
             BroadcastCommand::Cancel => {
                 self.ledger.cancel_rest(self.lease).await?;
-                StopReason::Over
+                StopReason::AllSent
             }
         };
         if self.undecided.replace(false) && !self.stop.is_cancelled() {
             // The caller checks `stop`.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;
         }
-        let over = matches!(reason, StopReason::Over);
+        let over = matches!(reason, StopReason::AllSent);
         if over {
             self.ledger.hand_back(self.lease).await?;
         }
@@ -301,12 +301,12 @@ impl BroadcastDriver<'_> {
         }
         let report = self.report(broadcast, &counts, began);
         let end = match reason {
-            StopReason::Over if counts.pending > 0 => return Ok(None),
-            StopReason::Over => match self.finish(&report).await? {
+            StopReason::AllSent if counts.pending > 0 => return Ok(None),
+            StopReason::AllSent => match self.finish(&report).await? {
                 Some(end) => end,
                 None => return Ok(None),
             },
-            StopReason::Wish => return Ok(None),
+            StopReason::StateChanged => return Ok(None),
             StopReason::Stopped => DriveEnd::Stopped,
             StopReason::Paused(why) => {
                 match self.ledger.pause_by_itself(self.lease.broadcast, &why).await? {

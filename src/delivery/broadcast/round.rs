@@ -25,10 +25,10 @@ const WAITING_PART: u32 = 50;
 /// Why a round ended. No call is in flight then.
 #[derive(Debug)]
 pub(super) enum StopReason {
-    /// The round came to the last pending recipient.
-    Over,
+    /// The last pending recipient has been sent to.
+    AllSent,
     /// A command other than run is requested, or a file has expired.
-    Wish,
+    StateChanged,
     /// The process asked the driver to stop.
     Stopped,
     /// The driver cannot go on, for this reason.
@@ -113,7 +113,7 @@ impl BroadcastDriver<'_> {
             }
             if calls.are_over() && (stop_reason.is_some() || packs.ended()) {
                 self.opens_at.set(packs.opens_at());
-                return stop_reason.unwrap_or(Ok(StopReason::Over));
+                return stop_reason.unwrap_or(Ok(StopReason::AllSent));
             }
             if self.waiting.get() >= most_waiting {
                 window.paced(clock.now());
@@ -185,7 +185,7 @@ impl BroadcastDriver<'_> {
         match looked {
             // The next round begins with a check of the files.
             Ok(BroadcastCommand::Run) if !self.files_expired() => None,
-            Ok(_) => Some(Ok(StopReason::Wish)),
+            Ok(_) => Some(Ok(StopReason::StateChanged)),
             Err(error) => Some(Err(error)),
         }
     }

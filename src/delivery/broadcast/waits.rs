@@ -61,8 +61,8 @@ impl BroadcastDriver<'_> {
             if self.stop.is_cancelled() {
                 return Ok(BroadcastCommand::Pause);
             }
-            let wishes = self.requested().await?;
-            if wishes.awaits_approval() && wishes.command == BroadcastCommand::Run {
+            let requested = self.requested().await?;
+            if requested.awaits_approval() && requested.command == BroadcastCommand::Run {
                 self.log_approval().await?;
                 self.progress.waits_for(Some(WaitReason::Approval));
                 self.renew().await?;
@@ -70,15 +70,15 @@ impl BroadcastDriver<'_> {
                 let _ = self.delivery.pause(LOOK, None, self.stop).await;
                 continue;
             }
-            if wishes.command != BroadcastCommand::Pause {
+            if requested.command != BroadcastCommand::Pause {
                 self.progress.waits_for(None);
-                return Ok(wishes.command);
+                return Ok(requested.command);
             }
-            if wishes.note.as_deref().is_some_and(|note| note.starts_with(ledger::CHANGED)) {
+            if requested.note.as_deref().is_some_and(|note| note.starts_with(ledger::CHANGED)) {
                 // A new plan may replace this one. Replacing it needs the lease.
                 return Ok(BroadcastCommand::Pause);
             }
-            self.progress.waits_for(Some(WaitReason::Resume(wishes.note)));
+            self.progress.waits_for(Some(WaitReason::Resume(requested.note)));
             self.renew().await?;
             // The loop checks `stop` above.
             let _ = self.delivery.pause(LOOK, None, self.stop).await;

@@ -41,9 +41,9 @@ fn a_delivery_is_taken_once_and_its_request_stays_until_its_run_is_over() {
         let others = [taken(&ledger, "b", Some("1")).await, taken(&ledger, "a", Some("2")).await];
         let (plain, other_plain) = (taken(&ledger, "a", None).await, taken(&ledger, "a", None).await);
         assert!(others[1] != at && plain != other_plain, "each has an instant of its own");
-        let wishes = ledger.job_control().await.unwrap().commands;
-        assert_eq!(wishes.len(), 5);
-        assert!(wishes.iter().all(|wished| wished.by_request && wished.command == JobCommand::Run));
+        let commands = ledger.job_control().await.unwrap().commands;
+        assert_eq!(commands.len(), 5);
+        assert!(commands.iter().all(|command| command.by_request && command.command == JobCommand::Run));
 
         // A request is deleted however its run ends; other requests stay.
         let there = async |at| ledger.hook_request("a", at).await.unwrap();

@@ -212,7 +212,7 @@ fn what_is_decided_stays_so_until_the_rule_changes_also_while_the_job_is_gone() 
 }
 
 #[test]
-fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
+fn commands_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
     with_each_store(|folder, clock| async move {
         let ledger = open(&folder, &clock).await;
         let instance = ledger.register("serve").await.unwrap();
@@ -226,14 +226,14 @@ fn wishes_wait_until_they_are_granted_and_each_has_an_instant_of_its_own() {
         assert!(!ledger.pause_job("a", true).await.unwrap());
         let control = ledger.job_control().await.unwrap();
         assert_eq!(control.paused, ["a"]);
-        let wishes: Vec<_> =
-            control.commands.iter().map(|wished| (wished.command, wished.scheduled_at)).collect();
+        let commands: Vec<_> =
+            control.commands.iter().map(|command| (command.command, command.scheduled_at)).collect();
         assert_eq!(
-            wishes,
+            commands,
             [(JobCommand::Run, Some(first)), (JobCommand::Run, Some(second)), (JobCommand::Cancel, None)]
         );
-        for wished in control.commands {
-            ledger.delete_job_command(wished.id).await.unwrap();
+        for command in control.commands {
+            ledger.delete_job_command(command.id).await.unwrap();
         }
         clock.sleep(HOUR).await;
         assert!(ledger.pause_job("a", false).await.unwrap());
