@@ -1,7 +1,14 @@
 //! The outcomes of single sends that the ledger cannot take when the answer comes: they are kept and written, with no
 //! other send needed for it.
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+use mooncast::{
+    App, AppLimits, Call, Clock, Credentials, Delivery, LazyLedger, SendCounters, SendOptions, Timeouts,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::daemon::Serving;
 use crate::support::service::{Request, Service, accept, json};
@@ -55,4 +62,35 @@ fn an_idle_daemon_writes_an_outcome_that_could_not_be_written() {
     until("the outcome", || project.in_store(UNDER_WAY) == 0);
     assert_eq!(project.in_store(SENT), 1);
     serving.stop().exits(0);
+}
+
+#[test]
+fn an_outcome_that_is_known_when_its_send_is_dropped_is_written() {
+    let project = Arc::new(Project::new());
+    let service = breaking(&project);
+    let clock = Clock::simulated(Duration::from_hours(500_000));
+    let app = App {
+        name: "default".into(),
+        prefix: format!("{}/org/app", service.url()),
+        credentials: Credentials::Token("token".into()),
+        limits: AppLimits { group_per_second: 1_000_000, ..AppLimits::default() },
+        records: mooncast::RecordSettings::default(),
+        timeouts: Timeouts::default(),
+    };
+    let ledger = Rc::new(LazyLedger::new(project.place(), clock.clone(), "test"));
+    let delivery = Delivery::new(&app, clock.clone(), None).unwrap().with_ledger(ledger, "app");
+    let message = serde_json::json!({ "to": "1", "type": "txt", "body": { "msg": "x" } });
+    let message = delivery.check(Call::Group, message).unwrap();
+    let (stop, tally) = (CancellationToken::new(), SendCounters::default());
+    let dropped = async {
+        let send = delivery.send(&message, SendOptions::default(), &stop, &tally);
+        // The first write of the outcome has failed, and so has the second, 100 ms later.
+        assert!(clock.timeout(Duration::from_millis(150), send).await.is_err());
+        let mended = Arc::clone(&project);
+        tokio::task::spawn_blocking(move || mended.run_in_store(MEND)).await.unwrap();
+        delivery.write_deferred().await;
+    };
+    clock.block_on(dropped).unwrap();
+    assert_eq!(service.messages().len(), 1);
+    assert_eq!((project.in_store(SENT), project.in_store(UNDER_WAY)), (1, 0));
 }

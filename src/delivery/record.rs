@@ -47,9 +47,8 @@ pub(super) struct SendRecord<'a> {
     pub(super) marked: Option<Message>,
     /// The turn of an announcement whose request may have begun.
     pub(super) turn: Option<AnnouncementTurn>,
-    attempts: u32,
-    /// Whether a request may be under way, so that the message is in doubt if the send does not end.
-    intended: bool,
+    /// The outcome that is written if the record is dropped now.
+    outcome: SendOutcome,
     /// Whether the ledger could not be written.
     unrecorded: bool,
 }
@@ -194,8 +193,12 @@ impl<'a> SendRecord<'a> {
             entry: None,
             marked: None,
             turn: None,
-            attempts: 0,
-            intended: false,
+            outcome: SendOutcome {
+                state: RecipientState::Pending,
+                receipts: Vec::new(),
+                error: None,
+                attempts: 0,
+            },
             unrecorded: false,
         }
     }
@@ -208,7 +211,7 @@ impl<'a> SendRecord<'a> {
 
     /// Counts another try whose intent is on the disk already.
     pub(super) const fn again(&mut self) {
-        self.attempts += 1;
+        self.outcome.attempts += 1;
     }
 }
 
@@ -216,7 +219,8 @@ impl<'a> SendRecord<'a> {
     /// Records that the request is about to be sent. After an error it must not be sent.
     pub(super) async fn intend(&mut self) -> Result<(), RequestFailure> {
         self.delivery.fail_point.pass(CrashPoint::BeforeIntent);
-        self.intended = true;
+        self.outcome.state = RecipientState::InDoubt;
+        self.outcome.error = Some(ENDED_BEFORE.to_owned());
         if let Some((open, ticket)) = &mut self.entry {
             open.ledger.intend_send(ticket).await.map_err(|error| {
                 self.unrecorded = true;
@@ -224,7 +228,7 @@ impl<'a> SendRecord<'a> {
             })?;
         }
         self.delivery.fail_point.pass(CrashPoint::AfterIntent);
-        self.attempts += 1;
+        self.outcome.attempts += 1;
         Ok(())
     }
 
@@ -232,17 +236,15 @@ impl<'a> SendRecord<'a> {
     /// counted: the quota refused it, or there was no time left to make it.
     pub(super) async fn withdraw(&mut self, counts: bool, why: &str) -> Result<(), RequestFailure> {
         if !counts {
-            self.attempts -= 1;
+            self.outcome.attempts -= 1;
         }
+        self.outcome.state = RecipientState::Pending;
+        self.outcome.error = Some(why.to_owned());
         let Some((open, ticket)) = &self.entry else { return Ok(()) };
-        let (state, error) = (RecipientState::Pending, Some(why.to_owned()));
-        let outcome = SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts };
-        let written =
-            retry_until_written(&self.delivery.clock, || open.ledger.settle_send(ticket, outcome.clone()))
-                .await;
+        let write = || open.ledger.settle_send(ticket, self.outcome.clone());
+        let written = retry_until_written(&self.delivery.clock, write).await;
         self.unrecorded |= written.is_err();
         written.map_err(|error| unrecorded(&error))?;
-        self.intended = false;
         if let Some(turn) = self.turn.take() {
             self.delivery.end_announcement(open, turn, false).await;
         }
@@ -258,39 +260,40 @@ impl<'a> SendRecord<'a> {
     /// no new send begins before it is written.
     pub(super) async fn end(mut self, result: &Result<Receipts, RequestFailure>) {
         self.delivery.fail_point.pass(CrashPoint::BeforeOutcome);
-        let outcome = self.outcome(result);
-        let Some((open, ticket)) = self.entry.take() else { return };
+        self.outcome = self.outcome_of(result);
+        let state = self.outcome.state;
+        let Some((open, ticket)) = &self.entry else { return };
+        let open = *open;
         // A send that failed on the ledger was not sent, so one try to write its outcome is enough.
-        let write = || open.ledger.settle_send(&ticket, outcome.clone());
+        let write = || open.ledger.settle_send(ticket, self.outcome.clone());
         let written = if self.unrecorded {
             write().await
         } else {
             retry_until_written(&self.delivery.clock, write).await
         };
-        let state = outcome.state;
-        match written {
-            Err(error) if error.is_fault() => {
-                tracing::error!(
-                    "could not write the outcome `{}` of a message to the ledger; trying again: {error}",
-                    state.name()
-                );
-                // An announcement whose outcome is not written counts as used.
-                open.defer_outcome(ticket, outcome);
-            }
-            Err(error) => tracing::warn!(
+        if let Err(error) = &written
+            && error.is_fault()
+        {
+            tracing::error!(
+                "could not write the outcome `{}` of a message to the ledger; trying again: {error}",
+                state.name()
+            );
+            // The drop defers it. An announcement whose outcome is not written counts as used.
+            return;
+        }
+        self.entry = None;
+        if let Err(error) = written {
+            tracing::warn!(
                 "the outcome `{}` of a message was not written, because another process settled it: {error}",
                 state.name()
-            ),
-            Ok(()) => {
-                if let Some(turn) = self.turn.take() {
-                    let sent = matches!(state, RecipientState::Sent | RecipientState::InDoubt);
-                    self.delivery.end_announcement(open, turn, sent).await;
-                }
-            }
+            );
+        } else if let Some(turn) = self.turn.take() {
+            let sent = matches!(state, RecipientState::Sent | RecipientState::InDoubt);
+            self.delivery.end_announcement(open, turn, sent).await;
         }
     }
 
-    fn outcome(&self, result: &Result<Receipts, RequestFailure>) -> SendOutcome {
+    fn outcome_of(&self, result: &Result<Receipts, RequestFailure>) -> SendOutcome {
         let (state, receipts, error) = match result {
             Ok(receipts) => (RecipientState::Sent, receipts, None),
             Err(undelivered) => {
@@ -302,24 +305,17 @@ impl<'a> SendRecord<'a> {
                 (state, &undelivered.receipts, Some(undelivered.message.clone()))
             }
         };
-        SendOutcome { state, receipts: receipts.clone(), error, attempts: self.attempts }
+        SendOutcome { state, receipts: receipts.clone(), error, attempts: self.outcome.attempts }
     }
 }
 
-/// A send that is dropped before its end, as when its run is aborted, leaves its outcome to be written later. Otherwise
-/// it would count as under way for as long as this process lives.
+/// A record that is dropped before its outcome is written, as when its run is aborted, leaves it to be written later.
+/// Otherwise the send would count as under way for as long as this process lives.
 impl Drop for SendRecord<'_> {
     fn drop(&mut self) {
-        let Some((open, ticket)) = self.entry.take() else { return };
-        let (state, error) = if self.intended {
-            (RecipientState::InDoubt, Some(ENDED_BEFORE.to_owned()))
-        } else {
-            (RecipientState::Pending, None)
-        };
-        open.defer_outcome(
-            ticket,
-            SendOutcome { state, receipts: Vec::new(), error, attempts: self.attempts },
-        );
+        if let Some((open, ticket)) = self.entry.take() {
+            open.defer_outcome(ticket, self.outcome.clone());
+        }
     }
 }
 
