@@ -44,7 +44,7 @@ pub(super) struct SendRecord<'a> {
     /// The ledger and the send's row in it; `None` if the delivery has no ledger.
     entry: Option<(&'a OpenLedger, SendTicket)>,
     /// The message as it is sent, if it gets a mark.
-    pub(super) marked: Option<Message>,
+    pub(super) marked: Option<Box<Message>>,
     /// The turn of an announcement whose request may have begun.
     pub(super) turn: Option<AnnouncementTurn>,
     /// The outcome that is written if the record is dropped now.
@@ -71,7 +71,7 @@ impl Delivery {
             };
         };
         self.store_sender(&open.ledger, app, message).await?;
-        let marked = self.mark_single(open, message)?;
+        let marked = self.mark_single(open, message)?.map(Box::new);
         let send = NewSend {
             app,
             once: options.once.clone(),
@@ -83,7 +83,7 @@ impl Delivery {
             // The service's records do not have announcements, so no record may settle one.
             fingerprints: match message.scope() {
                 Some(_) => "[]".to_owned(),
-                None => fingerprints(marked.as_ref().unwrap_or(message)),
+                None => fingerprints(marked.as_deref().unwrap_or(message)),
             },
             files: files(message),
         };

@@ -53,7 +53,7 @@ impl Delivery {
             }
             Ok(SendStart::New(mut record)) => {
                 let marked = record.marked.take();
-                let message = marked.as_ref().unwrap_or(message);
+                let message = marked.as_deref().unwrap_or(message);
                 let tries = Tries::new(self, message, &options, deadline, stop, tally);
                 let result = tries.run(&mut record).await;
                 record.end(&result).await;
