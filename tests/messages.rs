@@ -323,6 +323,11 @@ fn newer_fields_arrive_and_those_that_the_settings_name_too() {
         .exits(1)
         .prints("name it in `extra_fields` of [app]")
         .prints("name it in `body_fields` of [app]");
+    // A question ends before the advice begins.
+    let advice = "did you mean `body`? If the service has it by now, name it in `extra_fields` of [app]";
+    let typo = Project::with_script(send.replace("body =", "bdy ="));
+    check(&typo).exits(1).prints(advice);
+    typo.run_against(&service).exits(1).says(advice);
     assert!(service.requests().is_empty());
     project.write("mooncast.toml", "[app]\nextra_fields = [\"newest\"]\nbody_fields = [\"lang\"]\n");
     check(&project).exits(0);

@@ -12,15 +12,10 @@ use super::chain::{CallArguments, first_token};
 use super::fields::{NamedField, TableFields, ids};
 use super::members::hint;
 use super::names::{
-    BROADCAST_FIELDS, Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, types,
+    BROADCAST_FIELDS, Call, ROUTE_ONLINE, USERS_PER_CALL, body_fields, fields, nearest, or_newer, types,
 };
 use super::value::{StaticValue, TableLiteral, ValueEvaluator};
 use super::{LintFinding, LiteralScope, SuppressionGrant, SuppressionUse};
-
-/// Says how a field of the service that is newer than this program is sent.
-fn newer(setting: &str) -> String {
-    format!("; if the service has it by now, name it in `{setting}` of [app]")
-}
 
 /// Checks the messages of a script.
 pub(super) struct MessageChecker<'f, 'w, 'a> {
@@ -210,7 +205,7 @@ impl<'a> MessageChecker<'_, '_, 'a> {
         {
             format!("`{name}` belongs in `body` (of a message of type \"{kind}\")")
         } else {
-            format!("{here} has no field `{name}`{}{}", hint(name, known), newer("extra_fields"))
+            or_newer(format!("{here} has no field `{name}`{}", hint(name, known)), "extra_fields")
         };
         self.note(field, message);
     }
@@ -253,9 +248,9 @@ impl<'a> MessageChecker<'_, '_, 'a> {
                 format!("`{name}` belongs beside `body`, not in it")
             } else {
                 let hint = hint(name, known);
-                format!(
-                    "the body of a message of type \"{kind}\" has no `{name}`{hint}{}",
-                    newer("body_fields")
+                or_newer(
+                    format!("the body of a message of type \"{kind}\" has no `{name}`{hint}"),
+                    "body_fields",
                 )
             };
             self.note(&field, message);

@@ -3,7 +3,7 @@
 use crate::message::MessageKind;
 
 pub(super) use crate::core::{BROADCAST_FIELDS, Call, nearest};
-pub(super) use crate::message::{USERS_PER_CALL, fields, types};
+pub(super) use crate::message::{USERS_PER_CALL, fields, or_newer, types};
 
 /// The only value of `routetype` (vendor's page, request body).
 pub(super) const ROUTE_ONLINE: &str = "ROUTE_ONLINE";

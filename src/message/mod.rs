@@ -27,7 +27,7 @@ mod tests;
 
 pub use altered::{IdKind, altered};
 pub use body::{ImageSize, MessageBody, ShareSecret};
-pub use check::{check, check_draft, check_stored};
+pub use check::{check, check_draft, check_stored, or_newer};
 pub use draft::{DEFAULT_SENDER, Draft};
 pub use fields::{TableShape, body_fields, fields, is_field, shape};
 pub use ids::{FLOAT_AS_ID, id, id_text};

@@ -23,6 +23,7 @@ use super::{
     ROAM_IGNORE_USERS, is_field, shown, types,
 };
 use object::ObjectReader;
+pub use unknown::or_newer;
 
 /// Checks a message with its recipients, as the sending functions take it ([`Call::function`]).
 pub fn check(call: Call, value: Value, limits: &MessageLimits) -> Result<Message, MessageProblems> {

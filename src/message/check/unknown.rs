@@ -17,8 +17,8 @@ pub(super) fn top_level(call: Call, name: &str) -> MessageProblem {
         format!("`{shown}` is not a field of {}: it belongs inside `body`", call.noun())
     } else {
         meant = nearest(name, known.iter().copied());
-        let newer = newer("extra_fields");
-        format!("`{shown}` is not a field of {}{}{newer}", call.noun(), did_you_mean(meant))
+        let unknown = format!("`{shown}` is not a field of {}{}", call.noun(), did_you_mean(meant));
+        or_newer(unknown, "extra_fields")
     };
     MessageProblem { meant: meant.map(str::to_owned), ..report(shown, message, known) }
 }
@@ -32,22 +32,26 @@ pub(super) fn body(kind: MessageKind, name: &str) -> MessageProblem {
         .map(|other| other.name())
         .collect();
     let mut meant = None;
-    let hint = if !owners.is_empty() {
-        format!(": it belongs to {}", owners.join(", "))
+    let unknown = format!("`body.{shown}` is not a field of a message of type {kind}");
+    let message = if !owners.is_empty() {
+        format!("{unknown}: it belongs to {}", owners.join(", "))
     } else if Call::ALL.iter().any(|&call| fields(call).contains(&name)) {
-        ": it belongs beside `body`, not inside".to_owned()
+        format!("{unknown}: it belongs beside `body`, not inside")
     } else {
         meant = nearest(name, known.iter().copied());
-        format!("{}{}", did_you_mean(meant), newer("body_fields"))
+        or_newer(unknown + &did_you_mean(meant), "body_fields")
     };
-    let message = format!("`body.{shown}` is not a field of a message of type {kind}{hint}");
     let meant = meant.map(|meant| format!("body.{meant}"));
     MessageProblem { meant, ..report(format!("body.{shown}"), message, known) }
 }
 
-/// Says how a field of the service that is newer than this program is sent.
-fn newer(setting: &str) -> String {
-    format!("; if the service has it by now, name it in `{setting}` of [app]")
+/// Adds to the message about an unknown field how one is sent that the service has, and that is newer than this program.
+pub fn or_newer(mut unknown: String, setting: &str) -> String {
+    unknown.push_str(if unknown.ends_with('?') { " If" } else { "; if" });
+    unknown.push_str(" the service has it by now, name it in `");
+    unknown.push_str(setting);
+    unknown.push_str("` of [app]");
+    unknown
 }
 
 /// Reports a field that the object at `path` does not have.
