@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
-use crate::control::{audit_csv, utc};
+use crate::control::audit_csv;
 use crate::core::parse_duration;
+use crate::core::utc;
 use crate::ledger::{AuditCheck, AuditEntry, AuditFilter, Ledger};
 
 use super::runs::ledger_location;

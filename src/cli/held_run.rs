@@ -48,7 +48,8 @@ pub(super) fn hold(
     plan: &RehearsalPlan,
     config: DryRunConfig<'_>,
     location: &LedgerLocation,
-    (script, request): (&str, RunRequest),
+    script: &str,
+    request: RunRequest,
 ) -> anyhow::Result<HeldRun> {
     let of = [sha256_hex(&config.script.text), format!("{:?}", config.args), format!("{:?}", config.job)];
     let of = sha256_hex(of.join("\n").as_bytes());

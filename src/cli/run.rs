@@ -105,8 +105,8 @@ pub(super) fn run(mut args: RunArgs, global: &GlobalArgs) -> anyhow::Result<Exit
             output: Rc::new(DiscardOutput),
         };
         let location = apps::location(&project, &settings, args.simulator);
-        let asked = (recorded_script(&args, &script.name), request(&args));
-        anyhow::Ok((plan, held_run::hold(plan, config, &location, asked)?))
+        let recorded = recorded_script(&args, &script.name);
+        anyhow::Ok((plan, held_run::hold(plan, config, &location, recorded, request(&args))?))
     });
     let rehearsed = rehearsed.transpose()?;
     let clock = Clock::real();

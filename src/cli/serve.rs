@@ -138,7 +138,7 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs, log: &Arc<LogTail>) -> 
         let listening = listen(address, &serve, secure).await?;
         let loader = ScriptLoader::new(project.clone(), apps.deliveries.clone(), clock.clone(), OWN_BINARY.into());
         let registry = ScriptRegistry::new(loader, settings);
-        let reread = reload(project.clone(), flags, granted, (args.listen, args.roles));
+        let reread = reload(project.clone(), flags, granted, args.listen, args.roles);
         let alerts = AlertSender::new(alerts, open.ledger.clone(), clock.clone(), project.title());
         let alerts = Rc::new(alerts.map_err(anyhow::Error::msg)?);
         let reread = reread.taking(take(Rc::clone(&alerts), apps.deliveries.clone(), simulator));
@@ -216,7 +216,8 @@ fn reload(
     project: Project,
     flags: AppFlags,
     granted: Permissions,
-    (listen, roles): (Option<ListenAddress>, Option<HostRoles>),
+    listen: Option<ListenAddress>,
+    roles: Option<HostRoles>,
 ) -> SettingsReload {
     SettingsReload::new(move || {
         let mut settings = Settings::load(&project, &Environment::of_process(), &flags)?;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -53,23 +54,8 @@ pub(super) fn store(
 pub(super) fn key_file(address: &SecretString) -> Option<PathBuf> {
     let (_, query) = address.expose_secret().split_once('?')?;
     let value = query.split('&').find_map(|pair| pair.strip_prefix("sslkey="))?;
-    let decoded = percent_decoded(value)?;
-    Some(PathBuf::from(decoded))
-}
-
-/// Decodes the percent escapes of a query value.
-fn percent_decoded(value: &str) -> Option<String> {
-    let mut bytes = value.bytes();
-    let mut decoded = Vec::with_capacity(value.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(if byte == b'%' {
-            let digits = [bytes.next()?, bytes.next()?];
-            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-        } else {
-            byte
-        });
-    }
-    String::from_utf8(decoded).ok()
+    let decoded = percent_decode_str(value).decode_utf8().ok()?;
+    Some(PathBuf::from(decoded.into_owned()))
 }
 
 pub fn is_server(address: &str) -> bool {

@@ -18,20 +18,21 @@ pub fn addition_act(actor: &Actor, request: &SuppressionRequest<'_>) -> Act {
     let ids: Vec<&str> = request.ids.iter().map(|(id, _)| id.as_str()).collect();
     let expires = request.expires.map(|length| length.as_secs());
     let more = json!({ "reason": request.reason, "expires_in_s": expires });
-    suppression_act(actor, "suppression.add", (request.app, request.kind), &ids, more)
+    suppression_act(actor, "suppression.add", request.app, request.kind, &ids, more)
 }
 
 /// Returns the act of an actor who removes from the suppression list of an app.
 pub fn removal_act(actor: &Actor, app: &str, kind: SuppressedKind, ids: &[String]) -> Act {
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    suppression_act(actor, "suppression.remove", (app, kind), &ids, json!({}))
+    suppression_act(actor, "suppression.remove", app, kind, &ids, json!({}))
 }
 
 /// Names the first ids, and has a hash of all, in their order, one a line.
 fn suppression_act(
     actor: &Actor,
     verb: &str,
-    (app, kind): (&str, SuppressedKind),
+    app: &str,
+    kind: SuppressedKind,
     ids: &[&str],
     mut details: Value,
 ) -> Act {

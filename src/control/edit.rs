@@ -57,15 +57,16 @@ pub async fn edit(
     apps: &[Rc<Delivery>],
     found: &Broadcast,
     change: &Value,
-    (from, by): (Option<&str>, &Person),
+    from: Option<&str>,
+    by: &Person,
 ) -> Result<ActionResult, ControlError> {
     let app = app_of(apps, found).await?;
     let (open, id) =
         app.entry().await?.ok_or_else(|| ControlError::Refused("there is no ledger".to_owned()))?;
-    let (edits, spec) = begin(ledger, (id, app), found, by).await?;
+    let (edits, spec) = begin(ledger, id, app, found, by).await?;
     let lease = ledger.claim(edits.id, &open.instance, LEASE).await?;
     let lease = lease.ok_or_else(|| unfinished(&edits))?;
-    let planned = plan(ledger, app, (lease, &spec), found, (change, from)).await;
+    let planned = plan(ledger, app, lease, &spec, found, change, from).await;
     if planned.is_err() {
         // A plan that is not fixed is built again by the next edit, so a failure here does no harm.
         let _ = ledger.forget_unbuilt(lease).await;
@@ -90,7 +91,8 @@ pub async fn edit(
 /// Creates the broadcast that edits.
 async fn begin(
     ledger: &Ledger,
-    (app, delivery): (AppId, &Delivery),
+    app: AppId,
+    delivery: &Delivery,
     found: &Broadcast,
     by: &Person,
 ) -> Result<(Broadcast, StoredSpec), ControlError> {
@@ -131,9 +133,11 @@ fn unfinished(other: &Broadcast) -> ControlError {
 async fn plan(
     ledger: &Ledger,
     app: &Delivery,
-    (lease, spec): (Lease, &StoredSpec),
+    lease: Lease,
+    spec: &StoredSpec,
     found: &Broadcast,
-    (change, from): (&Value, Option<&str>),
+    change: &Value,
+    from: Option<&str>,
 ) -> Result<u64, ControlError> {
     ledger.discard_unbuilt(lease, spec).await?;
     let mut preview = EditPreview::default();

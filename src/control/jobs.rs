@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::daemon::require_daemon;
-use super::{ActionResult, ControlError, JobAction, asked_scripts, utc};
+use super::{ActionResult, ControlError, JobAction, asked_scripts};
+use crate::core::utc;
 use crate::ledger::{JobRow, JobRun, Ledger};
 use crate::schedule::{AT_EACH_POST, ON_EVENT, is_requestable, run_name, script_of};
 

@@ -47,7 +47,7 @@ pub use run_files::{MAX_RUN_FILE, keep_run_file, run_file_of};
 pub use scripts::{asked_scripts, find_script, form_of_row, named_arguments, run_script};
 pub use sends::{find_send, settle_send};
 pub use suppressions::{SuppressionRequest, SuppressionView, suppress, suppressions_csv, unsuppress};
-pub use text::{amount, counts_text, parts_of_time, rate_text, span, utc};
+pub use text::{amount, counts_text, parts_of_time, rate_text, span};
 pub use view::*;
 
 pub use crate::message::is_invisible;

@@ -1,10 +1,10 @@
 //! Settles a broadcast's recipients in doubt by the service's own records.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::broadcasts::send_again;
-use super::{ActionResult, ControlError, app_of, utc};
+use super::{ActionResult, ControlError, app_of};
+use crate::core::{unix_time, utc};
 use crate::delivery::{Delivery, has_own_messages};
 use crate::ledger::{Broadcast, Ledger, VerifiedState};
 use crate::message::counted_as;
@@ -94,9 +94,7 @@ pub fn verification_text(verified: &Verification) -> String {
     if verified.unknown > 0 {
         let until = verified.until_ms.map_or_else(
             || "and the service no longer keeps their history".to_owned(),
-            |until| {
-                format!("their history is complete at {}", utc(Duration::from_millis(until.unsigned_abs())))
-            },
+            |until| format!("their history is complete at {}", utc(unix_time(until))),
         );
         text = format!("{text}; {} not known yet, {until}", counted_as(verified.unknown, "is", "are"));
     }

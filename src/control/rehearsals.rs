@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::ControlError;
 use super::scripts::checked;
-use super::{ControlError, utc};
+use crate::core::utc;
 use crate::ledger::{Ledger, NewRehearsal, RehearsalRow};
 use crate::schedule::{run_id, runs_of};
 

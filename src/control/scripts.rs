@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::daemon::require_daemon;
 use super::run_files::check_run_files;
-use super::{ActionResult, ControlError, utc};
+use super::{ActionResult, ControlError};
+use crate::core::utc;
 use crate::forms::ScriptForm;
 use crate::ledger::{JobRow, Ledger, LedgerError, RunRequest, ScriptRow};
 use crate::run::rehearsal::RehearsalPlan;

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::view::disarmed;
-use super::{ActionResult, ControlError, utc};
+use super::{ActionResult, ControlError};
 use crate::core::SuppressedKind;
+use crate::core::utc;
 use crate::ledger::{Ledger, NewSuppressions, Suppression};
 use crate::message::{counted_as, id_text};
 

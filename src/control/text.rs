@@ -8,14 +8,6 @@ use crate::core::RecipientCounts;
 /// The units of a duration, with their lengths in seconds.
 const UNITS: [(&str, u64); 4] = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
 
-/// A time as UTC text with a precision of seconds.
-pub fn utc(at: Duration) -> String {
-    i64::try_from(at.as_secs())
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(|| "?".to_owned(), |at| at.to_string())
-}
-
 /// A duration in its two largest units: the name of each unit, and how many there are. A unit without any is left out.
 pub fn parts_of_time(seconds: f64) -> impl Iterator<Item = (&'static str, u64)> {
     let mut rest = Duration::try_from_secs_f64(seconds.round()).unwrap_or_default().as_secs();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::{FailureKind, RequestFailure};
+use crate::core::{FailureKind, RequestFailure, unix_time};
 use crate::delivery::Delivery;
 use crate::ledger::{Broadcast, BroadcastFilter, LedgerError};
 use crate::reconcile::{Ask, Verification};
@@ -119,8 +119,4 @@ impl Daemon {
         }
         Ok(())
     }
-}
-
-fn unix_time(ms: i64) -> Duration {
-    Duration::from_millis(ms.unsigned_abs())
 }

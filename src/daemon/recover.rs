@@ -154,7 +154,7 @@ impl Daemon {
             let has_input = orphan.args.is_none() && !matches!(input, Ok(None));
             let input = input.ok().flatten().and_then(|(head, body)| JobInput::of_parts(&head, body).ok());
             let group = input.as_ref().and_then(JobInput::group).map(str::to_owned);
-            match version.and_then(|version| task(&self.setup, &orphan, version, (has_input, group))) {
+            match version.and_then(|version| task(&self.setup, &orphan, version, has_input, group)) {
                 Some(task) => {
                     tracing::warn!(
                         job,
@@ -284,7 +284,8 @@ fn task(
     setup: &Rc<DaemonSetup>,
     orphan: &OrphanedRun,
     version: StoredScript,
-    (has_input, group): (bool, Option<String>),
+    has_input: bool,
+    group: Option<String>,
 ) -> Option<ClaimedRun> {
     let mut script = None;
     let mut modules = ModuleSnapshot::new();

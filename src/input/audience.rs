@@ -184,7 +184,7 @@ impl Audience {
                 let (id_column, is_chosen, fields) = (&self.id_column, self.is_chosen, &mut self.fields);
                 let call = self.call;
                 let value = item.value.and_then(|value| {
-                    object::check_fields(&value, item.line, (id_column, is_chosen, call), fields)?;
+                    object::check_fields(&value, item.line, id_column, is_chosen, call, fields)?;
                     object::read(value, item.line, id_column, call)
                 });
                 Ok(Some(RecipientLine::new(item.line, value, call)))

@@ -18,7 +18,9 @@ const FIELDS: usize = 1_000;
 pub(super) fn check_fields(
     value: &Value,
     line: u64,
-    (id_column, is_chosen, call): (&str, bool, Call),
+    id_column: &str,
+    is_chosen: bool,
+    call: Call,
     known: &mut HashSet<String>,
 ) -> Result<(), InputError> {
     let Some(fields) = value.as_object() else { return Ok(()) };

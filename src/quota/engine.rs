@@ -53,7 +53,8 @@ impl QuotaState {
         let rate = settings.rate();
         let mut slots = WindowSlots::new(
             rate,
-            (settings.period, settings.largest_cost.get()),
+            settings.period,
+            settings.largest_cost.get(),
             &settings.history,
             clock.now(),
         );

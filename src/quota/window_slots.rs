@@ -92,7 +92,8 @@ impl WindowSlots {
     /// `largest_cost` is that of the largest call.
     pub(super) fn new(
         rate: f64,
-        (period, largest_cost): (QuotaPeriod, u32),
+        period: QuotaPeriod,
+        largest_cost: u32,
         history: &SendHistory,
         now: Instant,
     ) -> Self {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
+use crate::core::unix_time;
 use crate::ledger::{
     BroadcastDoubts, BroadcastId, Doubts, RecipientState, SendDoubt, ServiceRecord, StoredSpec,
 };
 use crate::message::{Draft, Message, check_stored};
 use crate::records::{Doubt, Fingerprint, MatchKey, RecordSighting};
 
-use super::{ms, unix_time};
+use super::ms;
 
 /// A message in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,7 +115,7 @@ impl DoubtSet {
                 key.mark = Some(mark);
             }
             let id = DoubtId::Recipient(broadcast.id, one.seq);
-            self.add(id, is_doubt, one.intent_at, window, (key, one.group_id.clone()));
+            self.add(id, is_doubt, one.intent_at, window, key, one.group_id.clone());
         }
     }
 
@@ -129,7 +130,7 @@ impl DoubtSet {
             }
             let Some(key) = of_stored(text) else { continue };
             let is_doubt = send.state == RecipientState::InDoubt;
-            self.add(DoubtId::Send(send.id, index), is_doubt, send.intent_at, window, (key, group));
+            self.add(DoubtId::Send(send.id, index), is_doubt, send.intent_at, window, key, group);
         }
     }
 
@@ -139,7 +140,8 @@ impl DoubtSet {
         is_doubt: bool,
         intent: Duration,
         window: Duration,
-        (key, sent_to): (MatchKey, String),
+        key: MatchKey,
+        sent_to: String,
     ) {
         if is_doubt {
             self.in_doubt.insert(id);

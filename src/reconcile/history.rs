@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{CallError, FailureClass};
-use crate::core::{HistoryResult, HistoryZone};
+use crate::core::{HistoryResult, HistoryZone, unix_time};
 use crate::ledger::{AppId, HistoryRead, HistoryTurn, Ledger, LedgerError, ServiceRecord};
 use crate::records::{
     Doubt, Fingerprint, HistoryEnd, HistoryReader, HistorySummary, Hour, KEPT_MS, MessageRecord, hours_of,
 };
 
 use super::doubts::{DoubtId, hex};
-use super::{Ask, HistoryError, ReconcileTarget, Reconciler, ms, unix_time};
+use super::{Ask, HistoryError, ReconcileTarget, Reconciler, ms};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 

@@ -144,8 +144,3 @@ fn is_of_this_machine(host: &str) -> bool {
 fn ms(at: Duration) -> i64 {
     i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
 }
-
-/// Converts milliseconds since 1970 to an instant.
-fn unix_time(ms: i64) -> Duration {
-    Duration::from_millis(ms.max(0).unsigned_abs())
-}

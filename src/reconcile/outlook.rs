@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::core::HistoryResult;
+use crate::core::{HistoryResult, unix_time};
 use crate::ledger::{BroadcastId, HistoryRead};
 use crate::records::{DoubtState, Hour, UnsettledReason, hours_of};
 
 use super::doubts::{DoubtId, DoubtSet};
 use super::history::next_ask_ms;
-use super::{ms, unix_time};
+use super::ms;
 
 /// What the doubts of an app wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

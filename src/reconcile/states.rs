@@ -10,7 +10,7 @@ use crate::records::{CLOCK_SKEW_MS, DoubtState, HistoryFile, Hour, settle};
 
 use super::doubts::{DoubtId, DoubtSet};
 use super::history::history_reads;
-use super::{Outlook, ms, unix_time};
+use super::{Outlook, ms};
 
 /// Sends that ended this long before a doubt cannot have its record.
 const EARLIER: Duration = Duration::from_hours(1);
@@ -42,7 +42,7 @@ async fn look_at(
     doubts: &Doubts,
     now: Duration,
 ) -> Result<Outlook, LedgerError> {
-    let window = Timeouts::default().overall + unix_time(CLOCK_SKEW_MS);
+    let window = Timeouts::default().overall + Duration::from_millis(CLOCK_SKEW_MS.unsigned_abs());
     let set = DoubtSet::new(doubts, window);
     let (states, _) = states(ledger, app, &set, ms(now)).await?;
     Ok(Outlook::new(&states, &set, &history_reads(ledger, app).await?, now))

@@ -70,7 +70,7 @@ impl MatchKey {
             return Self { fingerprint: CanonicalForm::default().finish(), mark: None };
         };
         let form = if draft.call() == Call::User { USER_FORM } else { FORM };
-        Self::new((form, to), sender, kind, &Content::of_message(body), ext)
+        Self::new(form, to, sender, kind, &Content::of_message(body), ext)
     }
 
     /// Returns the key of a record.
@@ -79,18 +79,20 @@ impl MatchKey {
     ///
     /// The body lacks a field of its type.
     pub(super) fn of_record(
-        (is_user, to): (bool, &str),
+        is_user: bool,
+        to: &str,
         sender: &str,
         kind: MessageKind,
         body: &Fields,
         ext: &Fields,
     ) -> Result<Self, RecordError> {
         let form = if is_user { USER_FORM } else { FORM };
-        Ok(Self::new((form, to), sender, kind, &Content::of_record(kind, body)?, ext))
+        Ok(Self::new(form, to, sender, kind, &Content::of_record(kind, body)?, ext))
     }
 
     fn new(
-        (first, to): (&str, &str),
+        form: &str,
+        to: &str,
         sender: &str,
         kind: MessageKind,
         content: &Content<'_>,
@@ -100,13 +102,13 @@ impl MatchKey {
             Some(Value::String(mark)) if (1..=MARK_BYTES).contains(&mark.len()) => Some(mark.clone()),
             _ => None,
         };
-        let mut form = CanonicalForm::default();
-        for part in [first, to, sender, kind.name()] {
-            form.text(part);
+        let mut hashed = CanonicalForm::default();
+        for part in [form, to, sender, kind.name()] {
+            hashed.text(part);
         }
-        form.content(content);
-        form.object(ext.iter().filter(|(name, _)| mark.is_none() || *name != MARK_FIELD));
-        Self { fingerprint: form.finish(), mark }
+        hashed.content(content);
+        hashed.object(ext.iter().filter(|(name, _)| mark.is_none() || *name != MARK_FIELD));
+        Self { fingerprint: hashed.finish(), mark }
     }
 }
 

@@ -37,7 +37,7 @@ impl MessageRecord {
         let is_user = is_user(&required(fields, "chat_type")?);
         let group = optional(fields, "group_id").filter(|_| !is_user);
         let group = group.map_or_else(|| required(fields, "to"), Ok)?;
-        Self::new(fields, payload, (is_user, group), required(fields, "from")?)
+        Self::new(fields, payload, is_user, group, required(fields, "from")?)
     }
 
     /// Reads a line of a history file; None for a message that is not an outgoing one to a group, a room or a user.
@@ -56,13 +56,14 @@ impl MessageRecord {
         // `from` and `to` beside the payload are the service's internal names.
         let payload = object(&fields, "payload").ok_or(RecordError::Field("payload"))?;
         let (group, sender) = (required(payload, "to")?, required(payload, "from")?);
-        Self::new(&fields, payload, (is_user, group), sender).map(Some)
+        Self::new(&fields, payload, is_user, group, sender).map(Some)
     }
 
     fn new(
         fields: &Fields,
         payload: &Fields,
-        (is_user, group): (bool, String),
+        is_user: bool,
+        group: String,
         sender: String,
     ) -> Result<Self, RecordError> {
         let bodies = payload.get("bodies").and_then(Value::as_array).map(Vec::as_slice);
@@ -75,7 +76,7 @@ impl MessageRecord {
         };
         let kind = MessageKind::from_name(&required(body, "type")?);
         let key =
-            kind.map(|kind| MatchKey::of_record((is_user, &group), &sender, kind, body, ext)).transpose()?;
+            kind.map(|kind| MatchKey::of_record(is_user, &group, &sender, kind, body, ext)).transpose()?;
         Ok(Self {
             message_id: required(fields, "msg_id")?,
             at_ms: time_ms(fields, "timestamp")?,

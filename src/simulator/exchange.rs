@@ -100,7 +100,7 @@ impl SimulatorState {
         let body = exchange.json_body();
         match route.call {
             ServiceCall::Token => {
-                let granted = self.tokens.grant(settings, &mut self.rng, (request.headers(), &body), now)?;
+                let granted = self.tokens.grant(settings, &mut self.rng, request.headers(), &body, now)?;
                 self.stats.tokens += 1;
                 let mut answer = json!({
                     "access_token": granted.token,
@@ -142,7 +142,7 @@ impl SimulatorState {
             }
             ServiceCall::Recall => {
                 let (record, files) = (&mut self.record, &mut self.files);
-                let recalled = recall::recall(settings, record, files, (&body, !route.id.is_empty()), now)?;
+                let recalled = recall::recall(settings, record, files, &body, !route.id.is_empty(), now)?;
                 self.stats.recalled += recalled.count;
                 for message in &recalled.messages {
                     self.callback(settings, &SimulatedEvent::Recalled(message), now);

@@ -49,7 +49,8 @@ pub(super) fn recall(
     settings: &SimulatorSettings,
     record: &mut MessageLog,
     files: &mut SimulatorFiles,
-    (body, is_single): (&[u8], bool),
+    body: &[u8],
+    is_single: bool,
     now: ClockReading,
 ) -> Result<Recalled, Refusal> {
     if !settings.recall_open {

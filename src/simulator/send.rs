@@ -56,19 +56,21 @@ pub(super) fn read(
     let (chat, most) = match call {
         ServiceCall::Messages => {
             let (chat, body) = old_send::translate(body)?;
-            return read_for(settings, (chat, false, old_send::RECIPIENTS), &body);
+            return read_for(settings, chat, false, old_send::RECIPIENTS, &body);
         }
         ServiceCall::Users => (ChatKind::User, RECIPIENT_USERS),
         ServiceCall::Rooms => (ChatKind::Room, ROOMS),
         ServiceCall::Targeted => (ChatKind::Group, TARGETED_GROUPS),
         _ => (ChatKind::Group, GROUPS),
     };
-    read_for(settings, (chat, call == ServiceCall::Targeted, most), body)
+    read_for(settings, chat, call == ServiceCall::Targeted, most, body)
 }
 
 fn read_for(
     settings: &SimulatorSettings,
-    (chat, targeted, most): (ChatKind, bool, usize),
+    chat: ChatKind,
+    targeted: bool,
+    most: usize,
     body: &[u8],
 ) -> Result<AcceptedMessage, Refusal> {
     let fields = JsonFields::read(body)?;

@@ -42,7 +42,8 @@ impl IssuedTokens {
         &mut self,
         settings: &SimulatorSettings,
         rng: &mut StdRng,
-        (headers, body): (&HeaderMap, &[u8]),
+        headers: &HeaderMap,
+        body: &[u8],
         now: ClockReading,
     ) -> Result<TokenGrant, Refusal> {
         let fields = JsonFields::read(body).map_err(|_| NOT_JSON)?;

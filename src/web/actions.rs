@@ -285,7 +285,7 @@ impl AppState {
         let done = self
             .beyond_the_response(audit, later, move |daemon| async move {
                 let handle = &daemon.handle;
-                Ok(edit(&handle.ledger, &handle.apps, &found, &change, (from.as_deref(), &by)).await?)
+                Ok(edit(&handle.ledger, &handle.apps, &found, &change, from.as_deref(), &by).await?)
             })
             .await?;
         (self.daemon.handle.wake)();

@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::clock::Clock;
-use crate::control::utc;
+use crate::core::utc;
 
 use super::log_file::LogFile;
 use super::log_filter::LogFilter;

@@ -74,6 +74,36 @@ pub(super) fn one(
     next: &FollowUpCommands,
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    origin(&mut out, broadcast, view)?;
+    if let Some(approval) = &view.approval {
+        approved(&mut out, broadcast, approval)?;
+    }
+    if let Some(outlook) = outlook {
+        looked_at(&mut out, outlook)?;
+    }
+    match &broadcast.driver {
+        Some(driver) => {
+            writeln!(out, "  sent by: {} (process {})", driver.instance.name, driver.instance.pid)?;
+        }
+        None if broadcast.is_interrupted() => writeln!(out, "  {}", how_to_continue(broadcast, next))?,
+        None => {}
+    }
+    standing(&mut out, view)?;
+    recipients(&mut out, broadcast)?;
+    doubts(&mut out, view)?;
+    if let Some(verification) = &view.verification {
+        writeln!(out, "  verified {}: {}", local_text(&verification.at), verification.text)?;
+    }
+    recalls(&mut out, recalled)?;
+    if let Some(readers) = readers {
+        read_receipts(&mut out, readers, broadcast.counts.sent)?;
+    }
+    plan(&mut out, broadcast)?;
+    next_commands(&mut out, broadcast, view, next)
+}
+
+/// Prints which broadcast it is, what it belongs to, and why it is in its state.
+fn origin(out: &mut impl Write, broadcast: &Broadcast, view: &BroadcastView) -> anyhow::Result<()> {
     let number = broadcast.id.0;
     writeln!(out, "{}/{} (number {number}) is {}", broadcast.name, broadcast.run, broadcast.status())?;
     if let Some(corrected) = &view.corrects {
@@ -90,20 +120,11 @@ pub(super) fn one(
             writeln!(out, "  {line}")?;
         }
     }
-    if let Some(approval) = &view.approval {
-        approved(&mut out, broadcast, approval)?;
-    }
-    if let Some(outlook) = outlook {
-        looked_at(&mut out, outlook)?;
-    }
-    match &broadcast.driver {
-        Some(driver) => {
-            writeln!(out, "  sent by: {} (process {})", driver.instance.name, driver.instance.pid)?;
-        }
-        None if broadcast.is_interrupted() => writeln!(out, "  {}", how_to_continue(broadcast, next))?,
-        None => {}
-    }
-    standing(&mut out, view)?;
+    Ok(())
+}
+
+/// Prints how many recipients are in each state.
+fn recipients(out: &mut impl Write, broadcast: &Broadcast) -> anyhow::Result<()> {
     for state in RecipientState::ALL {
         let count = broadcast.counts.of(state);
         if count > 0 {
@@ -112,10 +133,11 @@ pub(super) fn one(
             writeln!(out, "  {state:<10} {count}{note}")?;
         }
     }
-    doubts(&mut out, view)?;
-    if let Some(verification) = &view.verification {
-        writeln!(out, "  verified {}: {}", local_text(&verification.at), verification.text)?;
-    }
+    Ok(())
+}
+
+/// Prints how many messages were recalled.
+fn recalls(out: &mut impl Write, recalled: RecalledCounts) -> anyhow::Result<()> {
     for (count, what) in
         [(recalled.done, "were recalled"), (recalled.refused, "the service would not recall")]
     {
@@ -123,21 +145,24 @@ pub(super) fn one(
             writeln!(out, "  {count} {what}")?;
         }
     }
-    if let Some(view) = readers {
-        let ReadersView { readers, read, over_time, .. } = view;
-        let readers = counted_as(*readers, "reader", "readers");
-        writeln!(
-            out,
-            "  {readers}; {read} of {} messages ({} %) were read",
-            broadcast.counts.sent,
-            view.percent()
-        )?;
-        for within in over_time {
-            let readers = counted_as(within.readers, "reader", "readers");
-            let (hours, percent) = (within.hours, within.percent());
-            writeln!(out, "    within {}: {readers}, {percent} % read", span(hours as f64 * 3600.0))?;
-        }
+    Ok(())
+}
+
+/// Prints how many of the `sent` messages were read.
+fn read_receipts(out: &mut impl Write, view: &ReadersView, sent: u64) -> anyhow::Result<()> {
+    let ReadersView { readers, read, over_time, .. } = view;
+    let readers = counted_as(*readers, "reader", "readers");
+    writeln!(out, "  {readers}; {read} of {sent} messages ({} %) were read", view.percent())?;
+    for within in over_time {
+        let readers = counted_as(within.readers, "reader", "readers");
+        let (hours, percent) = (within.hours, within.percent());
+        writeln!(out, "    within {}: {readers}, {percent} % read", span(hours as f64 * 3600.0))?;
     }
+    Ok(())
+}
+
+/// Prints what the plan left out, the size of its largest message, and when it was made and sent.
+fn plan(out: &mut impl Write, broadcast: &Broadcast) -> anyhow::Result<()> {
     if broadcast.duplicates > 0 {
         let dropped = counted_as(broadcast.duplicates, "duplicate was", "duplicates were");
         writeln!(out, "  {dropped} dropped")?;
@@ -147,7 +172,16 @@ pub(super) fn one(
     if let Some(at) = broadcast.finished_at {
         writeln!(out, "  ended {}", format_time(at))?;
     }
-    let driven = broadcast.driver.is_some();
+    Ok(())
+}
+
+/// Prints the commands that can follow.
+fn next_commands(
+    out: &mut impl Write,
+    broadcast: &Broadcast,
+    view: &BroadcastView,
+    next: &FollowUpCommands,
+) -> anyhow::Result<()> {
     if view.changes.is_some() {
         let command = next.command("resume", &broadcast.name, &broadcast.run);
         writeln!(out, "next: {command} --continue sends the rest by the stored plan")?;
@@ -164,6 +198,7 @@ pub(super) fn one(
             "next: {command} (or `reject` instead of `approve`), by a person who neither began the broadcast nor changed its plan"
         )?;
     }
+    let driven = broadcast.driver.is_some();
     let resumes = !(broadcast.is_over() || driven || awaits || broadcast.stage == BroadcastStage::Building);
     for command in next.commands(&broadcast.name, &broadcast.run, &broadcast.counts, !resumes) {
         writeln!(out, "next: {command}")?;

@@ -1,7 +1,7 @@
 //! The audit as CSV.
 
 use super::export::disarmed;
-use crate::control::utc;
+use crate::core::utc;
 use crate::ledger::AuditEntry;
 
 /// Entries of the audit as CSV, with a header if it `begins`. No spreadsheet reads a cell as a formula.

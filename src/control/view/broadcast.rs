@@ -10,8 +10,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{ApprovalView, ChangesView, WaitView};
-use crate::control::{utc, verification_text};
-use crate::core::{BroadcastStatus, HistoryResult, RecipientState};
+use crate::control::verification_text;
+use crate::core::{BroadcastStatus, HistoryResult, RecipientState, unix_time, utc};
 use crate::delivery::{BroadcastWait, DriverStatus, WaitKind};
 use crate::language::Reason;
 use crate::ledger::{
@@ -289,7 +289,7 @@ impl From<Verification> for VerificationView {
     fn from(verified: Verification) -> Self {
         let text = verification_text(&verified);
         let Verification { at_ms, verified, missing, unknown, first_missing, .. } = verified;
-        let at = utc(Duration::from_millis(at_ms.unsigned_abs()));
+        let at = utc(unix_time(at_ms));
         Self { at, verified, missing, unknown, first_missing, text }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::utc;
+use crate::core::utc;
 use crate::ledger::Host;
 
 /// A daemon that uses this ledger.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::utc;
 use crate::core::CommandLineStart;
+use crate::core::utc;
 use crate::language::Reason;
 use crate::ledger::{JobRow, JobRun, JobState};
 use crate::schedule::{run_id, run_name};

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{AppView, BroadcastView, HostView, JobRunView, JobView, QuotaView, ScriptView, SendView};
-use crate::control::{amount, rate_text, utc};
+use crate::control::{amount, rate_text};
+use crate::core::utc;
 use crate::core::{BroadcastStatus, JobState};
 use crate::language::{Language, Reason, Translations};
 use crate::ledger::{AppId, BroadcastFilter, JobRun, Ledger, LedgerError, UndeliveredAlerts};

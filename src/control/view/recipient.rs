@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::group_id;
-use crate::control::{utc, verified_text};
+use crate::control::verified_text;
+use crate::core::utc;
 use crate::core::{Call, RecipientState};
 use crate::language::Reason;
 use crate::ledger::ExportedRecipient;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{BroadcastView, JobRunView, SendView, send_views, standing};
-use crate::control::{ControlError, utc};
+use crate::control::ControlError;
+use crate::core::utc;
 use crate::core::{OutputStream, visible};
 use crate::ledger::{JobRun, Ledger, LedgerError, OutputLine, RunOutput};
 use crate::schedule::{run_id, run_of_id, script_of};

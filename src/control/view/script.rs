@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::{form_of_row, utc};
+use crate::control::form_of_row;
+use crate::core::utc;
 use crate::forms::FormField;
 use crate::ledger::ScriptRow;
 

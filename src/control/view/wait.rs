@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::{amount, span, utc};
+use crate::control::{amount, span};
+use crate::core::utc;
 use crate::delivery::{BroadcastWait, WaitKind};
 use crate::language::Reason;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::{FailureKind, InDoubtPolicy};
+use crate::core::{FailureKind, InDoubtPolicy, utc};
 use crate::ledger::{BroadcastCommand, LedgerError, RecipientCounts};
 use crate::reconcile::Ask;
 
@@ -63,10 +63,4 @@ impl BroadcastDriver<'_> {
         self.progress.waits_for(None);
         self.renew().await
     }
-}
-
-/// Returns a time as text in UTC.
-fn utc(at: Duration) -> String {
-    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |at| at.to_string())
 }

@@ -82,7 +82,7 @@ impl Ledger {
             LedgerLocation::Server(address) => {
                 // The prepared ledger is opened in a separate folder.
                 drop(opening);
-                into_server(address, from, &work, state, (clock, act), step).await
+                into_server(address, from, &work, state, clock, act, step).await
             }
         }
     }
@@ -206,7 +206,8 @@ async fn into_server(
     from: &Path,
     work: &WorkFolder,
     state: &Path,
-    (clock, act): (&Clock, &Act),
+    clock: &Clock,
+    act: &Act,
     step: &dyn Fn(BackupStep),
 ) -> Result<RestoredLedger, BackupError> {
     let target = Ledger::open_at(&LedgerLocation::Server(address.clone()), clock.clone()).await?;

@@ -76,7 +76,7 @@ pub(super) async fn answer(
             Box::pin(recall::receipts(services, app, &receipts, asked)).await
         }
         HostRequest::RecallBroadcast { app, name, run, asked } => {
-            Box::pin(recall::broadcast(services, app, (&name, &run), asked)).await
+            Box::pin(recall::broadcast(services, app, &name, &run, asked)).await
         }
         HostRequest::Edit { app, receipts, change, priority } => {
             Box::pin(edit::receipts(services, app, receipts, &change, priority)).await

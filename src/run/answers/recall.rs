@@ -40,7 +40,8 @@ pub(super) async fn receipts(
 pub(super) async fn broadcast(
     services: &RunServices,
     app: u32,
-    (name, run): (&str, &str),
+    name: &str,
+    run: &str,
     asked: RecallRequest,
 ) -> Result<HostResponse, RequestFailure> {
     let options = options_of(asked)?;

@@ -40,17 +40,17 @@ pub(super) async fn begin(
     let (open, app) = entry.ok_or_else(|| {
         RequestFailure::new(FailureKind::Invalid, "no ledger is open, and a broadcast needs one")
     })?;
-    let (ledger, instance) = (&open.ledger, &open.instance);
+    let ledger = &open.ledger;
     if !services.broadcasts.swept.replace(true)
         && let Err(error) = ledger.delete_dead_drafts().await
     {
         tracing::warn!("could not delete the drafts of dead processes; the next run tries again: {error}");
     }
-    let spec = stored_spec(services, delivery, (open, app), &mut request).await?;
+    let spec = stored_spec(services, delivery, open, app, &mut request).await?;
     let run = request.run(services.job.as_deref());
     if request.test_only {
         check_tested(&request)?;
-        let role = draft(services, delivery, ledger, instance, (app, &request.name, &run), &spec).await?;
+        let role = draft(services, delivery, open, app, &request.name, &run, &spec).await?;
         let building = PlanBuilder::begin(role, request, spec, app, None).await?;
         services.broadcasts.plans.borrow_mut().push(building.underway());
         return Ok(opened(services, OpenBroadcast::Building(Box::new(building)), "build"));
@@ -161,7 +161,8 @@ async fn people(services: &RunServices, open: &OpenLedger) -> Result<Vec<Person>
 async fn stored_spec(
     services: &RunServices,
     delivery: &Delivery,
-    (open, app): (&OpenLedger, AppId),
+    open: &OpenLedger,
+    app: AppId,
     request: &mut BroadcastSpec,
 ) -> Result<StoredSpec, RequestFailure> {
     let corrects = correct::resolve(services, &open.ledger, app, request).await?;
@@ -228,7 +229,7 @@ async fn reopen(
     changed.sort_unstable();
     changed.dedup();
     if !changed.is_empty() {
-        return Box::pin(beside(services, number, role, request, (changed, has_old_code))).await;
+        return Box::pin(beside(services, number, role, request, changed, has_old_code)).await;
     }
     if request.path.is_none() {
         return Ok(ReopenResult::Open(
@@ -251,7 +252,7 @@ pub(super) async fn compared(
     let changed = comparing.changed();
     let RecipientComparison { role, request, app, .. } = comparing;
     let met = if !changed.is_empty() {
-        Box::pin(beside(services, app, role, request, (changed, false))).await?
+        Box::pin(beside(services, app, role, request, changed, false)).await?
     } else if role.broadcast.is_over() {
         ReopenResult::Over(ended::left_as_it_is(services, role).await?)
     } else {
@@ -303,7 +304,8 @@ async fn beside(
     number: u32,
     role: LeasedBroadcast,
     request: BroadcastSpec,
-    (changed, old_code): (Vec<PlanInput>, bool),
+    changed: Vec<PlanInput>,
+    old_code: bool,
 ) -> Result<ReopenResult, RequestFailure> {
     let begun = async {
         let delivery = services.app(number)?;
@@ -323,7 +325,7 @@ async fn beside(
         let pack = if stored.mark.is_some() { 1 } else { asked_spec.pack };
         let spec = StoredSpec { mark: stored.mark.clone(), pack, ..asked_spec };
         let (name, run) = (&role.broadcast.name, &role.broadcast.run);
-        let draft = draft(services, delivery, &open.ledger, &open.instance, (app, name, run), &spec).await?;
+        let draft = draft(services, delivery, open, app, name, run, &spec).await?;
         Ok((draft, spec, app))
     };
     let (draft, spec, app) = match begun.await {

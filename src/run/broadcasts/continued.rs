@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::input::Audience;
-use crate::ledger::{InputKind, NewMessage, NewRecipient, PlanDifference};
+use crate::ledger::{Broadcast, InputKind, NewMessage, NewRecipient, PlanDifference};
 use crate::protocol::{FailureKind, RequestFailure};
 use crate::run::services::RunServices;
 
@@ -71,8 +71,8 @@ async fn difference(
     let entry = delivery.entry().await?;
     let (open, app) = entry.ok_or_else(|| RequestFailure::new(FailureKind::Invalid, "no ledger is open"))?;
     let spec = draft::spec_of(services, delivery, request)?;
-    let key = (app, role.broadcast.name.as_str(), role.broadcast.run.as_str());
-    let beside = draft::draft(services, delivery, &open.ledger, &open.instance, key, &spec).await?;
+    let Broadcast { name, run, .. } = &role.broadcast;
+    let beside = draft::draft(services, delivery, open, app, name, run, &spec).await?;
     let compared = async {
         let ledger = &beside.ledger;
         ledger.discard_unbuilt(beside.lease, &spec).await.map_err(fault)?;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::core::{BroadcastSpec, Call};
-use crate::delivery::{Delivery, LEASE};
-use crate::ledger::{AppId, Instance, JobRunRef, Ledger, StoredSpec};
+use crate::delivery::{Delivery, LEASE, OpenLedger};
+use crate::ledger::{AppId, JobRunRef, StoredSpec};
 use crate::protocol::RequestFailure;
 use crate::run::services::RunServices;
 
@@ -15,11 +15,13 @@ use super::{LeaseRenewal, fault};
 pub(super) async fn draft(
     services: &RunServices,
     delivery: &Rc<Delivery>,
-    ledger: &Ledger,
-    instance: &Instance,
-    (app, name, run): (AppId, &str, &str),
+    open: &OpenLedger,
+    app: AppId,
+    name: &str,
+    run: &str,
     spec: &StoredSpec,
 ) -> Result<LeasedBroadcast, RequestFailure> {
+    let OpenLedger { ledger, instance, .. } = open;
     let broadcast = ledger.draft(app, name, run, spec).await.map_err(fault)?;
     let Some(lease) = ledger.claim_when_dead(broadcast.id, instance, LEASE).await.map_err(fault)? else {
         return Err(RequestFailure::invalid(

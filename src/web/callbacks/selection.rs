@@ -1,10 +1,9 @@
 //! Selects what an event stores and which jobs it starts. Most events concern messages of the app's own users and do
 //! neither.
 
-use std::time::Duration;
-
 use data_encoding::HEXLOWER;
 
+use crate::core::unix_time;
 use crate::ledger::{CallbackContent, NewJobEvent, ReadReceipt, ServiceRecord};
 use crate::records::{CallbackEvent, CallbackKind, ChangedMessage, MatchKey, MessageRecord};
 use crate::schedule::{EventKind, Job, ServiceEvent};
@@ -151,8 +150,4 @@ fn stored(message_id: String, at_ms: i64, key: MatchKey) -> CallbackContent {
 /// Whether each store can hold a text, in an index too.
 fn is_storable(text: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&text.len()) && !text.contains('\0')
-}
-
-fn unix_time(at_ms: i64) -> Duration {
-    Duration::from_millis(at_ms.unsigned_abs())
 }

@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use super::{BrowserSession, secret};
 use crate::clock::Clock;
-use crate::control::utc;
+use crate::core::utc;
 use crate::core::{TokenRole, sha256_hex};
 use crate::ledger::{AccessToken, Ledger, LedgerError, NewAccessToken};
 use crate::web::answer::ApiError;

@@ -28,7 +28,7 @@ fn zone_of(zone: &str) -> TimeZone {
 
 /// A time in short form for today's reader, with the full time as a tooltip. A named zone is part of it. The result is safe
 /// HTML.
-pub(super) fn time(language: Language, (zone, named): (&str, bool), now: i64, at: &str) -> Option<String> {
+pub(super) fn time(language: Language, zone: &str, named: bool, now: i64, at: &str) -> Option<String> {
     let at: Timestamp = at.parse().ok()?;
     let (there, now) = (at.to_zoned(zone_of(zone)), instant_of(now, zone)?);
     let (day, year) = match language {
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn instants_are_told_where_the_reader_is() {
-        let shown = |language, zone, at| time(language, (zone, false), NOW, at).unwrap();
-        let named = time(Language::English, ("Asia/Shanghai", true), NOW, "2026-06-01T07:30:00Z").unwrap();
+        let shown = |language, zone, at| time(language, zone, false, NOW, at).unwrap();
+        let named = time(Language::English, "Asia/Shanghai", true, NOW, "2026-06-01T07:30:00Z").unwrap();
         assert!(named.contains(">15:30:00 CST<"), "{named}");
         let shanghai = shown(Language::English, "Asia/Shanghai", "2026-06-01T07:30:00Z");
         assert!(
@@ -113,7 +113,7 @@ mod tests {
         assert!(shown(Language::English, "UTC", "2026-05-31T07:30:00Z").contains(">May 31 07:30<"));
         assert!(shown(Language::Chinese, "UTC", "2026-05-31T07:30:00Z").contains(">5月31日 07:30<"));
         assert!(shown(Language::English, "UTC", "2025-05-31T07:30:00Z").contains(">2025-05-31 07:30<"));
-        assert_eq!(time(Language::English, ("UTC", false), NOW, "<script>"), None);
+        assert_eq!(time(Language::English, "UTC", false, NOW, "<script>"), None);
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(super) fn time(state: &State, at: &str) -> Value {
     let zone = zone.as_ref().and_then(Value::as_str).unwrap_or("UTC");
     // The reader sees whose time it is, unless it is the reader's own.
     let named = state.lookup("zone_known").is_some_and(|known| !known.is_true());
-    format::time(language(state), (zone, named), now(state), at)
+    format::time(language(state), zone, named, now(state), at)
         .map_or_else(|| Value::from(at), Value::from_safe_string)
 }
 

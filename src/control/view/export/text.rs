@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::cells::{cells, disarmed, header, recalled, verified};
 use super::{ExportFormat, ExportOptions};
-use crate::control::utc;
 use crate::core::Call;
+use crate::core::utc;
 use crate::ledger::{ExportPages, ExportedRecipient};
 
 /// Marks a text as UTF-8 for spreadsheet programs.
