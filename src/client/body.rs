@@ -58,10 +58,10 @@ pub(super) struct WatchedBody<F> {
 impl<F> WatchedBody<F> {
     /// A body of `data`, which must not be empty, because the library never asks for an empty body.
     pub(super) fn new(data: Bytes, on_write: Option<F>) -> (Self, WriteCanceller) {
-        let gate = Arc::new(WriteState(AtomicU8::new(IDLE)));
+        let state = Arc::new(WriteState(AtomicU8::new(IDLE)));
         (
-            Self { data: Some(data), state: Arc::clone(&gate), on_write: Mutex::new(on_write) },
-            WriteCanceller(gate),
+            Self { data: Some(data), state: Arc::clone(&state), on_write: Mutex::new(on_write) },
+            WriteCanceller(state),
         )
     }
 }

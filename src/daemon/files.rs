@@ -41,17 +41,17 @@ impl FileEvents {
     }
 
     /// The event that affects a file: its own, one of a link to it, or one of a replaced folder above it.
-    fn of(&self, path: &Path, way: &LinkChain) -> Option<FileEvent> {
+    fn of(&self, path: &Path, chain: &LinkChain) -> Option<FileEvent> {
         if self.signs.is_empty() {
             return None;
         }
-        let own = self.signs.get(&way.end).or_else(|| self.signs.get(path));
+        let own = self.signs.get(&chain.end).or_else(|| self.signs.get(path));
         let replaced = |path: &Path| {
             path.ancestors().any(|path| self.signs.get(path).is_some_and(|sign| *sign == FileEvent::Done))
         };
         own.copied().or_else(|| {
-            let way = way.links.iter().map(PathBuf::as_path).chain(way.end.parent());
-            way.into_iter().any(replaced).then_some(FileEvent::Done)
+            let chain = chain.links.iter().map(PathBuf::as_path).chain(chain.end.parent());
+            chain.into_iter().any(replaced).then_some(FileEvent::Done)
         })
     }
 }
@@ -67,7 +67,7 @@ pub(super) struct TrackedFiles {
 #[derive(Debug, Default)]
 struct TrackedFile {
     settling: FileDebounce,
-    way: LinkChain,
+    chain: LinkChain,
     print: Option<FileStamp>,
     /// The file was read so soon after it was written that another write may not change its timestamps.
     racy: bool,
@@ -119,9 +119,9 @@ impl TrackedFiles {
         let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
         let print = metadata.as_ref().map(FileStamp::of);
         if !known || print != file.print {
-            file.way = links::follow(path);
+            file.chain = links::follow(path);
         }
-        let mut sign = file_events.and_then(|file_events| file_events.of(path, &file.way));
+        let mut sign = file_events.and_then(|file_events| file_events.of(path, &file.chain));
         let all = file_events.is_some_and(|file_events| file_events.all);
         if known && sign.is_none() && !all && !file.racy && !file.settling.is_pending() && print == file.print
         {
@@ -171,12 +171,14 @@ impl TrackedFiles {
 
     /// Whether an event at this path can affect a tracked file.
     pub(super) fn concerns(&self, path: &Path) -> bool {
-        self.files.values().any(|file| file.way.links.iter().any(|link| link == path) || file.way.end == path)
+        self.files
+            .values()
+            .any(|file| file.chain.links.iter().any(|link| link == path) || file.chain.end == path)
     }
 
     /// The folders to watch for changes of any tracked file.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
-        self.files.values().flat_map(|file| file.way.folders.iter().cloned()).collect()
+        self.files.values().flat_map(|file| file.chain.folders.iter().cloned()).collect()
     }
 
     /// When to read the next file again.

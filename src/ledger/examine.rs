@@ -77,7 +77,7 @@ impl Ledger {
         }
         for table in ["recipients", "messages"] {
             let mut last = -1;
-            let mut strays = 0;
+            let mut orphans = 0;
             // Steps from one broadcast's rows to the next: there are few broadcasts, and each has many rows.
             loop {
                 let next = format!("SELECT min(broadcast) FROM {table} WHERE broadcast > ?");
@@ -91,8 +91,8 @@ impl Ledger {
                 if known.is_none()
                     && read.row::<(Option<i64>,)>(still).await?.is_some_and(|(still,)| still.is_some())
                 {
-                    strays += 1;
-                    if strays <= NAMED {
+                    orphans += 1;
+                    if orphans <= NAMED {
                         found.faults.push(format!("{table} of a broadcast {next} that does not exist"));
                     }
                 }

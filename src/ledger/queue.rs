@@ -28,7 +28,7 @@ struct QueuedCommit {
 
 /// The queue of requests to the writer task.
 pub(super) struct CommitQueue {
-    way: mpsc::UnboundedSender<QueuedCommit>,
+    sender: mpsc::UnboundedSender<QueuedCommit>,
     store: Arc<Store>,
 }
 
@@ -37,7 +37,7 @@ impl CommitQueue {
     pub(super) fn start(store: Arc<Store>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(write_all(Arc::clone(&store), receiver));
-        Self { way: sender, store }
+        Self { sender, store }
     }
 
     /// Queues a request and waits until it is on disk. The request is written even if the caller stops waiting.
@@ -53,7 +53,7 @@ impl CommitQueue {
             None => request,
         };
         let (answer, answered) = oneshot::channel();
-        self.way.send(QueuedCommit { request, answer }).map_err(|_| StoreFault::Closed)?;
+        self.sender.send(QueuedCommit { request, answer }).map_err(|_| StoreFault::Closed)?;
         answered.await.map_err(|_| StoreFault::Closed)?
     }
 }

@@ -14,9 +14,9 @@ pub(super) enum ColumnKind {
     Flag,
     Bytes,
     /// The holder of a lease; a copy stores that there is none.
-    Nobody,
+    NoInstance,
     /// The end of a lease; a copy stores an expired one.
-    Over,
+    Expired,
 }
 
 /// The value of one column of one row.

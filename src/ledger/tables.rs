@@ -1,7 +1,7 @@
 //! The tables as they are copied from one store to another. Their columns are read from the stores themselves, which
 //! have the same ones.
 //!
-//! Tables with transient state are not copied (`OF_THE_MOMENT`): live instances, drivers, quota shares, and tokens,
+//! Tables with transient state are not copied (`NOT_COPIED`): live instances, drivers, quota shares, and tokens,
 //! which a process fetches again when it needs one.
 
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use super::sql::{Statement, sql};
 use super::store::Transaction;
 use super::table_row::{CellValue, ColumnKind, TableRow};
 
-use ColumnKind::{Bytes, Flag, Nobody, Number, Over, Text};
+use ColumnKind::{Bytes, Expired, Flag, NoInstance, Number, Text};
 
 /// A table with its columns.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct TableSchema {
 
 /// Tables that are not copied.
 #[cfg(test)]
-pub(super) const OF_THE_MOMENT: &[&str] = &[
+pub(super) const NOT_COPIED: &[&str] = &[
     "_sqlx_migrations",
     "app_tokens",
     "driver_status",
@@ -103,8 +103,8 @@ struct ColumnRow {
 impl ColumnRow {
     fn kind(&self) -> ColumnKind {
         match (self.table_name.as_str(), self.name.as_str(), self.kind.as_str()) {
-            ("broadcasts", "owner", _) => Nobody,
-            ("broadcasts", "lease_until" | "lease_for", _) => Over,
+            ("broadcasts", "owner", _) => NoInstance,
+            ("broadcasts", "lease_until" | "lease_for", _) => Expired,
             (_, _, "TEXT" | "text") => Text,
             (_, _, "BLOB" | "bytea") => Bytes,
             (_, _, "boolean") => Flag,
@@ -150,8 +150,8 @@ impl TableSchema {
         for (at, (name, kind)) in self.columns.iter().enumerate() {
             text.push_str(if at == 0 { "" } else { ", " });
             text.push_str(match kind {
-                Nobody => "CAST(NULL AS BIGINT)",
-                Over => "CAST(0 AS BIGINT)",
+                NoInstance => "CAST(NULL AS BIGINT)",
+                Expired => "CAST(0 AS BIGINT)",
                 _ => name,
             });
         }

@@ -1,7 +1,7 @@
 //! Alerts from the ledger to a webhook: at least once whatever fails, and exactly once if nothing does.
 
 mod receivers;
-mod strays;
+mod unclaimed;
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};

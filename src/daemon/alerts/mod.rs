@@ -32,9 +32,9 @@ mod alert;
 mod format;
 mod quota;
 mod receiver;
-mod strays;
 mod text;
 mod trial;
+mod unclaimed;
 
 pub use alert::{Alert, AlertSubject};
 pub(super) use receiver::ALERT_HEADER;
@@ -121,7 +121,7 @@ pub struct AlertSender {
     /// By subject: the start of the current minute, the alerts raised in it, and the alerts left out since.
     lately: RefCell<HashMap<String, (Instant, u32, u32)>>,
     /// Names of receivers that the settings do not have, and that the log has named already.
-    strays: RefCell<BTreeSet<String>>,
+    unclaimed: RefCell<BTreeSet<String>>,
 }
 
 impl AlertSender {
@@ -146,7 +146,7 @@ impl AlertSender {
             replaced: watch::Sender::new(()),
             unstored: RefCell::default(),
             lately: RefCell::default(),
-            strays: RefCell::default(),
+            unclaimed: RefCell::default(),
         })
     }
 

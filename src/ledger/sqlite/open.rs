@@ -94,13 +94,13 @@ pub(in crate::ledger) fn lock_opening(folder: &Path) -> Result<File, LedgerError
         .mode(0o700)
         .create(folder)
         .map_err(|error| LedgerError::of_system(folder, &error))?;
-    let gate = folder.join("ledger.lock");
+    let lock_path = folder.join("ledger.lock");
     let opening = private()
         .create(true)
         .truncate(false)
-        .open(&gate)
-        .map_err(|error| LedgerError::of_system(&gate, &error))?;
-    opening.lock().map_err(|error| LedgerError::of_system(&gate, &error))?;
+        .open(&lock_path)
+        .map_err(|error| LedgerError::of_system(&lock_path, &error))?;
+    opening.lock().map_err(|error| LedgerError::of_system(&lock_path, &error))?;
     Ok(opening)
 }
 

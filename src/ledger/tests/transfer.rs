@@ -11,7 +11,7 @@ use sqlx_sqlite::SqliteConnection;
 
 use super::*;
 use crate::ledger::table_row::{CellValue, ColumnKind, TableRow};
-use crate::ledger::tables::{OF_THE_MOMENT, TABLES, TableSchema};
+use crate::ledger::tables::{NOT_COPIED, TABLES, TableSchema};
 
 /// Opens the file of a folder directly, without the ledger.
 async fn file(folder: &Path) -> SqliteConnection {
@@ -60,7 +60,7 @@ async fn fill(connection: &mut SqliteConnection, table: &TableSchema, rows: usiz
                 ColumnKind::Flag | ColumnKind::Number => {
                     CellValue::Number(random.random_range(-5..i64::from(u32::MAX) * 1000))
                 }
-                ColumnKind::Nobody | ColumnKind::Over => CellValue::Number(7),
+                ColumnKind::NoInstance | ColumnKind::Expired => CellValue::Number(7),
                 ColumnKind::Bytes => {
                     CellValue::Bytes((0..random.random_range(0..2000)).map(|_| random.random()).collect())
                 }
@@ -86,7 +86,7 @@ async fn dump(folder: &Path) -> Vec<(String, Vec<Vec<CellValue>>)> {
     .await;
     let mut dump = Vec::new();
     for (name,) in names {
-        if OF_THE_MOMENT.contains(&name.as_str()) {
+        if NOT_COPIED.contains(&name.as_str()) {
             continue;
         }
         let columns: Vec<(String,)> = asked(
@@ -285,7 +285,7 @@ fn no_table_and_no_column_is_forgotten() {
         )
         .await;
         let is_known =
-            |name: &str| OF_THE_MOMENT.contains(&name) || in_file.iter().any(|table| table.name == name);
+            |name: &str| NOT_COPIED.contains(&name) || in_file.iter().any(|table| table.name == name);
         for (name,) in names {
             assert!(is_known(&name), "{name} is neither copied nor of the moment");
         }

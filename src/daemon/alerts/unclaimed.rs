@@ -25,7 +25,7 @@ impl AlertSender {
             tracing::error!(key, receiver, "alert dropped: for 3 days no receiver had this name or its URL");
         }
         let names: BTreeSet<String> = waiting.iter().map(|(receiver, _)| receiver.clone()).collect();
-        let told = self.strays.replace(names);
+        let told = self.unclaimed.replace(names);
         for (receiver, pending) in waiting.into_iter().filter(|(receiver, _)| !told.contains(receiver)) {
             tracing::warn!(
                 receiver,
