@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 use crate::config::{App, AppFlags, Credentials, DATA_FOLDER, Environment, Project, Settings};
-use crate::control::utc;
+use crate::core::utc;
 use crate::core::{FailureKind, RequestFailure};
 use crate::delivery::{Delivery, FailPoint, ServiceHealth};
 use crate::ledger::{AlertAddress, CallbackActivity, Ledger, LedgerLocation, StoredAlerts};

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
-use crate::control::utc;
+use crate::core::utc;
 use crate::core::{TokenRole, parse_duration};
 use crate::ledger::{AccessToken, Ledger, LedgerError};
 use crate::web::{FIRST_TOKENS, NewToken, mint};

@@ -147,7 +147,7 @@ impl WindowSlots {
     /// holds more than the larger number. Returns false if the largest call has more messages than a period, before or
     /// after: its slots would be counted by two measures.
     pub(super) fn resize(&mut self, rate: f64, largest_cost: u32) -> bool {
-        let new = Self::new(rate, (self.period, 1), &SendHistory::Unused, Instant::ZERO);
+        let new = Self::new(rate, self.period, 1, &SendHistory::Unused, Instant::ZERO);
         if largest_cost > self.total.min(new.total) || self.second != new.second {
             return false;
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{MessageView, TargetsView};
-use crate::control::utc;
+use crate::core::utc;
 use crate::delivery::SendingOutlook;
 use crate::ledger::{Broadcast, Ledger, LedgerError, StoredSpec};
 

@@ -10,7 +10,7 @@ use super::{
     SendView, StoredNeeds, send_views, standing,
 };
 use crate::clock::Clock;
-use crate::control::utc;
+use crate::core::utc;
 use crate::ledger::{BroadcastFilter, Ledger, LedgerError};
 
 /// The maximum number of finished broadcasts that are shown.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::broadcast::DoubtsView;
 use super::group_id;
-use crate::control::utc;
+use crate::core::utc;
 use crate::core::{Call, UserScope};
 use crate::language::Reason;
 use crate::ledger::{AppId, Ledger, LedgerError, RecipientState, SendRow};
