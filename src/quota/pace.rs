@@ -31,7 +31,7 @@ use crate::clock::Instant;
 /// The lowest pace, as a part of the quota.
 const LEAST: f64 = 1.0 / 64.0;
 /// One episode lowers the pace to this part of it at the lowest, and from the full pace to exactly this part.
-const DEEPEST: f64 = 0.475;
+const DEEPEST: f64 = 0.48;
 /// A refused part above this is not due to chance: the pace is far too high.
 const FAR: f64 = 0.12;
 /// Other refusals lower the pace by at least this part of it, and by at least this many messages a second.
@@ -245,9 +245,9 @@ mod tests {
         for refused in 0..500 {
             pace.refused(at(1_000 + refused), at(950), 1);
         }
-        assert!((pace.at(at(1_500)) - 47.5).abs() < 1e-9);
+        assert!((pace.at(at(1_500)) - 48.0).abs() < 1e-9);
         pace.refused(at(3_000), at(990), 1);
-        assert!(pace.at(at(3_000)) >= 47.5);
+        assert!(pace.at(at(3_000)) >= 48.0);
     }
 
     #[test]
