@@ -365,6 +365,36 @@ fn tests_say_their_store_in_known_words() {
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
+#[test]
+fn what_is_larger_in_the_soak_is_run_by_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = std::fs::read_to_string(root.join("tests/soak")).unwrap();
+    let named: Vec<&str> = script
+        .split(|letter: char| letter.is_whitespace() || letter == ';')
+        .filter(|word| word.contains("::") && !word.starts_with('-'))
+        .map(|word| word.rsplit_once("::").map_or(word, |(module, _)| module))
+        .collect();
+    let mut files = Vec::new();
+    sources(&root.join("tests"), &mut files);
+    let (mut known, mut missing) = (0, Vec::new());
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        // What reads the variable by itself, or asks the function that does.
+        if path.ends_with("house.rs") || !(text.contains("soak()") || text.contains("MOONCAST_SOAK")) {
+            continue;
+        }
+        known += 1;
+        let module = path.strip_prefix(root.join("tests")).unwrap().with_extension("");
+        let module = module.display().to_string().replace('/', "::");
+        let module = module.trim_end_matches("::mod");
+        if !named.iter().any(|name| module == *name || module.starts_with(&format!("{name}::"))) {
+            missing.push(module.to_owned());
+        }
+    }
+    assert!(known > 15, "only {known} files found");
+    assert!(missing.is_empty(), "tests/soak does not run {missing:?}");
+}
+
 /// The recipes of `CONTRIBUTING.md`, and the most files that each may take.
 const RECIPES: &[(&str, usize)] =
     &[("A Lua module with a host call", 8), ("A command", 5), ("A setting", 5), ("A migration", 3)];
