@@ -86,6 +86,7 @@ mod systemd;
 mod targets;
 mod top;
 mod traces;
+mod upgrade;
 mod uploads;
 mod verify;
 mod web;

@@ -21,7 +21,7 @@ const STATUSES: [(&str, &str); 5] = [
 ];
 
 /// The environment variables of the settings.
-const VARIABLES: [(&str, &str); 14] = [
+const VARIABLES: [(&str, &str); 15] = [
     ("MOONCAST_ENV", "The environment, if the flag `--env` does not name one."),
     ("MOONCAST_BASE_URL", "The service's address."),
     ("MOONCAST_ORG", "The organisation's name at the service."),
@@ -39,6 +39,7 @@ const VARIABLES: [(&str, &str); 14] = [
         "MOONCAST_ALERTS_NAME_URL, MOONCAST_ALERTS_NAME_SECRET",
         "The same for the receiver NAME of several: in capitals, and `_` for `-`.",
     ),
+    ("MOONCAST_UPGRADE_URL", "The address of the newest release, for `mooncast upgrade --check`."),
 ];
 
 /// The files of a project.

@@ -43,6 +43,7 @@ mod test;
 mod tokens;
 mod top;
 mod traces;
+mod upgrade;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -191,6 +192,8 @@ enum CliCommand {
     Sim(sim::SimArgs),
     /// Look at the settings, the store, the address, the token and the clock
     Doctor(doctor::DoctorArgs),
+    #[command(about = "Tell whether a newer release is out, and how to install it here")]
+    Upgrade(upgrade::UpgradeArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual, or write a page for each command into a folder
@@ -220,6 +223,7 @@ impl CliCommand {
         match self {
             Self::Stubs(_) => Some("stubs"),
             Self::Sim(_) => Some("sim"),
+            Self::Upgrade(_) => Some("upgrade"),
             Self::Completions(_) => Some("completions"),
             Self::Man(_) => Some("man"),
             _ => None,
@@ -292,6 +296,7 @@ pub fn main() -> ExitCode {
         CliCommand::Store(args) => store::run(args, &cli.global),
         CliCommand::Sim(args) => sim::run(args),
         CliCommand::Doctor(args) => doctor::run(args, &cli.global),
+        CliCommand::Upgrade(args) => upgrade::run(&args),
         CliCommand::Completions(args) => Ok(completions::run(&args)),
         CliCommand::Man(args) => man::run(&args),
     };

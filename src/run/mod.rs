@@ -45,7 +45,7 @@ pub use console::{Console, ConsoleInput};
 pub use files::{FileChange, MountedFile, ProjectFiles, ScriptFiles};
 pub use interrupt::{Interrupt, cancel_at_signals};
 pub use jobs::{DeclaredJobs, JobContext, job_start};
-pub use outbound::{Webhook, net_problem};
+pub use outbound::{DocumentAnswer, PublicDocument, Webhook, net_problem};
 pub use output::{DiscardOutput, ScriptOutput, log_line};
 pub use process::confinement;
 pub use recipient_file::{RecipientFileOptions, read_recipients};

@@ -2,22 +2,14 @@
 //! requests they need no permission.
 
 use std::cell::OnceCell;
-use std::error::Error;
-use std::net::IpAddr;
-use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::client::{Proxies, tls_config};
+use super::own_client::{cause, own_client};
 use crate::clock::Clock;
-
-/// The timeout for a connection, including TLS.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// The timeout for a post, until its status arrives.
-const OVERALL: Duration = Duration::from_secs(30);
 
 /// The most bytes that are read of an answer.
 const ANSWER: usize = 64 * 1024;
@@ -86,31 +78,11 @@ impl Webhook {
         Err(format!("{} answered with the status {status}{}", self.host(), leads_to.unwrap_or_default()))
     }
 
-    fn is_here(&self) -> bool {
-        let host = self.host().trim_matches(['[', ']']);
-        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-    }
-
     fn client(&self) -> Result<reqwest::Client, String> {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        let tls = tls_config().map_err(|error| error.to_string())?;
-        // Requests to this machine bypass the proxy.
-        let proxies = if self.is_here() { Proxies::default() } else { Proxies::of_environment()? };
-        let client = proxies
-            .lead(reqwest::Client::builder())
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("mooncast/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(OVERALL)
-            // Alerts are rare, so a kept connection would be stale by the next one.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| cause(&error))?;
+        let client = own_client(&self.url, Policy::none())?;
         Ok(self.client.get_or_init(|| client).clone())
     }
 }
@@ -126,9 +98,4 @@ async fn beginning(response: &mut reqwest::Response) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Returns the innermost cause, which describes the actual problem.
-fn cause(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), cause)
 }

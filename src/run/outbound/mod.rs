@@ -8,14 +8,16 @@
 //!   is trusted with them: if it echoes what it received, the script sees the secret.
 //! - Requests and responses are in real time; a simulated clock stands still meanwhile.
 //!
-//! `hook` sends the program's own alerts.
+//! `hook` sends the program's own alerts, and `document` reads what is public.
 
 mod addresses;
 mod answer;
 mod clients;
+mod document;
 mod hook;
 mod hosts;
 mod outgoing;
+mod own_client;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,7 @@ use addresses::meant;
 use clients::PinnedClients;
 use hosts::{AllowedHosts, RequestHost};
 
+pub use document::{DocumentAnswer, PublicDocument};
 pub use hook::Webhook;
 pub use hosts::net_problem;
 
