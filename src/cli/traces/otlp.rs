@@ -1,8 +1,4 @@
-//! Exports spans of runs, broadcasts, messages and requests to an OTLP collector, if the environment names one
-//! (`OTEL_EXPORTER_OTLP_ENDPOINT`). The SDK reads the other standard variables.
-//!
-//! Modules create spans with the target `traces`. The log never shows them, and without a collector they are not
-//! created.
+//! The exporter, by the SDK of OpenTelemetry. The SDK reads the standard variables.
 
 use std::env;
 use std::fmt;
@@ -21,13 +17,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::{TARGET, collector_is_named, is_set};
 use crate::clock::{Clock, Instant};
 
 /// The default service name.
 const NAME: &str = "mooncast";
-
-/// The target of all exported spans.
-pub(super) const TARGET: &str = "traces";
 
 /// How long the program waits at its end for the last spans to be exported.
 const LAST: Duration = Duration::from_secs(3);
@@ -36,15 +30,12 @@ const LAST: Duration = Duration::from_secs(3);
 const LOG_EVERY: Duration = Duration::from_mins(5);
 
 /// Exports spans.
-pub(super) struct TraceExporter(SdkTracerProvider);
+pub(in crate::cli) struct TraceExporter(SdkTracerProvider);
 
 impl TraceExporter {
     /// The exporter that the environment configures. `None` if it names no collector.
-    pub(super) fn wanted() -> anyhow::Result<Option<Self>> {
-        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let off = env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
-        let named = set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-        if off || !named {
+    pub(in crate::cli) fn wanted() -> anyhow::Result<Option<Self>> {
+        if !collector_is_named() {
             return Ok(None);
         }
         // The exporter's HTTP client uses the process-wide TLS provider. An error means that this provider is
@@ -59,7 +50,7 @@ impl TraceExporter {
         let mut resource =
             Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
         let attributes = env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-        if !set("OTEL_SERVICE_NAME") && !attributes.contains("service.name=") {
+        if !is_set("OTEL_SERVICE_NAME") && !attributes.contains("service.name=") {
             resource = resource.with_service_name(NAME);
         }
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
@@ -67,7 +58,7 @@ impl TraceExporter {
     }
 
     /// The layer that collects the spans.
-    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    pub(in crate::cli) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
@@ -80,7 +71,7 @@ impl TraceExporter {
     }
 
     /// Exports the remaining spans. Must not be called on a runtime.
-    pub(super) fn end(self) {
+    pub(in crate::cli) fn end(self) {
         // Lost spans were already reported.
         let _ = self.0.shutdown_with_timeout(LAST);
     }
