@@ -169,7 +169,7 @@ fn what_the_package_holds_is_there_or_made_by_the_release() {
         let source = asset[0].as_str().unwrap();
         let made = match source {
             // The path that `cargo deb` puts the profile's in place of.
-            "target/release/mooncast" => release.contains("cargo build --profile dist"),
+            "target/release/mooncast" => release.contains("cargo build --profile dist "),
             "dist/man/*.1" => release.contains("mooncast man dist/man\n"),
             _ if source.starts_with("dist/") => release.contains(&format!(" >{source}\n")),
             _ => root().join(source).is_file(),
@@ -224,6 +224,81 @@ fn steps(text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+#[test]
+fn a_release_is_built_with_every_feature() {
+    let features: Vec<String> = manifest()["features"].as_table().unwrap().keys().cloned().collect();
+    let all = features.join(",");
+    let release = read("release/build");
+    assert!(release.contains(&format!("\nfeatures={all}\n")), "{release}");
+    assert_eq!(release.matches("--features \"$features\"").count(), 2, "the program, and what it is made of");
+    assert!(read("Dockerfile").contains(&format!("cargo build --profile dist --locked --features {all} ")));
+}
+
+#[test]
+fn binstall_downloads_what_the_release_makes() {
+    let manifest = manifest();
+    let binstall = &manifest["package"]["metadata"]["binstall"];
+    let setting = |name: &str| binstall[name].as_str().unwrap();
+    let release = read("release/build");
+    assert!(release.contains("\nname=mooncast-$version-$target\n"));
+    assert!(release.contains("-c \"$name\" | gzip -9n >\"dist/$name.tar.gz\"\n"));
+    let name = "mooncast-{ version }-{ target }";
+    assert_eq!(setting("pkg-url"), format!("{{ repo }}/releases/download/v{{ version }}/{name}.tar.gz"));
+    assert_eq!(setting("bin-dir"), format!("{name}/{{ bin }}{{ binary-ext }}"));
+    assert_eq!(setting("pkg-fmt"), "tgz");
+}
+
+#[test]
+fn the_steps_of_the_workflows_can_be_run() {
+    for file in ["ci.yml", "release.yml"] {
+        let steps = steps(&read(format!(".github/workflows/{file}")));
+        assert!(!steps.is_empty(), "{file}");
+        for step in &steps {
+            Ran::of(&Command::new("bash").args(["-n", "-c", step]).output().unwrap()).exits(0);
+            // A step of one word is a file of this project.
+            let words: Vec<&str> = step.split_whitespace().collect();
+            assert!(words.len() > 1 || root().join(words[0]).is_file(), "{file}: {step}");
+        }
+    }
+    let release = steps(&read(".github/workflows/release.yml"));
+    for script in ["release/build", "release/check-tag"] {
+        assert!(release.iter().any(|step| step.starts_with(script)), "{script}");
+    }
+    // The image that builds has the toolchain of the project.
+    let image = read("Dockerfile")
+        .lines()
+        .find_map(|line| line.strip_prefix("FROM rust:")?.split(' ').next().map(str::to_owned));
+    let container = format!("container: rust:{}\n", image.unwrap());
+    assert!(read(".github/workflows/release.yml").contains(&container), "{container}");
+}
+
+#[test]
+fn a_tag_is_released_if_it_is_the_version_and_the_changelog_dates_it() {
+    let project = Project::new();
+    let check = |tag: &str, changes: &str| {
+        project.write("CHANGELOG.md", format!("# Changelog\n\n## [Unreleased]\n\n- later\n\n{changes}"));
+        let address = "https://github.com/o/r";
+        let mut script = Command::new("bash");
+        Ran::of(&script.arg(project.path("release/check-tag")).args([tag, address]).output().unwrap())
+    };
+    project.write("release/check-tag", read("release/check-tag"));
+    let named = |line: &str| {
+        project.write("Cargo.toml", format!("[package]\nversion = \"1.2.3\"\n{line}\n[x]\nversion = \"9\"\n"))
+    };
+    let dated = "## [1.2.3] - 2026-01-31\n\n- new\n\n## [1.2.2] - 2026-01-01\n\n- old\n";
+    named("");
+    let notes = check("v1.2.3", dated).exits(0).says("set `repository = \"https://github.com/o/r\"`").stdout;
+    assert_eq!(notes.trim(), "- new");
+    check("v1.2.2", dated).exits(1).says("the tag v1.2.2 is not the version of Cargo.toml, 1.2.3");
+    check("1.2.3", dated).exits(1).says("tag v1.2.3");
+    check("v1.2.3", "## [1.2.3] - unreleased\n\n- new\n").exits(1).says("does not date 1.2.3");
+    check("v1.2.3", "## [1.2.3] - 2026-01-31\n\n## [1.2.2] - 2026-01-01\n- old\n")
+        .exits(1)
+        .says("says nothing of 1.2.3");
+    named("repository = \"https://github.com/o/r\"");
+    assert_eq!(check("v1.2.3", dated).exits(0).stderr, "");
 }
 
 #[test]
