@@ -285,7 +285,8 @@ fn a_tag_is_released_if_it_is_the_version_and_the_changelog_dates_it() {
     };
     project.write("release/check-tag", read("release/check-tag"));
     let named = |line: &str| {
-        project.write("Cargo.toml", format!("[package]\nversion = \"1.2.3\"\n{line}\n[x]\nversion = \"9\"\n"))
+        project
+            .write("Cargo.toml", format!("[package]\nversion = \"1.2.3\"\n{line}\n[x]\nversion = \"9\"\n"));
     };
     let dated = "## [1.2.3] - 2026-01-31\n\n- new\n\n## [1.2.2] - 2026-01-01\n\n- old\n";
     named("");

@@ -1,4 +1,4 @@
-//! The exporter, by the SDK of OpenTelemetry. The SDK reads the standard variables.
+//! The exporter, by the crates of `OpenTelemetry`. They read the standard variables.
 
 use std::env;
 use std::fmt;

@@ -8,14 +8,14 @@ use serde::Deserialize;
 /// The most bytes of a version or of the address of a release's page.
 const LONGEST: usize = 300;
 
-/// Returns the address of the newest release of a repository. `None` for a repository that is not at GitHub: other
+/// Returns the address of the newest release of a repository. `None` for a repository that is not at `GitHub`: other
 /// services have other addresses.
 pub(super) fn latest_release(repository: &str) -> Option<String> {
     let name = github_name(repository)?;
     Some(format!("https://api.github.com/repos/{name}/releases/latest"))
 }
 
-/// `OWNER/NAME` of a repository at GitHub.
+/// `OWNER/NAME` of a repository at `GitHub`.
 pub(super) fn github_name(repository: &str) -> Option<&str> {
     let path = repository.trim().strip_prefix("https://github.com/")?.trim_end_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
@@ -68,7 +68,7 @@ impl Version {
     }
 }
 
-/// A release, as the API of GitHub describes it.
+/// A release, as the API of `GitHub` describes it.
 #[derive(Debug)]
 pub(super) struct Release {
     pub(super) version: Version,
