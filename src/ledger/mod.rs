@@ -76,6 +76,7 @@ mod sql;
 mod sqlite;
 mod state;
 mod store;
+mod suppression_lookups;
 mod suppressions;
 mod table_row;
 mod tables;
@@ -157,6 +158,7 @@ struct LedgerInner {
     message_cache: broadcast::MessageCache,
     dedups: broadcast::DedupRegistry,
     kept_outcomes: kept_outcomes::KeptOutcomes,
+    suppression_lookups: suppression_lookups::SuppressionLookups,
     /// How many times this process added to the suppression list.
     suppressed: AtomicU64,
 }
@@ -255,6 +257,7 @@ impl Ledger {
             message_cache: broadcast::MessageCache::default(),
             dedups: broadcast::DedupRegistry::default(),
             kept_outcomes: kept_outcomes::KeptOutcomes::default(),
+            suppression_lookups: suppression_lookups::SuppressionLookups::default(),
             suppressed: AtomicU64::new(0),
         }))
     }

@@ -1,7 +1,7 @@
 //! The suppression list: groups, users and rooms of an app to which nothing is sent.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -122,20 +122,19 @@ impl Ledger {
         rows.into_iter().map(|row| self.suppression(row)).collect()
     }
 
-    /// Returns the entries for these ids of an app.
-    pub async fn suppressed(
+    /// Returns the entries for these ids of an app, which are spelled as the list spells them.
+    pub(super) async fn entries(
         &self,
         app: AppId,
         kind: SuppressedKind,
-        ids: &[String],
+        ids: &BTreeSet<&str>,
     ) -> Result<Vec<Suppression>, LedgerError> {
         let question =
             sql("SELECT a.key AS app_key, s.kind, s.id, s.reason, s.actor, s.added_at, s.expires_at
                 FROM suppressions s JOIN apps a ON a.id = s.app
                 WHERE s.app = ? AND s.kind = ? AND s.id IN (SELECT atom FROM json_each(?))
                 AND (s.expires_at IS NULL OR s.expires_at > ?) ORDER BY s.id");
-        let spelled: Vec<_> = ids.iter().map(|id| kind.spelled(id)).collect();
-        let question = question.bind(app.0).bind(kind.name()).bind(json!(spelled).to_string());
+        let question = question.bind(app.0).bind(kind.name()).bind(json!(ids).to_string());
         let rows: Vec<SuppressionRow> = self.store().rows_now(question.bind(self.store().now())).await?;
         rows.into_iter().map(|row| self.suppression(row)).collect()
     }
