@@ -34,7 +34,17 @@ impl SuppressionLookups {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(lookup);
     }
 
-    fn take(&self) -> Vec<Lookup> {
+    fn count(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Takes the look-ups that wait. Tasks that are about to add one run first, until no new one arrives.
+    async fn take(&self) -> Vec<Lookup> {
+        let mut before = 0;
+        while before < self.count().min(MOST) {
+            before = self.count();
+            tokio::task::yield_now().await;
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let many = waiting.len().min(MOST);
         waiting.drain(..many).collect()
@@ -70,7 +80,7 @@ impl Ledger {
     /// Answers the look-ups that wait.
     async fn answer_waiting(&self) {
         let mut questions: BTreeMap<_, Vec<Lookup>> = BTreeMap::new();
-        for lookup in self.0.suppression_lookups.take() {
+        for lookup in self.0.suppression_lookups.take().await {
             questions.entry((lookup.app, lookup.kind.name())).or_default().push(lookup);
         }
         for ((app, _), lookups) in questions {

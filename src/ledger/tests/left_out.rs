@@ -134,3 +134,54 @@ fn a_ramp_releases_its_stages_for_all_drivers() {
         assert_eq!(turn().await, RampTurn::SendAll);
     });
 }
+
+#[test]
+fn look_ups_that_wait_together_get_their_own_entries_and_outlive_one_that_is_dropped() {
+    with_each_store(|folder, clock| async move {
+        let ledger = open(&folder, &clock).await;
+        let (app, other) = (ledger.app("a").await.unwrap(), ledger.app("b").await.unwrap());
+        for (app, kind, id) in [
+            (app, SuppressedKind::Group, "7"),
+            (app, SuppressedKind::User, "kim"),
+            (other, SuppressedKind::Group, "8"),
+        ] {
+            let ids = [(id.to_owned(), None)];
+            let new = NewSuppressions { app, kind, ids: &ids, reason: None, actor: "ops", expires: None };
+            assert_eq!(ledger.suppress(new).await.unwrap(), 1);
+        }
+        let look_up = |app, kind, id: String| {
+            let ledger = ledger.clone();
+            async move {
+                let found = ledger.suppressed(app, kind, std::slice::from_ref(&id)).await.unwrap();
+                found.into_iter().map(|entry| entry.id).collect::<Vec<_>>()
+            }
+        };
+        // The first one has begun to ask the store when it is dropped.
+        let mut dropped = Box::pin(look_up(app, SuppressedKind::Group, "7".to_owned()));
+        for _ in 0..3 {
+            tokio::select! { biased; _ = &mut dropped => break, () = tokio::task::yield_now() => {} }
+        }
+        let each = |app, kind| (0..40).map(move |number| (app, kind, number.to_string()));
+        let groups = each(app, SuppressedKind::Group).chain(each(other, SuppressedKind::Group));
+        let users =
+            [(app, SuppressedKind::User, "Kim".to_owned()), (other, SuppressedKind::User, "kim".to_owned())];
+        let asked: Vec<_> = groups.chain(users).collect();
+        let all = futures_util::future::join_all(
+            asked.iter().map(|(app, kind, id)| look_up(*app, *kind, id.clone())),
+        );
+        tokio::task::yield_now().await;
+        drop(dropped);
+        let found = all.await;
+        let listed: Vec<_> = asked
+            .iter()
+            .zip(&found)
+            .filter(|(_, found)| !found.is_empty())
+            .map(|(asked, found)| (&asked.2, found))
+            .collect();
+        let expected = [("7", "7"), ("8", "8"), ("Kim", "kim")];
+        assert_eq!(listed.len(), 3, "{listed:?}");
+        for ((asked, found), (id, entry)) in listed.into_iter().zip(expected) {
+            assert_eq!((asked.as_str(), found.as_slice()), (id, [entry.to_owned()].as_slice()));
+        }
+    });
+}
