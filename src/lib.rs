@@ -31,6 +31,8 @@ pub(crate) mod core;
 pub(crate) mod daemon;
 pub(crate) mod delivery;
 pub(crate) mod forms;
+#[cfg(test)]
+pub(crate) mod fuzz;
 pub(crate) mod input;
 pub(crate) mod language;
 pub(crate) mod ledger;

@@ -38,6 +38,8 @@ mod undelivered;
 mod upload;
 
 pub use crate::client::Picture;
+#[cfg(test)]
+pub use broadcast::SendingHours;
 pub use broadcast::{
     ActiveBroadcast, BroadcastProgress, BroadcastSummary, DriveEnd, DriveResult, LEASE, ProgressSnapshot,
     SendingOutlook, WaitReason,

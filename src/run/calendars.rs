@@ -29,7 +29,7 @@ const WORKDAY_WORDS: [&str; 4] = ["workday", "working day", "上班", "补班"];
 /// # Errors
 ///
 /// What cannot be read, with its line in a CSV file; a day of two kinds; an event that repeats; a file without days.
-pub(super) fn read(name: &str, content: &[u8]) -> Result<Calendar, String> {
+pub fn read(name: &str, content: &[u8]) -> Result<Calendar, String> {
     let calendar = match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("csv") => of_csv(content),
         Some("ics") => of_ics(content),

@@ -40,6 +40,8 @@ pub use broadcasts::{
 };
 pub use budget::HostMemory;
 pub use builder::{PreparedRun, RunBuilder};
+#[cfg(test)]
+pub use calendars::read as read_calendar;
 pub use calendars::{CALENDAR_EXTENSIONS, CALENDARS};
 pub use console::{Console, ConsoleInput};
 pub use files::{FileChange, MountedFile, ProjectFiles, ScriptFiles};

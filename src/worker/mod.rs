@@ -24,6 +24,8 @@ use rustix::process::getppid;
 
 use crate::protocol::{PROBE, ToHost, ToWorker, VERSION};
 
+#[cfg(test)]
+pub use modules::readers;
 use pipe::HostPipe;
 
 /// Runs one script for the host, over standard input and output. With [`PROBE`] as its argument it only prints how it

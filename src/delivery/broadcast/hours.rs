@@ -14,7 +14,7 @@ use crate::zones::{self, Calendar, DayKind, DayTime, MOST_DAYS, WeekdaySet};
 /// A range of hours in a time zone, or all day for `None`. The range crosses midnight if its start is later than its
 /// end.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SendingHours(Option<HourRange>);
+pub struct SendingHours(Option<HourRange>);
 
 #[derive(Debug, Clone)]
 struct HourRange {
@@ -29,7 +29,7 @@ struct HourRange {
 impl SendingHours {
     /// Reads the `window` of a broadcast's spec. An unreadable one is an error: treating it as all day could send at
     /// night.
-    pub(super) fn new(window: Option<&serde_json::Value>) -> Result<Self, String> {
+    pub fn new(window: Option<&serde_json::Value>) -> Result<Self, String> {
         let Some(window) = window else { return Ok(Self(None)) };
         let mut window = window.clone();
         let calendar = window.as_object_mut().and_then(|fields| fields.remove("calendar"));
@@ -48,7 +48,7 @@ impl SendingHours {
 
     /// How long sending is closed from `unix_time` (since 1970) on; zero while it is open. `zone` is the recipient's own
     /// time zone, if it has one.
-    pub(super) fn closed_for(&self, unix_time: Duration, zone: Option<&str>) -> Duration {
+    pub fn closed_for(&self, unix_time: Duration, zone: Option<&str>) -> Duration {
         let Some(open) = &self.0 else { return Duration::ZERO };
         let closed = match zone.map(zones::zone).transpose() {
             Ok(zone) => open.closed_for(unix_time, zone.as_ref().unwrap_or(&open.zone)),

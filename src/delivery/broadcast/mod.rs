@@ -53,7 +53,7 @@ use crate::ledger::{
 };
 
 use super::Delivery;
-use hours::SendingHours;
+pub use hours::SendingHours;
 use pace::RateCap;
 use ramp::RampLimits;
 use round::StopReason;

@@ -20,6 +20,8 @@ mod log;
 mod on;
 mod options;
 mod os;
+#[cfg(test)]
+pub mod readers;
 mod rest;
 mod schedule;
 mod secret;

@@ -160,21 +160,23 @@ fn sentence(error: &Error) -> String {
     format!("template: {line}{what}")
 }
 
+/// Compiles a text and fills it in, as a script does.
+#[cfg(test)]
+pub(super) fn filled(text: &str, values: &serde_json::Value) -> Result<String, String> {
+    match compiled(text.to_owned()) {
+        Ok(template) => {
+            let values: minijinja::Value = serde_json::from_value(values.clone()).unwrap();
+            template.render(&values).map_err(|error| sentence_of_values(&error, &values))
+        }
+        Err(NativeError::Failure(failure)) => Err(failure.message),
+        Err(NativeError::Lua(error)) => Err(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    fn filled(text: &str, values: &serde_json::Value) -> Result<String, String> {
-        match compiled(text.to_owned()) {
-            Ok(template) => {
-                let values: minijinja::Value = serde_json::from_value(values.clone()).unwrap();
-                template.render(&values).map_err(|error| sentence_of_values(&error, &values))
-            }
-            Err(NativeError::Failure(failure)) => Err(failure.message),
-            Err(NativeError::Lua(error)) => Err(error.to_string()),
-        }
-    }
 
     #[test]
     fn values_are_filled_in_as_they_are() {

@@ -14,6 +14,8 @@ use super::super::fault::NativeError;
 use super::ModuleKit;
 use super::arguments::{table, utf8, wrong};
 use super::options::{fields, options};
+#[cfg(test)]
+pub(super) use moment::try_texts;
 pub(super) use moment::{ZonedDateTime, posix};
 
 /// The registry key of the methods of a datetime.

@@ -208,6 +208,20 @@ impl ZonedDateTime {
     }
 }
 
+/// Reads a text in each way in which `datetime` does, and formats the time.
+#[cfg(test)]
+pub(in super::super) fn try_texts(text: &str, format: &str, zone_name: &str) -> Result<String, String> {
+    let zone = zone(Some(zone_name)).ok();
+    let of_format = ZonedDateTime::parse_as(text, format, zone.clone());
+    let span = of_text(text);
+    let time = ZonedDateTime::parse(text, zone).or(of_format)?;
+    for unit in ["year", "month", "week", "day", "hour", "minute", "second"] {
+        let _ = time.start_of(unit);
+    }
+    let later = span.and_then(|span| time.plus(span)).unwrap_or_else(|_| time.clone());
+    Ok(format!("time {} {} {}", later.iso(), later.zone_name(), time.format(format)?))
+}
+
 fn turned(zoned: Zoned, zone: Option<TimeZone>) -> ZonedDateTime {
     ZonedDateTime(match zone {
         Some(zone) => zoned.with_time_zone(zone),
