@@ -266,19 +266,17 @@ impl<'target> FuzzRun<'target> {
     }
 }
 
-/// Hashes what is common to outcomes of one kind: an outcome without its numbers and its quoted parts.
+/// Hashes what is common to outcomes of one kind: an outcome without its numbers, and without quoted parts that are no
+/// names.
 fn shape(outcome: &str) -> u64 {
+    let is_name = |text: &str| {
+        text.len() <= 24 && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b' '))
+    };
+    let parts = outcome.split(['`', '"', '«', '»']).take(20).enumerate();
+    let common = parts.filter(|(index, part)| index % 2 == 0 || is_name(part)).map(|(_, part)| part);
     let mut hasher = DefaultHasher::new();
-    let mut quoted = None;
-    for letter in outcome.chars().take(300) {
-        match (quoted, letter) {
-            (Some(end), _) if letter == end => quoted = None,
-            (Some(_), _) => {}
-            (None, '`' | '"') => quoted = Some(letter),
-            (None, '«') => quoted = Some('»'),
-            (None, _) if letter.is_numeric() => {}
-            (None, _) => letter.hash(&mut hasher),
-        }
+    for letter in common.flat_map(str::chars).filter(|letter| !letter.is_numeric()).take(300) {
+        letter.hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -202,7 +202,7 @@ fn seeds() -> Vec<Vec<u8>> {
         vec![movie(&track(*b"vide", &[1, 1])), movie(&[]), fragments(), mp3(), wav(), ogg(), amr, flac];
     let others = [
         b"\x1a\x45\xdf\xa3\x84\x42\x86\x81\x01\x18\x53\x80\x67\xff".to_vec(),
-        b"FORM\0\0\0\x2eAIFFCOMM\0\0\0\x12\0\x01\0\0\0\x04\0\x10\x40\x0b\xfa\0\0\0\0\0\0\0SSND\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
+        b"FORM\0\0\0\x36AIFFCOMM\0\0\0\x12\0\x01\0\0\0\x04\0\x10\x40\x0b\xfa\0\0\0\0\0\0\0SSND\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
         b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x20\x40\xe5\x88\x80\0\0\0\0lpcm\0\0\0\0\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x10data\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0".to_vec(),
         [b"\xff\xf1\x50\x80\x02\x1f\xfc".as_slice(), &[0; 9]].concat().repeat(6),
     ];

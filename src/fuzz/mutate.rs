@@ -144,7 +144,7 @@ impl Mutator {
             let other = self.one(inputs).clone();
             self.change(&mut input, &other);
             input.truncate(MOST_BYTES);
-            if self.random.random_bool(0.4) {
+            if self.random.random_bool(0.6) {
                 return input;
             }
         }
@@ -155,13 +155,13 @@ impl Mutator {
     }
 
     fn change(&mut self, input: &mut Vec<u8>, other: &[u8]) {
-        match self.random.random_range(0..20) {
+        match self.random.random_range(0..22) {
             0 => self.flip(input),
             1 => self.set_byte(input),
-            2 => self.insert_bytes(input),
-            3 => self.delete(input),
+            2 => self.delete(input),
+            3 => self.swap(input),
             4 => self.duplicate(input),
-            5 => self.swap(input),
+            5 => self.set_field(input, other),
             6 => self.splice(input, other),
             7 => self.truncate(input),
             8 | 9 => self.set_number(input),
@@ -170,9 +170,10 @@ impl Mutator {
             12 | 13 => self.insert_word(input),
             14 | 15 => self.set_field(input, other),
             16 => self.change_lines(input),
-            17 => self.nest(input),
-            18 => self.insert_letter(input),
-            _ => self.repeat(input),
+            17 | 18 => self.insert_letter(input),
+            19 => self.nest(input),
+            20 => self.repeat(input),
+            _ => self.insert_bytes(input),
         }
     }
 

@@ -14,7 +14,7 @@ use super::{FuzzTarget, fuzz};
 
 #[test]
 fn no_input_breaks_it() {
-    fuzz(&FuzzTarget { name: "times", seeds, words: WORDS, cases: 3000, read });
+    fuzz(&FuzzTarget { name: "times", seeds, words: WORDS, cases: 500, read });
 }
 
 const WORDS: &[&str] = &[
@@ -116,19 +116,18 @@ fn seeds() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-fn declared(name: &str, when: JobTrigger, tz: &str, policy: &str, length: u64) -> JobDeclaration {
-    let policy = (!policy.is_empty()).then(|| policy.to_owned());
+fn declared(name: &str, when: JobTrigger, tz: &str) -> JobDeclaration {
     JobDeclaration {
         name: name.to_owned(),
         when,
         tz: Some(tz.to_owned()),
         calendar: None,
         on_holiday: None,
-        missed: policy.clone(),
-        grace_ms: Some(length),
+        missed: None,
+        grace_ms: None,
         overlap: None,
         timeout_ms: None,
-        jitter_ms: Some(length / 1000),
+        jitter_ms: None,
         rerun: false,
         place: "scripts/a.lua:1".to_owned(),
     }
@@ -167,11 +166,12 @@ fn read(input: &[u8]) -> String {
         JobTrigger::Event(event),
         JobTrigger::Hook(hook),
     ] {
-        let mut declaration = declared(tz, when, tz, "", number);
+        let mut declaration = declared("job", when, tz);
         outcome.push_str(&of_job(&declaration, None));
-        declaration = declared("job", declaration.when, tz, more, 0);
+        (declaration.grace_ms, declaration.jitter_ms) = (Some(number), Some(number));
+        (declaration.missed, declaration.overlap) = (Some(more.to_owned()), Some(more.to_owned()));
         outcome.push_str(&of_job(&declaration, None));
-        declaration.missed = None;
+        declaration = declared(more, declaration.when, tz);
         declaration.calendar = Some("cn".to_owned());
         declaration.on_holiday = (!more.is_empty()).then(|| more.to_owned());
         outcome.push_str(&of_job(&declaration, Some(calendar())));
@@ -212,13 +212,13 @@ fn of_job(declaration: &JobDeclaration, calendar: Option<Calendar>) -> String {
         Err(problem) => return problem.message,
     };
     let mut count = 0;
-    for from in [0, 1_790_000_000, 1_793_494_800, 253_402_300_799, u64::MAX] {
+    for from in [0, 1_793_494_800, 253_402_300_799, u64::MAX] {
         let mut last = Duration::from_secs(from);
         while let Some(next) = job.next_after(last) {
             assert!(next > last, "{next:?} is not after {last:?}");
             (last, count) = (next, count + 1);
             let _ = job.delay(next);
-            if count % 4 == 0 {
+            if count % 2 == 0 {
                 break;
             }
         }

@@ -18,6 +18,9 @@ pub const CALENDAR_EXTENSIONS: [&str; 2] = ["csv", "ics"];
 /// The most days of one event. Longer ones are mistakes.
 const LONGEST: i32 = 366;
 
+/// The most components of an iCalendar file within each other. An alarm in an event is the third.
+const DEEPEST: usize = 16;
+
 /// Words that make an event a workday, in its categories or its summary, in lower case.
 const WORKDAY_WORDS: [&str; 4] = ["workday", "working day", "上班", "补班"];
 
@@ -97,6 +100,9 @@ fn day(text: &str) -> Result<Date, String> {
 fn of_ics(content: &[u8]) -> Result<Calendar, String> {
     let text = std::str::from_utf8(content).map_err(|_| "it is not UTF-8 text".to_owned())?;
     let text = unfold(text.trim_start_matches('\u{feff}'));
+    if is_too_deep(&text) {
+        return Err(format!("it has more than {DEEPEST} components within each other"));
+    }
     let read = read_calendar(&text).map_err(|error| format!("it is no iCalendar file: {error}"))?;
     let mut calendar = Calendar::default();
     for event in
@@ -105,6 +111,22 @@ fn of_ics(content: &[u8]) -> Result<Calendar, String> {
         add_event(&mut calendar, event)?;
     }
     Ok(calendar)
+}
+
+/// Whether components are nested deeper than [`DEEPEST`]. The parser calls itself for each, and some hundreds would
+/// exceed the stack.
+fn is_too_deep(text: &str) -> bool {
+    let begins =
+        |line: &str, word: &str| line.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    let mut depth = 0_usize;
+    text.lines().any(|line| {
+        if begins(line, "BEGIN:") {
+            depth += 1;
+        } else if begins(line, "END:") {
+            depth = depth.saturating_sub(1);
+        }
+        depth > DEEPEST
+    })
 }
 
 fn add_event(calendar: &mut Calendar, event: &Component<'_>) -> Result<(), String> {
@@ -183,6 +205,23 @@ mod tests {
     fn ics(events: &str) -> Result<Calendar, String> {
         let text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{events}END:VCALENDAR\r\n");
         read("cn.ics", text.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes())
+    }
+
+    #[test]
+    fn components_within_each_other_have_a_limit() {
+        let nested = |depth: usize| {
+            let begin = "begin:VEVENT\r\n".repeat(depth) + "DTSTART;VALUE=DATE:20261001\r\n";
+            let text =
+                format!("BEGIN:VCALENDAR\r\n{begin}{}END:VCALENDAR\r\n", "END:VEVENT\r\n".repeat(depth));
+            read("cn.ics", text.as_bytes()).map(drop)
+        };
+        assert_eq!(nested(1), Ok(()));
+        for deep in [DEEPEST, 200, 100_000] {
+            assert!(nested(deep).unwrap_err().contains("16 components within each other"), "{deep}");
+        }
+        // One after another they are not deep.
+        let event = "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261001\r\nEND:VEVENT\r\n".repeat(100);
+        read("cn.ics", format!("BEGIN:VCALENDAR\r\n{event}END:VCALENDAR\r\n").as_bytes()).unwrap();
     }
 
     #[test]
