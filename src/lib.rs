@@ -52,17 +52,17 @@ pub(crate) mod zones;
 // What the binary calls, and what the integration tests and the benchmarks are given.
 pub use cli::main;
 pub use client::{
-    CallError, Client, FailureClass, GroupRole, Member, Recall, RecallResult, SendReceipts, Thumbnail,
-    Upload, agora_token,
+    CallError, Client, FailureClass, GroupRole, InProcessService, Member, Recall, RecallResult, SendReceipts,
+    ServiceResponse, Thumbnail, Upload, agora_token,
 };
-pub use clock::Clock;
+pub use clock::{Clock, Instant};
 pub use config::{
     AgoraLogin, AlertFormat, AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment,
     HostRoles, Permissions, Project, RecordSettings, ScriptLimits, ServeSettings, Settings, Timeouts,
 };
 pub use core::{
-    BroadcastCommand, Call, FailureKind, HistoryZone, InDoubtPolicy, JobState, OutputStream, Priority,
-    RecipientState, SendOptions, UploadOptions,
+    Actor, ActorKind, BroadcastCommand, BroadcastStage, Call, Door, FailureKind, HistoryZone, InDoubtPolicy,
+    JobState, MessageCap, OutputStream, Priority, RecipientState, SendOptions, TokenRole, UploadOptions,
 };
 pub use daemon::{
     Alert, AlertSender, AlertSubject, AlertText, DaemonEvent, DaemonSetup, DaemonSignal, LoadedJob,
@@ -74,9 +74,10 @@ pub use delivery::{
 };
 pub use language::Language;
 pub use ledger::{
-    Activity, AppId, BeginSendResult, BroadcastId, BroadcastLookup, EndedRun, Instance, JobRunAction, Lease,
-    Ledger, LedgerError, LedgerLocation, NewActivity, NewJobRun, NewMessage, NewOutput, NewRecipient,
-    NewSend, OutputWrite, QuotaClaim, Recipient, RecipientOutcome, SendOutcome, StoredSpec, VerifiedState,
+    Activity, AppId, ApprovalResult, BY_ITSELF, BeginSendResult, Broadcast, BroadcastFilter, BroadcastId,
+    BroadcastLookup, EndedRun, Instance, JobRunAction, Lease, Ledger, LedgerError, LedgerLocation,
+    NewActivity, NewJobRun, NewMessage, NewOutput, NewRecipient, NewSend, OutputWrite, QuotaClaim, Recipient,
+    RecipientOutcome, SendFilter, SendOutcome, StoredSpec, VerifiedState,
 };
 pub use lint::Linter;
 pub use message::{MessageKind, MessageLimits, body_fields, check, fields};

@@ -16,6 +16,11 @@ use super::upload::stream::FileChangedError;
 
 #[async_trait]
 pub trait InProcessService: Debug + Send + Sync {
+    /// Whether there is a connection for the next request. Nothing of the request is written before.
+    async fn connect(&self) -> bool {
+        true
+    }
+
     /// Handles one request. The implementation waits for the time that the request and the answer take on their way. If
     /// it never returns, the client's timeouts apply.
     async fn carry(&self, request: Request<Bytes>) -> ServiceResponse;
@@ -39,6 +44,10 @@ impl HttpTransport {
         request: reqwest::Request,
         deadline: Option<Deadline>,
     ) -> Result<HttpResponse, TransportError> {
+        if !wire.connect().await {
+            let refused = TransportError::lost("the connection was refused");
+            return Err(TransportError { connected: false, ..refused });
+        }
         let request = self.whole(request).await?;
         let now = self.clock().now();
         let limits = ExchangeLimits { end: now + self.timeouts.overall, deadline };

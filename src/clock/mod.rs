@@ -91,6 +91,48 @@ impl Clock {
         Self(Arc::new(TimeSource::Virtual(VirtualTime::new(unix_time))))
     }
 
+    /// A clock of simulated time for several processes that one thread simulates. Only its owner moves it, with
+    /// [`Clock::advance_to`]. Tasks ask `gives_way` at each [`Clock::turn`].
+    pub fn shared(unix_time: Duration, gives_way: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self(Arc::new(TimeSource::Virtual(VirtualTime::shared(unix_time, gives_way))))
+    }
+
+    /// Whether other processes live in this clock's time too.
+    pub fn has_other_processes(&self) -> bool {
+        match &*self.0 {
+            TimeSource::Real { .. } => true,
+            TimeSource::Virtual(time) => time.is_shared(),
+        }
+    }
+
+    /// A point at which a simulation of several processes lets another one go first. Returns at once on any other
+    /// clock.
+    pub async fn turn(&self) {
+        if let TimeSource::Virtual(time) = &*self.0 {
+            time.turn().await;
+        }
+    }
+
+    /// Whether something holds a simulated clock ([`Clock::hold`]).
+    pub fn is_held(&self) -> bool {
+        matches!(&*self.0, TimeSource::Virtual(time) if time.is_held())
+    }
+
+    /// The earliest instant for which a task waits on a simulated clock.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &*self.0 {
+            TimeSource::Real { .. } => None,
+            TimeSource::Virtual(time) => time.next_deadline(),
+        }
+    }
+
+    /// Moves a simulated clock forward to an instant, and wakes those who wait for it. Has no effect on a real clock.
+    pub fn advance_to(&self, instant: Instant) {
+        if let TimeSource::Virtual(time) = &*self.0 {
+            time.advance_to(instant);
+        }
+    }
+
     pub fn is_simulated(&self) -> bool {
         matches!(*self.0, TimeSource::Virtual(_))
     }
@@ -273,6 +315,26 @@ mod tests {
             })
             .unwrap();
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_owner_of_a_shared_clock_moves_it() {
+        let clock = Clock::shared(Duration::from_secs(1_000), Arc::new(|| false));
+        assert!(clock.has_other_processes() && !Clock::simulated(Duration::ZERO).has_other_processes());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut sleeping = Box::pin(clock.sleep(Duration::from_secs(9)));
+        let awake = |sleeping: &mut std::pin::Pin<Box<_>>| {
+            runtime.block_on(std::future::poll_fn(|context| {
+                std::task::Poll::Ready(Future::poll(sleeping.as_mut(), context).is_ready())
+            }))
+        };
+        assert!(!awake(&mut sleeping));
+        assert_eq!(clock.next_deadline(), Some(Instant::from_start(Duration::from_secs(9))));
+        clock.advance_to(Instant::from_start(Duration::from_secs(8)));
+        assert!(!awake(&mut sleeping));
+        clock.advance_to(Instant::from_start(Duration::from_secs(9)));
+        assert!(awake(&mut sleeping));
+        assert_eq!((clock.next_deadline(), clock.unix_time().as_secs()), (None, 1_009));
     }
 
     #[test]

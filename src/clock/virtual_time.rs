@@ -1,8 +1,9 @@
 //! Simulated time, which moves only when no task can run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -11,6 +12,16 @@ use super::Instant;
 #[derive(Debug)]
 pub(super) struct VirtualTime {
     state: Mutex<VirtualTimeState>,
+    turns: Option<Turns>,
+}
+
+/// Decides at each step whether the task gives way; see [`super::Clock::shared`].
+struct Turns(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Turns")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -26,7 +37,33 @@ struct VirtualTimeState {
 
 impl VirtualTime {
     pub(super) fn new(unix_start: Duration) -> Self {
-        Self { state: Mutex::new(VirtualTimeState { unix_start, ..VirtualTimeState::default() }) }
+        let state = Mutex::new(VirtualTimeState { unix_start, ..VirtualTimeState::default() });
+        Self { state, turns: None }
+    }
+
+    /// Time that several processes share.
+    pub(super) fn shared(unix_start: Duration, gives_way: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self { turns: Some(Turns(gives_way)), ..Self::new(unix_start) }
+    }
+
+    pub(super) const fn is_shared(&self) -> bool {
+        self.turns.is_some()
+    }
+
+    /// Lets the tasks that can run go first, as long as the owner of the time wants that.
+    pub(super) async fn turn(&self) {
+        let Some(Turns(gives_way)) = &self.turns else { return };
+        while gives_way() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.state().holds > 0
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.state().sleepers.first_key_value().map(|(&(deadline, _), _)| deadline)
     }
 
     fn state(&self) -> MutexGuard<'_, VirtualTimeState> {
@@ -74,13 +111,18 @@ impl VirtualTime {
 
     /// Jumps to the next deadline and wakes all sleepers with it, unless the clock is held.
     pub(super) fn advance(&self) {
+        if !self.is_held()
+            && let Some(deadline) = self.next_deadline()
+        {
+            self.advance_to(deadline);
+        }
+    }
+
+    /// Moves to an instant and wakes all sleepers until then. The time never goes back.
+    pub(super) fn advance_to(&self, deadline: Instant) {
         let mut woken = Vec::new();
         {
             let mut state = self.state();
-            if state.holds > 0 {
-                return;
-            }
-            let Some((&(deadline, _), _)) = state.sleepers.first_key_value() else { return };
             state.now = state.now.max(deadline);
             while let Some(entry) = state.sleepers.first_entry() {
                 if entry.key().0 > deadline {

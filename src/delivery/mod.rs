@@ -154,8 +154,8 @@ impl Delivery {
     /// are shared with all other processes on that ledger.
     pub fn with_ledger(mut self, ledger: Rc<LazyLedger>, key: &str) -> Self {
         self.ledger = Some(AppLedger { ledger, key: key.to_owned(), id: tokio::sync::OnceCell::new() });
-        // A simulated clock belongs to this process, so no other process sends in its time.
-        if !self.clock.is_simulated() {
+        // No other process sends in the time of a simulated clock that belongs to this one.
+        if self.clock.has_other_processes() {
             self.quotas = Quotas::shared(self.settings.get_mut(), &self.clock);
         }
         self

@@ -1,0 +1,89 @@
+//! Simulates processes of the program on one thread: the real delivery, quota and ledger, on simulated time, over a
+//! simulated network. Kills, faults and people come from a seed. The service knows what arrived, and the test compares.
+//!
+//! `MOONCAST_SEED=n` repeats a seed. `MOONCAST_SOAK=1` runs seeds for `MOONCAST_SIM_MINUTES` (10).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::disallowed_methods,
+    reason = "tests have no readers of their docs, and panics are how they fail"
+)]
+
+mod control;
+mod judge;
+mod operator;
+mod random;
+mod runtime;
+mod sender;
+mod service;
+mod shrink;
+mod story;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use story::Story;
+
+/// Seeds of the short version.
+const SEEDS: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Runs one seed. Returns its simulated time and its kills.
+fn seed(seed: u64) -> (Duration, usize) {
+    let story = Story::new(seed);
+    match shrink::problems(&story) {
+        Ok(outcome) => (outcome.lasted, outcome.kills),
+        Err((problems, log)) => {
+            eprintln!("{log}");
+            let least = shrink::least(&story);
+            panic!("MOONCAST_SEED={seed} fails: {problems:#?}\n{story}\nIt fails also so:\n{least}");
+        }
+    }
+}
+
+#[test]
+fn seeds() {
+    if let Some(one) = number("MOONCAST_SEED") {
+        let (lasted, kills) = seed(one);
+        println!("seed {one}: {lasted:?} simulated, {kills} kills");
+        return;
+    }
+    let soak = std::env::var_os("MOONCAST_SOAK").is_some();
+    let least = Duration::from_mins(number("MOONCAST_SIM_MINUTES").unwrap_or(10));
+    let first = number("MOONCAST_SIM_FIRST").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let many = number("MOONCAST_SIM_SEEDS").unwrap_or(SEEDS);
+    let began = Instant::now();
+    let (mut ran, mut simulated, mut killed) = (0, Duration::ZERO, 0);
+    while if soak { began.elapsed() < least } else { ran < many } {
+        let (lasted, kills) = seed(first + ran);
+        simulated += lasted;
+        killed += kills;
+        ran += 1;
+    }
+    let (hours, minutes) = (simulated.as_secs_f64() / 3600.0, began.elapsed().as_secs_f64() / 60.0);
+    println!(
+        "seeds {first} to {}: {killed} kills, {hours:.1} simulated hours in {minutes:.1} minutes, {:.0} hours a minute",
+        first + ran - 1,
+        hours / minutes
+    );
+}
+
+/// The same seed is the same story.
+#[test]
+fn a_seed_repeats() {
+    let first = u64::from(rand::random::<u32>());
+    for seed in first..first + 10 {
+        let story = Story::new(seed);
+        let (one, other) = (world::run(&story), world::run(&story));
+        if one.hash != other.hash {
+            let lines = one.log.lines().zip(other.log.lines()).find(|(one, other)| one != other);
+            panic!("MOONCAST_SEED={seed} does not repeat: {lines:#?}");
+        }
+    }
+}
