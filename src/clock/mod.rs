@@ -92,7 +92,8 @@ impl Clock {
     }
 
     /// A clock of simulated time for several processes that one thread simulates. Only its owner moves it, with
-    /// [`Clock::advance_to`]. Tasks ask `gives_way` at each [`Clock::turn`].
+    /// [`Clock::advance_to`]. `gives_way` is asked before each
+    /// [`Clock::access`] whether another task or process goes first; it is asked again when the task runs again.
     pub fn shared(unix_time: Duration, gives_way: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
         Self(Arc::new(TimeSource::Virtual(VirtualTime::shared(unix_time, gives_way))))
     }
@@ -105,17 +106,14 @@ impl Clock {
         }
     }
 
-    /// A point at which a simulation of several processes lets another one go first. Returns at once on any other
-    /// clock.
-    pub async fn turn(&self) {
-        if let TimeSource::Virtual(time) = &*self.0 {
-            time.turn().await;
-        }
-    }
-
     /// Whether something holds a simulated clock ([`Clock::hold`]).
     pub fn is_held(&self) -> bool {
         matches!(&*self.0, TimeSource::Virtual(time) if time.is_held())
+    }
+
+    /// Whether a task has its turn on a shared clock ([`Clock::access`]).
+    pub fn is_accessed(&self) -> bool {
+        matches!(&*self.0, TimeSource::Virtual(time) if time.is_accessed())
     }
 
     /// The earliest instant for which a task waits on a simulated clock.
@@ -222,7 +220,19 @@ impl Clock {
         if let TimeSource::Virtual(time) = &*self.0 {
             time.hold();
         }
-        ClockHold(self.clone())
+        ClockHold { clock: self.clone(), is_access: false }
+    }
+
+    /// Holds the clock, as [`Clock::hold`] does, for an access to what processes share. On a shared clock the accesses
+    /// follow one another, so that a simulation is repeatable.
+    pub async fn access(&self) -> ClockHold {
+        let is_access = match &*self.0 {
+            TimeSource::Real { .. } => false,
+            TimeSource::Virtual(time) => time.begin_access().await,
+        };
+        let mut hold = self.hold();
+        hold.is_access = is_access;
+        hold
     }
 
     /// Runs `future` to its end on a new current-thread runtime that drives this clock.
@@ -250,12 +260,18 @@ impl Clock {
 
 /// A guard: a simulated clock stands still while it lives.
 #[derive(Debug)]
-pub struct ClockHold(Clock);
+pub struct ClockHold {
+    clock: Clock,
+    is_access: bool,
+}
 
 impl Drop for ClockHold {
     fn drop(&mut self) {
-        if let TimeSource::Virtual(time) = &*self.0.0 {
+        if let TimeSource::Virtual(time) = &*self.clock.0 {
             time.release();
+            if self.is_access {
+                time.end_access();
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct VirtualTime {
     turns: Option<Turns>,
 }
 
-/// Decides at each step whether the task gives way; see [`super::Clock::shared`].
+/// Decides at each access whether the task gives way; see [`super::Clock::shared`].
 struct Turns(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl fmt::Debug for Turns {
@@ -31,6 +31,10 @@ struct VirtualTimeState {
     now: Instant,
     holds: usize,
     next_sleeper: u64,
+    /// Whether a task has its turn; see [`super::Clock::access`].
+    in_access: bool,
+    /// The tasks that wait for their turn, in their order.
+    waiting: BTreeMap<u64, Waker>,
     /// The sleepers by deadline, then by the order in which they began to wait.
     sleepers: BTreeMap<(Instant, u64), Waker>,
 }
@@ -50,16 +54,58 @@ impl VirtualTime {
         self.turns.is_some()
     }
 
-    /// Lets the tasks that can run go first, as long as the owner of the time wants that.
-    pub(super) async fn turn(&self) {
-        let Some(Turns(gives_way)) = &self.turns else { return };
-        while gives_way() {
-            tokio::task::yield_now().await;
+    /// Waits for the turn of a task to use what the processes share. Returns whether [`Self::end_access`] ends it. Tasks
+    /// are served one after the other, in the order in which they asked.
+    pub(super) async fn begin_access(&self) -> bool {
+        let Some(Turns(gives_way)) = &self.turns else { return false };
+        let mut ticket = AccessTicket { time: self, number: None };
+        poll_fn(|context| {
+            let mut state = self.state();
+            let number = *ticket.number.get_or_insert_with(|| {
+                state.next_sleeper += 1;
+                state.next_sleeper
+            });
+            state.waiting.insert(number, context.waker().clone());
+            let is_first = state.waiting.first_key_value().is_some_and(|(first, _)| *first == number);
+            if state.in_access || !is_first {
+                return Poll::Pending;
+            }
+            drop(state);
+            if gives_way() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let mut state = self.state();
+            state.in_access = true;
+            state.waiting.remove(&number);
+            ticket.number = None;
+            Poll::Ready(())
+        })
+        .await;
+        true
+    }
+
+    pub(super) fn end_access(&self) {
+        self.state().in_access = false;
+        self.wake_first();
+    }
+
+    /// Wakes the first task that waits for its turn.
+    fn wake_first(&self) {
+        let state = self.state();
+        let first = state.waiting.first_key_value().map(|(_, waker)| waker.clone());
+        drop(state);
+        if let Some(first) = first {
+            first.wake();
         }
     }
 
     pub(super) fn is_held(&self) -> bool {
         self.state().holds > 0
+    }
+
+    pub(super) fn is_accessed(&self) -> bool {
+        self.state().in_access
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -145,6 +191,21 @@ impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
             self.time.state().sleepers.remove(&key);
+        }
+    }
+}
+
+/// Removes its entry from `waiting` when it is dropped.
+struct AccessTicket<'a> {
+    time: &'a VirtualTime,
+    number: Option<u64>,
+}
+
+impl Drop for AccessTicket<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.time.state().waiting.remove(&number);
+            self.time.wake_first();
         }
     }
 }

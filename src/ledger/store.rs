@@ -118,8 +118,7 @@ impl Store {
         if let Some(error) = self.outdated.get() {
             return Err(error.clone());
         }
-        self.clock.turn().await;
-        let hold = self.clock.hold();
+        let hold = self.clock.access().await;
         self.driver.check_place(&self.path)?;
         let beside = self.driver.is_shared() && scope != WriteScope::Alone;
         let mut home = if beside { &self.mover } else { &self.writer }.lock().await;
@@ -172,8 +171,7 @@ impl Store {
 
     /// The same without flushing deferred writes first, for data that no move of a recipient changes.
     pub(super) async fn read_now(&self) -> Result<ReadConnection<'_>, LedgerError> {
-        self.clock.turn().await;
-        let hold = self.clock.hold();
+        let hold = self.clock.access().await;
         let mut home = self.reader.lock().await;
         let connection = match home.take() {
             Some(connection) => connection,

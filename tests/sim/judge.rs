@@ -32,7 +32,7 @@ pub fn judge(outcome: &Outcome) -> Vec<String> {
     for (index, planned) in outcome.story.broadcasts.iter().enumerate() {
         problems.extend(commands(outcome, index, planned));
         match outcome.desk.ended.borrow().get(&index) {
-            Some(ended) => problems.extend(states(planned, ended, &by_message)),
+            Some(ended) => problems.extend(states(planned, ended, &by_message, outcome.kills > 0)),
             None => problems.push(format!("{}: the ledger does not have it", planned.name)),
         }
     }
@@ -40,7 +40,7 @@ pub fn judge(outcome: &Outcome) -> Vec<String> {
         let single = outcome.story.singles.iter().find(|single| single.group.to_string() == *group);
         let text = single.map_or("", |single| single.text.as_str());
         let requests = by_message.get(&(text, group.as_str())).map_or(&[][..], Vec::as_slice);
-        problems.extend(state_of(text, group, *state, None, requests));
+        problems.extend(state_of(text, group, *state, None, requests, outcome.kills > 0));
     }
     problems.extend(unrecorded_singles(outcome, &by_message));
     if outcome.story.is_prompt() {
@@ -109,7 +109,12 @@ fn commands(outcome: &Outcome, index: usize, planned: &Planned) -> Vec<String> {
     problems
 }
 
-fn states(planned: &Planned, ended: &Ended, by_message: &BTreeMap<(&str, &str), Vec<&Sent>>) -> Vec<String> {
+fn states(
+    planned: &Planned,
+    ended: &Ended,
+    by_message: &BTreeMap<(&str, &str), Vec<&Sent>>,
+    has_kills: bool,
+) -> Vec<String> {
     let mut problems = Vec::new();
     let name = planned.name.as_str();
     for group in &planned.groups {
@@ -121,7 +126,7 @@ fn states(planned: &Planned, ended: &Ended, by_message: &BTreeMap<(&str, &str), 
             }
             continue;
         };
-        problems.extend(state_of(name, &group, *state, error.as_deref(), requests));
+        problems.extend(state_of(name, &group, *state, error.as_deref(), requests, has_kills));
         if *state == RecipientState::Pending && !ended.waits {
             problems.push(format!("{name} to {group}: pending at the end"));
         }
@@ -136,6 +141,7 @@ fn state_of(
     state: RecipientState,
     error: Option<&str>,
     requests: &[&Sent],
+    has_kills: bool,
 ) -> Option<String> {
     let is_accepted = requests.iter().any(|sent| accepted(sent));
     // A request whose answer says nothing of this group, or whose process died.
@@ -143,7 +149,8 @@ fn state_of(
     let is_refused = requests.iter().any(|sent| sent.fate == Fate::Refused && sent.arrived.is_some());
     let is_true = match state {
         RecipientState::Sent => is_accepted,
-        RecipientState::InDoubt => is_doubtful || requests.iter().any(|sent| !sent.is_known),
+        // Its process may have died before the request.
+        RecipientState::InDoubt => is_doubtful || has_kills,
         RecipientState::Rejected => is_refused && !is_accepted,
         RecipientState::Skipped | RecipientState::Cancelled | RecipientState::Pending => !is_accepted,
         RecipientState::Sending => false,

@@ -38,7 +38,12 @@ fn number(name: &str) -> Option<u64> {
 fn seed(seed: u64) -> (Duration, usize) {
     let story = Story::new(seed);
     match shrink::problems(&story) {
-        Ok(outcome) => (outcome.lasted, outcome.kills),
+        Ok(outcome) => {
+            if std::env::var_os("MOONCAST_SIM_LOG").is_some() {
+                println!("{story}{}", outcome.log);
+            }
+            (outcome.lasted, outcome.kills)
+        }
         Err((problems, log)) => {
             eprintln!("{log}");
             let least = shrink::least(&story);
