@@ -55,7 +55,7 @@ pub use client::{
     CallError, Client, FailureClass, GroupRole, InProcessService, Member, Recall, RecallResult, SendReceipts,
     ServiceResponse, Thumbnail, Upload, agora_token,
 };
-pub use clock::{Clock, Instant};
+pub use clock::{Clock, Instant, TurnOrder};
 pub use config::{
     AgoraLogin, AlertFormat, AlertKind, AlertSettings, App, AppFlags, AppLimits, Credentials, Environment,
     HostRoles, Permissions, Project, RecordSettings, ScriptLimits, ServeSettings, Settings, Timeouts,

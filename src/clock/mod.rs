@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use virtual_time::TurnOrder;
 use virtual_time::VirtualTime;
 
 /// A point in a clock's monotonic time, as the duration since the clock was made.
@@ -92,10 +93,9 @@ impl Clock {
     }
 
     /// A clock of simulated time for several processes that one thread simulates. Only its owner moves it, with
-    /// [`Clock::advance_to`]. `gives_way` is asked before each
-    /// [`Clock::access`] whether another task or process goes first; it is asked again when the task runs again.
-    pub fn shared(unix_time: Duration, gives_way: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
-        Self(Arc::new(TimeSource::Virtual(VirtualTime::shared(unix_time, gives_way))))
+    /// [`Clock::advance_to`].
+    pub fn shared(unix_time: Duration, turns: Arc<dyn TurnOrder>) -> Self {
+        Self(Arc::new(TimeSource::Virtual(VirtualTime::shared(unix_time, turns))))
     }
 
     /// Whether other processes live in this clock's time too.
@@ -335,7 +335,18 @@ mod tests {
 
     #[test]
     fn the_owner_of_a_shared_clock_moves_it() {
-        let clock = Clock::shared(Duration::from_secs(1_000), Arc::new(|| false));
+        #[derive(Debug)]
+        struct One;
+        impl TurnOrder for One {
+            fn process(&self) -> u64 {
+                1
+            }
+
+            fn gives_way(&self) -> bool {
+                false
+            }
+        }
+        let clock = Clock::shared(Duration::from_secs(1_000), Arc::new(One));
         assert!(clock.has_other_processes() && !Clock::simulated(Duration::ZERO).has_other_processes());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut sleeping = Box::pin(clock.sleep(Duration::from_secs(9)));

@@ -12,16 +12,16 @@ use super::Instant;
 #[derive(Debug)]
 pub(super) struct VirtualTime {
     state: Mutex<VirtualTimeState>,
-    turns: Option<Turns>,
+    turns: Option<Arc<dyn TurnOrder>>,
 }
 
-/// Decides at each access whether the task gives way; see [`super::Clock::shared`].
-struct Turns(Arc<dyn Fn() -> bool + Send + Sync>);
+/// Decides which process goes on, among those that share a clock.
+pub trait TurnOrder: fmt::Debug + Send + Sync {
+    /// The number of the process that runs now.
+    fn process(&self) -> u64;
 
-impl fmt::Debug for Turns {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Turns")
-    }
+    /// Whether another task or process goes before the next access of this one. It is asked again when this one runs again.
+    fn gives_way(&self) -> bool;
 }
 
 #[derive(Debug, Default)]
@@ -33,10 +33,17 @@ struct VirtualTimeState {
     next_sleeper: u64,
     /// Whether a task has its turn; see [`super::Clock::access`].
     in_access: bool,
-    /// The tasks that wait for their turn, in their order.
-    waiting: BTreeMap<u64, Waker>,
+    /// The tasks that wait for their turn, by process, in their order.
+    waiting: BTreeMap<(u64, u64), Waker>,
     /// The sleepers by deadline, then by the order in which they began to wait.
     sleepers: BTreeMap<(Instant, u64), Waker>,
+}
+
+impl VirtualTimeState {
+    /// The first task of a process that waits for its turn.
+    fn first_of(&self, process: u64) -> Option<(&(u64, u64), &Waker)> {
+        self.waiting.range((process, 0)..=(process, u64::MAX)).next()
+    }
 }
 
 impl VirtualTime {
@@ -46,39 +53,38 @@ impl VirtualTime {
     }
 
     /// Time that several processes share.
-    pub(super) fn shared(unix_start: Duration, gives_way: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
-        Self { turns: Some(Turns(gives_way)), ..Self::new(unix_start) }
+    pub(super) fn shared(unix_start: Duration, turns: Arc<dyn TurnOrder>) -> Self {
+        Self { turns: Some(turns), ..Self::new(unix_start) }
     }
 
     pub(super) const fn is_shared(&self) -> bool {
         self.turns.is_some()
     }
 
-    /// Waits for the turn of a task to use what the processes share. Returns whether [`Self::end_access`] ends it. Tasks
-    /// are served one after the other, in the order in which they asked.
+    /// Waits for the turn of a task to use what the processes share. Returns whether [`Self::end_access`] ends it. The tasks
+    /// of a process are served one after the other, in the order in which they asked.
     pub(super) async fn begin_access(&self) -> bool {
-        let Some(Turns(gives_way)) = &self.turns else { return false };
-        let mut ticket = AccessTicket { time: self, number: None };
+        let Some(turns) = &self.turns else { return false };
+        let mut ticket = AccessTicket { time: self, key: None };
         poll_fn(|context| {
             let mut state = self.state();
-            let number = *ticket.number.get_or_insert_with(|| {
+            let key = *ticket.key.get_or_insert_with(|| {
                 state.next_sleeper += 1;
-                state.next_sleeper
+                (turns.process(), state.next_sleeper)
             });
-            state.waiting.insert(number, context.waker().clone());
-            let is_first = state.waiting.first_key_value().is_some_and(|(first, _)| *first == number);
-            if state.in_access || !is_first {
+            state.waiting.insert(key, context.waker().clone());
+            if state.in_access || state.first_of(key.0).is_some_and(|(first, _)| *first != key) {
                 return Poll::Pending;
             }
             drop(state);
-            if gives_way() {
+            if turns.gives_way() {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
             let mut state = self.state();
             state.in_access = true;
-            state.waiting.remove(&number);
-            ticket.number = None;
+            state.waiting.remove(&key);
+            ticket.key = None;
             Poll::Ready(())
         })
         .await;
@@ -87,14 +93,14 @@ impl VirtualTime {
 
     pub(super) fn end_access(&self) {
         self.state().in_access = false;
-        self.wake_first();
+        if let Some(turns) = &self.turns {
+            self.wake_first_of(turns.process());
+        }
     }
 
-    /// Wakes the first task that waits for its turn.
-    fn wake_first(&self) {
-        let state = self.state();
-        let first = state.waiting.first_key_value().map(|(_, waker)| waker.clone());
-        drop(state);
+    /// Wakes the first task of a process that waits for its turn.
+    fn wake_first_of(&self, process: u64) {
+        let first = self.state().first_of(process).map(|(_, waker)| waker.clone());
         if let Some(first) = first {
             first.wake();
         }
@@ -198,14 +204,14 @@ impl Drop for Sleeper<'_> {
 /// Removes its entry from `waiting` when it is dropped.
 struct AccessTicket<'a> {
     time: &'a VirtualTime,
-    number: Option<u64>,
+    key: Option<(u64, u64)>,
 }
 
 impl Drop for AccessTicket<'_> {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.time.state().waiting.remove(&number);
-            self.time.wake_first();
+        if let Some(key) = self.key {
+            self.time.state().waiting.remove(&key);
+            self.time.wake_first_of(key.0);
         }
     }
 }

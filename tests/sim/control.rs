@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
-use mooncast::Clock;
+use mooncast::{Clock, TurnOrder};
 
 use crate::random::Random;
 use crate::story::KillPoint;
@@ -101,25 +101,6 @@ impl Control {
         std::mem::take(&mut self.state().gives_way)
     }
 
-    /// Decides at an access to the ledger whether the current process gives way, and whether it dies.
-    pub fn at_access(&self) -> bool {
-        let mut state = self.state();
-        let life = state.current;
-        let life = state.of(life);
-        if let Some(KillPoint::Access(left)) = &mut life.kill {
-            *left = left.saturating_sub(1);
-            life.is_dead |= *left == 0;
-        }
-        let is_dead = life.is_dead;
-        let gives_way = is_dead || state.random.once_in(6);
-        state.gives_way |= gives_way;
-        drop(state);
-        if gives_way {
-            self.wake();
-        }
-        gives_way
-    }
-
     /// Counts a poll of the process; returns whether it lives.
     pub fn polled(&self, life: Life) -> bool {
         let mut state = self.state();
@@ -174,6 +155,31 @@ impl Control {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         (text, hasher.finish())
+    }
+}
+
+impl TurnOrder for Control {
+    fn process(&self) -> u64 {
+        self.state().current.process as u64
+    }
+
+    /// Also decides whether the process dies.
+    fn gives_way(&self) -> bool {
+        let mut state = self.state();
+        let life = state.current;
+        let life = state.of(life);
+        if let Some(KillPoint::Access(left)) = &mut life.kill {
+            *left = left.saturating_sub(1);
+            life.is_dead |= *left == 0;
+        }
+        let is_dead = life.is_dead;
+        let gives_way = is_dead || state.random.once_in(6);
+        state.gives_way |= gives_way;
+        drop(state);
+        if gives_way {
+            self.wake();
+        }
+        gives_way
     }
 }
 

@@ -66,7 +66,11 @@ fn seeds() {
     let began = Instant::now();
     let (mut ran, mut simulated, mut killed) = (0, Duration::ZERO, 0);
     while if soak { began.elapsed() < least } else { ran < many } {
+        let one = Instant::now();
         let (lasted, kills) = seed(first + ran);
+        if std::env::var_os("MOONCAST_SIM_TIMES").is_some() {
+            eprintln!("seed {}: {lasted:?} simulated in {:?}", first + ran, one.elapsed());
+        }
         simulated += lasted;
         killed += kills;
         ran += 1;

@@ -53,6 +53,8 @@ impl Wake for MainWaker {
 struct Quiet {
     /// No other task can run: `main` is polled.
     polls: AtomicBool,
+    /// It was the store that woke `main`, which is not counted.
+    is_of_store: AtomicBool,
     is_idle: AtomicBool,
 }
 
@@ -78,9 +80,9 @@ impl Process {
             // No task can run. `main` runs when nothing else can, and not while the store works for a task: so the order
             // does not depend on how long the store takes.
             move || {
-                let is_woken = woken.elsewhere.swap(false, Ordering::Relaxed)
-                    || (!clock.is_accessed() && woken.here.load(Ordering::Relaxed));
-                if is_woken {
+                let is_of_store = woken.elsewhere.swap(false, Ordering::Relaxed);
+                if is_of_store || (!clock.is_accessed() && woken.here.load(Ordering::Relaxed)) {
+                    quiet.is_of_store.store(is_of_store, Ordering::Relaxed);
                     woken.here.store(false, Ordering::Relaxed);
                     quiet.polls.store(true, Ordering::Relaxed);
                     control.wake();
@@ -105,17 +107,19 @@ impl Process {
         control.takes_gives_way();
         runtime.as_ref().unwrap().block_on(poll_fn(|context| {
             control.runs(*life, context.waker().clone());
-            if control.is_dead(*life) {
+            // An access under way ends first: then it does not matter how long the store takes for it.
+            if control.is_dead(*life) && !clock.is_accessed() {
                 return Poll::Ready(Rest::Killed);
             }
             if quiet.is_idle.swap(false, Ordering::Relaxed) {
                 return Poll::Ready(Rest::Idle);
             }
             if quiet.polls.swap(false, Ordering::Relaxed) {
+                let is_counted = !quiet.is_of_store.load(Ordering::Relaxed);
                 if main.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
                     return Poll::Ready(Rest::Ended);
                 }
-                if !control.polled(*life) {
+                if is_counted && !control.polled(*life) && !clock.is_accessed() {
                     return Poll::Ready(Rest::Killed);
                 }
             }
