@@ -29,10 +29,11 @@ pub fn judge(outcome: &Outcome) -> Vec<String> {
         let resends = planned.is_some_and(|planned| planned.policy == InDoubtPolicy::Resend);
         problems.extend(copies(text, group, requests, resends));
     }
+    let has_kills = outcome.kills > 0;
     for (index, planned) in outcome.story.broadcasts.iter().enumerate() {
         problems.extend(commands(outcome, index, planned));
         match outcome.desk.ended.borrow().get(&index) {
-            Some(ended) => problems.extend(states(planned, ended, &by_message, outcome.kills > 0)),
+            Some(ended) => problems.extend(states(planned, ended, &by_message, has_kills)),
             None => problems.push(format!("{}: the ledger does not have it", planned.name)),
         }
     }
@@ -40,7 +41,7 @@ pub fn judge(outcome: &Outcome) -> Vec<String> {
         let single = outcome.story.singles.iter().find(|single| single.group.to_string() == *group);
         let text = single.map_or("", |single| single.text.as_str());
         let requests = by_message.get(&(text, group.as_str())).map_or(&[][..], Vec::as_slice);
-        problems.extend(state_of(text, group, *state, None, requests, outcome.kills > 0));
+        problems.extend(state_of(text, group, *state, None, requests, Facts { has_kills, resends: false }));
     }
     problems.extend(unrecorded_singles(outcome, &by_message));
     if outcome.story.is_prompt() {
@@ -115,6 +116,7 @@ fn states(
     by_message: &BTreeMap<(&str, &str), Vec<&Sent>>,
     has_kills: bool,
 ) -> Vec<String> {
+    let facts = Facts { has_kills, resends: planned.policy == InDoubtPolicy::Resend };
     let mut problems = Vec::new();
     let name = planned.name.as_str();
     for group in &planned.groups {
@@ -126,12 +128,21 @@ fn states(
             }
             continue;
         };
-        problems.extend(state_of(name, &group, *state, error.as_deref(), requests, has_kills));
+        problems.extend(state_of(name, &group, *state, error.as_deref(), requests, facts));
         if *state == RecipientState::Pending && !ended.waits {
             problems.push(format!("{name} to {group}: pending at the end"));
         }
     }
     problems
+}
+
+/// What else counts for the state of a message.
+#[derive(Clone, Copy)]
+struct Facts {
+    /// Whether processes were killed.
+    has_kills: bool,
+    /// Whether a message in doubt is sent again.
+    resends: bool,
 }
 
 /// Checks that what the ledger says of a message is true.
@@ -141,7 +152,7 @@ fn state_of(
     state: RecipientState,
     error: Option<&str>,
     requests: &[&Sent],
-    has_kills: bool,
+    facts: Facts,
 ) -> Option<String> {
     let is_accepted = requests.iter().any(|sent| accepted(sent));
     // A request whose answer says nothing of this group, or whose process died.
@@ -150,8 +161,12 @@ fn state_of(
     let is_true = match state {
         RecipientState::Sent => is_accepted,
         // Its process may have died before the request.
-        RecipientState::InDoubt => is_doubtful || has_kills,
-        RecipientState::Rejected => is_refused && !is_accepted,
+        RecipientState::InDoubt => is_doubtful || facts.has_kills,
+        RecipientState::Rejected => is_refused,
+        // A message in doubt that is to be sent again is pending, and may stay unsent after that.
+        RecipientState::Skipped | RecipientState::Cancelled | RecipientState::Pending if facts.resends => {
+            !requests.iter().any(|sent| accepted(sent) && is_known(sent, group))
+        }
         RecipientState::Skipped | RecipientState::Cancelled | RecipientState::Pending => !is_accepted,
         RecipientState::Sending => false,
     };

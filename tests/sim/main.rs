@@ -34,6 +34,21 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// Counts the seeds that fail, for a judgement of the test itself.
+#[test]
+#[ignore = "prints how many seeds fail"]
+fn failing_seeds() {
+    let first = number("MOONCAST_SIM_FIRST").unwrap_or(1);
+    let many = number("MOONCAST_SIM_SEEDS").unwrap_or(SEEDS);
+    let failed: Vec<(u64, String)> = (first..first + many)
+        .filter_map(|seed| {
+            let (problems, _) = shrink::problems(&Story::new(seed)).err()?;
+            Some((seed, problems.first().cloned().unwrap_or_default()))
+        })
+        .collect();
+    println!("{} of {many} seeds fail: {failed:#?}", failed.len());
+}
+
 /// Runs one seed. Returns its simulated time and its kills.
 fn seed(seed: u64) -> (Duration, usize) {
     let story = Story::new(seed);
