@@ -1,4 +1,4 @@
-//! The single integration test binary, with one file per feature.
+//! The integration test binary, with one file per feature. `tests/sim/` is another one.
 //!
 //! The tests of a file run on each store: with a ledger in a file, and with one on the server that `MOONCAST_TEST_STORE`
 //! names. A line in a file's first comment says otherwise, and `tests/run` reads it:

@@ -1,7 +1,8 @@
 //! Simulates processes of the program on one thread: the real delivery, quota and ledger, on simulated time, over a
 //! simulated network. Kills, faults and people come from a seed. The service knows what arrived, and the test compares.
 //!
-//! `MOONCAST_SEED=n` repeats a seed. `MOONCAST_SOAK=1` runs seeds for `MOONCAST_SIM_MINUTES` (10).
+//! `MOONCAST_SEED=n` repeats a seed, and with `MOONCAST_SIM_LOG=1` prints its log. `MOONCAST_SOAK=1` runs seeds for
+//! `MOONCAST_SIM_MINUTES` (10). `MOONCAST_SIM_FIRST` is the first of `MOONCAST_SIM_SEEDS` (200).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
