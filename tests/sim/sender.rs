@@ -220,7 +220,6 @@ fn spec(planned: &Planned) -> StoredSpec {
             json!({ "from": time(from), "to": time(to), "tz": "UTC" })
         }),
         cap: planned.cap.map(|per_group| MessageCap { per_group, within: "1h".to_owned(), tag: None }),
-        stop_after_failures: planned.stop_after,
         approval_over: planned.needs_approval.then_some(0),
         ..StoredSpec::new(planned.call)
     }
