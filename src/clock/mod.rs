@@ -350,17 +350,17 @@ mod tests {
         assert!(clock.has_other_processes() && !Clock::simulated(Duration::ZERO).has_other_processes());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut sleeping = Box::pin(clock.sleep(Duration::from_secs(9)));
-        let awake = |sleeping: &mut std::pin::Pin<Box<_>>| {
+        let mut awake = || {
             runtime.block_on(std::future::poll_fn(|context| {
-                std::task::Poll::Ready(Future::poll(sleeping.as_mut(), context).is_ready())
+                std::task::Poll::Ready(sleeping.as_mut().poll(context).is_ready())
             }))
         };
-        assert!(!awake(&mut sleeping));
+        assert!(!awake());
         assert_eq!(clock.next_deadline(), Some(Instant::from_start(Duration::from_secs(9))));
         clock.advance_to(Instant::from_start(Duration::from_secs(8)));
-        assert!(!awake(&mut sleeping));
+        assert!(!awake());
         clock.advance_to(Instant::from_start(Duration::from_secs(9)));
-        assert!(awake(&mut sleeping));
+        assert!(awake());
         assert_eq!((clock.next_deadline(), clock.unix_time().as_secs()), (None, 1_009));
     }
 
