@@ -2,7 +2,7 @@
 //! simulated network. Kills, faults and people come from a seed. The service knows what arrived, and the test compares.
 //!
 //! `MOONCAST_SEED=n` repeats a seed, and with `MOONCAST_SIM_LOG=1` prints its log. `MOONCAST_SOAK=1` runs seeds for
-//! `MOONCAST_SIM_MINUTES` (10). `MOONCAST_SIM_FIRST` is the first of `MOONCAST_SIM_SEEDS` (200).
+//! `MOONCAST_SIM_MINUTES` (10), beginning at a random one. `MOONCAST_SIM_FIRST` is the first of `MOONCAST_SIM_SEEDS` (200).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -77,7 +77,9 @@ fn seeds() {
     }
     let soak = std::env::var_os("MOONCAST_SOAK").is_some();
     let least = Duration::from_mins(number("MOONCAST_SIM_MINUTES").unwrap_or(10));
-    let first = number("MOONCAST_SIM_FIRST").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    // The short version has the same seeds each time, so a failure is one of the change that is tested.
+    let drawn = || if soak { u64::from(rand::random::<u32>()) } else { 1 };
+    let first = number("MOONCAST_SIM_FIRST").unwrap_or_else(drawn);
     let many = number("MOONCAST_SIM_SEEDS").unwrap_or(SEEDS);
     let began = Instant::now();
     let (mut ran, mut simulated, mut killed) = (0, Duration::ZERO, 0);
@@ -102,8 +104,7 @@ fn seeds() {
 /// The same seed is the same story.
 #[test]
 fn a_seed_repeats() {
-    let first = u64::from(rand::random::<u32>());
-    for seed in first..first + 10 {
+    for seed in 1..=10 {
         let story = Story::new(seed);
         let (one, other) = (world::run(&story), world::run(&story));
         if one.hash != other.hash {

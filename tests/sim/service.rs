@@ -272,7 +272,7 @@ fn hit(state: &mut State, fault: impl Fn(&Faults) -> u64) -> bool {
     let often = fault(&state.faults);
     // Drawn in any case, so that a fault less changes nothing else.
     let drawn = state.random.below(1 << 40);
-    often > 0 && drawn % often == 0
+    often > 0 && drawn.is_multiple_of(often)
 }
 
 impl State {

@@ -16,7 +16,7 @@ use crate::service::{Sent, Service};
 use crate::story::{Story, What};
 
 /// 2026-03-02T08:00:00Z.
-const START: Duration = Duration::from_secs(1_772_438_400);
+const START: Duration = Duration::from_hours(492_344);
 /// How long it may take until everything has ended after the last fault.
 const BOUND: Duration = Duration::from_hours(6);
 /// How often it is looked whether everything has ended.
@@ -128,7 +128,7 @@ impl World {
             What::SetClock(by) => {
                 let seconds = Duration::from_secs(by.unsigned_abs());
                 let now = self.clock.unix_time();
-                self.clock.set_unix_time(if by < 0 { now - seconds } else { now + seconds });
+                self.clock.set_unix_time(if by < 0 { now.saturating_sub(seconds) } else { now + seconds });
             }
             What::Partition(seconds) => self.service.cut_off(seconds),
             What::Throttle(seconds) => self.service.throttle(seconds),
