@@ -1,5 +1,6 @@
 //! Answers of the service: their encodings, and what each call of the client makes of them.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -171,9 +172,12 @@ fn read(input: &[u8]) -> String {
 /// Makes each call.
 async fn calls(service: Arc<Service>) -> String {
     let mut outcome = String::new();
-    let mut told = |what: &str, result: Result<(), CallError>| match result {
-        Ok(()) => outcome.push_str(&format!("{what} fine; ")),
-        Err(error) => outcome.push_str(&format!("{:?} ", error.class)),
+    let mut told = |what: &str, result: Result<(), CallError>| {
+        // Writing to a string cannot fail.
+        let _ = match result {
+            Ok(()) => write!(outcome, "{what} fine; "),
+            Err(error) => write!(outcome, "{:?} ", error.class),
+        };
     };
     let fetching =
         client(&service, Credentials::Client { id: "id".into(), secret: "secret".to_owned().into() });

@@ -59,6 +59,7 @@ fn read(input: &[u8]) -> String {
             let days = |kind| calendar.days(kind).filter(|day| calendar.workday_from(*day).is_some()).count();
             format!("ok {} {}", days(DayKind::Holiday) > 0, days(DayKind::Workday) > 0)
         }
-        Err(problem) => problem,
+        // The parser shows a line of the file.
+        Err(problem) => problem.split("iCalendar file: ").next().unwrap_or_default().to_owned(),
     }
 }

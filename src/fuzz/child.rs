@@ -88,6 +88,12 @@ impl CaseFault {
         Self { kind: kind.into(), detail: detail.into() }
     }
 
+    /// Whether arithmetic of another crate exceeded its type. The released program is built without this check and goes
+    /// on, and `tests/soak` runs the cases in such a build.
+    fn is_overflow_of_a_dependency(&self) -> bool {
+        self.kind.starts_with("panic at /") && self.detail.ends_with("with overflow")
+    }
+
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.kind == other.kind
     }
@@ -160,6 +166,7 @@ impl<'target> Judge<'target> {
         let spent = usage::processor_time().saturating_sub(before);
         let panicked = self.panics.lock().unwrap().take();
         match (panicked, outcome) {
+            (Some(fault), _) if fault.is_overflow_of_a_dependency() => Ok(fault.to_string()),
             (Some(fault), _) => Err(fault),
             (None, Err(_)) => Err(CaseFault::new("panic at an unknown place", "")),
             (None, Ok(_)) if spent > MOST_TIME => {

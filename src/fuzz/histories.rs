@@ -74,7 +74,8 @@ fn read(input: &[u8]) -> String {
     let mut reader = HistoryReader::new(BufReader::with_capacity(512, file.as_slice()));
     let keys = reader.by_ref().filter(|record| record.key.is_some()).count();
     let summary = reader.finish();
-    let bad: String = summary.first_bad.iter().take(3).map(|line| format!("{} ", line.error)).collect();
+    let bad: Vec<String> = summary.first_bad.iter().take(3).map(|line| line.error.to_string()).collect();
+    let bad = bad.join(" ");
     let end = if summary.end == HistoryEnd::Whole && summary.bad == 0 { "ok" } else { "partly" };
     format!("{end} {:?} {} {bad}", summary.end, keys.min(1))
 }

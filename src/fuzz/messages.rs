@@ -125,5 +125,6 @@ fn of_draft(call: Call, draft: &Draft) -> String {
 }
 
 fn words(problems: &MessageProblems) -> String {
-    problems.iter().take(3).map(|problem| format!("{problem}; ")).collect()
+    let words: Vec<String> = problems.iter().take(3).map(ToString::to_string).collect();
+    words.join("; ")
 }

@@ -127,13 +127,11 @@ impl<'target> FuzzProcess<'target> {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        match std::fs::read_to_string(self.path(child::END)) {
-            Ok(end) => child::read_end(&end),
-            Err(_) => {
-                let said = String::from_utf8_lossy(&ended.stderr);
-                let said: Vec<&str> = said.lines().rev().take(3).collect();
-                Err(CaseFault::new("death", format!("{}: {}", ended.status, said.join(" / "))))
-            }
+        if let Ok(end) = std::fs::read_to_string(self.path(child::END)) {
+            return child::read_end(&end);
         }
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let said: Vec<&str> = said.lines().rev().take(3).collect();
+        Err(CaseFault::new("death", format!("{}: {}", ended.status, said.join(" / "))))
     }
 }

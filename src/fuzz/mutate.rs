@@ -161,14 +161,13 @@ impl Mutator {
             2 => self.delete(input),
             3 => self.swap(input),
             4 => self.duplicate(input),
-            5 => self.set_field(input, other),
+            5 | 14 | 15 => self.set_field(input, other),
             6 => self.splice(input, other),
             7 => self.truncate(input),
             8 | 9 => self.set_number(input),
             10 => self.set_digits(input),
             11 => self.set_varint(input),
             12 | 13 => self.insert_word(input),
-            14 | 15 => self.set_field(input, other),
             16 => self.change_lines(input),
             17 | 18 => self.insert_letter(input),
             19 => self.nest(input),
@@ -377,12 +376,10 @@ impl Mutator {
     /// Repeats a part, often very often.
     fn repeat(&mut self, input: &mut Vec<u8>) {
         let range = self.range(input);
-        let length = range.len();
-        if length > 0 {
-            let times = (*self.one(&[2, 3, 10, 100, 1000, 10_000, 65_536])).min(MOST_BYTES / length);
-            let repeated = input[range.clone()].repeat(times);
-            input.splice(range, repeated);
-        }
+        let Some(most) = MOST_BYTES.checked_div(range.len()) else { return };
+        let times = (*self.one(&[2, 3, 10, 100, 1000, 10_000, 65_536])).min(most);
+        let repeated = input[range.clone()].repeat(times);
+        input.splice(range, repeated);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read as _, Seek as _, SeekFrom, Write as _};
 
-use rust_xlsxwriter::{Format, Workbook};
+use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -70,12 +70,14 @@ const PART: &str = "\n=== ";
 
 fn workbook() -> Vec<u8> {
     let mut book = Workbook::new();
+    let created = ExcelDateTime::from_ymd(2026, 1, 1).unwrap();
+    book.set_properties(&DocProperties::new().set_creation_datetime(&created));
     let sheet = book.add_worksheet();
     let date = Format::new().set_num_format("yyyy-mm-dd");
     for (column, name) in (0_u16..).zip(["group_id", "name", "since", "done"]) {
         sheet.write_string(0, column, name).unwrap();
     }
-    for (row, id) in (1_u32..).zip(["184524748161025", "184524748161026", "3"]) {
+    for (row, id) in (1_u32..).zip(["184524748161025", "184524748161026", "184524748161027"]) {
         sheet.write_string(row, 0, id).unwrap();
         sheet.write_string(row, 1, "Ann & 李").unwrap();
         sheet.write_number_with_format(row, 2, 46_000.0, &date).unwrap();
@@ -128,5 +130,5 @@ fn read(input: &[u8]) -> String {
     // An odd length stands for other options.
     let kind = if input.len() % 2 == 1 { Some(Call::User) } else { None };
     let id_column = kind.map(|_| "group_id".to_owned());
-    audiences::of_audience("a.xlsx", file, &AudienceOptions { kind, id_column, ..AudienceOptions::default() })
+    audiences::of_audience("a.xlsx", file, &AudienceOptions { id_column, kind, ..AudienceOptions::default() })
 }

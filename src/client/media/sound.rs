@@ -16,6 +16,9 @@ use super::{MediaInfo, MediaKind};
 
 /// Reads the headers of Ogg with all its codecs, FLAC, AIFF, APE, `WavPack`, Musepack.
 pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<MediaInfo> {
+    if is_silent_opus(reader) {
+        return None;
+    }
     let options = ParseOptions::new().read_tags(false).read_cover_art(false);
     let file = Probe::new(reader).options(options).guess_file_type().ok()?.read().ok()?;
     let duration = file.properties().duration();
@@ -24,6 +27,21 @@ pub(super) fn by_header<R: Read + Seek>(reader: &mut BufReader<R>) -> Option<Med
         duration: Some(duration),
         ..MediaInfo::default()
     })
+}
+
+/// The bytes at the beginning that are searched for the head of Opus. A tag may come before it.
+const OPUS_WITHIN: u64 = 64 * 1024;
+
+/// Whether a file is Opus with no channel. lofty panics at such a head.
+fn is_silent_opus<R: Read + Seek>(reader: &mut BufReader<R>) -> bool {
+    const HEAD: &[u8] = b"OpusHead";
+    let mut start = Vec::new();
+    let read = reader.by_ref().take(OPUS_WITHIN).read_to_end(&mut start);
+    let is_back = reader.seek(SeekFrom::Start(0)).is_ok();
+    // The version comes between the head's name and the number of channels.
+    let channels = |at: usize| start.get(at + HEAD.len() + 1);
+    let mut places = start.windows(HEAD.len()).enumerate().filter(|(_, bytes)| *bytes == HEAD);
+    read.is_err() || !is_back || places.any(|(at, _)| channels(at) == Some(&0))
 }
 
 /// A reader for the packet-counting library.
@@ -98,4 +116,32 @@ fn count(format: &mut (dyn FormatReader + '_)) -> Option<Duration> {
     }
     let seconds = units as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
     Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::super::probe;
+    use super::*;
+
+    /// An Opus file with so many channels and 2 s of sound.
+    fn opus(channels: u8) -> Vec<u8> {
+        let page = |flags: u8, position: u64, sequence: u32, packet: &[u8]| {
+            let size = u8::try_from(packet.len()).unwrap();
+            let numbers =
+                [&position.to_le_bytes()[..], &[1, 0, 0, 0], &sequence.to_le_bytes(), &[0; 4]].concat();
+            [b"OggS\0".as_slice(), &[flags], &numbers, &[1, size], packet].concat()
+        };
+        let head = [b"OpusHead\x01".as_slice(), &[channels], b"\0\0\x80\xbb\0\0\0\0\0"].concat();
+        let tags = page(0, 0, 1, b"OpusTags\x01\0\0\0a\0\0\0\0");
+        [page(2, 0, 0, &head), tags, page(4, 96_000, 2, &[0xfc, 1, 2])].concat()
+    }
+
+    #[test]
+    fn opus_without_a_channel_is_a_sound_of_unknown_length() {
+        assert_eq!(probe(Cursor::new(opus(1))).duration, Some(Duration::from_secs(2)));
+        let silent = probe(Cursor::new(opus(0)));
+        assert_eq!((silent.content, silent.duration), (MediaKind::Sound, None));
+    }
 }

@@ -29,6 +29,7 @@ mod store;
 mod suppress;
 mod task;
 mod template;
+mod template_depth;
 mod testing;
 
 use std::rc::Rc;

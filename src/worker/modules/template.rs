@@ -12,8 +12,8 @@ use mlua::{AnyUserData, Lua, Table, UserData, Value};
 use super::super::context::ScriptContext;
 use super::super::convert::{JsonRole, to_json};
 use super::super::fault::NativeError;
-use super::ModuleKit;
 use super::arguments::{table, utf8};
+use super::{ModuleKit, template_depth};
 
 /// The most steps of one rendering: some tens of milliseconds.
 const FUEL: u64 = 1_000_000;
@@ -62,7 +62,7 @@ fn render_compiled(
 }
 
 fn compiled(text: String) -> Result<CompiledTemplate, NativeError> {
-    if let Some(message) = foreign_braces(&text) {
+    if let Some(message) = foreign_braces(&text).or_else(|| template_depth::problem(&text)) {
         return Err(NativeError::invalid("text", message));
     }
     let mut environment = Environment::new();
